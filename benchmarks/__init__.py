@@ -1,0 +1,1 @@
+"""Measure speed and memory; `python -m benchmarks --help` says what there is."""

@@ -1,0 +1,37 @@
+"""Run the benchmarks: one command each, all of them when none is named."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# name -> module of this package that has a click command `main`; a new benchmark is a module and a line here
+COMMANDS = {"kernels": "kernels"}
+
+
+class Benchmarks(click.Group):
+    """Import a benchmark when it is asked for, so that one works without the packages of another."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"benchmarks.{COMMANDS[name]}").main
+        return command
+
+
+@click.group(cls=Benchmarks, invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measure ome_ngff on this machine. Without a command: everything."""
+    if context.invoked_subcommand is None:
+        for name in COMMANDS:
+            command = main.get_command(context, name)
+            assert command is not None
+            context.invoke(command)
+
+
+main(prog_name="python -m benchmarks")

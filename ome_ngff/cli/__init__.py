@@ -1,0 +1,56 @@
+"""The command line: one command per file, loaded when it is used. A new one is a file and a word in `COMMANDS`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..exceptions import nearest_word
+from .errors import reported
+from .options import verbosity
+
+COMMANDS = ("create", "write", "labels", "scale", "info")
+
+
+class Commands(click.Group):
+    """Load each command from the module of its name, and report what goes wrong in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command; None where there is none of this name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name}", __name__).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command that the arguments start with."""
+        if args[0] not in COMMANDS:
+            ctx.fail(f"There is no command {args[0]!r}.{nearest_word(args[0], COMMANDS)} Known: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        """Parse what stands before the command."""
+        with reported():
+            return super().make_context(info_name, args, *rest, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Parse what stands behind the command, and run it."""
+        with reported():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ome-ngff")
+@verbosity
+def main() -> None:
+    """Turn arrays and image files into OME-Zarr images and labels that can be trusted."""
+
+
+__all__ = ["COMMANDS", "main"]

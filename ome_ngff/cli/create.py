@@ -1,0 +1,65 @@
+"""`ome-ngff create`: a real picture with its segmentation, to try things with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from . import options
+from .errors import verbosity_wanted
+
+CHUNKS = 256
+
+
+def _names() -> list[str]:
+    from ..samples import SAMPLES
+
+    return list(SAMPLES)
+
+
+def _find(name: str) -> Callable[[], Any]:
+    from ..samples import find_sample
+
+    return find_sample(name)
+
+
+@click.command("create", short_help="Write a demo: a real picture with its segmentation.")
+@click.argument("output", metavar="PATH")
+@click.option(
+    "--method",
+    "load",
+    type=options.Named("PICTURE", _names, _find),
+    default="cell",
+    show_default=True,
+    help="Which picture.",
+)
+@options.fmt
+@options.overwrite
+@options.verbosity
+def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool) -> None:
+    """Write a real picture and its segmentation as an OME-Zarr image with labels, and show what was written.
+
+    cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
+    colon in colour, with its nuclei. They come with scikit-image; nothing is downloaded.
+    """
+    from ..layout import Layout
+    from ..omero import add_omero
+    from ..request import execute
+    from ..writer import image_request, write_labels
+
+    picture = load()
+    image, units = picture.image, picture.image.axes_units
+    request = image_request(
+        image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS)
+    )
+    execute(request, overwrite=overwrite, after=partial(add_omero, request.target, image))
+    write_labels(
+        picture.labels, output, picture.label_name, axes="yx", scale=image.scale, axes_units=units, chunks=CHUNKS
+    )
+    if verbosity_wanted() >= 0:
+        from .info import show
+
+        show(output)

@@ -1,0 +1,122 @@
+"""`ome-ngff info`: what a store is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .show import by, number, size, table
+
+if TYPE_CHECKING:
+    from ..info import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
+
+_MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "group": "groups"}
+_MOST = 12
+
+
+@click.command("info", short_help="Show what an OME-Zarr is.")
+@click.argument("path")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.verbosity
+def command(path: str, as_json: bool) -> None:
+    """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
+
+    It may be any OME-Zarr, finished or not, or a bare Zarr group or array.
+    """
+    from ..info import describe_store
+
+    if as_json:
+        click.echo(json.dumps(describe_store(path).to_dict(), indent=2))
+    else:
+        show(path)
+
+
+def show(path: str) -> None:
+    """Print what stands at a path."""
+    from ..info import describe_store
+
+    found = describe_store(path)
+    click.echo(_headline(found))
+    for image in found.images:
+        _show_image(image)
+    _show_labels(found.labels)
+    table("arrays", *_arrays(found.arrays))
+    if found.members:
+        more = f" and {len(found.members) - _MOST} more" if len(found.members) > _MOST else ""
+        click.echo(
+            f"\n{len(found.members)} {_MEMBERS.get(found.kind, 'members')}: {', '.join(found.members[:_MOST])}{more}"
+        )
+
+
+def _headline(found: StoreInfo) -> str:
+    version = f"OME-Zarr {found.version}, " if found.version else ""
+    return f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})"
+
+
+def _show_image(image: ImageInfo) -> None:
+    _show_state(image)
+    said = [f"name {image.name!r}" if image.name else "", f"levels made by {image.method}" if image.method else ""]
+    if any(said):
+        click.echo(", ".join(filter(None, said)))
+    headings = ("name", "type", "pixels", "pixel size", "extent", "grows")
+    table("axes", headings, [_axis(axis) for axis in image.axes])
+    table("levels", *_arrays(image.levels))
+    channels = [
+        (str(i), c.label or "", c.color or "", f"{number(c.start)} to {number(c.end)}" if c.start is not None else "")
+        for i, c in enumerate(image.channels)
+    ]
+    table("channels", ("channel", "label", "color", "shown"), channels)
+
+
+def _axis(axis: AxisInfo) -> Sequence[str]:
+    pixel, extent = (
+        "" if value is None or axis.type == "channel" else f"{number(value)} {axis.unit or ''}".strip()
+        for value in (axis.pixel, axis.extent)
+    )
+    return axis.name, axis.type or "", number(axis.size), pixel, extent, axis.orientation or ""
+
+
+def _show_state(image: ImageInfo) -> None:
+    where = f"{image.path}: " if image.path else ""
+    if not image.complete:
+        done = f" ({image.progress[0]} of {image.progress[1]} units done)" if image.progress else ""
+        click.echo(f"{where}incomplete{done}: finish it with --resume, or start again with --overwrite")
+    for note in image.notes:
+        click.echo(f"{where}{note}")
+
+
+def _show_labels(labels: Sequence[ImageInfo]) -> None:
+    rows = []
+    for label in labels:
+        first = label.levels[0] if label.levels else None
+        stored = [level.stored for level in label.levels]
+        rows.append(
+            (
+                label.path,
+                "".join(axis.name for axis in label.axes),
+                by(first.shape) if first else "",
+                first.dtype if first else "",
+                str(len(label.levels)),
+                label.method or "",
+                size(sum(s for s in stored if s is not None)) if stored and None not in stored else "",
+            )
+        )
+    table("labels", ("path", "axes", "pixels", "dtype", "levels", "method", "stored"), rows)
+    for label in labels:
+        _show_state(label)
+
+
+def _arrays(arrays: Sequence[ArrayInfo]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    headings = ("path", "pixels", "dtype", "chunks", "shards", "codec", "stored", "ratio", "scale")
+    rows: list[Sequence[str]] = [
+        (
+            a.path, by(a.shape), a.dtype, by(a.chunks), by(a.shards), a.codec, size(a.stored),
+            f"{a.ratio:.2f}" if a.ratio else "", ", ".join(map(number, a.scale or ())),
+        )
+        for a in arrays
+    ]  # fmt: skip
+    return headings, rows

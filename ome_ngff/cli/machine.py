@@ -1,0 +1,56 @@
+"""Where a write runs: on the threads of this process, on a local cluster, or on a dask cluster that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ..config import config
+from ..exceptions import OptionError, StoreError
+
+_PATIENCE = 10  # seconds until a scheduler must have answered
+
+
+@contextmanager
+def settings(workers: int | None, memory_target: int | None) -> Iterator[None]:
+    """Hold the settings of the engine for a while; None leaves one as it is."""
+    wanted = {"workers": workers, "memory_target": memory_target}
+    with config.set(**{name: value for name, value in wanted.items() if value is not None}):
+        yield
+
+
+@contextmanager
+def cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
+    """Let dask run what is written inside on N local processes, or on the cluster at an address.
+
+    Raises:
+        OptionError: dask.distributed is not installed. StoreError: no scheduler answers.
+    """
+    if workers is None and scheduler is None:
+        yield
+        return
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers starts a cluster and --scheduler takes one that is there; give one of them.")
+    distributed = _distributed("--workers" if workers else "--scheduler")
+    if workers is not None:
+        options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+        with distributed.LocalCluster(n_workers=workers, **options) as local, distributed.Client(local):
+            yield
+        return
+    try:
+        client = distributed.Client(scheduler, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"No scheduler answers at {scheduler} ({error}). 'dask scheduler' starts one.") from error
+    with client, settings(sum(client.nthreads().values()) or None, None):
+        yield
+
+
+def _distributed(option: str) -> Any:
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise OptionError(f"{option} needs dask.distributed: pip install 'ome-ngff[distributed]'") from None
+    return distributed

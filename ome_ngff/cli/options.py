@@ -1,0 +1,216 @@
+"""The options that commands share, and how their texts are read. Names of parameters are those of the Python API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from ..config import parse_bytes
+from ..exceptions import NgffError
+from .errors import VERBOSITY, verbosity_wanted
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
+    """Read an option with a function; what it raises becomes the message."""
+
+    def __init__(self, metavar: str, parse: Callable[[str], Any]) -> None:
+        self.name = metavar
+        self.parse = parse
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Give what --help shows for the value."""
+        return self.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn the text into a value."""
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except (NgffError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+
+
+class Named(Parsed):
+    """Read one of the names of a registry, which is asked when it is needed."""
+
+    def __init__(self, metavar: str, names: Callable[[], list[str]], parse: Callable[[str], Any]) -> None:
+        super().__init__(metavar, parse)
+        self.names = names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """List the names."""
+        return f"[{'|'.join(self.names())}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete a name."""
+        return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
+
+
+def _methods() -> list[str]:
+    """Give the names of all methods that can be written."""
+    from ..methods import Methods
+
+    return [member.value for member in Methods if not member.method.in_memory]
+
+
+def _method(text: str) -> str:
+    from ..methods import find_method
+
+    name = find_method(text).name
+    if name not in _methods():
+        raise ValueError(f"{name!r} works in memory only and cannot be written; choose {', '.join(_methods())}.")
+    return name
+
+
+def _versions() -> list[str]:
+    from ..format import format_implementations
+
+    return sorted(fmt.version for fmt in format_implementations())
+
+
+def _format(text: str) -> Any:
+    from ..format import format_from_version
+
+    return format_from_version(text)
+
+
+# How texts are read --------------------------------------------------------------------------------------------------
+
+
+def parse_axes(text: str) -> str | list[str]:
+    """Read "zyx" or "z,y,x"."""
+    return [name.strip() for name in text.split(",")] if "," in text else text
+
+
+def _pairs(text: str, value: Callable[[str], T]) -> T | list[T] | dict[str, T]:
+    """Read "0.5", "1,0.5" or "y=1,x=0.5": one value for all spatial axes, one per axis, or a dict by axis."""
+    parts = [part.strip() for part in text.split(",")]
+    if not any("=" in part for part in parts):
+        values = [value(part) for part in parts]
+        return values[0] if len(values) == 1 else values
+    found: dict[str, T] = {}
+    for part in parts:
+        name, sign, rest = (piece.strip() for piece in part.partition("="))
+        if not sign or not name or name in found:
+            raise ValueError(f"{text!r} must name each axis once, as in z=2,y=1,x=1.")
+        found[name] = value(rest)
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number; write z=0.5,y=0.1,x=0.1.") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no whole number.")
+    return int(text)
+
+
+def parse_sizes(text: str) -> float | list[float] | dict[str, float]:
+    """Read pixel sizes or positions."""
+    return _pairs(text, _number)
+
+
+def parse_units(text: str) -> str | dict[str, str]:
+    """Read "micrometer" or "z=micrometer,t=second"."""
+    units = _pairs(text, str)
+    if isinstance(units, list):
+        raise ValueError(f"{text!r} must name the axes, as in z=micrometer,t=second.")
+    return units
+
+
+def parse_lengths(text: str) -> Any:
+    """Read chunks or shards: "auto", "128", "1,64,64" or "z=64,y=128,x=128"."""
+    lengths = "auto" if text == "auto" else _pairs(text, _whole)
+    return tuple(lengths) if isinstance(lengths, list) else lengths
+
+
+def parse_factors(text: str) -> Any:
+    """Read "2,4,8", "z=1,y=2,x=2;z=2,y=4,x=4", "auto" (None) or "none" (no further level)."""
+    if text in ("auto", "none"):
+        return None if text == "auto" else []
+    if "=" not in text:
+        return [_whole(part.strip()) for part in text.split(",")]
+    return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
+
+
+def _hear(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if value:
+        ctx.meta[VERBOSITY] = -1 if param.name == "quiet" else value
+
+
+# The options ---------------------------------------------------------------------------------------------------------
+
+
+def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Join options into one decorator, in the order in which --help shows them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
+LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
+AXES = Parsed("AXES", parse_axes)
+
+verbosity = stack(
+    click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
+    click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),
+)
+source = stack(
+    click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),
+    click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
+    click.option("--scale", type=SIZES, help="Pixel size per axis; what is left out is taken from INPUT, or 1."),
+    click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
+    click.option("--unit", "axes_units", type=Parsed("micrometer|t=second,...", parse_units), help="Unit per axis."),
+)
+scale_factors = click.option(
+    "--scale-factors",
+    type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
+    help="Factors of the levels, relative to level 0; numbers hold for y and x.  [default: auto]",
+)
+storage = stack(
+    click.option("--chunks", type=LENGTHS, help="Pixels per chunk.  [default: 128 for volumes, 1024 for planes]"),
+    click.option("--shards", type=LENGTHS, help="Pixels per shard (0.5 only); auto: about 256 MiB."),
+    click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
+)
+fmt = click.option(
+    "--format",
+    "fmt",
+    type=Named("VERSION", _versions, _format),
+    help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]",
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
+machine = stack(
+    click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
+    click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
+    click.option(
+        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
+    ),
+)
+
+
+def method(default: str) -> Callable[[F], F]:
+    """Give the option --method with a default."""
+    kind = Named("METHOD", _methods, _method)
+    return click.option("--method", type=kind, default=default, show_default=True, help="How levels are made.")
+
+
+def progress() -> bool | None:
+    """Tell whether to show a bar: on a terminal, unless --quiet."""
+    return True if sys.stderr.isatty() and verbosity_wanted() >= 0 else None

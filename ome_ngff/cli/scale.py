@@ -1,0 +1,29 @@
+"""`ome-ngff scale`: a pyramid of a Zarr array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import options
+
+
+@click.command("scale", short_help="Write a pyramid of a Zarr array.")
+@click.argument("array")
+@click.argument("output")
+@click.argument("axes", type=options.AXES)
+@options.method("resize")
+@click.option("--downscale", type=click.IntRange(2), default=2, show_default=True, help="Factor from level to level.")
+@click.option(
+    "--max-layer", "--max_layer", type=click.IntRange(0), default=4, show_default=True, help="Levels beside level 0."
+)
+@click.option("--copy-metadata", is_flag=True, help="Copy the attributes of the array to the image.")
+@click.option("--labeled", is_flag=True, help="Refuse methods that give values which the array does not have.")
+@click.option("--in-place", is_flag=True, help="Add the levels beside the array, in the group OUTPUT that holds it.")
+@options.verbosity
+def command(array: str, output: str, axes: Any, **parameters: Any) -> None:
+    """Write a pyramid of a Zarr array as an OME-Zarr image: ARRAY and OUTPUT are paths or URLs, AXES such as tczyx."""
+    from ..scale import Scaler
+
+    Scaler(**parameters).scale(array, output, axes)

@@ -1,0 +1,58 @@
+"""Tables: drawn by rich on a terminal, plain columns elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; columns in which nothing stands are left out."""
+    rows = [list(row) for row in rows]
+    kept = [i for i in range(len(headings)) if any(row[i] not in ("", "-") for row in rows)]
+    if not rows or not kept:
+        return
+    headings = [headings[i] for i in kept]
+    rows = [[row[i] or "-" for i in kept] for row in rows]
+    if sys.stdout.isatty():
+        _draw(title, headings, rows)
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    click.echo(f"\n{title}")
+    for row in (headings, *rows):
+        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _draw(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(*headings, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    Console().print(drawn)
+
+
+def number(value: float | None) -> str:
+    """Write a number with at most six digits that count."""
+    return "-" if value is None else f"{value:.6g}"
+
+
+def size(count: float | None) -> str:
+    """Write a number of bytes: 70.1 KiB."""
+    if count is None:
+        return "-"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def by(lengths: Sequence[int] | None) -> str:
+    """Write lengths: 64 x 256 x 256."""
+    return " x ".join(map(str, lengths)) if lengths else "-"

@@ -1,0 +1,91 @@
+"""Settings of the process: attributes of this module's `config`, environment variables, or a `with` block.
+
+>>> from ome_ngff import config
+>>> with config.set(memory_target="1GB"):
+...     config.memory_target
+1000000000
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .exceptions import OptionError, refuse_unknown
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_bytes(value: str | int | float) -> int:
+    """Turn "2GB", "512MiB" or a number into bytes (an int above zero).
+
+    Raises:
+        OptionError: the text is not a size.
+    """
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", value.lower())
+        if match is None or match[2] not in _UNITS:
+            raise OptionError(f"A size looks like 512MiB or 2GB (got {value!r}).")
+        try:
+            value = float(match[1]) * _UNITS[match[2]]
+        except ValueError:
+            raise OptionError(f"A size looks like 512MiB or 2GB (got {value!r}).") from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value < 2**63:
+        raise OptionError(f"A size is a number of bytes above zero (got {value!r}).")
+    return int(value)
+
+
+def _count(value: str | int) -> int:
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise OptionError(f"A number of workers is a whole number above zero (got {value!r}).")
+    return count
+
+
+def _from_environment(name: str, default: str | int | Path) -> Any:
+    return attrs.Factory(lambda: os.environ.get(f"OME_NGFF_{name.upper()}", default))
+
+
+@attrs.define
+class Config:
+    """What the engine may use. Every field can be set as an attribute and by `OME_NGFF_<NAME>`.
+
+    Attributes:
+        memory_target: bytes that all the tasks running at once may hold (default 512 MiB). A constant on purpose:
+            the same job gives the same tasks on a laptop and on a node with a terabyte.
+        task_target: bytes that one task should hold at the most (default 128 MiB), so that progress moves and a
+            resumed write repeats little.
+        workers: tasks at once on the threaded scheduler (default: the number of cores).
+        cache_store: directory for temporary arrays (default: the system's temporary directory).
+    """
+
+    memory_target: int = attrs.field(default=_from_environment("memory_target", 512 * 2**20), converter=parse_bytes)
+    task_target: int = attrs.field(default=_from_environment("task_target", 128 * 2**20), converter=parse_bytes)
+    workers: int = attrs.field(default=_from_environment("workers", os.cpu_count() or 1), converter=_count)
+    cache_store: Path = attrs.field(default=_from_environment("cache_store", tempfile.gettempdir()), converter=Path)
+
+    @contextmanager
+    def set(self, **values: Any) -> Iterator[Config]:
+        """Change settings inside a `with` block."""
+        refuse_unknown([v for v in values if v not in attrs.fields_dict(Config)], attrs.fields_dict(Config), "config")
+        before = attrs.asdict(self)
+        try:
+            for name, value in values.items():
+                setattr(self, name, value)
+            yield self
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+
+config = Config()

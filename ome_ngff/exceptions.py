@@ -1,0 +1,114 @@
+"""The errors of the package: one family, each also the built-in that a caller would expect.
+
+Every message says what was wanted, what came, and the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import attrs
+
+
+@attrs.frozen
+class Finding:
+    """State one fault of a document or a store.
+
+    Attributes:
+        severity: "error" for a MUST of the specification, "warning" for a SHOULD, "note" for what is worth knowing.
+        rule: id of the rule, such as "axes-order".
+        where: the place in the document or the store.
+        what: what stands there and what was wanted.
+        mend: the way out.
+    """
+
+    severity: Literal["error", "warning", "note"]
+    rule: str
+    where: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        way_out = f" {self.mend}" if self.mend else ""
+        return f"{self.severity} [{self.rule}] {self.where}: {self.what}{way_out}"
+
+
+class NgffError(Exception):
+    """Catch this to catch every error that the package raises on purpose."""
+
+
+class AxesError(NgffError, ValueError):
+    """The axes are not what OME-NGFF allows, or do not fit the array."""
+
+
+class ScaleError(NgffError, ValueError):
+    """A scale, a translation, a unit or a ladder of scale factors cannot be used."""
+
+
+class MethodError(NgffError, ValueError):
+    """The downsampling method is unknown, or cannot be used for this dtype."""
+
+
+class ChunkError(NgffError, ValueError):
+    """The chunks or shards do not fit the array or each other."""
+
+
+class CodecError(NgffError, ValueError):
+    """The compression is unknown or not available in this Zarr format."""
+
+
+class FormatError(NgffError, ValueError):
+    """The OME-NGFF version is unknown, or does not fit the Zarr version of the group."""
+
+
+class ValidationError(FormatError):
+    """A metadata document breaks rules of the specification; `findings` holds all of them."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("; ".join(str(finding) for finding in findings))
+        self.findings = tuple(findings)
+
+
+class LabelError(NgffError, ValueError):
+    """The array cannot be a label image, or contradicts the image that it belongs to."""
+
+
+class InputError(NgffError, ValueError):
+    """The source of the pixels cannot be read as an image."""
+
+
+class OptionError(NgffError, TypeError):
+    """An argument or option has a name or a type that is not known here."""
+
+
+class StoreError(NgffError, OSError):
+    """The target or the source on disk is not what was asked for."""
+
+
+class ExistsError(StoreError, FileExistsError):
+    """The target already holds an image, a label or an array."""
+
+
+class MissingError(StoreError, FileNotFoundError):
+    """There is no group, array, level or label at this place."""
+
+
+class IncompleteError(StoreError):
+    """The image was never finished; `resume=True` finishes it."""
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string."""
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise `OptionError` for the first of the `unknown` words, naming the nearest known one."""
+    for word in unknown:
+        known = list(known)
+        raise OptionError(
+            f"{where} does not know {word!r}.{nearest_word(word, known)} Known: {', '.join(sorted(known))}."
+        )

@@ -1,0 +1,111 @@
+"""What can be said of a store, as values that become JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class ArrayInfo:
+    """Describe a stored array, or a level of an image.
+
+    Attributes:
+        path: where it is, relative to its image or store.
+        shape, dtype, chunks, shards: as Zarr says; shards None where there are none.
+        codec: compression, such as "blosc-zstd:1".
+        bytes: size of the pixels. stored: bytes on disk; None where the store cannot tell.
+        ratio: how many times smaller it is stored.
+        scale, translation: pixel size and position of the first pixel per axis, where they are known.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    codec: str
+    bytes: int
+    stored: int | None
+    ratio: float | None
+    scale: tuple[float, ...] | None = None
+    translation: tuple[float, ...] | None = None
+
+
+@attrs.frozen
+class AxisInfo:
+    """Describe an axis: `size` pixels of `pixel` `unit` each, `extent` in all; None where it is not known."""
+
+    name: str
+    type: str | None = None
+    unit: str | None = None
+    orientation: str | None = None
+    size: int | None = None
+    pixel: float | None = None
+    extent: float | None = None
+
+
+@attrs.frozen
+class ChannelInfo:
+    """Describe a channel: its label, "RRGGBB", and the values shown from `start` to `end`."""
+
+    label: str | None
+    color: str | None
+    start: float | None
+    end: float | None
+
+
+@attrs.frozen
+class ImageInfo:
+    """Describe an image or a label image.
+
+    Attributes:
+        path: where it is, relative to the store. name: what it is called. method: how its levels were made.
+        complete: whether its write was finished. progress: units done, and in all, where it was not.
+        axes, levels, channels: its parts. notes: what is wrong.
+    """
+
+    path: str
+    name: str | None
+    method: str | None
+    complete: bool
+    progress: tuple[int, int] | None
+    axes: tuple[AxisInfo, ...]
+    levels: tuple[ArrayInfo, ...]
+    channels: tuple[ChannelInfo, ...]
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class StoreInfo:
+    """Describe what stands at a path.
+
+    Attributes:
+        path: as it was asked for.
+        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "group" or "array".
+        version: of OME-NGFF; None where there is no metadata of it. zarr_format: 2 or 3.
+        images: the image; more than one where the group holds several.
+        labels: its label images. arrays: the array, or the arrays of a bare group.
+        members: paths of what else is there: wells, fields, series, label images, groups.
+    """
+
+    path: str
+    kind: str
+    version: str | None
+    zarr_format: int
+    images: tuple[ImageInfo, ...] = ()
+    labels: tuple[ImageInfo, ...] = ()
+    arrays: tuple[ArrayInfo, ...] = ()
+    members: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all images that were begun are finished."""
+        return all(image.complete for image in (*self.images, *self.labels))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        found: dict[str, Any] = json.loads(json.dumps({**attrs.asdict(self), "complete": self.complete}))
+        return found

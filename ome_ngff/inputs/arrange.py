@@ -1,0 +1,138 @@
+"""From an array and the names of its dimensions to an `NgffImage` in the order of the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..axes import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
+from ..exceptions import AxesError
+from ..image import NgffImage
+from .lazy import reordered
+
+COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
+COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+_NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
+_MORE_UNITS = {"microns": "micrometer", "microm": "micrometer", "inches": "inch", "secs": "second", "seconds": "second"}
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """Hold what a file says of its pixels, by axis name; what it does not say stays None or empty.
+
+    Attributes:
+        name: what the image is called.
+        scale: pixel size per axis.
+        translation: centre of the first pixel per axis.
+        units: UDUNITS-2 unit per axis.
+        orientations: direction in which an axis grows (RFC-4).
+        channel_names: one name per channel.
+        channel_colors: one "RRGGBB" per channel.
+    """
+
+    name: str = "image"
+    scale: Mapping[str, float] = attrs.field(factory=dict)
+    translation: Mapping[str, float] = attrs.field(factory=dict)
+    units: Mapping[str, str] = attrs.field(factory=dict)
+    orientations: Mapping[str, str] = attrs.field(factory=dict)
+    channel_names: Sequence[str] | None = None
+    channel_colors: Sequence[str] | None = None
+
+
+def unit_named(text: str | None) -> str | None:
+    """Return the UDUNITS-2 name for what a file calls a unit; None for "pixel" and for what is no unit."""
+    word = (text or "").strip()
+    if word.lower() in _NO_UNITS:
+        return None
+    for spelling in (word, word.lower()):
+        unit = _MORE_UNITS.get(spelling) or full_unit(spelling)
+        if unit in SPACE_UNITS | TIME_UNITS:
+            return unit
+    return None
+
+
+def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return one name per dimension: the caller's, else the file's own, else the guess with one sensible answer.
+
+    Where colour samples ("s") lie is never in doubt: a caller who names them "c" may do so at any place.
+
+    Raises:
+        AxesError: a count that does not fit, or nothing to guess from.
+    """
+    if axes is None and own:
+        return tuple(own)
+    if axes is None:
+        try:
+            names = [axis.name for axis in Axes(ndim=ndim).items]
+        except AxesError as error:
+            raise AxesError(f"{source} does not say what its dimensions are. {error}") from None
+        return tuple(names)
+    names = [name.lower() if len(name) == 1 else name for name in map(str, axes)]
+    if len(names) != ndim:
+        has = f"{ndim} ({','.join(own)})" if own else str(ndim)
+        raise AxesError(f"axes {','.join(names)!r} name {len(names)} dimensions, {source} has {has}. Name each once.")
+    if "s" in own and "c" in names and "s" not in names:
+        names.remove("c")
+        names.insert(list(own).index("s"), "s")
+    return tuple(names)
+
+
+def arranged(data: Any, names: Sequence[str], source: str, facts: Facts) -> NgffImage:
+    """Put the dimensions in the order t, c, z, y, x without copying, and keep the facts that fit them.
+
+    Args:
+        data: any array.
+        names: one name per dimension; "s" stands for colour samples. Of the names that are not t, c, z, y, x those
+            of length 1 are dropped, one more may stay as an axis of its own.
+        source: what messages call the file.
+        facts: what the file says.
+
+    Raises:
+        AxesError: the dimensions do not make axes that OME-NGFF allows.
+    """
+    sizes = dict(zip(names, data.shape, strict=True))
+    if len(sizes) != len(names):
+        raise AxesError(f"Axis names must be unique (got {','.join(names)} for {source}).")
+    dropped = {name for name, size in sizes.items() if size == 1 and name not in KNOWN_AXES}
+    if "s" in sizes and "s" not in dropped:
+        dropped |= {"c"} if sizes.get("c") == 1 else set()
+        colors = COLORS if sizes["s"] in COLOR_NAMES else None
+        facts = attrs.evolve(facts, channel_names=COLOR_NAMES.get(sizes["s"]), channel_colors=colors)
+    kept = [i for i, name in enumerate(names) if name not in dropped]
+    dims = ["c" if names[i] == "s" and "c" not in (names[j] for j in kept) else names[i] for i in kept]
+    ranks = {"t": 0, **{name: 2 + SPATIAL.index(name) for name in SPATIAL}}
+    sequence = sorted(range(len(dims)), key=lambda i: ranks.get(dims[i], 1))
+    dims = [dims[i] for i in sequence]
+    try:
+        Axes(dims)
+    except AxesError as error:
+        shape = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise AxesError(f"{source} has the dimensions {shape}. {error} Name them yourself with axes=.") from None
+    return _image(reordered(data, [kept[i] for i in sequence]), dims, facts)
+
+
+def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
+    def fitting(values: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {name: values[name] for name in dims if name in values} or None
+
+    channels = data.shape[dims.index("c")] if "c" in dims else 1
+    names, colors = facts.channel_names, facts.channel_colors
+    orientations = fitting(facts.orientations)
+    spatial = [name for name in dims if name in SPATIAL]
+    order: Any = tuple(dims)
+    return NgffImage(
+        data,
+        order,
+        scale=fitting(facts.scale),
+        translation=fitting(facts.translation),
+        name=facts.name or "image",
+        axes_units=fitting(facts.units),
+        axes_orientations=orientations if orientations and all(s in orientations for s in spatial) else None,
+        channel_names=list(names) if names and len(names) == channels else None,
+        channel_colors=list(colors)[:channels] if colors and len(colors) >= channels else None,
+    )
+
+
+__all__ = ["Facts", "arranged", "named_axes", "unit_named"]

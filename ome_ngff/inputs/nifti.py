@@ -1,0 +1,126 @@
+"""NIfTI volumes: mapped (`.nii`) or unpacked once (`.nii.gz`), with their orientation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ..image import NgffImage
+from .arrange import Facts, arranged, named_axes, unit_named
+from .lazy import Box, LazyArray, MappedArray
+from .npy import refuse_records
+from .unpacked import UnpackedArray
+
+_GROWS = {
+    "R": "left-to-right",
+    "L": "right-to-left",
+    "A": "posterior-to-anterior",
+    "P": "anterior-to-posterior",
+    "S": "inferior-to-superior",
+    "I": "superior-to-inferior",
+}
+_DIMENSIONS = "xyztc"
+
+
+@attrs.frozen(eq=False)
+class RescaledArray(LazyArray):
+    """Show `slope * stored + inter` as float32, as a NIfTI header asks.
+
+    Attributes:
+        source: the stored values.
+        slope: factor.
+        inter: what is added.
+    """
+
+    source: LazyArray
+    slope: float
+    inter: float
+
+    @property
+    def origin(self) -> Any:
+        """Give the file."""
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Give the size per dimension."""
+        return self.source.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        """Give float32."""
+        return np.dtype(np.float32)
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:  # type: ignore[override]
+        """Give the chunks of the stored values."""
+        return self.source.chunks
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box."""
+        return (self.source.read(box) * np.float64(self.slope) + self.inter).astype(np.float32)
+
+
+def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
+    """Open a NIfTI file; x is its first dimension, so that C order reversed needs no copy.
+
+    The stored dtype is kept where the header asks for no slope and no intercept; else the values are float32. Where
+    the header has a coordinate system (qform or sform), the axes get the direction in which they grow, of the nearest
+    anatomical one.
+    """
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    header, stored = image.header, image.dataobj
+    dtype = header.get_data_dtype()
+    refuse_records(dtype, path)
+    shape = tuple(int(size) for size in stored.shape)[::-1]
+    data: LazyArray
+    if _is_gzip(path):
+        data = UnpackedArray.of(path, shape, dtype, int(stored.offset), "C")
+    else:
+        data = MappedArray(path, shape, dtype, int(stored.offset))
+    if (stored.slope, stored.inter) != (1, 0):
+        data = RescaledArray(data, float(stored.slope), float(stored.inter))
+    # In a file of 5 dimensions the fifth is no space and no time: vectors, statistics, channels.
+    own = _DIMENSIONS[: len(shape)][::-1] if len(shape) <= 5 else ()
+    names = named_axes(axes, len(shape), path, own)
+    name = re.sub(r"\.nii(\.gz)?$", "", Path(path).name, flags=re.IGNORECASE)
+    return arranged(data, names, path, attrs.evolve(_geometry(header, image.affine), name=name))
+
+
+def _is_gzip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
+    """Return pixel sizes, units and directions of a header."""
+    import nibabel
+
+    # Zooms are float32: by way of their text, 0.7 stays 0.7.
+    space, time = (unit_named(_unit(word)) for word in header.get_xyzt_units())
+    zooms = dict(zip("xyzt", (float(str(zoom)) for zoom in header.get_zooms()), strict=False))
+    known = {axis: zoom for axis, zoom in zooms.items() if 0 < zoom < float("inf")}
+    units = {axis: time if axis == "t" else space for axis in known}
+    placed = bool(header["qform_code"] or header["sform_code"])
+    letters: Any = nibabel.aff2axcodes(affine) if placed else ()  # type: ignore[no-untyped-call]
+    return Facts(
+        scale=known,
+        units={axis: unit for axis, unit in units.items() if unit},
+        orientations={axis: _GROWS[letter] for axis, letter in zip("xyz", letters, strict=False) if letter},
+    )
+
+
+def _unit(word: str) -> str:
+    """Turn nibabel's names ("micron", "sec", "msec", "usec") into ones that are known."""
+    return {"msec": "ms", "usec": "us", "sec": "s"}.get(word, word)
+
+
+__all__ = ["RescaledArray", "open_file"]

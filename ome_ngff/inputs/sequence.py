@@ -1,0 +1,245 @@
+"""Folders and globs of numbered planes: one image whose outer dimensions are counted by the file names."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import AxesError, InputError, MissingError
+from ..image import NgffImage
+from . import FAMILIES, open_input
+from .arrange import Facts, arranged
+from .lazy import Box, LazyArray
+
+
+@attrs.frozen(eq=False)
+class SequenceArray(LazyArray):
+    """Stack files of one shape and dtype; a read opens only the files that it needs.
+
+    Attributes:
+        folder: what `names` are relative to.
+        names: the files, in C order over `grid`.
+        grid: how many files there are along each outer dimension.
+        plane: shape of one file's image.
+        dtype: of every file.
+        plane_chunks: chunks inside one file.
+        series: which image of a file with several.
+        axes: what `open_input` is told of the axes of one file.
+    """
+
+    folder: str
+    names: tuple[str, ...] = attrs.field(repr=False)
+    grid: tuple[int, ...]
+    plane: tuple[int, ...]
+    dtype: np.dtype[Any]
+    plane_chunks: tuple[int, ...]
+    series: int | str | None
+    axes: tuple[str, ...] | None
+
+    @property
+    def origin(self) -> Path:
+        """Give the folder."""
+        return Path(self.folder)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Give the size per dimension."""
+        return self.grid + self.plane
+
+    @property
+    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Give one file, or its chunk, per chunk."""
+        return (1,) * len(self.grid) + self.plane_chunks
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box."""
+        outer, inner = box[: len(self.grid)], box[len(self.grid) :]
+        out = np.empty([part.stop - part.start for part in box], self.dtype)
+        for target in np.ndindex(out.shape[: len(outer)]):
+            place = [part.start + at for part, at in zip(outer, target, strict=True)]
+            out[target] = self.open_plane(int(np.ravel_multi_index(place, self.grid)))[inner]
+        return out
+
+    def open_plane(self, index: int) -> Any:
+        """Open one file and refuse it if it is unlike the first one."""
+        data = open_input(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
+        _refuse_odd(self.names[index], data, self.plane, self.dtype)
+        return data
+
+
+def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str] | None) -> NgffImage:
+    """Open a folder or a glob of numbered files; all headers are looked at, no pixel is read.
+
+    One number per name counts z (t where the files have a z of their own) unless `axes` says. Several numbers, as
+    in "c0_z013.tif", need `axes`, such as "czyx".
+
+    Raises:
+        MissingError: nothing matches.
+        InputError: numbers are missing, or a file differs in shape, dtype or name.
+        AxesError: `axes` is needed or does not fit.
+    """
+    files = _images_in(where) if os.path.isdir(where) else _matching(where)
+    if len(files) == 1:
+        return open_input(files[0], series=series, axes=axes)
+    folder = os.path.commonpath([os.path.dirname(file) for file in files])
+    names = [os.path.relpath(file, folder) for file in files]
+    counting = _counted(names, None if axes is None else len(axes))
+    names.sort(key=lambda name: [_numbers(name)[i] for i in counting])
+    grid = _grid(names, counting)
+    plane_axes = None if axes is None else tuple(axes)[len(grid) :]
+    first = open_input(os.path.join(folder, names[0]), series=series, axes=plane_axes)
+    counted = tuple(axes)[: len(grid)] if axes is not None else ("t" if "z" in first.dims else "z",)
+    data = _stack(folder, names, grid, first, series, plane_axes)
+    facts = Facts(
+        name=_name(where, names),
+        scale=first.scale or {},
+        translation=first.translation or {},
+        units=first.axes_units or {},
+        orientations=first.axes_orientations or {},
+        channel_names=first.channel_names,
+        channel_colors=first.channel_colors,
+    )
+    return arranged(data, (*counted, *first.dims), where, facts)
+
+
+def _matching(pattern: str) -> list[str]:
+    """Return the files that a glob names.
+
+    Raises:
+        MissingError: it names none.
+    """
+    found = [os.path.abspath(name) for name in glob.glob(pattern, recursive=True)]
+    if not found:
+        raise MissingError(f"No file matches {pattern}.")
+    return found
+
+
+def _images_in(folder: str) -> list[str]:
+    """Return the image files of a folder, which must be of one kind.
+
+    Raises:
+        InputError: there are none, or several kinds.
+    """
+    known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
+    names = [name for name in os.listdir(folder) if name.lower().endswith(known) and not name.startswith(".")]
+    kinds = sorted({Path(name).suffix.lower() for name in names})
+    if not names:
+        raise InputError(f"{folder} is a folder without images.")
+    if len(kinds) > 1:
+        way_out = os.path.join(folder, f"*{kinds[0]}")
+        raise InputError(f"{folder} holds {', '.join(kinds)} files; pick one kind, as in '{way_out}'.")
+    return [os.path.abspath(os.path.join(folder, name)) for name in names]
+
+
+def _counted(names: list[str], ndim: int | None) -> list[int]:
+    """Return which of the numbers in a name count, as their positions in it: those that differ from name to name.
+
+    Raises:
+        InputError: a name without numbers, or unlike the others.
+        AxesError: several numbers count, and nobody says what.
+    """
+    texts = [re.sub(r"\d+", "#", name) for name in names]
+    usual, _ = Counter(texts).most_common(1)[0]
+    like = names[texts.index(usual)]
+    for name, text in sorted(zip(names, texts, strict=True)):
+        if "#" not in text or text != usual:
+            raise InputError(f"Planes need numbered names, all alike: {name!r} is not like {like!r}; narrow the glob.")
+    columns = list(zip(*(_numbers(name) for name in names), strict=True))
+    counting = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    if len(counting) > 1 and ndim is None:
+        raise AxesError(f"{len(counting)} numbers count in names like {like!r}; say what each is, as in axes='czyx'.")
+    if len(counting) > 1 and ndim is not None and ndim < 2 + len(counting):
+        # One number is enough to tell the files apart, others (a time stamp) only ride along.
+        alone = [i for i in counting if len(set(columns[i])) == len(names)]
+        if not alone or ndim < 3:
+            raise AxesError(f"{len(counting)} numbers count in names like {like!r}; axes= must name each, first.")
+        counting = alone[:1]
+    if not counting:
+        raise InputError(f"Two planes have the same number: {names[0]!r} and {names[1]!r}.")
+    return counting
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+def _grid(names: list[str], counting: list[int]) -> tuple[int, ...]:
+    """Return how many files there are along each number that counts.
+
+    Raises:
+        InputError: files are missing (the message names up to five), or two have the same numbers.
+    """
+    places = [tuple(_numbers(name)[i] for i in counting) for name in names]
+    counts = [_count(sorted(set(column))) for column in zip(*places, strict=True)]
+    wanted = math.prod(len(count) for count in counts)
+    if len(set(places)) < len(places):
+        raise InputError(f"Two planes have the same number in names like {names[0]!r}.")
+    if len(counting) == 1 and wanted > 100 * len(names):
+        return (len(names),)  # time stamps, not a count
+    if wanted > len(names):
+        present = set(places)
+        missing = itertools.islice((place for place in itertools.product(*counts) if place not in present), 5)
+        shown = ", ".join(_renumbered(names[0], counting, place) for place in missing)
+        more = wanted - len(names) - 5
+        raise InputError(f"Planes are missing: {shown}{f' and {more} more' if more > 0 else ''}.")
+    return tuple(len(count) for count in counts)
+
+
+def _count(values: list[int]) -> Sequence[int]:
+    """Return the numbers that a count from the first to the last value has, in its own step."""
+    if len(values) == 1:
+        return values
+    step = math.gcd(*(after - before for before, after in itertools.pairwise(values)))
+    return range(values[0], values[-1] + 1, step)
+
+
+def _renumbered(name: str, counting: list[int], place: tuple[int, ...]) -> str:
+    """Return the name with other numbers, as wide as the ones that it has."""
+    parts = re.split(r"(\d+)", name)
+    for i, number in zip(counting, place, strict=True):
+        parts[2 * i + 1] = f"{number:0{len(parts[2 * i + 1])}d}"
+    return "".join(parts)
+
+
+def _stack(
+    folder: str,
+    names: list[str],
+    grid: tuple[int, ...],
+    first: NgffImage,
+    series: int | str | None,
+    axes: tuple[str, ...] | None,
+) -> SequenceArray:
+    """Describe the stack; look at the header of every file."""
+    plane, dtype = tuple(first.data.shape), np.dtype(first.data.dtype)
+    chunks = getattr(first.data, "chunks", None) or plane
+    stack = SequenceArray(folder, tuple(names), grid, plane, dtype, tuple(chunks), series, axes)
+    for index in range(1, len(names)):
+        stack.open_plane(index)
+    return stack
+
+
+def _refuse_odd(name: str, data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if tuple(data.shape) != shape or data.dtype != dtype:
+        sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))
+        raise InputError(f"{name} is {sizes} {data.dtype}, but the planes before it are {wanted} {dtype}.")
+
+
+def _name(where: str, names: list[str]) -> str:
+    """Name the image after the folder, or after what the files' names begin with."""
+    if os.path.isdir(where):
+        return Path(os.path.abspath(where)).name
+    return re.split(r"\d", os.path.basename(names[0]))[0].rstrip("_- .") or "image"
+
+
+__all__ = ["SequenceArray", "open_sequence"]

@@ -1,0 +1,195 @@
+"""TIFF of every kind (OME-TIFF, ImageJ, tiled, pyramidal, BigTIFF), strip by strip and tile by tile."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import AxesError, InputError, nearest_word
+from ..image import NgffImage
+from .arrange import arranged, named_axes
+from .lazy import Box, FileArray, MappedArray, native, stamp_of
+from .npy import refuse_records
+from .tiff_facts import facts_of
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage, TiffPageSeries
+
+
+_COLOR = (2, 6)  # RGB and YCbCr; the samples of other pages are channels like any other
+
+
+@attrs.frozen(eq=False, slots=False)
+class TiffArray(FileArray):
+    """Decode the strips or tiles that a box touches, and no others.
+
+    Attributes:
+        series: index of the series in the file; of a pyramid the full resolution.
+    """
+
+    series: int
+
+    def _open(self) -> tuple[Any, Callable[[], Any]]:
+        from tifffile import FileCache, TiffFile
+
+        tiff = TiffFile(self.path)
+        tiff.filehandle.set_lock(True)
+        files = FileCache(lock=tiff.filehandle.lock)
+
+        def close() -> None:
+            files.clear()
+            tiff.close()
+
+        return (tiff.series[self.series].levels[0], files), close
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box."""
+        series, files = self.opened()
+        frames = len(self.shape) - len(series.keyframe.shape)
+        out = np.empty([part.stop - part.start for part in box], self.dtype)
+        for target in np.ndindex(out.shape[:frames]):
+            place = [part.start + at for part, at in zip(box, target, strict=False)]
+            index = int(np.ravel_multi_index(place, self.shape[:frames])) if place else 0
+            try:
+                _read_page(series, files, index, box[frames:], out[target])
+            except Exception as error:
+                raise InputError(f"Page {index} of {self.path} cannot be read: {error}") from error
+        return out
+
+
+def _read_page(series: TiffPageSeries, files: Any, index: int, box: Box, out: NDArray[Any]) -> None:
+    """Decode a box of one page into `out`."""
+    with files.lock:
+        page = series[index]
+    if page is None or page.keyframe is None:
+        out[...] = series.keyframe.nodata
+        return
+    key: TiffPage = page.keyframe
+    tables = {"jpegtables": page.jpegtables, "jpegheader": key.jpegheader}
+    tables = {name: table for name, table in tables.items() if table is not None}
+    lengths = _segment(key)
+    counts = [-(-size // length) for size, length in zip(key.shape, lengths, strict=True)]
+    numbers = (range(p.start // length, -(-p.stop // length)) for p, length in zip(box, lengths, strict=True))
+    for place in itertools.product(*numbers):
+        segment = int(np.ravel_multi_index(place, counts))
+        starts = [at * length for at, length in zip(place, lengths, strict=True)]
+        ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+        cut = [slice(max(p.start, a), min(p.stop, b)) for p, a, b in zip(box, starts, ends, strict=True)]
+        target = out[tuple(slice(c.start - p.start, c.stop - p.start) for c, p in zip(cut, box, strict=True))]
+        stored = segment < len(page.dataoffsets) and page.dataoffsets[segment] and page.databytecounts[segment]
+        if not stored:
+            target[...] = key.nodata
+            continue
+        raw = files.read(page.parent.filehandle, page.dataoffsets[segment], page.databytecounts[segment])
+        pixels: Any = key.decode(raw, segment, **tables)[0]
+        # Decoded segments have the dimensions Z, Y, X, S; separate samples lie in segments of their own.
+        local = {letter: slice(c.start - a, c.stop - a) for letter, c, a in zip(key.axes, cut, starts, strict=True)}
+        if key.planarconfig == 2:
+            local.pop("S", None)
+        target[...] = pixels[tuple(local.get(letter, slice(0, 1)) for letter in "ZYXS")].reshape(target.shape)
+
+
+def _segment(page: Any) -> tuple[int, ...]:
+    """Return the shape of a strip or tile, in the dimensions of its page."""
+    tile = (page.tiledepth, page.tilelength, page.tilewidth) if page.is_tiled else (1, page.rowsperstrip, 2**31)
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    lengths = dict(zip("ZYXS", (*tile, samples), strict=True))
+    return tuple(min(lengths[letter], size) for letter, size in zip(page.axes, page.shape, strict=True))
+
+
+def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
+    """Open a series of a TIFF file; the first one by default.
+
+    The page sequence of a plain TIFF ("I") becomes t, unless `axes` says. A dimension that the file leaves unnamed
+    ("Q") is an error without `axes`.
+    """
+    from tifffile import TiffFile
+
+    with TiffFile(path) as tiff:
+        index = _picked(tiff.series, series, path)
+        chosen = tiff.series[index].levels[0]
+        _refuse_undecodable(chosen, path)
+        shape, letters = _shape_and_axes(chosen, axes)
+        refuse_records(chosen.dtype, path)
+        names = named_axes(axes, len(shape), path, letters)
+        names = names if axes is not None else _understood(names, shape, path)
+        if chosen.keyframe.photometric not in _COLOR and "c" not in names:
+            names = tuple("c" if name == "s" else name for name in names)
+        data = _array(chosen, path, index, shape)
+        return arranged(data, names, path, facts_of(tiff, index))
+
+
+def _picked(found: Sequence[TiffPageSeries], series: int | str | None, path: str) -> int:
+    """Return the index of the series that the caller means.
+
+    Raises:
+        InputError: there is none; the message lists them.
+    """
+    names = [str(one.name) for one in found]
+    if not found:
+        raise InputError(f"{path} is a TIFF file without images.")
+    if series is None:
+        return 0
+    if isinstance(series, str) and series in names:
+        return names.index(series)
+    if str(series).isdecimal() and int(series) < len(found):
+        return int(series)
+    listed = ", ".join(f"{i} ({one.name}, {'x'.join(map(str, one.shape))})" for i, one in enumerate(found))
+    raise InputError(f"{path} has no series {series!r}; it has {listed}.{nearest_word(str(series), names)}")
+
+
+def _refuse_undecodable(series: TiffPageSeries, path: str) -> None:
+    from tifffile import TIFF
+
+    key = series.keyframe
+    if key.dtype is None or 0 in key.shaped:
+        raise InputError(f"{path} holds {key.bitspersample}-bit pixels of a kind that NumPy has no type for.")
+    if key.compression not in TIFF.DECOMPRESSORS or key.predictor not in TIFF.UNPREDICTORS:
+        kind = getattr(key.compression, "name", key.compression)
+        raise InputError(f"{path} is compressed with {kind}, which needs imagecodecs: pip install imagecodecs")
+
+
+def _shape_and_axes(series: TiffPageSeries, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
+    """Return shape and letters of a series, without its dimensions of length 1 unless the caller names them."""
+    shape, letters = tuple(series.shape), series.axes
+    full_shape, full_letters = tuple(series.get_shape(False)), series.get_axes(False)
+    if full_letters.endswith("S") and full_shape[-1] == 1:
+        full_shape, full_letters = full_shape[:-1], full_letters[:-1]
+    if axes is not None and len(axes) == len(full_shape) != len(shape):
+        return full_shape, full_letters.lower()
+    return shape, letters.lower()
+
+
+def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tuple[str, ...]:
+    """Return the names that stand for the file's own letters.
+
+    Raises:
+        AxesError: the file has a dimension that no axis of OME-NGFF stands for.
+    """
+    names = tuple("t" if letter == "i" and "t" not in letters else letter for letter in letters)
+    for name, size in zip(names, shape, strict=True):
+        if name not in "tczyxs" and size > 1:
+            sizes = "x".join(map(str, shape))
+            example = "".join(names).replace(name, next(axis for axis in "ztc" if axis not in names or axis == "c"))
+            what = f"what its dimension of length {size} is"
+            raise AxesError(f"{path} ({sizes}) does not say {what}; name all with axes=, as in axes={example!r}.")
+    return names
+
+
+def _array(series: TiffPageSeries, path: str, index: int, shape: tuple[int, ...]) -> TiffArray | MappedArray:
+    """Map the series where it lies in one piece and uncompressed, else read it by strips and tiles."""
+    key: Any = series.keyframe
+    if series.dataoffset is not None and not series.is_multifile:
+        return MappedArray(path, shape, np.dtype(key.parent.byteorder + key.dtype.char), series.dataoffset)
+    if shape[len(shape) - len(key.shape) :] != tuple(key.shape) or set(key.axes) - set("SZYX"):
+        raise InputError(f"{path} cuts its images into pages in a way that is not known here ({key.axes} pages).")
+    chunks = (1,) * (len(shape) - len(key.shape)) + _segment(key)
+    return TiffArray(path, stamp_of(path), shape, native(series.dtype), chunks, index)
+
+
+__all__ = ["TiffArray", "open_file"]

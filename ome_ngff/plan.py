@@ -1,0 +1,360 @@
+"""How an image is cut into work: integers only, no pixels and no disk.
+
+A *unit* is a box of one level, the base, that one task reads once. It covers whole cells (chunks, or shards where
+there are any) of every level that the task writes, so no cell is ever touched by two tasks. A *pass* is the set of
+units that reads its base once and writes some levels; later passes start from a level that is stored already.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from .methods import Method, Span
+from .scale import Level
+
+Box = tuple[tuple[int, int], ...]
+
+
+@attrs.frozen
+class Grid:
+    """Say how one level is stored: lengths per axis, never larger than the level (shards: whole chunks)."""
+
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None = None
+
+    @property
+    def cell(self) -> tuple[int, ...]:
+        """Give the smallest box that is written at once: a shard, or a chunk."""
+        return self.shards or self.chunks
+
+
+@attrs.frozen
+class Source:
+    """Describe pixels that are given.
+
+    Attributes:
+        chunks: lengths of the blocks that can only be read whole, per axis; None where any slice costs no more than
+            its pixels (NumPy, memory maps).
+    """
+
+    chunks: tuple[tuple[int, ...], ...] | None = None
+
+
+@attrs.frozen
+class Pass:
+    """Read one level once, write others.
+
+    Attributes:
+        base: number of the level that the units are boxes of.
+        reads: "given" pixels, the "spool" that a pass before filled with them, or the "stored" level.
+        writes: numbers of the levels written; none where the pass fills the spool.
+        unit: length of a unit per axis, in pixels of the base.
+        counts: number of units per axis.
+        task_bytes: what one task may hold at its peak.
+        at_once: number of tasks that run at the same time.
+    """
+
+    base: int
+    reads: Literal["given", "spool", "stored"]
+    writes: tuple[int, ...]
+    unit: tuple[int, ...]
+    counts: tuple[int, ...]
+    task_bytes: int
+    at_once: int
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def box(self, number: int, shape: Sequence[int]) -> Box:
+        """Give the box of a unit, in pixels of the base, whose shape is `shape`."""
+        index = []
+        for count in reversed(self.counts):
+            number, at = divmod(number, count)
+            index.append(at)
+        return tuple((i * u, min((i + 1) * u, n)) for i, u, n in zip(reversed(index), self.unit, shape, strict=True))
+
+
+@attrs.frozen
+class Plan:
+    """Hold all that the engine needs to know, and can be printed.
+
+    Attributes:
+        levels: the levels of the pyramid. grids: how each is stored. method: how levels are made.
+        itemsize: bytes per pixel.
+        given: numbers of the levels whose pixels are given; the others are made.
+        passes: in the order in which they run.
+        spool: chunks of the temporary array, where the source has to be spooled.
+    """
+
+    levels: tuple[Level, ...]
+    grids: tuple[Grid, ...]
+    method: Method
+    itemsize: int
+    given: frozenset[int]
+    passes: tuple[Pass, ...]
+    spool: tuple[int, ...] | None = None
+
+    @property
+    def units(self) -> int:
+        """Give the number of tasks."""
+        return sum(len(p) for p in self.passes)
+
+    @property
+    def cut(self) -> list[Any]:
+        """Describe the passes as JSON, so that a resumed write can go on with the same units."""
+        passes = [[work.base, work.reads, list(work.writes), list(work.unit)] for work in self.passes]
+        return [*passes, list(self.spool) if self.spool else None]
+
+    @property
+    def peak_bytes(self) -> int:
+        """Give what all tasks that run at once may hold together."""
+        return max((p.task_bytes * p.at_once for p in self.passes), default=0)
+
+    def bytes_of(self, level: int) -> int:
+        """Give the size of a level's pixels."""
+        return math.prod(self.levels[level].shape) * self.itemsize
+
+    def own(self, work: Pass, number: int) -> dict[int, Box]:
+        """Give the box of each level that a unit owns, in that level's pixels."""
+        base = self.levels[work.base]
+        box = work.box(number, base.shape)
+        return {k: _project(box, base, self.levels[k]) for k in work.writes}
+
+    def needs(self, work: Pass, number: int) -> dict[int, Box]:
+        """Give the box of each level that a unit has to hold, the base included: what it owns, and neighbours."""
+        return _needs(work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method)
+
+    def __str__(self) -> str:
+        rows = []
+        for number, work in enumerate(self.passes):
+            what = "the spool" if not work.writes else f"levels {', '.join(map(str, work.writes))}"
+            source = {"given": "the source", "spool": "the spool", "stored": "the stored level"}[work.reads]
+            written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
+            rows.append(
+                f"pass {number + 1}: {len(work)} units of {' x '.join(map(str, work.unit))}, {work.at_once} at once; "
+                f"reads {_size(self.bytes_of(work.base))} of level {work.base} from {source}, "
+                f"writes {_size(written)} of {what}; {_size(work.task_bytes)} per task"
+            )
+        read = sum(self.bytes_of(work.base) for work in self.passes)
+        total = sum(self.bytes_of(k) for k in range(len(self.levels)))
+        rows.append(
+            f"total: {self.units} units, reads {_size(read)}, writes {_size(total)} before compression, "
+            f"peak memory {_size(self.peak_bytes)}"
+        )
+        return "\n".join(rows)
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if n < 1024 or unit == "TiB":
+            break
+        n /= 1024
+    return f"{n:.0f} {unit}" if n >= 100 or unit == "B" else f"{n:.1f} {unit}"
+
+
+def _project(box: Box, base: Level, level: Level) -> Box:
+    """Give the part of a coarser level that belongs to a box of the base."""
+    steps = (f // g for f, g in zip(level.factors, base.factors, strict=True))
+    return tuple((low // f, min(-(-high // f), n)) for (low, high), f, n in zip(box, steps, level.shape, strict=True))
+
+
+def _needs(box: Box, base: int, writes: Sequence[int], levels: Sequence[Level], method: Method) -> dict[int, Box]:
+    """Walk from the coarsest level written to the base, and widen each parent by what its child looks at."""
+    need = {k: _project(box, levels[base], levels[k]) for k in writes}
+    need.setdefault(base, box)
+    for k in sorted((k for k in writes if k != base), reverse=True):
+        level, parent = levels[k], levels[levels[k].parent]
+        seen = tuple(
+            method.needs(f, n, low, high) for f, n, (low, high) in zip(level.steps, parent.shape, need[k], strict=True)
+        )
+        have = need.get(level.parent, seen)
+        need[level.parent] = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(have, seen, strict=True))
+    return need
+
+
+def spans(level: Level, parent: Level, have: Box, want: Box) -> list[Span]:
+    """Say how a block of the parent that covers `have` is reduced to the box `want` of a level."""
+    return [
+        Span(factor=f, size=n, start=low, first=first, count=stop - first)
+        for f, n, (low, _), (first, stop) in zip(level.steps, parent.shape, have, want, strict=True)
+    ]
+
+
+def make_plan(
+    levels: Sequence[Level],
+    grids: Sequence[Grid],
+    method: Method,
+    itemsize: int,
+    sources: Mapping[int, Source],
+    *,
+    memory_target: int,
+    task_target: int,
+    workers: int,
+    kept: Collection[int] = (),
+    cut: Sequence[Any] | None = None,
+) -> Plan:
+    """Cut the writing of a pyramid into passes and units.
+
+    Args:
+        levels: the levels of the pyramid, from `scale.levels`.
+        grids: how each level is stored.
+        method: how a level is made from its parent.
+        itemsize: bytes per pixel.
+        sources: the levels whose pixels are given, by number; at least level 0.
+        memory_target: bytes that all tasks at once may hold; overstepped only where one cell alone needs more.
+        task_target: bytes up to which a unit grows beyond the smallest possible.
+        workers: the largest number of tasks at once.
+        kept: levels that are stored already and stay as they are.
+        cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
+    """
+    drafts = _Drafts(tuple(levels), tuple(grids), method, itemsize, memory_target, task_target, workers)
+    todo = [k for k in range(len(levels)) if k not in kept]
+    passes: list[Pass] = []
+    spool = None
+    while todo:
+        first = todo[0]
+        if first in sources:
+            added, spool_chunks = drafts.given(first, sources[first], [k for k in todo if k not in sources])
+            spool = spool_chunks or spool
+        else:
+            added = [drafts.stored(levels[first].parent, [k for k in todo if k not in sources])]
+        passes += added
+        written = {k for work in added for k in work.writes}
+        todo = [k for k in todo if k not in written]
+    plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
+    if cut is None or plan.cut == list(cut):
+        return plan
+    *recut, spool_chunks = cut
+    before = [drafts.again(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
+    if max((work.task_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
+        return plan
+    return attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
+
+
+@attrs.frozen
+class _Drafts:
+    """Choose the passes; the parameters are those of `make_plan`."""
+
+    levels: tuple[Level, ...]
+    grids: tuple[Grid, ...]
+    method: Method
+    itemsize: int
+    memory_target: int
+    task_target: int
+    workers: int
+
+    def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
+        """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
+        if source.chunks is None:
+            return [self._fused(base, "given", [base], others)], None
+        shape = self.levels[base].shape
+        blocks = tuple(_block(lengths) for lengths in source.chunks)
+        halo = any(self.method.halo(f) for k in others if self.levels[k].parent == base for f in self.levels[k].steps)
+        align = tuple(min(b, n) for b, n in zip(blocks, shape, strict=True))
+        fused = self._fused(base, "given", [base], [] if halo else others, align)
+        if fused.task_bytes <= self.memory_target or fused.unit == self._smallest(base, [base]):
+            return [fused], None
+        work = self._fused(base, "spool", [base], others)
+        unit = self._slabs(align, work.unit, shape)
+        chunks = tuple(u if s % u == 0 or s >= n else s for s, u, n in zip(unit, work.unit, shape, strict=True))
+        return [self.again(base, "given", (), unit), work], tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+
+    def stored(self, base: int, others: Sequence[int]) -> Pass:
+        """Plan a pass that starts from a level on disk."""
+        return self._fused(base, "stored", [], others)
+
+    def _fused(
+        self, base: int, reads: Any, must: list[int], others: Sequence[int], align: tuple[int, ...] | None = None
+    ) -> Pass:
+        """Write as many levels at once as leave room for two tasks, in units grown to a good size."""
+        room = self.memory_target // min(self.workers, 2)
+        writes = list(must)
+        for k in others:
+            if self.levels[k].parent not in (base, *writes) or not self._divides(base, k):
+                continue
+            unit = self._smallest(base, [*writes, k], align)
+            if not writes or self._task_bytes(base, [*writes, k], unit) <= room:
+                writes.append(k)
+        smallest = self._smallest(base, writes, align)
+        return self.again(base, reads, tuple(writes), self._grown(base, writes, smallest))
+
+    def _divides(self, base: int, level: int) -> bool:
+        pairs = zip(self.levels[level].factors, self.levels[base].factors, strict=True)
+        return all(f % g == 0 for f, g in pairs)
+
+    def _smallest(self, base: int, writes: Sequence[int], align: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Give the smallest unit that covers whole cells of every level written and whole blocks of the source."""
+        unit = []
+        for axis, length in enumerate(self.levels[base].shape):
+            wanted = [align[axis]] if align else []
+            for k in writes:
+                step = self.levels[k].factors[axis] // self.levels[base].factors[axis]
+                cell = self.grids[k].cell[axis]
+                wanted.append(step * cell if cell < self.levels[k].shape[axis] else length)
+            whole = any(w >= length for w in wanted)
+            unit.append(length if whole else min(length, math.lcm(*wanted)))
+        return tuple(unit)
+
+    def _grown(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> tuple[int, ...]:
+        """Double a unit, the fastest axis first, while tasks stay small and every worker has several."""
+        shape = self.levels[base].shape
+        limit = min(self.task_target, self.memory_target // self.workers)
+        for axis in reversed(range(len(unit))):
+            while unit[axis] < shape[axis]:
+                length = 2 * unit[axis] if 2 * unit[axis] < shape[axis] else shape[axis]
+                length = length if length % unit[axis] == 0 or length == shape[axis] else shape[axis]
+                longer = (*unit[:axis], length, *unit[axis + 1 :])
+                few = math.prod(_counts(longer, shape)) < 4 * self.workers
+                if self._task_bytes(base, writes, longer) > (limit // 8 if few else limit):
+                    break
+                unit = longer
+        return unit
+
+    def _slabs(self, align: tuple[int, ...], unit: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Join blocks of the source along the slowest axes while they divide the units that will read the spool."""
+        slab = align
+        for axis, length in enumerate(slab):
+            while length < unit[axis] and unit[axis] % (2 * length) == 0:
+                longer = (*slab[:axis], 2 * length, *slab[axis + 1 :])
+                if 2 * math.prod(longer) * self.itemsize > min(self.task_target, self.memory_target // self.workers):
+                    break
+                length, slab = 2 * length, longer
+        return tuple(min(s, n) for s, n in zip(slab, shape, strict=True))
+
+    def _task_bytes(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> int:
+        """Bound what a task holds: each box that it needs, and a second one for its way through the codec."""
+        starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
+        box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
+        need = _needs(box, base, writes, self.levels, self.method)
+        pixels = sum(math.prod(high - low for low, high in b) for b in need.values())
+        return 2 * pixels * self.itemsize
+
+    def again(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
+        """Make a pass of a given unit."""
+        task_bytes = self._task_bytes(base, writes, unit)
+        counts = _counts(unit, self.levels[base].shape)
+        at_once = max(1, min(self.workers, self.memory_target // max(task_bytes, 1), math.prod(counts)))
+        return Pass(base, reads, writes, unit, counts, task_bytes, at_once)
+
+
+def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-(-n // u) for u, n in zip(unit, shape, strict=True))
+
+
+def _block(lengths: Sequence[int]) -> int:
+    """Give the length of the blocks along an axis, or all of it where they are not alike."""
+    *body, last = lengths
+    alike = all(length == body[0] for length in body) and (not body or last <= body[0])
+    return (body[0] if body else last) if alike else sum(lengths)
+
+
+def all_boxes(plan: Plan) -> Iterator[tuple[int, Box]]:
+    """Give every (level, box) that is written, over all passes and units."""
+    for work in plan.passes:
+        for number in range(len(work)):
+            yield from itertools.chain(plan.own(work, number).items())

@@ -1,0 +1,197 @@
+"""One write, wholly parsed and checked, and how it is carried out: the way from values to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from . import engine, storage
+from .axes import Axes
+from .config import config
+from .exceptions import StoreError
+from .layout import Layout
+from .methods import Method
+from .plan import Grid, Plan, make_plan
+from .progress import Progress, check_progress
+from .scale import Level
+from .sources import describe, refuse_self
+
+
+@attrs.frozen(eq=False)
+class Request:
+    """Hold one write: what is written, where, how. Making one touches nothing.
+
+    Attributes:
+        target: the group that becomes the image.
+        axes: its axes. dtype: of all levels. levels: their shapes and geometry. paths: where each is stored.
+        sources: the given pixels by level. method: how the other levels are made.
+        layout: chunks, shards and compression. document: the metadata, written last.
+        what: "an image" or "a label image", for messages.
+        kept: levels that are stored already and stay as they are.
+        attributes: attributes that the group gets beside the metadata.
+    """
+
+    target: storage.Target
+    axes: Axes
+    dtype: np.dtype[Any]
+    levels: tuple[Level, ...]
+    paths: tuple[str, ...]
+    sources: Mapping[int, Any]
+    method: Method
+    layout: Layout
+    document: Mapping[str, Any]
+    what: str = "an image"
+    kept: frozenset[int] = frozenset()
+    attributes: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def new_paths(self) -> list[str]:
+        """Give the paths of the levels that are written."""
+        return [path for k, path in enumerate(self.paths) if k not in self.kept]
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Give the chunk and shard grid of every level."""
+        return self.layout.grids(self.levels, self.axes, self.dtype.itemsize, self.target.fmt.zarr_format)
+
+    def plan(self, cut: list[Any] | None = None) -> Plan:
+        """Cut the work into units, where possible as it was cut before."""
+        return make_plan(
+            self.levels, self.grids, self.method, self.dtype.itemsize,
+            {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
+            memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
+            kept=self.kept, cut=cut,
+        )  # fmt: skip
+
+    def array_options(self) -> list[dict[str, Any]]:
+        """Give the options of `zarr.create_array` for every level."""
+        count = len(self.levels)
+        compressions = self.layout.compressions(count)
+        return [
+            {
+                "shape": level.shape,
+                "dtype": self.dtype,
+                "chunks": grid.chunks,
+                "shards": grid.shards,
+                "compressors": compression.compressors(self.target.fmt.zarr_format, self.dtype),
+                "fill_value": self.layout.of(k, count).get("fill_value", 0),
+            }
+            for k, (level, grid, compression) in enumerate(zip(self.levels, self.grids, compressions, strict=True))
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        """Describe what is written, for the mark: a resumed write has to agree with all of it."""
+        return {
+            "shape": list(self.levels[0].shape),
+            "dtype": str(self.dtype),
+            "levels": [list(level.shape) for level in self.levels],
+            "paths": list(self.paths),
+            "chunks": [list(grid.chunks) for grid in self.grids],
+            "shards": [list(grid.shards) if grid.shards else None for grid in self.grids],
+            "compression": [str(c) for c in self.layout.compressions(len(self.levels))],
+            "method": self.method.name,
+            "metadata": self.target.fmt.wrap(self.document),
+        }
+
+
+def execute(
+    request: Request,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    compute: bool = True,
+    progress: Progress = None,
+    after: Callable[[], None] | None = None,
+) -> list[Any]:
+    """Carry a request out: refuse, clear or resume the target, run the plan, write the metadata.
+
+    Args:
+        request: what to write. overwrite, resume: what may happen to what is there.
+        compute: False returns the tasks as `dask.delayed.Delayed` instead of running them.
+        progress: see `progress.counter`.
+        after: called once the metadata is written.
+    """
+    target = request.target
+    check_progress(progress)
+    options = request.array_options()
+    target.fmt.validate(target.fmt.wrap(request.document))
+    storage.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
+    if target.attributes is not None:
+        for k, source in request.sources.items():
+            if k not in request.kept:
+                refuse_self(source, target)
+        storage.rehearse(target, request.axes.names, options)
+    if resume and target.mark is None:
+        _agree(target, request, {"metadata": target.fmt.wrap(target.document)})
+        storage.sweep(target)
+        if after is not None:
+            after()
+        return []
+    mark = target.mark if resume else None
+    plan = request.plan(mark.get("cut") if mark else None)
+    done: set[str] = set()
+    if mark is not None:
+        _agree(target, request, mark)
+        if mark.get("cut") == plan.cut:
+            done = storage.noted_units(target)
+    else:
+        storage.clear(target, request.new_paths)
+    if mark is None or mark.get("cut") != plan.cut:
+        storage.forget_units(target)
+        target = storage.begin(target, {**request.settings(), "cut": plan.cut}, request.attributes)
+    arrays = {
+        k: storage.ready_array(
+            target, path, names=request.axes.names, fresh=mark is None and k not in request.kept, **option
+        )
+        for k, (path, option) in enumerate(zip(request.paths, options, strict=True))
+    }
+    spool, done = _spool(plan, target, request.dtype, done)
+    job = engine.Job(plan, target, arrays, dict(request.sources), spool, request.dtype, plan.units > 1)
+    end = partial(_end, target, dict(request.document), spool, after)
+    if not compute:
+        return engine.delayed_tasks(job, done, end)
+    engine.run(job, done, progress, end)
+    return []
+
+
+def _end(target: storage.Target, document: Mapping[str, Any], spool: Any, after: Callable[[], None] | None) -> None:
+    storage.finish(target, document)
+    if spool is not None:
+        storage.remove_spool(spool)
+    if after is not None:
+        after()
+
+
+def _agree(target: storage.Target, request: Request, there: Mapping[str, Any]) -> None:
+    """Raise where a write that was begun had other settings."""
+    here = request.settings()
+    other = [name for name in here if name in there and not storage.same_json(there[name], here[name])]
+    if other:
+        plain = [name for name in other if name != "metadata"] or other
+        said = "; ".join(f"{name}: there {_short(there[name])}, now {_short(here[name])}" for name in plain[:3])
+        raise StoreError(
+            f"{target} was begun with other settings ({said}). Resume with the same ones, or pass overwrite=True."
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 120 else "others"
+
+
+def _spool(plan: Plan, target: storage.Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:
+    """Open the temporary array of a plan that has one; where it is new, its units are not done, or not needed."""
+    if plan.spool is None:
+        return None, done
+    filling = next(i for i, work in enumerate(plan.passes) if not work.writes)
+    fills, reads = ({f"{p}-{i}" for i in range(len(plan.passes[p]))} for p in (filling, filling + 1))
+    if reads <= done:
+        return None, done | fills
+    shape = plan.levels[plan.passes[filling].base].shape
+    spool, fresh = storage.make_spool(Path(config.cache_store), str(target), shape, plan.spool, dtype)
+    return spool, done - fills if fresh else done

@@ -1,0 +1,129 @@
+"""What callers call an image, seen as something that can be sliced; nothing is read here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import FsspecStore, LocalStore
+
+from .exceptions import InputError, StoreError
+from .plan import Source
+from .storage import Target, place
+
+
+def as_source(image: Any) -> Any:
+    """Return something with `shape`, `dtype`, `ndim` and slicing for whatever a caller calls an image.
+
+    What can be sliced is never copied whole: dask, Zarr, h5py and memory maps come back as they are, and a dask array
+    that only wraps a stored array comes back as that array.
+
+    Raises:
+        InputError: it is no array of numbers.
+    """
+    if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
+        image = image.data
+    if all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__")) and isinstance(
+        getattr(image, "dtype", None), np.dtype
+    ):
+        found = _unwrap(image) if hasattr(image, "dask") else image
+    elif hasattr(image, "__array__") or not hasattr(image, "__dlpack__"):
+        found = np.asarray(image)
+    else:
+        found = np.from_dlpack(image)
+    if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
+        raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
+    if found.ndim < 2 or 0 in found.shape:
+        raise InputError(f"An image has at least two dimensions and one pixel (got the shape {tuple(found.shape)}).")
+    return found
+
+
+def _unwrap(array: Any) -> Any:
+    """Return the array that a dask array merely wraps, where slicing it needs no graph; else the dask array."""
+    layers = array.dask.layers
+    original: Any = layers.get(f"original-{array.name}")
+    if len(layers) == 1 and array.npartitions == 1:
+        original = layers.get(array.name)
+    elif len(layers) != 2:
+        return array
+    for held in dict(original or {}).values():
+        wrapped: Any = getattr(held, "value", held)
+        plain = isinstance(wrapped, (np.ndarray, zarr.Array)) or type(wrapped).__module__.startswith(
+            ("h5py", "ome_ngff")
+        )
+        if plain and wrapped.shape == array.shape and wrapped.dtype == array.dtype:
+            return wrapped
+    return array
+
+
+def describe(source: Any) -> Source:
+    """Say in which blocks a source has to be read."""
+    if isinstance(source, np.ndarray) or _holds_blocks(source):
+        return Source()
+    chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
+    if not chunks:
+        return Source()
+    if all(isinstance(c, tuple) for c in chunks):
+        return Source(tuple(tuple(map(int, c)) for c in chunks))
+    regular = []
+    for chunk, length in zip(chunks, source.shape, strict=True):
+        whole, rest = divmod(length, int(chunk))
+        regular.append((int(chunk),) * whole + ((rest,) if rest else ()))
+    return Source(tuple(regular))
+
+
+def _holds_blocks(source: Any) -> bool:
+    """Tell whether a dask array is nothing but NumPy blocks in memory."""
+    layers = getattr(getattr(source, "dask", None), "layers", {})
+    if len(layers) != 1:
+        return False
+    return all(
+        isinstance(getattr(b, "value", b), np.ndarray) for layer in layers.values() for b in dict(layer).values()
+    )
+
+
+def refuse_self(source: Any, target: Target) -> None:
+    """Raise `StoreError` where the pixels are read from the very group that would be written."""
+    for store, path in _origins(source):
+        if isinstance(target.store, LocalStore):
+            here, there = _local(target.store, target.path), _local(store, path)
+            inside = there is not None and here is not None and there.is_relative_to(here)
+        else:
+            inside = store == target.store and (not target.path or f"{path}/".startswith(f"{target.path}/"))
+        if inside:
+            where = place(store, path) if not isinstance(store, Path) else str(store)
+            raise StoreError(f"The pixels are read from {where}, which lies in {target}; write to another place.")
+
+
+def _local(store: Any, path: str) -> Path | None:
+    """Return where something lies on this machine's disk, or None."""
+    if isinstance(store, Path):
+        return store.resolve()
+    if isinstance(store, LocalStore):
+        return (store.root / path).resolve()
+    if isinstance(store, FsspecStore) and "local" in str(type(getattr(store.fs, "sync_fs", store.fs))).lower():
+        return (Path(store.path) / path).resolve()
+    return None
+
+
+def _origins(source: Any) -> list[tuple[Any, str]]:
+    """Find the stored arrays and the files that a source reads from: (store, path) or (file, "")."""
+    origin = getattr(source, "origin", None)  # of the arrays of `inputs`
+    if origin is not None:
+        return [(origin, "")] if isinstance(origin, Path) else _origins(origin)
+    if isinstance(source, zarr.Array):
+        return [(source.store, source.path)]
+    if isinstance(source, np.memmap):
+        return [(Path(source.filename), "")] if source.filename else []
+    if isinstance(getattr(getattr(source, "file", None), "filename", None), str):  # h5py
+        return [(Path(source.file.filename), "")]
+    if isinstance(source, np.ndarray) and isinstance(source.base, (np.ndarray, np.memmap)):
+        return _origins(source.base)
+    found: list[tuple[Any, str]] = []
+    for name, layer in getattr(getattr(source, "dask", None), "layers", {}).items():
+        if name.startswith("original-"):
+            for wrapped in dict(layer).values():
+                found += _origins(getattr(wrapped, "value", wrapped))
+    return found

@@ -1,0 +1,35 @@
+"""What all tests share: fixtures from the registries, the settings of Hypothesis, and where compiled kernels are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ome_ngff.format import Format, format_implementations
+from ome_ngff.methods import Method, Methods
+
+# Kernels are compiled once for all workers, runs and environments; numba's cache knows the source and the Python.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
+
+# The same examples for everybody, so that a failure can be repeated; `--hypothesis-profile=thorough` looks further.
+_patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("quick", max_examples=40, derandomize=True, **_patient)
+settings.register_profile("thorough", max_examples=1000, **_patient)
+settings.load_profile("quick")
+
+WRITABLE = [pytest.param(member.method, id=member.value) for member in Methods if not member.method.in_memory]
+
+
+@pytest.fixture(scope="session", params=WRITABLE)
+def any_method(request: pytest.FixtureRequest) -> Method:
+    """Each method that an image can be written with, from the registry."""
+    return request.param
+
+
+@pytest.fixture(scope="session", params=[pytest.param(f, id=str(f.version)) for f in format_implementations()])
+def any_format(request: pytest.FixtureRequest) -> Format:
+    """Each version of the format, from the registry."""
+    return request.param

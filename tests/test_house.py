@@ -1,0 +1,83 @@
+"""The house: layers, lightness, size."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ome_ngff
+
+PACKAGE = Path(ome_ngff.__file__).parent
+LAYERS = [
+    ["exceptions", "config"],
+    ["axes", "kernels", "codecs", "rules", "progress", "separable"],
+    ["methods", "image"],
+    ["scale", "dask_utils", "format"],
+    ["storage", "plan", "layout", "sources"],
+    ["engine"],
+    ["request", "writer", "reader", "validation", "info", "samples", "omero"],
+    ["inputs"],
+    ["cli"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
+# Doors upwards, each with its reason.
+ALLOWED = {("scale", "writer")}  # `Scaler.scale` writes; the import stands inside the function
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Give the source files of each module or package below `ome_ngff`."""
+    found: dict[str, list[Path]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room not in ("__init__", "__main__"):
+            found.setdefault(room, []).append(path)
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Give the rooms that a file imports, at the top or inside functions, but not for types alone."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    skipped = {id(child) for node in typing for child in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return found - {"__version__"}
+
+
+def test_every_room_has_a_floor() -> None:
+    assert set(rooms()) <= set(FLOOR)
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_imports_go_downwards(room: str) -> None:
+    used = {name for path in rooms()[room] for name in imports(path)} - {room}
+    upwards = {name for name in used if FLOOR[name] > FLOOR[room] and (room, name) not in ALLOWED}
+    assert not upwards
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("ome_ngff", ["numba", "scipy", "skimage", "dask", "zarr", "tifffile", "distributed", "rich"]),
+        ("ome_ngff.writer", ["numba", "scipy", "skimage", "tifffile", "distributed", "pandas"]),
+        ("ome_ngff.cli", ["numba", "scipy", "skimage", "dask", "zarr", "numpy"]),
+    ],
+)
+def test_heavy_modules_are_imported_only_where_they_are_used(module: str, heavy: list[str]) -> None:
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in ome_ngff.__all__:
+        assert getattr(ome_ngff, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'write_imag'"):
+        ome_ngff.write_imag  # noqa: B018

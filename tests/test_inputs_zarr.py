@@ -1,0 +1,206 @@
+"""Zarr arrays and OME-Zarr images as inputs: the first level, with all that the metadata says."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import zarr
+
+from ome_ngff.exceptions import AxesError, InputError, MissingError
+from ome_ngff.inputs import open_input
+
+IMAGE = np.stack([np.stack([skimage.data.coins()[z : z + 30, c : c + 40] for z in range(4)]) for c in range(2)])
+AXES = [
+    {"name": "c", "type": "channel"},
+    *({"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"),
+]
+
+
+def multiscale(**words: Any) -> dict[str, Any]:
+    steps = [
+        {"type": "scale", "scale": [1.0, 2.0, 0.5, 0.5]},
+        {"type": "translation", "translation": [0.0, 10.0, 1.0, 2.0]},
+    ]
+    levels = [{"path": "s0", "coordinateTransformations": steps}, {"path": "s1", "coordinateTransformations": steps}]
+    return {"name": "cells", "axes": AXES, "datasets": levels, **words}
+
+
+def ome_zarr(path: Path, version: str, attributes: dict[str, Any] | None = None, **words: Any) -> Path:
+    group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
+    group.create_array("s0", data=IMAGE, chunks=(1, 2, 20, 20))
+    group.create_array("s1", data=IMAGE[..., ::2, ::2])
+    channels = [{"label": "DAPI", "color": "0000ff"}, {"label": "GFP", "color": "00FF00"}]
+    document = {"multiscales": [multiscale(**words)], "omero": {"channels": channels}, **(attributes or {})}
+    group.attrs.update({"ome": {"version": version, **document}} if version == "0.5" else document)
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_ome_zarr_image_gives_its_first_level_and_what_it_says(tmp_path: Path, version: str) -> None:
+    image = open_input(ome_zarr(tmp_path / "a.ome.zarr", version))
+    assert isinstance(image.data, zarr.Array)
+    assert (image.dims, image.name, image.data.chunks) == (("c", "z", "y", "x"), "cells", (1, 2, 20, 20))
+    assert image.scale == {"c": 1.0, "z": 2.0, "y": 0.5, "x": 0.5}
+    assert image.translation == {"c": 0.0, "z": 10.0, "y": 1.0, "x": 2.0}
+    assert image.axes_units == dict.fromkeys("zyx", "micrometer")
+    assert (image.channel_names, image.channel_colors) == (["DAPI", "GFP"], ["0000FF", "00FF00"])
+    np.testing.assert_array_equal(image.data[...], IMAGE)
+
+
+def test_the_transformations_of_the_image_scale_those_of_its_level(tmp_path: Path) -> None:
+    outer = [
+        {"type": "scale", "scale": [1.0, 2.0, 4.0, 1.0]},
+        {"type": "translation", "translation": [0.0, 0.0, 0.0, 5.0]},
+    ]
+    image = open_input(ome_zarr(tmp_path / "a.zarr", "0.4", coordinateTransformations=outer))
+    assert image.scale == {"c": 1.0, "z": 4.0, "y": 2.0, "x": 0.5}
+    assert image.translation == {"c": 0.0, "z": 20.0, "y": 4.0, "x": 7.0}
+
+
+def test_orientation_is_kept(tmp_path: Path) -> None:
+    values = ["inferior-to-superior", "anterior-to-posterior", "left-to-right"]
+    axes = [AXES[0]]
+    axes += [
+        {**axis, "orientation": {"type": "anatomical", "value": v}} for axis, v in zip(AXES[1:], values, strict=True)
+    ]
+    image = open_input(ome_zarr(tmp_path / "a.zarr", "0.5", axes=axes))
+    assert image.axes_orientations == dict(zip("zyx", values, strict=True))
+
+
+@pytest.mark.parametrize("axes", [["c", "z", "y", "x"], [{"name": name} for name in "czyx"]], ids=["0.3", "no-types"])
+def test_older_metadata_is_understood(tmp_path: Path, axes: Any) -> None:
+    levels = [{"path": "s0"}]
+    image = open_input(ome_zarr(tmp_path / "a.zarr", "0.4", axes=axes, datasets=levels))
+    assert (image.dims, image.scale) == (("c", "z", "y", "x"), {"c": 1.0, "z": 1.0, "y": 1.0, "x": 1.0})
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        pytest.param([{"label": "DAPI", "color": "0000FF"}], id="too-few"),
+        pytest.param([{}, {}], id="empty"),
+        pytest.param([{"color": "blue"}, {"color": "0000FF"}], id="no-hex"),
+    ],
+)
+def test_channels_that_do_not_fit_are_left_out(tmp_path: Path, channels: Any) -> None:
+    image = open_input(ome_zarr(tmp_path / "a.zarr", "0.4", {"omero": {"channels": channels}}))
+    assert (image.channel_names, image.channel_colors) == (None, None)
+
+
+def test_axes_override_the_metadata_and_keep_the_sizes_of_the_names_that_stay(tmp_path: Path) -> None:
+    image = open_input(ome_zarr(tmp_path / "a.zarr", "0.5"), axes="tzyx")
+    assert image.dims == ("t", "z", "y", "x")
+    assert image.scale == {"z": 2.0, "y": 0.5, "x": 0.5}
+
+
+@pytest.mark.parametrize("place", ["a.zarr::s1", "a.zarr/s1"])
+def test_a_level_is_an_array_like_any_other(tmp_path: Path, place: str) -> None:
+    ome_zarr(tmp_path / "a.zarr", "0.5")
+    np.testing.assert_array_equal(open_input(tmp_path / place, axes="czyx").data[...], IMAGE[..., ::2, ::2])
+    with pytest.raises(AxesError, match="cannot be guessed"):
+        open_input(tmp_path / place)
+
+
+def test_what_lies_inside_is_reached_by_its_path(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w")
+    ome_zarr(tmp_path / "a.zarr" / "labels" / "cells", "0.5", name="")
+    image = open_input(f"{tmp_path / 'a.zarr'}::labels/cells")
+    assert image.name == "cells"
+    np.testing.assert_array_equal(image.data[...], IMAGE)
+
+
+@pytest.mark.parametrize("series", [0, 1, "second"])
+def test_one_of_several_images_is_picked(tmp_path: Path, series: int | str) -> None:
+    several = {"multiscales": [multiscale(name="first"), multiscale(name="second", datasets=[{"path": "s1"}])]}
+    path = ome_zarr(tmp_path / "a.zarr", "0.4", several)
+    assert open_input(path, series=series).name == ("second" if series else "first")
+    with pytest.raises(InputError, match=r"no image '2'; it has 0 \(first\), 1 \(second\)"):
+        open_input(path, series=2)
+
+
+def test_a_converters_layout_gives_its_first_image(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2).attrs["bioformats2raw.layout"] = 3
+    ome_zarr(tmp_path / "a.zarr" / "0", "0.4", name="zero")
+    ome_zarr(tmp_path / "a.zarr" / "1", "0.4", name="one")
+    assert open_input(tmp_path / "a.zarr").name == "zero"
+    assert open_input(tmp_path / "a.zarr", series=1).name == "one"
+
+
+@pytest.mark.parametrize(("key", "example"), [("plate", "a.zarr::A/1/0"), ("well", "a.zarr::0")])
+def test_a_plate_asks_which_image(tmp_path: Path, key: str, example: str) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w").attrs["ome"] = {key: {}}
+    with pytest.raises(InputError, match=f"is a {key}; say which image, as in '.*{example}'"):
+        open_input(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_array_with_named_dimensions_needs_no_axes(tmp_path: Path, version: int) -> None:
+    names = {"dimension_names": list("CZYX")} if version == 3 else {"attributes": {"_ARRAY_DIMENSIONS": list("czyx")}}
+    zarr.create_array(tmp_path / "a.zarr", data=IMAGE, zarr_format=version, **names)
+    assert open_input(tmp_path / "a.zarr").dims == ("c", "z", "y", "x")
+
+
+def test_the_only_array_of_a_group_is_found_and_several_are_listed(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    with pytest.raises(InputError, match="holds no array"):
+        open_input(tmp_path / "a.zarr")
+    group.create_array("raw", data=IMAGE)
+    assert open_input(tmp_path / "a.zarr", axes="czyx").name == "raw"
+    group.create_array("mask", data=IMAGE)
+    with pytest.raises(InputError, match=r"holds the arrays mask, raw; say which, as in '.*a\.zarr::mask'"):
+        open_input(tmp_path / "a.zarr")
+
+
+def test_a_folder_without_the_ending_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    assert open_input(ome_zarr(tmp_path / "image", "0.5")).name == "cells"
+
+
+def test_a_zip_file_is_read_in_place(tmp_path: Path) -> None:
+    ome_zarr(tmp_path / "a.zarr", "0.5")
+    with zipfile.ZipFile(tmp_path / "a.ozx", "w") as archive:
+        for file in sorted((tmp_path / "a.zarr").rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(tmp_path / "a.zarr"))
+    image = open_input(tmp_path / "a.ozx")
+    np.testing.assert_array_equal(image.data[1, 2], IMAGE[1, 2])
+    image.data.store.close()
+
+
+def test_a_url_is_a_zarr() -> None:
+    store = zarr.storage.FsspecStore.from_url("memory://cells.zarr")
+    zarr.create_array(store, data=IMAGE, dimension_names=list("czyx"))
+    np.testing.assert_array_equal(open_input("memory://cells.zarr").data[0, :2], IMAGE[0, :2])
+
+
+def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
+    ome_zarr(tmp_path / "a.zarr", "0.5")
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(MissingError, match=r"no Zarr group at .*a\.zarr::labels"):
+        open_input(f"{tmp_path / 'a.zarr'}::labels")
+    with pytest.raises(MissingError, match="no Zarr group"):
+        open_input(tmp_path / "empty.zarr")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param({"datasets": [{"path": "s9"}]}, "the level 's9', which is not there", id="level"),
+        pytest.param({"axes": AXES[1:]}, "axes z,y,x, but its arrays have 4 dimensions", id="axes"),
+        pytest.param({"datasets": []}, "cannot be read as a Zarr", id="no-levels"),
+    ],
+)
+def test_metadata_that_contradicts_the_store_is_an_input_error(tmp_path: Path, words: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_input(ome_zarr(tmp_path / "a.zarr", "0.5", **words))
+
+
+def test_broken_metadata_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read as a Zarr"):
+        open_input(tmp_path / "a.zarr")

@@ -1,0 +1,224 @@
+"""The plan: every cell written once, the image tiled exactly, memory bounded, the source read once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ome_ngff.axes import Axes
+from ome_ngff.layout import Layout
+from ome_ngff.methods import Methods
+from ome_ngff.plan import Box, Grid, Plan, Source, make_plan
+from ome_ngff.scale import levels, parse_ladder
+
+LADDERS = [
+    [],
+    [2, 4, 8],
+    [3, 9],
+    [2, 3],
+    [{"z": 1, "y": 2, "x": 4}, {"z": 2, "y": 4, "x": 8}],
+    [{"z": 2, "y": 2, "x": 2}, {"z": 4, "y": 4, "x": 4}, {"z": 8, "y": 8, "x": 8}],
+]
+
+
+def cut(lengths: st.SearchStrategy[int], total: int, draw: st.DrawFn) -> tuple[int, ...]:
+    """Cut an axis into irregular blocks."""
+    found: list[int] = []
+    while sum(found) < total:
+        found.append(min(draw(lengths), total - sum(found)))
+    return tuple(found)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Draw an image, how it is stored, where it comes from and what may be used."""
+    shape = tuple(draw(st.integers(1, 40)) for _ in range(3))
+    axes = Axes("zyx")
+    method = draw(st.sampled_from([m.method for m in Methods if not m.method.in_memory]))
+    pyramid = levels(shape, parse_ladder(draw(st.sampled_from(LADDERS)), axes.names), method)
+    chunks = tuple(draw(st.integers(2, 24)) for _ in range(3))
+    chunks = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+    shards = draw(st.none() | st.tuples(*(st.integers(1, 3) for _ in range(3))))
+    shards = shards and tuple(c * s for c, s in zip(chunks, shards, strict=True))
+    grids = Layout(chunks, shards).grids(pyramid, axes, 2, 3)
+    kind = draw(st.sampled_from(["free", "regular", "irregular", "planes"]))
+    source = None
+    if kind == "regular":
+        sizes = [draw(st.integers(1, n)) for n in shape]
+        source = tuple((s,) * (n // s) + ((n % s,) if n % s else ()) for s, n in zip(sizes, shape, strict=True))
+    elif kind == "irregular":
+        source = tuple(cut(st.integers(1, n), n, draw) for n in shape)
+    elif kind == "planes":
+        source = ((1,) * shape[0], (shape[1],), (shape[2],))
+    return make_plan(
+        pyramid, grids, method, 2, {0: Source(source)},
+        memory_target=draw(st.sampled_from([1, 2**12, 2**16, 2**20])),
+        task_target=draw(st.sampled_from([2**12, 2**18])), workers=draw(st.integers(1, 5)),
+    )  # fmt: skip
+
+
+def cells(box: Box, grid: Grid) -> set[tuple[int, ...]]:
+    """Give the cells that a box touches."""
+    return set(itertools.product(*(range(a // c, -(-b // c)) for (a, b), c in zip(box, grid.cell, strict=True))))
+
+
+def volume(box: Box) -> int:
+    return math.prod(b - a for a, b in box)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_every_cell_of_every_level_is_written_by_exactly_one_unit(plan: Plan) -> None:
+    written: Counter[tuple[int, tuple[int, ...]]] = Counter()
+    for work in plan.passes:
+        for number in range(len(work)):
+            for k, box in plan.own(work, number).items():
+                written.update((k, cell) for cell in cells(box, plan.grids[k]))
+    for k, (level, grid) in enumerate(zip(plan.levels, plan.grids, strict=True)):
+        every = cells(tuple((0, n) for n in level.shape), grid)
+        assert {cell: written[k, cell] for cell in every} == dict.fromkeys(every, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_units_tile_every_level_exactly(plan: Plan) -> None:
+    covered = Counter({k: 0 for k in range(len(plan.levels))})
+    for work in plan.passes:
+        for number in range(len(work)):
+            for k, box in plan.own(work, number).items():
+                covered[k] += volume(box)
+    assert covered == {k: math.prod(level.shape) for k, level in enumerate(plan.levels)}
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_a_unit_holds_all_that_the_levels_it_writes_look_at(plan: Plan) -> None:
+    for work in plan.passes:
+        for number in range(len(work)):
+            need = plan.needs(work, number)
+            for k, own in plan.own(work, number).items():
+                assert all(a <= c and d <= b for (a, b), (c, d) in zip(need[k], own, strict=True))
+                if k != work.base:
+                    level = plan.levels[k]
+                    parent = plan.levels[level.parent].shape
+                    for f, n, (a, b), (c, d) in zip(level.steps, parent, need[level.parent], need[k], strict=True):
+                        low, high = plan.method.needs(f, n, c, d)
+                        assert a <= low
+                        assert high <= b
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans(), st.data())
+def test_each_block_of_a_source_with_blocks_is_read_by_exactly_one_unit(plan: Plan, data: st.DataObject) -> None:
+    source = data.draw(st.sampled_from(["regular", "planes"]))
+    shape = plan.levels[0].shape
+    sizes = (1, *shape[1:]) if source == "planes" else tuple(data.draw(st.integers(1, n)) for n in shape)
+    blocks = tuple((s,) * (n // s) + ((n % s,) if n % s else ()) for s, n in zip(sizes, shape, strict=True))
+    target = data.draw(st.sampled_from([1, 2**12, 2**16]))
+    again = make_plan(
+        plan.levels,
+        plan.grids,
+        plan.method,
+        2,
+        {0: Source(blocks)},
+        memory_target=target,
+        task_target=target,
+        workers=2,
+    )
+    read: Counter[tuple[int, ...]] = Counter()
+    for work in again.passes:
+        if work.reads == "given":
+            for number in range(len(work)):
+                box = again.needs(work, number)[0]
+                read.update(cells(box, Grid(sizes)))
+    assert set(read.values()) == {1}
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans(), st.sampled_from([2**14, 2**16, 2**18, 2**20]), st.integers(1, 4))
+def test_memory_stays_under_the_target_wherever_the_smallest_unit_does(plan: Plan, target: int, workers: int) -> None:
+    again = make_plan(
+        plan.levels,
+        plan.grids,
+        plan.method,
+        2,
+        {0: Source()},
+        memory_target=target,
+        task_target=target,
+        workers=workers,
+    )
+    for work in again.passes:
+        assert work.at_once <= workers
+        if work.at_once > 1:
+            assert work.task_bytes * work.at_once <= target
+        elif work.task_bytes > target:  # one cell (or whole steps of it) is all that is left to one task
+            first = again.levels[work.writes[0]]
+            base = again.levels[work.base]
+            cell = again.grids[work.writes[0]].cell
+            steps = [f // g for f, g in zip(first.factors, base.factors, strict=True)]
+            smallest = [
+                n if c >= m else min(n, f * c) for f, c, m, n in zip(steps, cell, first.shape, base.shape, strict=True)
+            ]
+            assert list(work.unit) == smallest
+            assert len(work.writes) == 1
+
+
+def test_what_a_task_holds_is_bounded_by_what_its_plan_says() -> None:
+    pyramid = levels((256, 1024, 1024), parse_ladder([2, 4, 8], "zyx"), Methods.RESIZE.method)
+    plan = make_plan(
+        pyramid, Layout(64).grids(pyramid, Axes("zyx"), 2, 3), Methods.RESIZE.method, 2, {0: Source()},
+        memory_target=2**29, task_target=2**27, workers=2,
+    )  # fmt: skip
+    for work in plan.passes:
+        held = [2 * sum(volume(box) for box in plan.needs(work, i).values()) for i in range(len(work))]
+        assert max(held) <= work.task_bytes
+    assert plan.peak_bytes <= 2**29
+
+
+def test_a_resumed_plan_takes_over_the_units_of_the_first_one() -> None:
+    pyramid = levels((200, 300, 300), parse_ladder([2, 4], "zyx"), Methods.MODE.method)
+    grids = Layout(32).grids(pyramid, Axes("zyx"), 4, 3)
+    words = {"memory_target": 2**24, "task_target": 2**22, "workers": 2}
+    first = make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **words)
+    more = {"memory_target": 2**28, "task_target": 2**27, "workers": 4}
+    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more).cut != first.cut
+    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more, cut=first.cut).cut == first.cut
+
+
+def test_a_resumed_plan_is_cut_anew_where_its_units_would_not_fit_the_memory() -> None:
+    pyramid = levels((200, 300, 300), parse_ladder([2, 4], "zyx"), Methods.MODE.method)
+    grids = Layout(32).grids(pyramid, Axes("zyx"), 4, 3)
+    first = make_plan(
+        pyramid, grids, Methods.MODE.method, 4, {0: Source()}, memory_target=2**28, task_target=2**26, workers=1
+    )
+    less = {"memory_target": 2**22, "task_target": 2**20, "workers": 2}
+    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **less, cut=first.cut).peak_bytes <= 2**22
+
+
+def test_a_plan_says_what_it_reads_and_writes() -> None:
+    pyramid = levels((64, 64, 64), parse_ladder([2], "zyx"), Methods.LOCAL_MEAN.method)
+    plan = make_plan(
+        pyramid, Layout(32).grids(pyramid, Axes("zyx"), 2, 3), Methods.LOCAL_MEAN.method, 2, {0: Source()},
+        memory_target=2**29, task_target=2**27, workers=2,
+    )  # fmt: skip
+    text = str(plan)
+    assert "reads 512 KiB of level 0 from the source" in text
+    assert "writes 640 KiB of levels 0, 1" in text
+    assert "peak memory" in text
+
+
+def test_the_plan_of_100_tebibytes_has_a_unit_for_each_shard_and_no_list_of_them() -> None:
+    shape = (51200, 32768, 32768)
+    steps = [{a: 2**k for a in "zyx"} for k in range(1, 9)]
+    pyramid = levels(shape, parse_ladder(steps, "zyx"), Methods.LOCAL_MEAN.method)
+    grids = Layout((128, 128, 128), (512, 1024, 1024)).grids(pyramid, Axes("zyx"), 2, 3)
+    plan = make_plan(
+        pyramid, grids, Methods.LOCAL_MEAN.method, 2, {0: Source()}, memory_target=2**32, task_target=2**30, workers=2
+    )
+    assert plan.bytes_of(0) == 100 * 2**40
+    assert len(plan.passes[0]) == 100 * 32 * 32
+    assert plan.own(plan.passes[0], 100 * 32 * 32 - 1)[0] == ((50688, 51200), (31744, 32768), (31744, 32768))
