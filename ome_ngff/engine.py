@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from . import storage
 from .methods import Array
-from .plan import Box, Pass, Plan, spans
+from .plan import Box, Margin, Pass, Plan, spans
 from .progress import Progress, counter
+from .sources import give_back, mapped_anew
 
 
 @attrs.frozen(eq=False)
@@ -29,7 +31,7 @@ class Job:
         target: the group that is written.
         arrays: the stored levels, by number.
         sources: the given pixels, by number of the level; anything that can be sliced.
-        spool: the temporary array, where the plan has one.
+        spool: the temporary array, where the plan has one. margins: the temporary arrays of the plan's margins, or none.
         dtype: of every level.
         journal: whether finished units are noted for a later resume.
     """
@@ -39,8 +41,27 @@ class Job:
     arrays: Mapping[int, Any]
     sources: Mapping[int, Any]
     spool: Any
+    margins: Mapping[Margin, Any]
     dtype: np.dtype[Any]
     journal: bool
+
+    def __reduce__(self) -> Any:
+        """Pickle our arrays by their places: where the job arrives they are opened as they were here."""
+        fields = {name: getattr(self, name) for name in attrs.fields_dict(Job)}
+        fields["arrays"] = {k: storage.locate(array) for k, array in self.arrays.items()}
+        fields["margins"] = {margin: storage.locate(array) for margin, array in self.margins.items()}
+        fields["spool"] = None if self.spool is None else storage.locate(self.spool)
+        return _arrived, (fields,)
+
+
+def _arrived(fields: dict[str, Any]) -> Job:
+    def opened(place: Any) -> Any:
+        return storage.open_array(*place, mode="r+")
+
+    arrays = {k: opened(place) for k, place in fields["arrays"].items()}
+    margins = {margin: opened(place) for margin, place in fields["margins"].items()}
+    spool = None if fields["spool"] is None else opened(fields["spool"])
+    return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool})
 
 
 def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
@@ -53,25 +74,62 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
     plan = job.plan
     work = plan.passes[pass_number]
     own, need = plan.own(work, number), plan.needs(work, number)
-    source = {"given": job.sources.get(work.base), "spool": job.spool, "stored": job.arrays.get(work.base)}[work.reads]
-    blocks = {work.base: read(source, need[work.base], job.dtype)}
+    blocks = {work.base: _base(job, pass_number, work.box(number, plan.levels[work.base].shape), need[work.base])}
     if not work.writes:
         job.spool[slices(need[work.base])] = blocks[work.base]
     for k in work.writes:
         if k != work.base:
             level = plan.levels[k]
-            parent = plan.levels[level.parent]
-            reduction = spans(level, parent, need[level.parent], need[k])
+            reduction = spans(level, plan.levels[level.parent], need[level.parent], need[k])
             blocks[k] = plan.method.reduce(blocks[level.parent], reduction)
-        job.arrays[k][slices(own[k])] = _part(blocks[k], need[k], own[k])
+        mine = _part(blocks[k], need[k], own[k])
+        job.arrays[k][slices(own[k])] = mine
+        for margin, array in job.margins.items():
+            if margin.level == k:
+                _keep(margin, array, mine, own[k])
         _drop_used(blocks, plan, work, k)
     if job.journal:
         storage.note_unit(job.target, f"{pass_number}-{number}")
+    if work.task_bytes > 2**24:
+        give_back()
     return 1
+
+
+def _base(job: Job, pass_number: int, box: Box, need: Box) -> Array:
+    """Read what a unit needs of its base: its own box, and what it sees of its neighbours."""
+    work = job.plan.passes[pass_number]
+    if work.reads == "given":
+        return read(job.sources[work.base], need, job.dtype)
+    stored = job.spool if work.reads == "spool" else job.arrays[work.base]
+    margins = {margin.axis: (margin, array) for margin, array in job.margins.items() if margin.reader == pass_number}
+    if not margins or need == box:
+        return read(stored, need, job.dtype)
+    block = np.empty([high - low for low, high in need], job.dtype)
+    _part(block, need, box)[...] = stored[slices(box)]
+    for axis, (margin, array) in margins.items():
+        for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
+            if low < high:
+                beside = (*need[:axis], (low, high), *box[axis + 1 :])
+                start = margin.place(low, high)
+                there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
+                _part(block, need, beside)[...] = array[slices(there)]
+    return block
+
+
+def _keep(margin: Margin, array: Any, block: Array, box: Box) -> None:
+    """Write the part of a block that lies beside the cuts of a later pass into their margin."""
+    axis = margin.axis
+    for low, high in margin.halves(*box[axis]):
+        start = margin.place(low, high)
+        there = (*box[:axis], (start, start + high - low), *box[axis + 1 :])
+        array[slices(there)] = _part(block, box, (*box[:axis], (low, high), *box[axis + 1 :]))
 
 
 def read(source: Any, box: Box, dtype: np.dtype[Any]) -> Array:
     """Read a box of whatever can be sliced as native NumPy; a view where that costs nothing."""
+    if isinstance(source, np.memmap):
+        with mapped_anew(source) as fresh:
+            return np.array(fresh[slices(box)], dtype)
     part = source[slices(box)]
     if hasattr(part, "dask"):
         part = part.compute(scheduler="synchronous")
@@ -127,15 +185,16 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], at_once: int, count: C
             run_unit(job, number, i)
             count()
     else:
-        from dask.base import compute
+        from dask.base import compute, get_scheduler
         from dask.callbacks import Callback
 
         def finished(key: Any, *rest: Any) -> None:
             if str(key).startswith(run_unit.__name__):
                 count()
 
-        with Callback(posttask=finished):
-            compute(*_tasks(job, number, todo), num_workers=at_once)
+        # A pool of our own is waited for: whatever happens, no task goes on writing once the caller is told.
+        with ThreadPoolExecutor(at_once) as pool, Callback(posttask=finished):
+            compute(*_tasks(job, number, todo), **({} if get_scheduler() else {"pool": pool}))
 
 
 def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]:

@@ -80,6 +80,52 @@ class Pass:
 
 
 @attrs.frozen
+class Margin:
+    """Keep, beside a stored level, what lies close to where a later pass cuts it along one axis.
+
+    A unit that filters sees a few pixels of its neighbours. Out of the level itself these would cost the decoding of
+    whole chunks, up to eight times the pixels in a volume; out of the margins they cost themselves. For cut number j,
+    counted from 1, the margin holds `width` pixels before it, then `width` pixels behind it.
+
+    Attributes:
+        reader: number of the pass that reads it. level: the level it belongs to. axis: the axis that is cut.
+        period: distance of the cuts. width: pixels on either side. cuts: how many there are.
+    """
+
+    reader: int
+    level: int
+    axis: int
+    period: int
+    width: int
+    cuts: int
+
+    def shape(self, level: Level) -> tuple[int, ...]:
+        """Give the shape of the temporary array."""
+        return (*level.shape[: self.axis], 2 * self.width * self.cuts, *level.shape[self.axis + 1 :])
+
+    def chunks(self, grid: Grid) -> tuple[int, ...]:
+        """Give its chunks, each of which belongs to one cell of the level."""
+        return (*grid.cell[: self.axis], self.width, *grid.cell[self.axis + 1 :])
+
+    def place(self, low: int, high: int) -> int:
+        """Give where the pixels [low, high) of the axis, which touch a cut or lie beside it, start in the margin."""
+        cut = -(-high // self.period) if high % self.period else high // self.period
+        before = cut * self.period - self.width <= low and high <= cut * self.period and 1 <= cut <= self.cuts
+        if before:
+            return 2 * self.width * (cut - 1) + low - (cut * self.period - self.width)
+        cut = low // self.period
+        return 2 * self.width * (cut - 1) + self.width + low - cut * self.period
+
+    def halves(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Give the intervals of the axis inside [low, high) that the margin holds."""
+        for cut in range(max(1, low // self.period), min(self.cuts, high // self.period + 1) + 1):
+            at = cut * self.period
+            for a, b in ((at - self.width, at), (at, at + self.width)):
+                if max(a, low) < min(b, high):
+                    yield max(a, low), min(b, high)
+
+
+@attrs.frozen
 class Plan:
     """Hold all that the engine needs to know, and can be printed.
 
@@ -89,6 +135,7 @@ class Plan:
         given: numbers of the levels whose pixels are given; the others are made.
         passes: in the order in which they run.
         spool: chunks of the temporary array, where the source has to be spooled.
+        margins: what is kept for passes that look at neighbours.
     """
 
     levels: tuple[Level, ...]
@@ -98,6 +145,7 @@ class Plan:
     given: frozenset[int]
     passes: tuple[Pass, ...]
     spool: tuple[int, ...] | None = None
+    margins: tuple[Margin, ...] = ()
 
     @property
     def units(self) -> int:
@@ -228,12 +276,45 @@ def make_plan(
         todo = [k for k in todo if k not in written]
     plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
     if cut is None or plan.cut == list(cut):
-        return plan
+        return _with_margins(plan, task_target)
     *recut, spool_chunks = cut
     before = [drafts.again(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
     if max((work.task_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
-        return plan
-    return attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
+        return _with_margins(plan, task_target)
+    plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
+    return _with_margins(plan, task_target)
+
+
+def _with_margins(plan: Plan, worth: int) -> Plan:
+    """Add margins for the passes that look at neighbours in a stored level of more than `worth` bytes."""
+    margins = []
+    for number, work in enumerate(plan.passes):
+        if work.reads == "stored" and plan.bytes_of(work.base) > worth:
+            margins += _margins(plan, number, work)
+    return attrs.evolve(plan, margins=tuple(margins))
+
+
+def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
+    """Give the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
+    shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
+    middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
+    seen = _needs(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
+    first = _needs(
+        tuple((0, min(u, n)) for u, n in zip(work.unit, shape, strict=True)),
+        work.base,
+        work.writes,
+        plan.levels,
+        plan.method,
+    )[work.base]
+    margins = []
+    for axis, count in enumerate(work.counts):
+        width = max(middle[axis][0] - seen[axis][0], first[axis][1] - min(work.unit[axis], shape[axis]))
+        if count == 1 or width == 0:
+            continue
+        if work.unit[axis] % cell[axis] or width > cell[axis]:
+            return []
+        margins.append(Margin(number, work.base, axis, work.unit[axis], width, count - 1))
+    return margins
 
 
 @attrs.frozen

@@ -16,7 +16,7 @@ from .config import config
 from .exceptions import StoreError
 from .layout import Layout
 from .methods import Method
-from .plan import Grid, Plan, make_plan
+from .plan import Grid, Margin, Plan, make_plan
 from .progress import Progress, check_progress
 from .scale import Level
 from .sources import describe, refuse_self
@@ -133,14 +133,14 @@ def execute(
             after()
         return []
     mark = target.mark if resume else None
-    plan = request.plan(mark.get("cut") if mark else None)
-    done: set[str] = set()
     if mark is not None:
         _agree(target, request, mark)
-        if mark.get("cut") == plan.cut:
-            done = storage.noted_units(target)
-    else:
+    plan = request.plan(mark.get("cut") if mark else None)
+    done: set[str] = set()
+    if mark is None:
         storage.clear(target, request.new_paths)
+    elif mark.get("cut") == plan.cut:
+        done = storage.noted_units(target)
     if mark is None or mark.get("cut") != plan.cut:
         storage.forget_units(target)
         target = storage.begin(target, {**request.settings(), "cut": plan.cut}, request.attributes)
@@ -151,7 +151,8 @@ def execute(
         for k, (path, option) in enumerate(zip(request.paths, options, strict=True))
     }
     spool, done = _spool(plan, target, request.dtype, done)
-    job = engine.Job(plan, target, arrays, dict(request.sources), spool, request.dtype, plan.units > 1)
+    margins = _margins(plan, target, request.dtype)
+    job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
     end = partial(_end, target, dict(request.document), spool, after)
     if not compute:
         return engine.delayed_tasks(job, done, end)
@@ -177,6 +178,22 @@ def _agree(target: storage.Target, request: Request, there: Mapping[str, Any]) -
         raise StoreError(
             f"{target} was begun with other settings ({said}). Resume with the same ones, or pass overwrite=True."
         )
+
+
+def _margins(plan: Plan, target: storage.Target, dtype: np.dtype[Any]) -> dict[Margin, Any]:
+    """Open the temporary arrays of the margins, in the journal's folder, which goes when the write is finished."""
+    if not target.store.supports_deletes:
+        return {}
+    return {
+        margin: storage.ready_temporary(
+            target,
+            f"margin-{margin.reader}-{margin.axis}",
+            margin.shape(plan.levels[margin.level]),
+            margin.chunks(plan.grids[margin.level]),
+            dtype,
+        )
+        for margin in plan.margins
+    }
 
 
 def _short(value: Any) -> str:

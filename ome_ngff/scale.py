@@ -6,6 +6,7 @@ writes or reads a pyramid shares.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -170,21 +171,28 @@ def _reduce_lazily(array: da.Array, steps: Sequence[int], method: Method) -> da.
     halos = [method.halo(f) for f in steps]
     cut = array.rechunk(tuple(_cut(c, f, halo) for c, f, halo in zip(array.chunks, steps, halos, strict=True)))
     starts = [[0, *itertools.accumulate(chunks)] for chunks in cut.chunks]
-    shape = array.shape
-
-    def reduce_block(block: np.ndarray[Any, Any], block_id: tuple[int, ...] | None = None) -> np.ndarray[Any, Any]:
-        spans = []
-        for i, b in enumerate(block_id or ()):
-            low, high, f = starts[i][b], starts[i][b + 1], steps[i]
-            spans.append(Span(f, shape[i], max(0, low - halos[i]), low // f, -(-high // f) - low // f))
-        return method.reduce(block, spans)
-
+    reduce = functools.partial(_reduce_block, starts=starts, steps=steps, method=method)
     depth = {i: halo for i, halo in enumerate(halos) if halo and cut.numblocks[i] > 1}
     seen = da.overlap.overlap(cut, depth, boundary="none", allow_rechunk=False) if depth else cut
     chunks = tuple(tuple(-(-n // f) for n in c) for c, f in zip(cut.chunks, steps, strict=True))
     meta = np.empty((0,) * array.ndim, array.dtype)
-    reduced: da.Array = da.map_blocks(reduce_block, seen, dtype=array.dtype, chunks=chunks, meta=meta)
+    reduced: da.Array = da.map_blocks(reduce, seen, dtype=array.dtype, chunks=chunks, meta=meta)
     return reduced
+
+
+def _reduce_block(
+    block: np.ndarray[Any, Any],
+    starts: Sequence[Sequence[int]],
+    steps: Sequence[int],
+    method: Method,
+    block_id: tuple[int, ...] = (),
+) -> np.ndarray[Any, Any]:
+    """Reduce the chunk number `block_id` of those that begin at `starts`, given with its halo."""
+    spans = []
+    for begins, b, f in zip(starts, block_id, steps, strict=True):
+        low, high = begins[b], begins[b + 1]
+        spans.append(Span(f, begins[-1], max(0, low - method.halo(f)), low // f, -(-high // f) - low // f))
+    return method.reduce(block, spans)
 
 
 def _cut(chunks: tuple[int, ...], factor: int, halo: int) -> tuple[int, ...]:
@@ -295,7 +303,7 @@ class Scaler:
         return reduce_whole(_array(image), self._steps(image.ndim), find_method(name))
 
     def laplacian(self, base: Any) -> list[Any]:
-        """Give the band-pass residuals of each plane, as float32; the last level is what remains."""
+        """Give the band-pass residuals of each plane, as float32."""
         base = _array(base)
         if hasattr(base, "dask"):
             shapes = [tuple(-(-n // self.downscale**k) for n in base.shape[-2:]) for k in range(self.max_layer + 1)]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +133,46 @@ def _origins(source: Any) -> list[tuple[Any, str]]:
             for wrapped in dict(layer).values():
                 found += _origins(getattr(wrapped, "value", wrapped))
     return found
+
+
+@contextmanager
+def mapped_anew(source: np.memmap[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Give a memory map of the same pixels that is closed at the end.
+
+    The pages that a map has touched count as the memory of the process for as long as it is open; through a map of
+    its own each task holds those of its box alone. A map in mode "c" may hold changes that the file does not have.
+    """
+    inner: Any = source._mmap  # type: ignore[attr-defined]
+    if inner is None or source.filename is None or source.mode == "c":
+        yield source
+        return
+    start = np.frombuffer(inner, np.uint8).ctypes.data
+    skipped = source.offset - source.offset % mmap.ALLOCATIONGRANULARITY
+    offset = source.__array_interface__["data"][0] - start + skipped
+    with open(source.filename, "rb") as file:
+        fresh = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    pixels: np.ndarray[Any, Any] = np.ndarray(source.shape, source.dtype, fresh, offset, source.strides)
+    try:
+        yield pixels
+    finally:
+        del pixels
+        with suppress(BufferError):  # the caller kept a view
+            fresh.close()
+
+
+@cache
+def _trim() -> Any:
+    """Find glibc's malloc_trim, where this is Linux with glibc."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return ctypes.CDLL("libc.so.6").malloc_trim
+    except (OSError, AttributeError):
+        return None
+
+
+def give_back() -> None:
+    """Give freed memory back to the system: glibc keeps what its threads have freed, several times what is in use."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)

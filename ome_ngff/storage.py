@@ -168,12 +168,18 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
 
 
 @contextmanager
-def _pipeline(store: Store) -> Iterator[None]:
-    """Open our own arrays with the codec pipeline in Rust where it knows the store; never set globally."""
+def _pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
+    """Open our own arrays with the codec pipeline in Rust where it knows the store; never set globally.
+
+    Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
+    shard gives the same ones, and other shards keep the other cores busy.
+    """
     if isinstance(store, LocalStore):
         import zarrs  # noqa: F401  registers the pipeline
 
-        with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        with zarr.config.set(
+            {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", **({"threading.max_workers": 1} if shards else {})}
+        ):
             yield
     else:
         yield
@@ -182,6 +188,10 @@ def _pipeline(store: Store) -> Iterator[None]:
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
     """Open an array of ours, with the fast pipeline where there is one."""
     with _pipeline(store):
+        array = zarr.open_array(store=store, path=path, mode=mode)
+    if array.shards is None:
+        return array
+    with _pipeline(store, shards=True):
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
@@ -189,7 +199,7 @@ def ready_array(target: Target, name: str, *, names: Sequence[str], fresh: bool,
     """Create an empty array below a target, whose place has been cleared, or open the one of an interrupted write."""
     if not fresh and isinstance(open_node(target.store, target.key(name)), zarr.Array):
         return open_array(target.store, target.key(name), mode="r+")
-    with _pipeline(target.store):
+    with _pipeline(target.store, shards=options.get("shards") is not None):
         return zarr.create_array(
             target.store, name=target.key(name), overwrite=True, **target.fmt.array_options(names), **options
         )
@@ -347,6 +357,20 @@ def noted_units(target: Target) -> set[str]:
     with suppress(FileNotFoundError):
         return {name.rpartition("/")[2] for name in sync(names())}
     return set()
+
+
+def ready_temporary(
+    target: Target, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any
+) -> zarr.Array[Any]:
+    """Open or create an array without compression in the journal's folder."""
+    path = target.key(f"{JOURNAL}/{name}")
+    if isinstance(open_node(target.store, path), zarr.Array):
+        return open_array(target.store, path, mode="r+")
+    with _pipeline(target.store):
+        return zarr.create_array(
+            target.store, name=path, shape=shape, chunks=chunks, dtype=dtype, compressors=None,
+            zarr_format=target.fmt.zarr_format,
+        )  # fmt: skip
 
 
 def forget_units(target: Target) -> None:

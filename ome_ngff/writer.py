@@ -1,10 +1,14 @@
-"""Write images, labels, pyramids that exist already, and metadata alone. Every function takes the same words."""
+"""Write images, labels, pyramids that exist already, and metadata alone. Every function takes the same words.
+
+Those that ome-zarr has too stand first and in its order, so that positional calls keep their meaning; name them.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Never
 
 import attrs
@@ -30,34 +34,28 @@ AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
 PerAxis = Mapping[str, float] | Sequence[float]
 Transformations = Sequence[Sequence[Mapping[str, Any]]]
 
-_COMMON = (
-    "axes scale translation axes_units fmt chunks shards compression storage_options name omero "
-    "coordinate_transformations overwrite resume compute progress"
-).split()
-
-
 def write_image(
     image: Any,
     group: Any,
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
     scale_factors: ScaleFactors | None = None,
+    name: str = "image",
     method: str | Methods | Method | None = "resize",
     scaler: Scaler | None = None,
     fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    coordinate_transformations: Transformations | None = None,
+    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    compute: bool = True,
+    scale: PerAxis | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    *,
+    translation: PerAxis | None = None,
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    name: str = "image",
     omero: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    compute: bool = True,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Delayed]:
@@ -97,7 +95,7 @@ def write_image(
     Raises:
         NgffError: one of its children, each also a built-in such as `ValueError`; the disk is as it was.
     """
-    refuse_unknown(unknown, [*_COMMON, "scale_factors", "method", "scaler"], "write_image")
+    _refuse_unknown(unknown, write_image)
     request = image_request(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
@@ -111,24 +109,24 @@ def write_labels(
     labels: Any,
     group: Any,
     name: str = "labels",
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    scaler: Scaler | None = None,
     scale_factors: ScaleFactors | None = None,
     method: str | Methods | Method | None = "mode",
-    scaler: Scaler | None = None,
     fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    coordinate_transformations: Transformations | None = None,
+    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    label_metadata: Mapping[str, Any] | None = None,
+    scale: PerAxis | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    compute: bool = True,
+    *,
+    translation: PerAxis | None = None,
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    label_metadata: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    compute: bool = True,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Delayed]:
@@ -149,11 +147,11 @@ def write_labels(
     Raises:
         LabelError: the labels are floats, or the method invents values.
     """
-    refuse_unknown(unknown, [*_COMMON, "scale_factors", "method", "scaler", "label_metadata"], "write_labels")
+    _refuse_unknown(unknown, write_labels)
     parent = _parent(group, fmt)
     request = image_request(
         as_labels(labels), parent.child(_label_path(name)), axes=axes, scale=scale, translation=translation,
-        axes_units=axes_units, scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name,
+        axes_units=axes_units, scale_factors=scale_factors, method=method or "mode", scaler=scaler, fmt=fmt, name=name,
         layout=Layout.parse(chunks, shards, compression, storage_options),
         coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
@@ -166,23 +164,23 @@ def write_labels(
 def write_multiscale(
     pyramid: Sequence[Any],
     group: Any,
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
     fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    coordinate_transformations: Transformations | None = None,
+    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    name: str | None = "image",
+    compute: bool = True,
+    scale: PerAxis | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    *,
+    translation: PerAxis | None = None,
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    name: str = "image",
     omero: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    compute: bool = True,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Delayed]:
@@ -199,11 +197,11 @@ def write_multiscale(
     Returns:
         As `write_image`.
     """
-    refuse_unknown(unknown, [*_COMMON, "metadata"], "write_multiscale")
+    _refuse_unknown(unknown, write_multiscale)
     request = pyramid_request(
-        pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt, name=name,
-        layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero, metadata=metadata,
-        coordinate_transformations=coordinate_transformations,
+        pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
+        name=name or "image", layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero,
+        metadata=metadata, coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 
@@ -212,26 +210,26 @@ def write_multiscale_labels(
     pyramid: Sequence[Any],
     group: Any,
     name: str = "labels",
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
     fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    coordinate_transformations: Transformations | None = None,
+    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    label_metadata: Mapping[str, Any] | None = None,
+    scale: PerAxis | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    compute: bool = True,
+    *,
+    translation: PerAxis | None = None,
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    label_metadata: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    compute: bool = True,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`."""
-    refuse_unknown(unknown, [*_COMMON, "label_metadata"], "write_multiscale_labels")
+    _refuse_unknown(unknown, write_multiscale_labels)
     parent = _parent(group, fmt)
     request = pyramid_request(
         [as_labels(level) for level in pyramid], parent.child(_label_path(name)), axes=axes, scale=scale,
@@ -240,6 +238,11 @@ def write_multiscale_labels(
         coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
     return _execute_labels(request, parent, name, label_metadata, overwrite, resume, compute, progress)
+
+
+def _refuse_unknown(unknown: Iterable[str], function: Callable[..., Any]) -> None:
+    words = [name for name in signature(function).parameters if name != "unknown"]
+    refuse_unknown(unknown, words, function.__name__)
 
 
 # Requests ----------------------------------------------------------------------------------------------------------
@@ -533,17 +536,23 @@ def write_label_metadata(
         group: the `labels` group. name: the label image below it.
         colors: dicts with `label-value` and `rgba`. properties: dicts with `label-value` and free keys.
         source: where the image is, `{"image": "../../"}` by default. fmt: as in `write_image`.
+
+    What is left out stays as it is.
+
+    Raises:
+        MissingError: there is no such label image.
+        ValidationError: the metadata breaks rules of the specification.
     """
-    refuse_unknown(unknown, ["group", "name", "colors", "properties", "fmt", "source"], "write_label_metadata")
+    _refuse_unknown(unknown, write_label_metadata)
     labels = storage.find_target(group, _format(fmt))
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
-    given = {"source": source or {"image": "../../"}, "colors": colors, "properties": properties}
-    document = labels.fmt.image_label(
-        **{k: v if isinstance(v, (Mapping, type(None))) else list(v) for k, v in given.items()}
-    )
-    _update(label, document)
+    given = {"colors": colors, "properties": properties, "source": source}
+    there = label.document.get("image-label")
+    if source is None and not (isinstance(there, Mapping) and "source" in there):
+        given["source"] = {"image": "../../"}
+    _add(label, labels.fmt.image_label(**given))
     _register(labels, name)
 
 
@@ -582,6 +591,35 @@ def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], f
     document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
     _update(target, document)
+
+
+def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:
+    """Add parts, such as `omero`, to the OME metadata that a group has.
+
+    Args:
+        group: as in `write_image`. fmt: as in `write_image`.
+        metadata: the parts by key. One that is a dict is merged into the one that is there; any other replaces it.
+
+    Raises:
+        ValidationError: the group would break rules of the specification.
+    """
+    _add(storage.find_target(group, _format(fmt)), metadata)
+
+
+def get_metadata(group: Any) -> dict[str, Any]:
+    """Return the OME metadata of a group; empty where there is none."""
+    return storage.find_target(group).document
+
+
+def _add(target: storage.Target, metadata: Mapping[str, Any]) -> None:
+    """Merge parts into the document of a group, once the result is known to be valid."""
+    there = target.document
+    parts = {
+        key: {**there[key], **part} if isinstance(part, Mapping) and isinstance(there.get(key), Mapping) else part
+        for key, part in metadata.items()
+    }
+    target.fmt.validate(target.fmt.wrap({**there, **parts}))
+    _update(target, parts)
 
 
 def _update(target: storage.Target, document: Mapping[str, Any]) -> None:

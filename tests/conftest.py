@@ -1,4 +1,4 @@
-"""What all tests share: fixtures from the registries, the settings of Hypothesis, and where compiled kernels are kept."""
+"""What all tests share: fixtures from the registries, the settings of Hypothesis, a home for compiled kernels."""
 
 from __future__ import annotations
 

@@ -107,9 +107,9 @@ def resize(image: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
 
 def zoom(image: np.ndarray, steps: Sequence[int]) -> np.ndarray:
-    """Let scipy zoom the image, in float64 where it holds integers."""
+    """Let scipy zoom the image, in float64 where it holds integers or float16."""
     image = filled(image, steps)
-    image = image if image.dtype.kind == "f" else image.astype(float)
+    image = image if image.dtype.char in "fd" else image.astype(float)
     return scipy.ndimage.zoom(image, [1 / f for f in steps], order=1, grid_mode=True, mode="nearest")
 
 

@@ -15,11 +15,11 @@ PACKAGE = Path(ome_ngff.__file__).parent
 LAYERS = [
     ["exceptions", "config"],
     ["axes", "kernels", "codecs", "rules", "progress", "separable"],
-    ["methods", "image"],
+    ["methods", "image", "resampling"],
     ["scale", "dask_utils", "format"],
     ["storage", "plan", "layout", "sources"],
     ["engine"],
-    ["request", "writer", "reader", "validation", "info", "samples", "omero"],
+    ["request", "writer", "reader", "validation", "info", "samples", "omero", "io"],
     ["inputs"],
     ["cli"],
 ]

@@ -42,14 +42,14 @@ def by_tensorstore(image: np.ndarray, steps: tuple[int, ...], how: str) -> np.nd
     return tensorstore.downsample(tensorstore.array(image), steps, how).read().result()
 
 
-@examples(150)
+@examples(80)
 @given(images(INTEGERS, kinds=["full", "few", "small", "wild"]))
 def test_integer_means_are_those_of_tensorstore_to_the_bit(image_and_steps: tuple[np.ndarray, tuple[int, ...]]) -> None:
     image, steps = image_and_steps
     assert same_bits(reduced("local_mean", image, steps), by_tensorstore(image, steps, "mean"))
 
 
-@examples(150)
+@examples(80)
 @given(images([*TAKEN_BY_TENSORSTORE, "bool"], kinds=["full", "few", "small"]))
 def test_modes_are_those_of_tensorstore_to_the_bit(image_and_steps: tuple[np.ndarray, tuple[int, ...]]) -> None:
     image, steps = image_and_steps

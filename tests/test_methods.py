@@ -101,7 +101,7 @@ def test_laplacian_refuses_to_make_levels() -> None:
             reduce_whole(np.zeros((4, 4)), steps, Methods.LAPLACIAN.method)
 
 
-@pytest.mark.parametrize("dtype", [*INTEGERS[:6], "float32", "float64", ">u2", ">f4"])
+@pytest.mark.parametrize("dtype", [*INTEGERS[:6], "float16", "float32", "float64", ">u2", ">f4"])
 @pytest.mark.parametrize(
     ("method", "reference"),
     [
@@ -142,7 +142,9 @@ def test_gaussian_is_scipys_filter_where_samples_lie_on_pixels(factor: int) -> N
     found = reduce_whole(image, (factor, 1), Methods.GAUSSIAN.method)
     if factor % 2:
         radius = int(4 * sigma)
-        expected = scipy.ndimage.gaussian_filter1d(image, sigma, 0, mode="nearest", radius=radius)[factor // 2 :: factor]
+        expected = scipy.ndimage.gaussian_filter1d(image, sigma, 0, mode="nearest", radius=radius)[
+            factor // 2 :: factor
+        ]
     else:
         distance = np.arange(-20.5, 21) * (np.abs(np.arange(-20.5, 21)) <= 4 * sigma)
         weights = np.exp(-(distance**2) / (2 * sigma**2)) * (distance != 0)

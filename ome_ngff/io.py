@@ -1,0 +1,77 @@
+"""Places as ome-zarr's scripts name them: `parse_url(path, mode="w").store`.
+
+Nothing here needs it: every function takes the path, the URL, the group or the store itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+from zarr.abc.store import Store
+
+from . import storage
+from .exceptions import OptionError
+from .format import Format, format_from_version
+
+
+@attrs.frozen
+class ZarrLocation:
+    """Point to the group at a path or URL, which may not exist."""
+
+    target: storage.Target
+
+    @property
+    def store(self) -> Store:
+        """Give the store whose root the group is."""
+        return self.target.store
+
+    @property
+    def path(self) -> str:
+        """Give the path or URL."""
+        return str(self.target)
+
+    @property
+    def fmt(self) -> Format:
+        """Give the format that the group has, or will have."""
+        return self.target.fmt
+
+    @property
+    def root_attrs(self) -> dict[str, Any]:
+        """Give the OME metadata of the group."""
+        return self.target.document
+
+    def exists(self) -> bool:
+        """Tell whether there is a group."""
+        return self.target.attributes is not None
+
+
+def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None) -> ZarrLocation | None:
+    """Point to the group at a path or URL. What is there already stays, in any mode.
+
+    Args:
+        path: where the group is or will be.
+        mode: "r" and "r+" ask for a group that exists, "r" only to read it; "w" creates one where there is none; "a"
+            leaves that to the writer.
+        fmt: OME-NGFF version of a new group; None takes the newest.
+
+    Returns:
+        The location, or None where "r" and "r+" find no group.
+    """
+    if mode not in ("r", "r+", "a", "w"):
+        raise OptionError(f"The mode is 'r', 'r+', 'a' or 'w' (got {mode!r}).")
+    target = storage.find_target(path)
+    if target.attributes is None:
+        if mode.startswith("r"):
+            return None
+        target = attrs.evolve(target, fmt=target.fmt if fmt is None else format_from_version(fmt))
+        if mode == "w":
+            storage.put_attributes(target, {})
+            target = attrs.evolve(target, attributes={})
+    if mode == "r":
+        target = attrs.evolve(target, store=target.store.with_read_only(True))
+    return ZarrLocation(target)
+
+
+__all__ = ["ZarrLocation", "parse_url"]

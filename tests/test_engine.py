@@ -1,0 +1,438 @@
+"""The engine: one read, bounded memory, the same bytes however it runs, and nothing half done that looks finished."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import zarr
+from helpers import attributes, document, every_file, pixels
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ome_ngff
+from ome_ngff import IncompleteError, Scaler, StoreError, write_image, write_labels
+from ome_ngff.engine import read
+from ome_ngff.exceptions import ExistsError
+from ome_ngff.sources import mapped_anew
+from ome_ngff.storage import find_target
+
+SHAPE = (48, 70, 90)
+LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}, {"z": 4, "y": 8, "x": 8}]
+WORDS: dict[str, Any] = {"axes": "zyx", "scale_factors": LADDER, "chunks": 16}
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).integers(0, 4000, SHAPE).astype("uint16")
+
+
+@pytest.fixture
+def small() -> Iterator[None]:
+    """Let tasks hold so little that there are many of them, in several passes."""
+    with ome_ngff.config.set(memory_target="400kB", task_target="100kB"):
+        yield
+
+
+def sources(image: np.ndarray[Any, Any], folder: Path) -> dict[str, Any]:
+    """Give the same pixels in all the ways in which they may come."""
+    np.save(folder / "a.npy", image)
+    stored = zarr.create_array(folder / "a.zarr", shape=image.shape, dtype=image.dtype, chunks=(20, 33, 90))
+    stored[...] = image
+    file = h5py.File(folder / "a.h5", "w")
+    return {
+        "numpy": image,
+        "memmap": np.load(folder / "a.npy", mmap_mode="r"),
+        "bricks": da.from_array(image, chunks=16) + 0,
+        "planes": da.from_array(image, chunks=(1, -1, -1)) + 0,
+        "irregular": da.from_array(image, chunks=((7, 20, 21), (50, 13, 7), (31, 59))) + 0,
+        "one huge chunk": da.from_array(image, chunks=-1) + 0,
+        "tiny chunks": da.from_array(image, chunks=(7, 9, 11)) + 0,
+        "numpy in dask": da.from_array(image, chunks=13),
+        "zarr": stored,
+        "zarr in dask": da.from_zarr(str(folder / "a.zarr")),
+        "h5py": file.create_dataset("chunked", data=image, chunks=(9, 70, 13)),
+        "h5py contiguous": file.create_dataset("plain", data=image),
+    }
+
+
+@pytest.mark.usefixtures("small")
+def test_every_source_gives_the_same_store_byte_for_byte(
+    tmp_path: Path, image: np.ndarray[Any, Any], any_method: Any
+) -> None:
+    with ome_ngff.config.set(memory_target="1GB"):
+        write_image(image, tmp_path / "whole", method=any_method, **WORDS)
+    expected = every_file(tmp_path / "whole")
+    wanted = getattr(Scaler(any_method, scale_factors=LADDER), any_method.name)(image)
+    for level, pixels_wanted in zip(pixels(tmp_path / "whole"), wanted, strict=True):
+        np.testing.assert_array_equal(level, pixels_wanted)
+    with ome_ngff.config.set(cache_store=tmp_path / "cache"):
+        for name, source in sources(image, tmp_path).items():
+            write_image(source, tmp_path / name, method=any_method, **WORDS)
+            assert every_file(tmp_path / name) == expected, name
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@given(
+    memory=st.sampled_from(["100kB", "300kB", "2MB"]),
+    task=st.sampled_from(["20kB", "200kB"]),
+    workers=st.integers(1, 4),
+    chunks=st.tuples(*(st.integers(8, 40) for _ in range(3))),
+    method=st.sampled_from(["gaussian", "resize", "local_mean", "mode"]),
+    blocks=st.none() | st.tuples(*(st.integers(9, 60) for _ in range(3))),
+)
+def test_no_budget_and_no_cut_changes_a_pixel(
+    image: np.ndarray[Any, Any], memory: str, task: str, workers: int, chunks: Any, method: str, blocks: Any
+) -> None:
+    source = image if blocks is None else da.from_array(image, chunks=blocks) + 0
+    store: dict[str, Any] = {}
+    with ome_ngff.config.set(memory_target=memory, task_target=task, workers=workers):
+        write_image(source, store, method=method, **{**WORDS, "chunks": chunks})
+    group = zarr.open_group(zarr.storage.MemoryStore(store), mode="r")
+    for k, wanted in enumerate(Scaler(method, scale_factors=LADDER).func(image)):
+        np.testing.assert_array_equal(group[str(k)][...], wanted)
+
+
+@pytest.mark.parametrize("cut", ["bricks", "planes", "odd", "irregular"])
+@pytest.mark.parametrize("memory", ["100kB", "400kB", "1GB"])
+def test_each_block_of_a_costly_graph_is_computed_once(
+    tmp_path: Path, image: np.ndarray[Any, Any], any_method: Any, cut: str, memory: str
+) -> None:
+    chunks: Any = {
+        "bricks": 16, "planes": (1, -1, -1), "odd": (11, 70, 30), "irregular": ((7, 20, 21), (50, 13, 7), (31, 59))
+    }[cut]  # fmt: skip
+    computed: Counter[Any] = Counter()
+
+    def costly(block: np.ndarray[Any, Any], block_id: Any = None) -> np.ndarray[Any, Any]:
+        computed[block_id] += 1
+        return block
+
+    source = da.from_array(image, chunks=chunks).map_blocks(costly, dtype=image.dtype, meta=np.empty((0, 0, 0), "u2"))
+    with ome_ngff.config.set(memory_target=memory, task_target="100kB"):
+        write_image(source, tmp_path / "i", method=any_method, **WORDS)
+    assert set(computed.values()) == {1}
+    assert len(computed) == source.npartitions
+
+
+def test_shards_are_written_whole_by_one_task_each(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    words = {**WORDS, "chunks": 8, "shards": 32}
+    write_image(image, tmp_path / "whole", method="gaussian", **words)
+    with ome_ngff.config.set(memory_target="1MB", task_target="200kB"):
+        write_image(da.from_array(image, chunks=(1, -1, -1)) + 0, tmp_path / "cut", method="gaussian", **words)
+    assert every_file(tmp_path / "cut") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_memory_map_is_read_through_maps_of_its_own(tmp_path: Path, mode: Any) -> None:
+    np.save(tmp_path / "a.npy", np.arange(10000, dtype="int32").reshape(100, 100))
+    source = np.load(tmp_path / "a.npy", mmap_mode=mode)
+    if mode != "r":
+        source[50, 50] = -1
+    for view in (source, source[10:90, 5:], source[::-1, ::2], source.T):
+        with mapped_anew(view) as fresh:
+            np.testing.assert_array_equal(fresh, view)
+        np.testing.assert_array_equal(read(view, ((3, 60), (2, 40)), view.dtype), view[3:60, 2:40])
+
+
+# Progress ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small")
+def test_progress_counts_every_unit(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    seen: list[tuple[int, int]] = []
+    write_image(image, tmp_path / "i", progress=lambda done, total: seen.append((done, total)), **WORDS)
+    total = seen[0][1]
+    assert total > 10
+    assert seen == [(done, total) for done in range(total + 1)]
+
+
+def test_progress_can_be_a_bar(tmp_path: Path, image: np.ndarray[Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(image, tmp_path / "i", progress=True, **WORDS)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "writing" in captured.err
+
+
+# Interruption and resumption ----------------------------------------------------------------------------------------
+
+
+class Break(Exception):
+    """Stands for a crash."""
+
+
+def crash(image: np.ndarray[Any, Any], place: Any, after: int, write: Any = write_image, **words: Any) -> None:
+    """Write until a number of units is done, then crash."""
+
+    def report(done: int, total: int) -> None:
+        if done == after:
+            raise Break
+
+    with pytest.raises(Break):
+        write(image, place, progress=report, **words)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("after", [0, 1, 7, 20])
+def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
+    tmp_path: Path, image: np.ndarray[Any, Any], any_method: Any, any_format: Any, after: int
+) -> None:
+    words = {**WORDS, "method": any_method, "fmt": any_format}
+    write_image(image, tmp_path / "whole", **words)
+    crash(image, tmp_path / "i", after, **words)
+    assert "multiscales" not in document(tmp_path / "i")
+    assert find_target(tmp_path / "i").mark is not None
+    with pytest.raises(IncompleteError, match="resume=True to finish it"):
+        write_image(image, tmp_path / "i", **words)
+    seen: list[int] = []
+    write_image(image, tmp_path / "i", resume=True, progress=lambda done, total: seen.append(done), **words)
+    assert seen[0] >= after
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_write_from_planes_resumes_with_its_spool(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    planes = da.from_array(image, chunks=(1, -1, -1)) + 0
+    words = {**WORDS, "method": "gaussian"}
+    write_image(image, tmp_path / "whole", **words)
+    with ome_ngff.config.set(cache_store=tmp_path / "cache"):
+        crash(planes, tmp_path / "i", 5, **words)
+        crash(planes, tmp_path / "i", 60, resume=True, **words)
+        write_image(planes, tmp_path / "i", resume=True, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_lost_spool_is_filled_again(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    planes = da.from_array(image, chunks=(1, -1, -1)) + 0
+    write_image(image, tmp_path / "whole", **WORDS)
+    with ome_ngff.config.set(cache_store=tmp_path / "cache"):
+        crash(planes, tmp_path / "i", 30, **WORDS)
+    with ome_ngff.config.set(cache_store=tmp_path / "elsewhere"):
+        write_image(planes, tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+def test_resuming_with_another_budget_goes_on_with_the_same_units(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "whole", **WORDS)
+    crash(image, tmp_path / "i", 9, **WORDS)
+    seen: list[int] = []
+    with ome_ngff.config.set(memory_target="1GB", task_target="1GB", workers=3):
+        write_image(image, tmp_path / "i", resume=True, progress=lambda done, total: seen.append(done), **WORDS)
+    assert seen[0] >= 9
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"chunks": 8}, "chunks"),
+        ({"compression": "zstd"}, "compression"),
+        ({"method": "mode"}, "method"),
+        ({"scale_factors": [2]}, "levels"),
+        ({"name": "another"}, "metadata"),
+    ],
+)
+def test_resuming_with_other_settings_names_them(
+    tmp_path: Path, image: np.ndarray[Any, Any], other: dict[str, Any], named: str
+) -> None:
+    crash(image, tmp_path / "i", 3, **WORDS)
+    before = every_file(tmp_path / "i")
+    with pytest.raises(StoreError, match=f"other settings .*{named}"):
+        write_image(image, tmp_path / "i", resume=True, **{**WORDS, **other})
+    assert every_file(tmp_path / "i") == before
+
+
+@pytest.mark.usefixtures("small")
+def test_resuming_a_finished_image_changes_nothing(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "i", **WORDS)
+    before = every_file(tmp_path / "i")
+    write_image(image, tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == before
+    with pytest.raises(StoreError, match="other settings"):
+        write_image(image, tmp_path / "i", resume=True, **{**WORDS, "name": "other"})
+
+
+@pytest.mark.usefixtures("small")
+def test_an_interrupted_write_can_be_overwritten(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image[:, :, :20], tmp_path / "whole", **WORDS)
+    crash(image, tmp_path / "i", 12, **WORDS)
+    write_image(image[:, :, :20], tmp_path / "i", overwrite=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+def test_interrupted_labels_are_not_registered_until_they_are_finished(
+    tmp_path: Path, image: np.ndarray[Any, Any]
+) -> None:
+    write_image(image, tmp_path / "i", **WORDS)
+    words = {**WORDS, "name": "cells"}
+    crash(image, tmp_path / "i", 5, write_labels, **words)
+    assert "labels" not in document(tmp_path / "i" / "labels")
+    write_labels(image, tmp_path / "i", resume=True, **words)
+    assert document(tmp_path / "i" / "labels")["labels"] == ["cells"]
+
+
+SCRIPT = """
+    import sys
+    import numpy as np
+    import ome_ngff
+    if __name__ == "__main__":
+        image = np.load(sys.argv[1], mmap_mode="r")
+        with ome_ngff.config.set(memory_target="6MB", task_target="1MB"):
+            print("ready", flush=True)
+            ome_ngff.write_image(image, sys.argv[2], axes="zyx", method="gaussian", chunks=16, resume=len(sys.argv) > 3,
+                                 scale_factors=[dict.fromkeys("zyx", 2**k) for k in (1, 2)])
+"""
+
+
+@pytest.mark.slow
+def test_a_write_killed_at_ten_random_moments_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    np.save(tmp_path / "a.npy", random.integers(0, 4000, (128, 160, 160)).astype("uint16"))
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    command = [sys.executable, str(script), str(tmp_path / "a.npy")]
+    start = time.perf_counter()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    length = time.perf_counter() - start
+    expected = every_file(tmp_path / "whole")
+    killed_at_work = 0
+    for moment in range(10):
+        place = tmp_path / f"killed-{moment}"
+        process = subprocess.Popen([*command, str(place)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(random.uniform(0, 0.7 * length))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        if not place.exists():
+            continue
+        if find_target(place).mark is not None:
+            killed_at_work += 1
+            assert "ome" not in attributes(place)
+        elif find_target(place).attributes is None or "ome" not in attributes(place):
+            subprocess.run([*command, str(place)], check=True, capture_output=True)
+            continue
+        subprocess.run([*command, str(place), "resume"], check=True, capture_output=True)
+        assert every_file(place) == expected
+    assert killed_at_work >= 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_promptly_and_leaves_a_resumable_store(tmp_path: Path) -> None:
+    image = np.random.default_rng(3).integers(0, 4000, (256, 256, 256)).astype("uint16")
+    np.save(tmp_path / "a.npy", image)
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    command = [sys.executable, str(script), str(tmp_path / "a.npy"), str(tmp_path / "i")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while not (tmp_path / "i" / ".ome_ngff").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in error
+    assert find_target(tmp_path / "i").mark is not None
+    subprocess.run([*command, "resume"], check=True, capture_output=True)
+    np.testing.assert_array_equal(pixels(tmp_path / "i")[0], image)
+
+
+# Together ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_two_processes_writing_different_labels_lose_none(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "i", **WORDS)
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys, numpy as np, ome_ngff
+        for k in range(6):
+            ome_ngff.write_labels(np.ones((48, 70, 90), "uint8"), sys.argv[1], f"{sys.argv[2]}{k}", axes="zyx")
+        """)
+    )
+    command = [sys.executable, str(script), str(tmp_path / "i")]
+    both = [subprocess.Popen([*command, name]) for name in "ab"]
+    assert [process.wait() for process in both] == [0, 0]
+    assert sorted(document(tmp_path / "i" / "labels")["labels"]) == sorted(f"{a}{k}" for a in "ab" for k in range(6))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_a_cluster_of_processes_writes_the_same_bytes_as_threads(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    from distributed import Client, LocalCluster
+
+    lazy = da.from_array(image, chunks=(1, -1, -1)) + 0
+    words = {**WORDS, "method": "gaussian", "shards": 32}
+    with ome_ngff.config.set(memory_target="1MB", task_target="200kB", cache_store=tmp_path / "cache"):
+        write_image(image, tmp_path / "threads", **words)
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
+            seen: list[tuple[int, int]] = []
+            write_image(image, tmp_path / "numpy", progress=lambda *state: seen.append(state), **words)
+            write_image(lazy, tmp_path / "dask", **words)
+    assert seen[-1][0] == seen[-1][1] > 5
+    expected = every_file(tmp_path / "threads")
+    assert every_file(tmp_path / "numpy") == expected
+    assert every_file(tmp_path / "dask") == expected
+
+
+MEMORY = """
+    import sys, threading, time
+    import dask.array as da
+    import numpy as np
+    import ome_ngff
+
+    kind, depth, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    chunks = {"bricks": ((64,) * (depth // 64), (256, 256), (256, 256)), "planes": ((1,) * depth, (512,), (512,))}[kind]
+
+    def make(block_id=None):
+        shape = tuple(c[i] for c, i in zip(chunks, block_id))
+        return np.random.default_rng(block_id).integers(0, 500, shape).astype("uint16")
+
+    source = da.map_blocks(make, chunks=chunks, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    with ome_ngff.config.set(memory_target="64MiB", task_target="16MiB", workers=2):
+        ome_ngff.write_image(source, place, axes="zyx", chunks=32,
+                             scale_factors=[dict.fromkeys("zyx", 2**k) for k in (1, 2, 3)])
+    lines = open("/proc/self/status").read().splitlines()
+    print(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
+@pytest.mark.parametrize("kind", ["bricks", "planes"])
+def test_peak_memory_does_not_grow_with_the_image(tmp_path: Path, kind: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(MEMORY))
+    peaks = []
+    for depth in (128, 512):  # 64 and 256 MiB
+        command = [sys.executable, str(script), kind, str(depth), str(tmp_path / f"{depth}")]
+        found = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ})
+        peaks.append(int(found.stdout) / 1024)
+    assert peaks[1] < 64 + 250
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_an_array_in_the_place_of_a_level_is_not_written_over(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    for zarr_format in (2, 3):
+        group = zarr.create_group(tmp_path / str(zarr_format), zarr_format=zarr_format)
+        group.create_array("1", shape=(3, 3), dtype="uint8")
+        with pytest.raises(ExistsError, match="already has something at '1'"):
+            write_image(image, group, **WORDS)
