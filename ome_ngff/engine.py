@@ -31,7 +31,7 @@ class Job:
         target: the group that is written.
         arrays: the stored levels, by number.
         sources: the given pixels, by number of the level; anything that can be sliced.
-        spool: the temporary array, where the plan has one. margins: the temporary arrays of the plan's margins, or none.
+        spool: the temporary array, where the plan has one. margins: those of the margins, by margin, or none.
         dtype: of every level.
         journal: whether finished units are noted for a later resume.
     """
@@ -163,7 +163,7 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
         progress: True for a bar on the terminal, or a callable that gets the units done and their total.
         end: writes the metadata.
     """
-    with counter(progress, job.plan, len(done)) as count:
+    with counter(progress, len(done), job.plan.units, job.plan.bytes_read) as count:
         for number, work in enumerate(job.plan.passes):
             todo = [i for i in range(len(work)) if f"{number}-{i}" not in done]
             _run_pass(job, number, todo, work.at_once, count)

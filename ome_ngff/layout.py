@@ -12,8 +12,8 @@ import numpy as np
 from .axes import SPATIAL, Axes
 from .codecs import Compression
 from .exceptions import ChunkError, OptionError, refuse_unknown
+from .levels import Level
 from .plan import Grid
-from .scale import Level
 
 SHARD_BYTES = 256 * 2**20
 _OPTIONS = ("chunks", "shards", "compression", "compressor", "compressors", "fill_value", "dimension_separator")

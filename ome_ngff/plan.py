@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import attrs
 
+from .levels import Level
 from .methods import Method, Span
-from .scale import Level
 
 Box = tuple[tuple[int, int], ...]
 
@@ -153,6 +153,11 @@ class Plan:
         return sum(len(p) for p in self.passes)
 
     @property
+    def bytes_read(self) -> int:
+        """Give the size of the pixels that all passes read, before compression."""
+        return sum(self.bytes_of(work.base) for work in self.passes)
+
+    @property
     def cut(self) -> list[Any]:
         """Describe the passes as JSON, so that a resumed write can go on with the same units."""
         passes = [[work.base, work.reads, list(work.writes), list(work.unit)] for work in self.passes]
@@ -188,10 +193,9 @@ class Plan:
                 f"reads {_size(self.bytes_of(work.base))} of level {work.base} from {source}, "
                 f"writes {_size(written)} of {what}; {_size(work.task_bytes)} per task"
             )
-        read = sum(self.bytes_of(work.base) for work in self.passes)
         total = sum(self.bytes_of(k) for k in range(len(self.levels)))
         rows.append(
-            f"total: {self.units} units, reads {_size(read)}, writes {_size(total)} before compression, "
+            f"total: {self.units} units, reads {_size(self.bytes_read)}, writes {_size(total)} before compression, "
             f"peak memory {_size(self.peak_bytes)}"
         )
         return "\n".join(rows)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from .exceptions import OptionError
-
-if TYPE_CHECKING:
-    from .plan import Plan
 
 Progress = bool | Callable[[int, int], object] | None
 
@@ -21,18 +17,17 @@ def check_progress(progress: object) -> None:
 
 
 @contextmanager
-def counter(progress: Progress, plan: Plan, done: int) -> Iterator[Callable[[], None]]:
+def counter(progress: Progress, done: int, total: int, size: int) -> Iterator[Callable[[], None]]:
     """Give a function to be called after each unit.
 
     Args:
         progress: True for a bar, a callable that gets the units done and their total, or None for silence.
-        plan: what is being done. done: units that were done before.
+        done: units that were done before. total: all units. size: bytes that all units read.
     """
-    total = plan.units
     if progress is None or progress is False:
         yield lambda: None
     elif progress is True:
-        with _bar(plan, done) as advance:
+        with _bar(done, total, size) as advance:
             yield advance
     else:
         report, state = progress, [done]
@@ -46,12 +41,11 @@ def counter(progress: Progress, plan: Plan, done: int) -> Iterator[Callable[[], 
 
 
 @contextmanager
-def _bar(plan: Plan, done: int) -> Iterator[Callable[[], None]]:
+def _bar(done: int, total: int, size: int) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    size = sum(plan.bytes_of(work.base) for work in plan.passes)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(TextColumn("writing"), *columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("writing", total=size, completed=size * done // max(plan.units, 1))
-        yield lambda: bar.advance(task, size / max(plan.units, 1))
+        task = bar.add_task("writing", total=size, completed=size * done // max(total, 1))
+        yield lambda: bar.advance(task, size / max(total, 1))

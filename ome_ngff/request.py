@@ -15,10 +15,10 @@ from .axes import Axes
 from .config import config
 from .exceptions import StoreError
 from .layout import Layout
+from .levels import Level
 from .methods import Method
 from .plan import Grid, Margin, Plan, make_plan
 from .progress import Progress, check_progress
-from .scale import Level
 from .sources import describe, refuse_self
 
 
@@ -128,7 +128,8 @@ def execute(
         storage.rehearse(target, request.axes.names, options)
     if resume and target.mark is None:
         _agree(target, request, {"metadata": target.fmt.wrap(target.document)})
-        storage.sweep(target)
+        storage.forget_units(target)
+        storage.sweep_partial(target)
         if after is not None:
             after()
         return []
@@ -142,7 +143,8 @@ def execute(
     elif mark.get("cut") == plan.cut:
         done = storage.noted_units(target)
     if mark is None or mark.get("cut") != plan.cut:
-        storage.forget_units(target)
+        if mark is not None:
+            storage.forget_units(target)
         target = storage.begin(target, {**request.settings(), "cut": plan.cut}, request.attributes)
     arrays = {
         k: storage.ready_array(
@@ -153,15 +155,27 @@ def execute(
     spool, done = _spool(plan, target, request.dtype, done)
     margins = _margins(plan, target, request.dtype)
     job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
-    end = partial(_end, target, dict(request.document), spool, after)
+    end = partial(_end, target, dict(request.document), job.journal, resume, spool, after)
     if not compute:
         return engine.delayed_tasks(job, done, end)
     engine.run(job, done, progress, end)
     return []
 
 
-def _end(target: storage.Target, document: Mapping[str, Any], spool: Any, after: Callable[[], None] | None) -> None:
+def _end(
+    target: storage.Target,
+    document: Mapping[str, Any],
+    journal: bool,
+    resumed: bool,
+    spool: Any,
+    after: Callable[[], None] | None,
+) -> None:
+    """Write the metadata, which makes the group an image; then tidy up."""
     storage.finish(target, document)
+    if journal or resumed:
+        storage.forget_units(target)
+    if resumed:
+        storage.sweep_partial(target)
     if spool is not None:
         storage.remove_spool(spool)
     if after is not None:

@@ -263,12 +263,14 @@ def refuse_existing(
     if resume:
         raise MissingError(f"{target} does not hold {what} that was begun; write it without resume=True.")
     for path in paths:
-        if target.attributes is not None and open_node(target.store, target.key(path)) is not None:
+        if open_node(target.store, target.key(path)) is not None:
             raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
 
 
 def clear(target: Target, paths: Sequence[str]) -> None:
     """Delete an image: its levels, its labels, and what stands at `paths`. What belongs to others stays."""
+    if isinstance(target.store, LocalStore) and not (target.store.root / target.path).exists():
+        return
     document = target.document
     mark = target.mark or {}
     doomed = {*level_paths(document), *paths, *mark.get("paths", [])}
@@ -308,14 +310,12 @@ def _delete(target: Target, name: str) -> None:
 
 def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     """Create the group, or replace all its attributes in one step."""
-    group = open_node(target.store, target.path) if target.attributes is not None else None
-    if group is None:
-        zarr.create_group(
-            target.store, path=target.path, zarr_format=target.fmt.zarr_format, attributes=dict(attributes)
-        )
+    if target.attributes is None:
+        zarr_format = target.fmt.zarr_format
+        zarr.create_group(target.store, path=target.path, zarr_format=zarr_format, attributes=dict(attributes))
     else:
-        writable = zarr.open_group(store=target.store, path=target.path, mode="r+", use_consolidated=False)
-        writable.attrs.put(dict(attributes))
+        group = zarr.open_group(store=target.store, path=target.path, mode="r+", use_consolidated=False)
+        group.attrs.put(dict(attributes))
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
@@ -327,15 +327,13 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
 
 
 def finish(target: Target, document: Mapping[str, Any]) -> None:
-    """Replace the mark by the metadata, in one step; then drop the journal."""
+    """Replace the mark by the metadata, in one step."""
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     put_attributes(target, {**foreign, **target.fmt.wrap(document)})
-    sweep(target)
 
 
-def sweep(target: Target) -> None:
-    """Delete what a finished write needs no more: the journal, and files that a killed process left half written."""
-    _delete(target, JOURNAL)
+def sweep_partial(target: Target) -> None:
+    """Delete the files that a killed process has left half written."""
     if isinstance(target.store, LocalStore):
         for stray in (target.store.root / target.path).rglob("*.partial"):
             stray.unlink(missing_ok=True)

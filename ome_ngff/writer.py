@@ -20,19 +20,21 @@ from .axes import Axes
 from .exceptions import FormatError, LabelError, MissingError, OptionError, ScaleError, StoreError, refuse_unknown
 from .format import Format, format_from_version
 from .layout import Layout
+from .levels import Level, ScaleFactors, automatic_ladder, levels, parse_ladder
 from .methods import Method, Methods, find_method
 from .request import Request, execute
-from .scale import Level, ScaleFactors, Scaler, automatic_ladder, levels, parse_ladder
 from .sources import as_source
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
     from .progress import Progress
+    from .scale import Scaler
 
 AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
 PerAxis = Mapping[str, float] | Sequence[float]
 Transformations = Sequence[Sequence[Mapping[str, Any]]]
+
 
 def write_image(
     image: Any,
@@ -500,9 +502,7 @@ def write_multiscales_metadata(
     Raises:
         ValidationError: the document breaks rules of the specification.
     """
-    refuse_unknown(
-        unknown, ["group", "datasets", "fmt", "axes", "axes_units", "name", "omero", "metadata"], "the function"
-    )
+    _refuse_unknown(unknown, write_multiscales_metadata)
     target = storage.find_target(group, _format(fmt))
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
@@ -532,12 +532,12 @@ def write_label_metadata(
 ) -> None:
     """Write the `image-label` metadata of a label image that is there already, and register it.
 
+    What is left out stays as it is.
+
     Args:
         group: the `labels` group. name: the label image below it.
         colors: dicts with `label-value` and `rgba`. properties: dicts with `label-value` and free keys.
         source: where the image is, `{"image": "../../"}` by default. fmt: as in `write_image`.
-
-    What is left out stays as it is.
 
     Raises:
         MissingError: there is no such label image.
@@ -548,11 +548,12 @@ def write_label_metadata(
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
-    given = {"colors": colors, "properties": properties, "source": source}
     there = label.document.get("image-label")
     if source is None and not (isinstance(there, Mapping) and "source" in there):
-        given["source"] = {"image": "../../"}
-    _add(label, labels.fmt.image_label(**given))
+        source = {"image": "../../"}
+    lists = {"colors": colors, "properties": properties}
+    given = {key: None if value is None else list(value) for key, value in lists.items()}
+    _add(label, labels.fmt.image_label(source=source, **given))
     _register(labels, name)
 
 

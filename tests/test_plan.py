@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes
 from ome_ngff.layout import Layout
+from ome_ngff.levels import levels, parse_ladder
 from ome_ngff.methods import Methods
 from ome_ngff.plan import Box, Grid, Plan, Source, make_plan
-from ome_ngff.scale import levels, parse_ladder
 
 LADDERS = [
     [],
