@@ -126,7 +126,7 @@ def execute(
             if k not in request.kept:
                 refuse_self(source, target)
         storage.rehearse(target, request.axes.names, options)
-    if resume and target.mark is None:
+    if resume and target.mark is None and "multiscales" in target.document:
         _agree(target, request, {"metadata": target.fmt.wrap(target.document)})
         storage.forget_units(target)
         storage.sweep_partial(target)
@@ -137,18 +137,15 @@ def execute(
     if mark is not None:
         _agree(target, request, mark)
     plan = request.plan(mark.get("cut") if mark else None)
-    done: set[str] = set()
-    if mark is None:
-        storage.clear(target, request.new_paths)
-    elif mark.get("cut") == plan.cut:
-        done = storage.noted_units(target)
-    if mark is None or mark.get("cut") != plan.cut:
-        if mark is not None:
-            storage.forget_units(target)
-        target = storage.begin(target, {**request.settings(), "cut": plan.cut}, request.attributes)
+    done = storage.noted_units(target) if mark and mark.get("cut") == plan.cut else set()
+    if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
+        replaced = storage.doomed(target, request.new_paths)
+        mark = {**request.settings(), "cut": plan.cut, "replaces": replaced}
+        target = storage.begin(target, mark, request.attributes)
+        storage.clear(target, replaced)
     arrays = {
         k: storage.ready_array(
-            target, path, names=request.axes.names, fresh=mark is None and k not in request.kept, **option
+            target, path, names=request.axes.names, fresh=not done and k not in request.kept, **option
         )
         for k, (path, option) in enumerate(zip(request.paths, options, strict=True))
     }

@@ -24,7 +24,7 @@ from zarr.errors import ContainsArrayError
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from .codecs import Compression
-from .exceptions import ExistsError, FormatError, IncompleteError, MissingError, OptionError, StoreError
+from .exceptions import ExistsError, FormatError, IncompleteError, OptionError, StoreError
 from .format import Format, detect_format, format_for_zarr
 
 MARK = "ome_ngff"
@@ -241,7 +241,6 @@ def refuse_existing(
     Raises:
         IncompleteError: an unfinished write, without `overwrite` or `resume`.
         ExistsError: an image, or an array in the place of a level, without `overwrite`.
-        MissingError: `resume` where nothing was begun.
     """
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
@@ -260,25 +259,24 @@ def refuse_existing(
                 f"{target} already holds {what}; pass overwrite=True to replace it or resume=True to finish it."
             )
         return
-    if resume:
-        raise MissingError(f"{target} does not hold {what} that was begun; write it without resume=True.")
     for path in paths:
         if open_node(target.store, target.key(path)) is not None:
             raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
 
 
+def doomed(target: Target, paths: Sequence[str]) -> list[str]:
+    """Give what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
+    document, mark = target.document, target.mark or {}
+    found = {*level_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
+    if "multiscales" in document or mark:
+        found |= set(_label_groups(target))
+    return sorted(found)
+
+
 def clear(target: Target, paths: Sequence[str]) -> None:
-    """Delete an image: its levels, its labels, and what stands at `paths`. What belongs to others stays."""
-    if isinstance(target.store, LocalStore) and not (target.store.root / target.path).exists():
-        return
-    document = target.document
-    mark = target.mark or {}
-    doomed = {*level_paths(document), *paths, *mark.get("paths", [])}
-    if "multiscales" in document or target.mark is not None:
-        doomed |= set(_label_groups(target))
-    for path in sorted(doomed):
+    """Delete what stands at `paths` below a target, and the journal."""
+    for path in (*paths, JOURNAL):
         _delete(target, path)
-    _delete(target, JOURNAL)
 
 
 def _label_groups(target: Target) -> list[str]:
@@ -299,10 +297,10 @@ def _label_groups(target: Target) -> list[str]:
 
 
 def _delete(target: Target, name: str) -> None:
-    if target.store.supports_deletes:
-        sync(target.store.delete_dir(target.key(name)))
     if isinstance(target.store, LocalStore):
         shutil.rmtree(target.store.root / target.key(name), ignore_errors=True)
+    elif target.store.supports_deletes:
+        sync(target.store.delete_dir(target.key(name)))
 
 
 # The mark, the journal, the end ------------------------------------------------------------------------------------

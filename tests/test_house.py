@@ -77,5 +77,5 @@ def test_heavy_modules_are_imported_only_where_they_are_used(module: str, heavy:
 def test_every_public_name_can_be_imported() -> None:
     for name in ome_ngff.__all__:
         assert getattr(ome_ngff, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'write_imag'"):
+    with pytest.raises(AttributeError, match="write_imag"):
         ome_ngff.write_imag  # noqa: B018
