@@ -44,7 +44,7 @@ def _smooth(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.floa
     count = max(1, points.size // 20 ** len(shape))
     points[tuple(rng.integers(0, n, count) for n in shape)] = rng.uniform(0.4, 1, count)
     blurred = gaussian_filter(points, 4)
-    return np.minimum(blurred / np.quantile(blurred, 0.995), 1, dtype=np.float32)
+    return np.asarray(np.minimum(blurred / np.quantile(blurred, 0.995), 1), np.float32)
 
 
 def slide(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint8]:

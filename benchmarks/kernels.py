@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 import numpy as np
 
-from ome_ngff.methods import Methods, Span
+from ome_ngff.methods import Methods, Span, find_method
 
 from .data import blobs, segmentation
 
@@ -49,13 +50,13 @@ def seconds(call: Callable[[], Any]) -> float:
 
 def ratios(factor: int, rounds: int, every: bool) -> None:
     """Print time and ratio of each method, on one core, the copy of the same block measured in turn with it."""
-    blocks = {"uint16": blobs(SHAPE), "uint32": segmentation(SHAPE)}
+    blocks: dict[str, Any] = {"uint16": blobs(SHAPE), "uint32": segmentation(SHAPE)}
     cases = list(TARGETS)
     if every:
         blocks |= {name: blocks["uint16"].astype(name) for name in ("uint8", "uint64", "float32", "float64")}
         cases = [(m.value, name) for m in Methods if not m.method.in_memory for name in blocks]
     spans = [Span.whole(n, factor) for n in SHAPE]
-    calls = {(m, d): lambda m=m, d=d: Methods(m).method.reduce(blocks[d], spans) for m, d in cases}
+    calls = {(m, d): partial(find_method(m).reduce, blocks[d], spans) for m, d in cases}
     for call in calls.values():
         call()  # compile
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {case: [] for case in cases}
@@ -77,7 +78,8 @@ def first_calls(rounds: int) -> None:
     click.echo(f"{'method':12}{'dtype':9}{'cold s':>9}{'cached s':>9}")
     cases = [(m.value, d) for m in Methods if not m.method.in_memory for d in ("uint16", "uint64", "float32")]
     for method, dtype in cases:
-        cold, cached = [], []
+        cold: list[float] = []
+        cached: list[float] = []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
                 command = [sys.executable, "-c", FIRST_CALL, method, dtype]

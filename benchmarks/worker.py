@@ -31,12 +31,12 @@ def ours(pixels: Any, to: Path, job: Job) -> None:
 
     words = {"chunks": "chunks", "shards": "shards", "codec": "compression", "method": "method"}
     options = {word: job[name] for name, word in words.items() if job[name] is not None}
-    write: Callable[..., Any] = write_labels if job["labels"] else write_image
-    write(pixels, str(to), axes=job["axes"], scale_factors=job["factors"], **options)
+    call: Any = write_labels if job["labels"] else write_image
+    call(pixels, str(to), axes=job["axes"], scale_factors=job["factors"], **options)
 
 
 def ome_zarr(pixels: Any, to: Path, job: Job) -> None:
-    from ome_zarr.writer import write_image
+    from ome_zarr.writer import write_image  # type: ignore[import-not-found, unused-ignore]
 
     options: dict[str, Any] = {} if job["chunks"] is None else {"chunks": tuple(job["chunks"])}
     if job["codec"] is not None:
@@ -47,15 +47,15 @@ def ome_zarr(pixels: Any, to: Path, job: Job) -> None:
 
 
 def ngff_zarr(pixels: Any, to: Path, job: Job) -> None:
-    from ngff_zarr import Methods, to_multiscales, to_ngff_image, to_ngff_zarr
+    import ngff_zarr as nz  # type: ignore[import-not-found, unused-ignore]
 
-    image = to_ngff_image(pixels, dims=list(job["axes"]))
+    image = nz.to_ngff_image(pixels, dims=list(job["axes"]))
     options: dict[str, Any] = {} if job["chunks"] is None else {"chunks": tuple(job["chunks"])}
     if job["method"] is not None:
-        options["method"] = Methods(job["method"])
-    multiscales = to_multiscales(image, scale_factors=job["factors"], **options)
+        options["method"] = nz.Methods(job["method"])
+    multiscales = nz.to_multiscales(image, scale_factors=job["factors"], **options)
     codec = {} if job["codec"] is None else {"compressors": [zstd(job["codec"])]}
-    to_ngff_zarr(str(to), multiscales, **codec)
+    nz.to_ngff_zarr(str(to), multiscales, **codec)
 
 
 def zstd(codec: str) -> Any:

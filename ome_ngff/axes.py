@@ -161,7 +161,8 @@ def _guess(ndim: int | None) -> str:
     guess = {2: "yx", 5: "tczyx"}.get(ndim or 0)
     if guess is None:
         choices = {3: "zyx, cyx or tyx", 4: "czyx, tzyx or tcyx"}.get(ndim or 0, "yx, zyx, ... tczyx")
-        raise AxesError(f"The axes of a {ndim}D array cannot be guessed; say axes={choices}.")
+        what = "an image" if ndim is None else f"a {ndim}D array"
+        raise AxesError(f"The axes of {what} cannot be guessed; say axes={choices}.")
     return guess
 
 

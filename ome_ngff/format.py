@@ -64,10 +64,12 @@ class Format(ABC):
 
     # Documents -----------------------------------------------------------------------------------------------------
 
-    def multiscale(self, axes: list[Document], datasets: list[Document], name: str, **optional: Any) -> Document:
+    def multiscale(
+        self, axes: list[Document], datasets: Sequence[Mapping[str, Any]], name: str, **optional: Any
+    ) -> Document:
         """Make the document of an image: one multiscale with its `axes` and `datasets`; None is left out."""
         extra = {key: value for key, value in optional.items() if value is not None}
-        return {"multiscales": [self._stamp({"name": name, "axes": axes, "datasets": datasets, **extra})]}
+        return {"multiscales": [self._stamp({"name": name, "axes": axes, "datasets": list(datasets), **extra})]}
 
     def image_label(self, **parts: Any) -> Document:
         """Make the `image-label` part of a label image; None is left out."""

@@ -298,7 +298,8 @@ def _label_groups(target: Target) -> list[str]:
 
 def _delete(target: Target, name: str) -> None:
     if isinstance(target.store, LocalStore):
-        shutil.rmtree(target.store.root / target.key(name), ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(target.store.root / target.key(name))
     elif target.store.supports_deletes:
         sync(target.store.delete_dir(target.key(name)))
 

@@ -270,7 +270,7 @@ def image_request(
     """Parse the arguments of `write_image` into a request, without touching the disk."""
     layout = layout or Layout()
     source = as_source(image)
-    parsed = _axes(axes, axes_units, source.ndim)
+    parsed = Axes(axes, axes_units, ndim=source.ndim)
     base_scale, base_translation = _geometry(parsed, scale, translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Say the factors once: pass scale_factors or a scaler.")
@@ -322,7 +322,7 @@ def pyramid_request(
     for before, after in itertools.pairwise(shapes):
         if before == after or any(b < a for b, a in zip(before, after, strict=True)):
             raise ScaleError(f"The levels of a pyramid go from large to small (got the shapes {shapes}).")
-    parsed = _axes(axes, axes_units, len(shapes[0]))
+    parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
     base_scale, base_translation = _geometry(parsed, scale, translation)
     ones = (1,) * len(parsed)
     found = [Level(shape, ones, k, ones, (0.0,) * len(parsed)) for k, shape in enumerate(shapes)]
@@ -362,10 +362,6 @@ def _request(
     request = Request(target, axes, dtype, tuple(found), paths, sources, method, layout, document)
     request.array_options()
     return request
-
-
-def _axes(axes: AxesLike | None, units: Mapping[str, str] | None, ndim: int) -> Axes:
-    return Axes(axes, units, ndim=ndim)
 
 
 def _geometry(
@@ -506,14 +502,13 @@ def write_multiscales_metadata(
     target = storage.find_target(group, _format(fmt))
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
-    vectors = [t.get("scale") for d in datasets for t in d.get("coordinateTransformations", ()) if "scale" in t]
-    parsed = _axes(axes, axes_units, len(vectors[0]) if vectors and vectors[0] is not None else -1)
-    document = target.fmt.multiscale(
-        parsed.to_list(),
-        [dict(d) for d in datasets],
-        name or target.path.rpartition("/")[2] or "image",
-        metadata=extra or None,
-    )
+    ndim = None
+    if axes is None:
+        given = [t for d in datasets for t in d.get("coordinateTransformations", ()) if t.get("scale")]
+        ndim = len(given[0]["scale"]) if given else None
+    parsed = Axes(axes, axes_units, ndim=ndim)
+    name = name or target.path.rpartition("/")[2] or "image"
+    document = target.fmt.multiscale(parsed.to_list(), datasets, name, metadata=extra or None)
     if omero is not None:
         document["omero"] = dict(omero)
     target.fmt.validate(target.fmt.wrap(document))

@@ -27,8 +27,8 @@ from oracles import (
 )
 
 from ome_ngff.exceptions import MethodError
+from ome_ngff.levels import levels, reduce_whole
 from ome_ngff.methods import ALIASES, Method, Methods, Span, _Linear, find_method
-from ome_ngff.scale import levels, reduce_whole
 
 NAMES = ["resize", "nearest", "local_mean", "zoom", "gaussian", "mode", "laplacian"]
 

@@ -1,0 +1,105 @@
+"""How long writes take: ours, the codec alone, and the peers, in turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from .cases import CASES, Case, Run
+from .data import data_file
+from .fleet import Failed, Worker
+from .options import Settings, measuring
+from .table import Row, Table
+
+Results = dict[Run, list[dict[str, Any]]]
+
+
+def measure(settings: Settings, cases: Sequence[Case]) -> Results:
+    """Run every run of the cases once to warm up and then in rounds, each data set in workers of its own."""
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for case in cases:
+        for run in (case.ours, case.reference):
+            if run is not None and run not in runs[run.data]:
+                runs[run.data].append(run)
+    results: Results = {}
+    for data, wanted in runs.items():
+        results.update(_measure(settings, data, wanted))
+    return results
+
+
+def _measure(settings: Settings, data: str, runs: Sequence[Run]) -> Results:
+    file = str(data_file(data, settings.size, settings.fleet.cache))
+    results: Results = {}
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for who in dict.fromkeys(run.who for run in runs):
+            worker = stack.enter_context(settings.fleet.start(who))
+            if worker is not None:
+                worker.ask("load", files=[file])
+                workers[who] = worker
+        for turn in range(settings.rounds + 1):
+            click.echo(f"{data}: {f'round {turn} of {settings.rounds}' if turn else 'warming up'}", err=True)
+            for run in runs if turn == 0 else list(results):
+                if run.who not in workers:
+                    continue
+                try:
+                    answer = workers[run.who].write(run.job(settings.size), settings.fleet.scratch)
+                except Failed as error:
+                    click.echo(f"{run.who}: {run} is left out:\n{error}", err=True)
+                    results.pop(run, None)
+                    continue
+                if turn == 0:
+                    results[run] = []
+                else:
+                    results[run].append(answer)
+    return results
+
+
+def median(results: Results, run: Run) -> float:
+    """Give the seconds of a run; milliseconds per image for small images, 40 of which are written."""
+    each = 1000 / 40 if run.data == "small" else 1.0
+    return each * float(statistics.median(answer["seconds"] for answer in results[run]))
+
+
+def compare(results: Results, cases: Sequence[Case]) -> Table:
+    """Make a row of every case whose runs worked."""
+    rows = []
+    for case in cases:
+        if case.ours not in results or (case.reference is not None and case.reference not in results):
+            continue
+        reference = None if case.reference is None else median(results, case.reference)
+        peer = case.reference is not None and case.reference.who != "floor"
+        unit = "ms" if case.ours.data == "small" else "s"
+        ours = median(results, case.ours)
+        rows.append(Row(case.title, ours, unit, reference, case.at_most, case.times, peer))
+    return Table.of("Speed of writes", rows)
+
+
+def details(results: Results) -> Table:
+    """Show every run: times, and what it left on the disk."""
+    rows = []
+    for run, answers in results.items():
+        seconds = sorted(answer["seconds"] for answer in answers)
+        spread = f"{seconds[0]:.2f} - {seconds[-1]:.2f}"
+        last = answers[-1]
+        middle = f"{statistics.median(seconds):.2f}"
+        files, mib = ("", "") if run.who == "floor" else (str(last["files"]), f"{last['mib']:.0f}")
+        rows.append((run.data, run.who, str(run), middle, spread, files, mib))
+    return Table("All runs", ("data", "who", "settings", "seconds", "range", "files", "MiB"), rows)
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Time writes: against the codec alone, and against the peers."""
+    cases = [case for case in CASES if settings.wants(case.title)]
+    if not cases:
+        return []
+    results = measure(settings, cases)
+    return [compare(results, cases), details(results)]
+
+
+main = measuring(tables)
