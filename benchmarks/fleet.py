@@ -77,7 +77,7 @@ class Fleet:
 
     Attributes:
         cache: the directory for data, environments and what is written. given: see `find_peers`.
-        missing: libraries that cannot be started here, each said once. versions: of the libraries that were started.
+        missing: peers that cannot be started here, each said once. versions: of the libraries that were started.
     """
 
     cache: Path
@@ -107,6 +107,8 @@ class Fleet:
             try:
                 self.versions[library] = worker.ask("version")["version"]
             except Failed as error:
+                if library in OURS:
+                    raise
                 self.missing.add(library)
                 click.echo(f"{library} is left out:\n{error}", err=True)
             yield None if library in self.missing else worker

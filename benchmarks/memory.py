@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -33,11 +34,16 @@ def measure(settings: Settings, who: str, shape: tuple[int, ...], chunks: tuple[
             return None
 
 
+def _gib(shape: tuple[int, ...]) -> str:
+    """Give the size of an image of uint16."""
+    return f"{2 * math.prod(shape) / 2**30:.3g} GiB"
+
+
 def tables(settings: Settings) -> list[Table]:
     """Measure peak memory: 0.5 GiB and 8 GiB, aligned and planes into bricks; and the peers, at 0.5 GiB."""
     small = volume_shape(settings.size)
     large = (4 * small[0], 2 * small[1], 2 * small[2])
-    names = {small: "0.5 GiB", large: "8 GiB"}
+    names = {shape: _gib(shape) for shape in (small, large)}  # 0.5 GiB and 8 GiB, at full size
     limit = round(config.memory_target / 2**20) + ALLOWANCE_MIB
     rows: list[Row] = []
     runs: list[tuple[str, ...]] = []
@@ -60,13 +66,13 @@ def tables(settings: Settings) -> list[Table]:
                 rows.append(Row(f"memory, {layout}, {names[shape]}", peak, "MiB", at_most=(limit,)))
         before, after = peaks.values()
         if before is not None and after is not None:
-            rows.append(Row(f"memory, {layout}, 8 GiB to 0.5 GiB", after, "MiB", before, (1.1,)))
+            rows.append(Row(f"memory, {layout}, {names[large]} to {names[small]}", after, "MiB", before, (1.1,)))
         if layout == "aligned" and (mine := peaks[small]) is not None:
             for who in ("ome-zarr", "ngff-zarr"):
                 if (theirs := run(who, layout, small)) is not None:
-                    rows.append(Row(f"memory, {layout}, 0.5 GiB, {who}'s", mine, "MiB", theirs, peer=True))
+                    rows.append(Row(f"memory, {layout}, {names[small]}, {who}'s", mine, "MiB", theirs, peer=True))
     heads = ("image", "source", "who", "peak MiB", "seconds", "files", "MiB")
-    return [Table.of("Peak memory", rows), Table("All runs for memory", heads, runs)] if runs else []
+    return [Table.of("Peak memory, one write each", rows), Table("All runs for memory", heads, runs)] if runs else []
 
 
 main = measuring(tables)

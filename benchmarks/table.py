@@ -20,7 +20,8 @@ class Row:
     Attributes:
         case: what was measured. ours: the number, in `unit`. reference: the other number, where there is one.
         at_most: the target for ours / reference, or for ours where there is no reference; a second one is wished for.
-        times: the target for reference / ours. peer: whether the reference is a peer's (then the ratio is theirs).
+        times: the target for reference / ours, which is the ratio shown where the reference is a peer's.
+        peer: whether it is.
     """
 
     case: str
@@ -41,7 +42,7 @@ class Row:
             target = f"<= {wanted}{unit}" if limits else ""
         else:
             there = _short(self.reference) + unit
-            ratio = f"{1 / measured:.1f}x better" if self.peer else f"{measured:.2f}"
+            ratio = f"{1 / measured:.1f}x" if self.peer else f"{measured:.2f}"
             target = f">= {self.times:g}x" if self.times else f"<= {wanted}" if limits else ""
         missed = [limit for limit in limits if measured > limit]
         met = "" if not limits else "yes" if not missed else "no" if len(missed) == len(limits) else "the first"

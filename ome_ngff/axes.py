@@ -31,7 +31,7 @@ class Axis:
     name: str
     type: str | None = None
     unit: str | None = None
-    orientation: str | None = None
+    orientation: str | None = attrs.field(default=None, repr=False)
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
     @classmethod

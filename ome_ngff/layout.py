@@ -66,6 +66,10 @@ def automatic_shards(shape: Sequence[int], axes: Axes, chunks: Sequence[int], it
     return tuple(shards)
 
 
+def _largest_part(whole: int, most: int) -> int:
+    return max(part for part in range(1, min(whole, most) + 1) if whole % part == 0)
+
+
 def fit(level: Level, chunks: Sequence[int], shards: Sequence[int] | None) -> Grid:
     """Fit chunks and shards of level 0 to a level: shards shrink with it, so that one unit owns one shard of each."""
     fitted = tuple(min(c, n) for c, n in zip(chunks, level.shape, strict=True))
@@ -141,6 +145,10 @@ class Layout:
     def _chunks(self, option: Mapping[str, Any], shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
         given = option.get("chunks") or self.chunks
         default = default_chunks(shape, axes)
+        shards = option.get("shards") or self.shards
+        if shards is not None and not isinstance(shards, str):  # the largest parts of a shard up to the default
+            whole = parse_lengths(shards, axes, default, "shards")
+            default = tuple(_largest_part(s, c) for s, c in zip(whole, default, strict=True))
         chunks = parse_lengths(None if isinstance(given, str) and given == "auto" else given, axes, default, "chunks")
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
@@ -166,7 +174,12 @@ class Layout:
                 )
                 if any(s % c for s, c in zip(shards, chunks, strict=True)):
                     raise ChunkError(f"chunks must divide shards (got chunks {chunks} and shards {shards}).")
-            found.append(fit(level, chunks, shards))
+            own = (
+                attrs.evolve(level, factors=(1,) * len(shape))
+                if option.get("shards") and len(self.options) > 1
+                else level
+            )
+            found.append(fit(own, chunks, shards))
         return tuple(found)
 
     def compressions(self, count: int) -> list[Compression]:

@@ -135,14 +135,16 @@ def automatic_ladder(
         shape: shape of level 0. axes: its axes. scale: its pixel sizes. chunks: its chunk lengths.
     """
     spatial = [i for i, axis in enumerate(axes) if axis.name in SPATIAL]
+    filled = [i for i in spatial if chunks[i] > 1] or spatial  # planes as chunks do not ask for fewer planes
     ladder: list[tuple[int, ...]] = []
     factors, length = [1] * len(shape), list(shape)
-    while long := [i for i in spatial if length[i] > max(chunks[i], 1)]:
+    while any(length[i] > chunks[i] for i in filled):
+        long = [i for i in spatial if length[i] > chunks[i]]
         size = {i: in_meters(scale[i], axes[i].unit) * factors[i] for i in spatial}
         halve = [i for i in long if size[i] < 1.5 * min(size.values())]
         if not halve:  # the finest axes fit already: go on with the finest of the others
             halve = [i for i in long if size[i] < 1.5 * min(size[j] for j in long)]
-        for i in halve or long:
+        for i in halve:
             factors[i] *= 2
             length[i] = -(-length[i] // 2)
         ladder.append(tuple(factors))

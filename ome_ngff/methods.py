@@ -86,6 +86,18 @@ class Method:
         halo = self.halo(factor)
         return max(0, first * factor - halo), min(size, stop * factor + halo)
 
+    def describe(self) -> dict[str, Any]:
+        """Say, for the metadata of an image, which function made its levels."""
+        from . import __version__
+
+        return {
+            "description": self.summary,
+            "method": f"{type(self).__module__}.{type(self).__qualname__}",
+            "version": __version__,
+            "args": [],
+            "kwargs": attrs.asdict(self),
+        }
+
     def check(self, dtype: np.dtype[Any]) -> None:
         """Raise `MethodError` where pixels of this dtype cannot be reduced by this method."""
         if self.in_memory:

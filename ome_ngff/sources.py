@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import zarr
 from zarr.storage import FsspecStore, LocalStore
@@ -31,14 +32,16 @@ def as_source(image: Any) -> Any:
     """
     if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
         image = image.data
+    if hasattr(image, "__cuda_array_interface__"):
+        image = OnDevice(image)
     if all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__")) and isinstance(
         getattr(image, "dtype", None), np.dtype
     ):
         found = _unwrap(image) if hasattr(image, "dask") else image
-    elif hasattr(image, "__array__") or not hasattr(image, "__dlpack__"):
-        found = np.asarray(image)
-    else:
+    elif hasattr(image, "__dlpack__"):
         found = np.from_dlpack(image)
+    else:
+        found = np.asarray(image)
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
         raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
     if found.ndim < 2 or 0 in found.shape:
@@ -50,8 +53,8 @@ def _unwrap(array: Any) -> Any:
     """Return the array that a dask array merely wraps, where slicing it needs no graph; else the dask array."""
     layers = array.dask.layers
     original: Any = layers.get(f"original-{array.name}")
-    if len(layers) == 1 and array.npartitions == 1:
-        original = layers.get(array.name)
+    if len(layers) == 1:
+        original = {0: _cut_from(array)}
     elif len(layers) != 2:
         return array
     for held in dict(original or {}).values():
@@ -62,6 +65,53 @@ def _unwrap(array: Any) -> Any:
         if plain and wrapped.shape == array.shape and wrapped.dtype == array.dtype:
             return wrapped
     return array
+
+
+def _cut_from(array: Any) -> np.ndarray[Any, Any] | None:
+    """Return the NumPy array that the blocks of a dask array are views of, each in its place; else None."""
+    blocks: dict[tuple[int, ...], Any] = {
+        key[1:]: getattr(held, "value", held) for key, held in dict(array.dask.layers[array.name]).items()
+    }
+    held = list(blocks.values())
+    if not all(isinstance(block, np.ndarray) for block in held):
+        return None
+    whole: Any = held[0] if len(held) == 1 else held[0].base
+    if not isinstance(whole, np.ndarray) or whole.shape != array.shape or whole.dtype != array.dtype:
+        return None
+    start = whole.__array_interface__["data"][0]
+    for index, block in blocks.items():
+        at = sum(sum(c[:i]) * step for i, c, step in zip(index, array.chunks, whole.strides, strict=True))
+        if block.strides != whole.strides or block.__array_interface__["data"][0] != start + at:
+            return None
+    return whole
+
+
+@attrs.frozen(eq=False)
+class OnDevice:
+    """Bring an array of a graphics card to NumPy, box by box, by its own library's `asnumpy`."""
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the shape."""
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Give the type of the pixels."""
+        found: np.dtype[Any] = np.dtype(self.array.dtype)
+        return found
+
+    @property
+    def ndim(self) -> int:
+        """Give the number of dimensions."""
+        return len(self.array.shape)
+
+    def __getitem__(self, box: Any) -> Any:
+        part = self.array[box]
+        library = sys.modules[type(self.array).__module__.partition(".")[0]]
+        return library.asnumpy(part) if hasattr(library, "asnumpy") else np.asarray(part.cpu())
 
 
 def describe(source: Any) -> Source:

@@ -39,12 +39,15 @@ class Target:
         store: the Zarr store. path: the group's path in it, "" for the root.
         fmt: the format to write, that of the existing group where there is one.
         attributes: attributes of the existing group, or None where there is no group yet.
+        handle: the caller's own group. It remembers attributes and writes all of them back with the caller's next one,
+            so it is told of ours.
     """
 
     store: Store
     path: str
     fmt: Format
     attributes: dict[str, Any] | None
+    handle: zarr.Group | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def mark(self) -> dict[str, Any] | None:
@@ -99,7 +102,8 @@ def find_target(group: Any, fmt: Format | None = None) -> Target:
             f"{place(store, path)} is a group of Zarr v{here}, but OME-NGFF {fmt.version} is stored in Zarr "
             f"v{fmt.zarr_format}; write to another place, or leave out the format."
         )
-    return Target(store, path, fmt or detect_format(attributes, format_for_zarr(here)), attributes)
+    handle = group if isinstance(group, zarr.Group) and not group.read_only else None
+    return Target(store, path, fmt or detect_format(attributes, format_for_zarr(here)), attributes, handle)
 
 
 def _format_of_parents(store: Store, path: str) -> Format:
@@ -136,11 +140,31 @@ def locate(group: Any) -> tuple[Store, str]:
     raise OptionError(f"The place of an image is a path, a URL, a Zarr group or a store (got {type(group).__name__}).")
 
 
-def _remote(url: str) -> Store:
+def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
+    """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
+    if isinstance(group, (str, Path)):
+        if "://" in str(group) and storage_options:
+            return _remote(str(group), dict(storage_options))
+        if str(group).lower().endswith((".zip", ".ozx")) and Path(group).is_file():
+            return zarr.storage.ZipStore(group, mode="r", read_only=True)
+    return group
+
+
+def as_place(target: Target) -> StorePath:
+    """Give the place of a target, to look at it again."""
+    return StorePath(target.store, target.path)
+
+
+def refuse_file(path: Path) -> None:
+    """Raise `ExistsError` for a file that is in the way."""
+    raise ExistsError(f"{path} already exists; pass overwrite=True to replace it.")
+
+
+def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
     from zarr.storage import FsspecStore
 
     try:
-        return FsspecStore.from_url(url)
+        return FsspecStore.from_url(url, storage_options=storage_options)
     except ImportError as error:
         extra = "s3" if url.startswith("s3") else "http"
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
@@ -274,9 +298,23 @@ def doomed(target: Target, paths: Sequence[str]) -> list[str]:
 
 
 def clear(target: Target, paths: Sequence[str]) -> None:
-    """Delete what stands at `paths` below a target, and the journal."""
+    """Delete what stands at `paths` below a target, groups that this leaves empty, and the journal."""
     for path in (*paths, JOURNAL):
         _delete(target, path)
+        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+            _delete(target, path)
+
+
+def _children(target: Target, path: str) -> set[str]:
+    """Give what lies directly below a group, its own metadata aside."""
+
+    async def names() -> list[str]:
+        return [name async for name in target.store.list_dir(target.key(path))]
+
+    with suppress(FileNotFoundError):
+        found = {name.strip("/").rpartition("/")[2] for name in sync(names())}
+        return found - {"zarr.json", ".zgroup", ".zattrs"}
+    return set()
 
 
 def _label_groups(target: Target) -> list[str]:
@@ -315,12 +353,17 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     else:
         group = zarr.open_group(store=target.store, path=target.path, mode="r+", use_consolidated=False)
         group.attrs.put(dict(attributes))
+    if target.handle is not None:
+        target.handle.metadata.attributes.clear()
+        target.handle.metadata.attributes.update(attributes)
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
     """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added."""
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    attributes = {**foreign, **more, MARK: {"incomplete": dict(mark)}}
+    image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
+    parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
+    attributes = {**foreign, **more, MARK: {"incomplete": {"parts": parts, **mark}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)
 
@@ -328,7 +371,8 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
 def finish(target: Target, document: Mapping[str, Any]) -> None:
     """Replace the mark by the metadata, in one step."""
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    put_attributes(target, {**foreign, **target.fmt.wrap(document)})
+    parts = (target.mark or {}).get("parts", {})
+    put_attributes(target, {**foreign, **target.fmt.wrap({**parts, **document})})
 
 
 def sweep_partial(target: Target) -> None:

@@ -6,7 +6,7 @@ Those that ome-zarr has too stand first and in its order, so that positional cal
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Never
@@ -134,14 +134,14 @@ def write_labels(
 ) -> list[Delayed]:
     """Write a segmentation as the label image `labels/<name>` of an image, and register it there.
 
+    The words that are not explained here are those of `write_image`.
+
     Args:
         labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8.
         group: the image's group, a path, a URL or a Zarr store.
         name: name of the label image.
         method: "mode" or "nearest"; methods that invent values are refused.
         label_metadata: `colors`, `properties` and `source` of the specification.
-        axes, scale, translation, axes_units, scale_factors, scaler, fmt, chunks, shards, compression, storage_options,
-            coordinate_transformations, overwrite, resume, compute, progress: as in `write_image`.
 
     Returns:
         As `write_image`.
@@ -188,13 +188,13 @@ def write_multiscale(
 ) -> list[Delayed]:
     """Write a pyramid that exists already: each level as it is given.
 
+    The words that are not explained here are those of `write_image`.
+
     Args:
         pyramid: the levels, the largest first, of one dtype.
         metadata: how the levels were made, for the `metadata` field of the multiscale; an `omero` in it is taken out.
         coordinate_transformations: one list per level; None derives them from the shapes, with pixels centred in the
             pixels of level 0 that they cover.
-        group, axes, scale, translation, axes_units, fmt, chunks, shards, compression, storage_options, name, omero,
-            overwrite, resume, compute, progress: as in `write_image`.
 
     Returns:
         As `write_image`.
@@ -242,9 +242,10 @@ def write_multiscale_labels(
     return _execute_labels(request, parent, name, label_metadata, overwrite, resume, compute, progress)
 
 
-def _refuse_unknown(unknown: Iterable[str], function: Callable[..., Any]) -> None:
-    words = [name for name in signature(function).parameters if name != "unknown"]
-    refuse_unknown(unknown, words, function.__name__)
+def _refuse_unknown(unknown: Mapping[str, Any], function: Callable[..., Any]) -> None:
+    if unknown:
+        words = [name for name in signature(function).parameters if name != "unknown"]
+        refuse_unknown(unknown, words, function.__name__)
 
 
 # Requests ----------------------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ def image_request(
     if ladder:
         reducer.check(source.dtype)
     found = levels(source.shape, ladder, reducer)
-    made_by = {"type": reducer.name, "metadata": _made_by(reducer)} if ladder else {}
+    made_by = {"type": reducer.name, "metadata": reducer.describe()} if ladder else {}
     transformations = coordinate_transformations or [
         _transformations(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
     ]
@@ -377,19 +378,6 @@ def _transformations(scale: Sequence[float], translation: Sequence[float]) -> li
     return [{"type": "scale", "scale": list(scale)}, {"type": "translation", "translation": list(translation)}]
 
 
-def _made_by(method: Method) -> dict[str, Any]:
-    """Say which function really made the levels."""
-    from . import __version__
-
-    return {
-        "description": method.summary,
-        "method": f"{type(method).__module__}.{type(method).__qualname__}",
-        "version": __version__,
-        "args": [],
-        "kwargs": attrs.asdict(method),
-    }
-
-
 def _format(fmt: Format | str | None) -> Format | None:
     return None if fmt is None else format_from_version(fmt)
 
@@ -455,11 +443,11 @@ def _execute_labels(
     parts = {"source": {"image": "../../"}, **(label_metadata or {})}
     document = {**request.document, **request.target.fmt.image_label(**parts)}
     request = attrs.evolve(request, document=document, what="a label image")
-    register = partial(_register, parent.child("labels"), name)
+    register = partial(register_label, parent.child("labels"), name)
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress, after=register)
 
 
-def _register(labels: storage.Target, name: str) -> None:
+def register_label(labels: storage.Target, name: str) -> None:
     """Add a name to the list of an image's labels, once, keeping the others."""
 
     def change(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -549,7 +537,7 @@ def write_label_metadata(
     lists = {"colors": colors, "properties": properties}
     given = {key: None if value is None else list(value) for key, value in lists.items()}
     _add(label, labels.fmt.image_label(source=source, **given))
-    _register(labels, name)
+    register_label(labels, name)
 
 
 def write_plate_metadata(

@@ -16,11 +16,11 @@ LAYERS = [
     ["exceptions", "config"],
     ["axes", "kernels", "codecs", "rules", "progress", "separable"],
     ["methods", "image", "resampling"],
-    ["levels", "dask_utils", "format"],
-    ["storage", "plan", "layout", "sources"],
+    ["levels", "dask_utils", "format", "zipped"],
+    ["image", "storage", "plan", "layout", "sources"],
     ["engine"],
     ["request", "writer", "reader", "validation", "info", "samples", "omero", "io"],
-    ["inputs", "scale"],
+    ["inputs", "scale", "multiscales", "ngff_zarr"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}

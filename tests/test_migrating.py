@@ -34,8 +34,6 @@ NAMES = {
     "writer": "add_metadata get_metadata write_image write_label_metadata write_labels write_multiscale "
     "write_multiscale_labels write_multiscales_metadata write_plate_metadata write_well_metadata",
 }
-PENDING = {name: pytest.mark.xfail(strict=False, reason="not yet") for name in ("attributes", "shards")}
-
 Run = Callable[[str], dict[str, Any]]
 
 
@@ -61,10 +59,7 @@ def assert_levels(path: str, *expected: np.ndarray[Any, Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(p.stem, marks=PENDING["shards"] if p.stem == "shards" else (), id=p.stem)
-        for p in sorted(SCRIPTS.glob("*.py"))
-    ],
+    [pytest.param(p.stem, id=p.stem) for p in sorted(SCRIPTS.glob("*.py"))],
 )
 def test_a_script_writes_images_that_other_readers_accept(run: Run, tmp_path: Path, name: str) -> None:
     run(name)
@@ -194,14 +189,12 @@ def test_formats_axes_scalers_and_dask_functions_answer_alike(run: Run) -> None:
     np.testing.assert_array_equal(found["picked"].compute(), image[:, ::2, ::2])
 
 
-@PENDING["attributes"]
 def test_attributes_stored_through_the_group_of_the_script_stay_and_leave_the_image_alone(run: Run) -> None:
     run("attributes")
     assert set(attributes("cells.zarr")) == {"multiscales", "omero"}
     assert set(attributes("cells.zarr/labels/blobs")) == {"multiscales", "image-label"}
 
 
-@PENDING["shards"]
 def test_shards_without_chunks_are_the_shards_that_were_asked_for(run: Run) -> None:
     run("shards")
     assert zarr.open_array("all.zarr/0", mode="r").shards == (1, 1, 32, 32, 32)

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import zarr
+from zarr.abc.store import Store
 from zarr.storage import ZipStore
 
 from .. import storage
@@ -37,11 +38,8 @@ def describe_store(place: Any) -> StoreInfo:
         MissingError: there is no Zarr.
         StoreError: there is one that cannot be read.
     """
-    name = os.fspath(place) if isinstance(place, (str, os.PathLike)) else ""
-    zipped = name.lower().endswith((".ozx", ".zip")) and os.path.isfile(name)
-    store, path = storage.locate(ZipStore(name, mode="r") if zipped else place)
+    store, path, name = find_place(place)
     node = storage.open_node(store, path)
-    name = name or storage.place(store, path)
     if node is None:
         raise MissingError(f"There is no Zarr group and no Zarr array at {name}.")
     if isinstance(node, zarr.Array):
@@ -49,10 +47,18 @@ def describe_store(place: Any) -> StoreInfo:
     return _group(node, name)
 
 
+def find_place(place: Any) -> tuple[Store, str, str]:
+    """Return the store, the path in it, and a name for people, of a place that `describe_store` takes."""
+    name = os.fspath(place) if isinstance(place, (str, os.PathLike)) else ""
+    zipped = name.lower().endswith((".ozx", ".zip")) and os.path.isfile(name)
+    store, path = storage.locate(ZipStore(name, mode="r") if zipped else place)
+    return store, path, name or storage.place(store, path)
+
+
 def _group(group: zarr.Group, name: str) -> StoreInfo:
     """Describe a group by what its attributes say it is."""
     document = _document(group)
-    kind = _kind(document)
+    kind = kind_of(document)
     found = StoreInfo(name, kind, stated_version(document), group.metadata.zarr_format)
     if kind in ("image", "label image"):
         return attrs.evolve(found, images=_images(group, ""), labels=_labels(group, "labels"))
@@ -87,7 +93,8 @@ def _mark(attributes: Document) -> Any:
     return part_of(attributes.get(storage.MARK), "incomplete")
 
 
-def _kind(document: Document) -> str:
+def kind_of(document: Document) -> str:
+    """Say in a word what a document describes."""
     if "multiscales" in document:
         return "label image" if "image-label" in document else "image"
     kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
@@ -144,14 +151,14 @@ def _levels(group: zarr.Group, multiscale: Document) -> tuple[list[ArrayInfo], l
             notes.append(f"The level {path!r} cannot be read: {error}")
             continue
         if isinstance(node, zarr.Array):
-            scale, translation = _placed([dataset, multiscale], node.ndim)
+            scale, translation = placed([dataset, multiscale], node.ndim)
             levels.append(attrs.evolve(describe_array(node, path), scale=scale, translation=translation))
         else:
             notes.append(f"The level {path!r} is not there.")
     return levels, notes
 
 
-def _placed(parts: Sequence[Document], ndim: int) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+def placed(parts: Sequence[Document], ndim: int) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     """Compose the transformations of a dataset with those of its image; None where they cannot be understood."""
     scale, translation = [1.0] * ndim, [0.0] * ndim
     stated = False
@@ -243,5 +250,8 @@ __all__ = [
     "StoreInfo",
     "codec_of",
     "describe_store",
+    "find_place",
+    "kind_of",
+    "placed",
     "stored_bytes",
 ]

@@ -21,6 +21,7 @@ from ..exceptions import Finding
 
 Faults = Iterator[tuple[str, str, str]]
 Check = Callable[..., Faults]
+Severity = Literal["error", "warning", "note"]
 
 
 class _Missing:
@@ -37,7 +38,7 @@ class Rule:
 
     Attributes:
         id: stable name, such as "axes-order".
-        severity: "error" for a MUST, "warning" for a SHOULD.
+        severity: "error" for a MUST, "warning" for a SHOULD, "note" for what is worth knowing.
         words: the sentence of the specification.
         kind: kind of document that the rule speaks of.
         at: place in the sample document of this kind where the example stands; what the sample has there is right.
@@ -47,7 +48,7 @@ class Rule:
     """
 
     id: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     words: str
     kind: str
     at: str
@@ -64,10 +65,12 @@ class Rules:
 
     Args:
         kind: kind of document that has this part, as `Format.findings` takes it.
+        book: where the rules are registered.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, book: dict[str, Rule] = RULES) -> None:
         self.kind = kind
+        self._book = book
         self._rules: list[Rule] = []
 
     def must(self, id: str, words: str, *, at: str, wrong: Any, form: bool = False) -> Callable[[Check], Check]:
@@ -77,6 +80,10 @@ class Rules:
     def should(self, id: str, words: str, *, at: str, wrong: Any) -> Callable[[Check], Check]:
         """Register the decorated check as a warning."""
         return self._registered("warning", id, words, at, wrong, False)
+
+    def note(self, id: str, words: str, *, at: str, wrong: Any) -> Callable[[Check], Check]:
+        """Register the decorated check as a note."""
+        return self._registered("note", id, words, at, wrong, False)
 
     def __call__(self, *part: Any) -> Iterator[Finding]:
         """Yield what is wrong with a part; the arguments are those of the checks."""
@@ -89,11 +96,11 @@ class Rules:
                 return
 
     def _registered(
-        self, severity: Literal["error", "warning"], id: str, words: str, at: str, wrong: Any, form: bool
+        self, severity: Severity, id: str, words: str, at: str, wrong: Any, form: bool
     ) -> Callable[[Check], Check]:
         def register(check: Check) -> Check:
-            RULES[id] = Rule(id, severity, words, self.kind, at, wrong, form, check)
-            self._rules.append(RULES[id])
+            self._book[id] = Rule(id, severity, words, self.kind, at, wrong, form, check)
+            self._rules.append(self._book[id])
             return check
 
         return register

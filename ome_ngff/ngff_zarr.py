@@ -1,0 +1,172 @@
+"""`to_ngff_zarr`: a `Multiscales` to a store, through the same request and engine as `write_image`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import storage, zipped
+from .axes import Axes
+from .exceptions import ChunkError, OptionError
+from .format import Format, format_from_version
+from .image import Multiscales
+from .layout import Layout
+from .levels import Level
+from .metadata import omero_document
+from .methods import Methods, find_method
+from .omero import add_omero
+from .progress import Progress
+from .request import Request, execute
+from .sources import as_source
+from .writer import register_label
+
+
+def to_ngff_zarr(
+    store: Any,
+    multiscales: Multiscales,
+    version: str | Format | None = None,
+    overwrite: bool = True,
+    chunks_per_shard: int | tuple[int, ...] | Mapping[str, int] | None = None,
+    progress: Progress = None,
+    compression: Any = None,
+    *,
+    resume: bool = False,
+    compute: bool = True,
+) -> list[Any]:
+    """Write a pyramid.
+
+    Levels that `to_multiscales` made are made by the engine as they are written; a level whose data is another one,
+    and what was made from it, is written as given. Labels in `multiscales.labels` are written too.
+
+    Args:
+        store: a path, a URL, a mapping, a Zarr group or store; a path that ends in `.zip` or `.ozx` becomes one file.
+        multiscales: from `to_multiscales` or `open_image`.
+        version: of OME-NGFF; None takes that of the group, else 0.5.
+        overwrite: replace an image that is there. resume: finish a write that was interrupted.
+        chunks_per_shard: chunks along each axis of a shard (0.5 only): an int, one per axis, or by axis name.
+        progress, compression, compute: as in `write_image`.
+
+    Returns:
+        An empty list, or with `compute=False` the tasks.
+
+    Raises:
+        NgffError: one of its children; the disk is as it was.
+    """
+    if isinstance(store, (str, os.PathLike)) and str(store).lower().endswith(zipped.ENDINGS):
+        if resume or not compute:
+            raise OptionError("A zip file is written in one go: resume=True and compute=False need a folder.")
+        return _to_zip(Path(store), multiscales, version, overwrite, chunks_per_shard, progress, compression)
+    target = storage.find_target(store, None if version is None else format_from_version(version))
+    layout = _layout(multiscales, chunks_per_shard, compression)
+    request = _request(target, multiscales, layout)
+    labels = dict(multiscales.labels)
+    if labels and not compute:
+        raise OptionError("compute=False writes the image alone; take its labels out of the Multiscales first.")
+    tasks = execute(
+        request,
+        overwrite=overwrite and not resume,
+        resume=resume,
+        compute=compute,
+        progress=progress,
+        after=partial(_finished, target, multiscales),
+    )
+    for name, label in labels.items():
+        parent = storage.find_target(storage.as_place(target))
+        child = parent.child(f"labels/{name}")
+        request = _request(child, label, _layout(label, chunks_per_shard, compression), "a label image")
+        register = partial(register_label, parent.child("labels"), name)
+        execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress, after=register)
+    return tasks
+
+
+to_ome_zarr = to_ngff_zarr
+
+
+def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -> Layout:
+    """Give the storage of a pyramid: its chunks, and shards as multiples of them."""
+    first = multiscales.images[0]
+    chunks = multiscales.chunks or {}
+    lengths = {d: min(chunks.get(d, n), n) for d, n in zip(first.dims, first.data.shape, strict=True)}
+    shards = None
+    if chunks_per_shard is not None:
+        if isinstance(chunks_per_shard, Mapping):
+            counts = {d: chunks_per_shard.get(d, 1) for d in first.dims}
+        elif isinstance(chunks_per_shard, (int, np.integer)):
+            counts = {d: int(chunks_per_shard) if d in "zyx" else 1 for d in first.dims}
+        elif len(chunks_per_shard) == len(first.dims):
+            counts = dict(zip(first.dims, chunks_per_shard, strict=True))
+        else:
+            raise ChunkError(f"chunks_per_shard is a whole number, one per axis, or a dict (got {chunks_per_shard!r}).")
+        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in counts.values()):
+            raise ChunkError(f"chunks_per_shard must be whole numbers above zero (got {chunks_per_shard!r}).")
+        shards = {d: n * counts[d] for d, n in lengths.items()}
+    return Layout.parse(lengths if multiscales.chunks else None, shards, compression)
+
+
+def _request(target: storage.Target, multiscales: Multiscales, layout: Layout, what: str = "an image") -> Request:
+    images, metadata = multiscales.images, multiscales.metadata
+    if len(images) != len(metadata.datasets):
+        raise OptionError(f"{len(images)} images and {len(metadata.datasets)} datasets do not make a pyramid.")
+    axes = Axes(metadata.axes, ndim=images[0].data.ndim)
+    given = multiscales.given()
+    ones = (1,) * len(axes)
+    levels = tuple(
+        multiscales.levels[k]
+        if k < len(multiscales.levels)
+        else Level(tuple(image.data.shape), ones, k, ones, (0.0,) * len(axes))
+        for k, image in enumerate(images)
+    )
+    for k, (image, level) in enumerate(zip(images, levels, strict=True)):
+        if tuple(image.data.shape) != level.shape:
+            raise OptionError(
+                f"Level {k} has the shape {tuple(image.data.shape)}, but its place asks for {level.shape}."
+            )
+        if image.data.dtype != images[0].data.dtype:
+            raise OptionError(f"Level {k} has the dtype {image.data.dtype}, level 0 {images[0].data.dtype}.")
+    multiscale = metadata.to_multiscale()
+    extra = {key: value for key, value in multiscale.items() if key not in ("axes", "datasets", "name")}
+    document = target.fmt.multiscale(multiscale["axes"], multiscale["datasets"], multiscale["name"], **extra)
+    if metadata.omero is not None:
+        document["omero"] = omero_document(metadata.omero)
+    if multiscales.image_label is not None:
+        parts = {key: value for key, value in multiscales.image_label.items() if key != "version"}
+        document.update(target.fmt.image_label(**parts))
+    return Request(
+        target=target,
+        axes=axes,
+        dtype=np.dtype(images[0].data.dtype).newbyteorder("="),
+        levels=levels,
+        paths=tuple(dataset.path for dataset in metadata.datasets),
+        sources={k: as_source(images[k].data) for k in sorted(given)},
+        method=find_method(multiscales.method or Methods.NEAREST),
+        layout=layout,
+        document=document,
+        what=what,
+        attributes=multiscales.attributes,
+    )
+
+
+def _finished(target: storage.Target, multiscales: Multiscales) -> None:
+    """Describe channels whose names are known, and call back."""
+    image = multiscales.images[0]
+    if multiscales.metadata.omero is None and (image.channel_names or image.channel_colors):
+        add_omero(target, image)
+    for callback in image.computed_callbacks:
+        callback()
+
+
+def _to_zip(path: Path, multiscales: Multiscales, version: Any, overwrite: bool, *words: Any) -> list[Any]:
+    """Write into a folder beside the file, pack it, and put the file into its place in one step."""
+    if path.exists() and not overwrite:
+        storage.refuse_file(path)
+    with tempfile.TemporaryDirectory(prefix=".ome_ngff-", dir=path.resolve().parent) as folder:
+        to_ngff_zarr(Path(folder) / "image", multiscales, version, True, *words)
+        zipped.pack(Path(folder) / "image", Path(folder) / "packed")
+        (Path(folder) / "packed").replace(path)
+    return []

@@ -1,0 +1,453 @@
+"""Images in space and pyramids of them: lazily made, written by the one engine, read back."""
+
+from __future__ import annotations
+
+import sys
+import types
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import xarray
+import zarr
+from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore
+
+import ome_ngff
+from ome_ngff import (
+    AnatomicalOrientation,
+    AxesError,
+    ExistsError,
+    IncompleteError,
+    InputError,
+    Metadata,
+    Methods,
+    MissingError,
+    NgffError,
+    NgffImage,
+    OptionError,
+    ScaleError,
+    StoreError,
+    ValidationError,
+    from_ngff_zarr,
+    open_image,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    write_image,
+    write_labels,
+)
+from ome_ngff.axes import Axis
+from ome_ngff.metadata import Dataset, Scale, Translation
+
+PIXELS = np.random.default_rng(0).integers(0, 4000, (40, 60, 70)).astype("uint16")
+
+
+class Tensor:
+    """Speaks DLPack and nothing else."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+
+    def __dlpack__(self, **words: Any) -> Any:
+        return self.array.__dlpack__(**words)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+
+def on_device(array: np.ndarray[Any, Any]) -> Any:
+    """Make an array that looks like CuPy's: it may only leave the device by its library's `asnumpy`, box by box."""
+    library = types.ModuleType("fakecupy")
+    library.largest = 0  # type: ignore[attr-defined]
+
+    class Device:
+        __module__ = "fakecupy"
+        __cuda_array_interface__: dict[str, Any] = {}  # noqa: RUF012
+
+        def __init__(self, held: np.ndarray[Any, Any]) -> None:
+            self.held, self.shape, self.dtype = held, held.shape, held.dtype
+
+        def __getitem__(self, box: Any) -> Any:
+            return Device(self.held[box])
+
+        def __array__(self, *words: Any, **more: Any) -> Any:
+            raise TypeError("Implicit conversion is not allowed")
+
+    def asnumpy(part: Any) -> Any:
+        library.largest = max(library.largest, part.held.size)  # type: ignore[attr-defined]
+        return part.held
+
+    library.asnumpy = asnumpy  # type: ignore[attr-defined]
+    sys.modules["fakecupy"] = library
+    return Device(array)
+
+
+def kinds(folder: Path) -> dict[str, Any]:
+    """Give the same pixels as everything that may be passed."""
+    np.save(folder / "a.npy", PIXELS)
+    stored = zarr.create_array(folder / "a.zarr", shape=PIXELS.shape, dtype=PIXELS.dtype, chunks=(16, 16, 16))
+    stored[...] = PIXELS
+    memory: dict[str, Any] = {}
+    zarr.create_array(zarr.storage.MemoryStore(memory), shape=PIXELS.shape, dtype=PIXELS.dtype)[...] = PIXELS
+    return {
+        "numpy": PIXELS,
+        "dask": da.from_array(PIXELS, chunks=17),
+        "memmap": np.load(folder / "a.npy", mmap_mode="r"),
+        "zarr": stored,
+        "path": folder / "a.zarr",
+        "str": str(folder / "a.zarr"),
+        "mapping": memory,
+        "h5py": h5py.File(folder / "a.h5", "w").create_dataset("a", data=PIXELS, chunks=(8, 60, 70)),
+        "dlpack": Tensor(PIXELS),
+        "device": on_device(PIXELS),
+        "xarray": xarray.DataArray(PIXELS, dims=("z", "y", "x")),
+    }
+
+
+def test_whatever_is_an_array_becomes_a_lazy_image(tmp_path: Path) -> None:
+    for name, data in kinds(tmp_path).items():
+        image = to_ngff_image(data, scale={"z": 2.0})
+        assert isinstance(image.data, da.Array), name
+        assert image.dims == ("z", "y", "x")
+        assert image.scale == {"z": 2.0, "y": 1.0, "x": 1.0}
+        np.testing.assert_array_equal(image.data.compute(), PIXELS)
+
+
+def test_arrays_on_a_device_come_over_box_by_box(tmp_path: Path) -> None:
+    device = on_device(PIXELS)
+    with ome_ngff.config.set(memory_target="200kB", task_target="50kB"):
+        write_image(device, tmp_path / "i", axes="zyx", chunks=16, method="local_mean")
+    np.testing.assert_array_equal(pixels(tmp_path / "i")[0], PIXELS)
+    assert sys.modules["fakecupy"].largest < PIXELS.size / 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "found"),
+    [
+        pytest.param((5, 6), None, ("yx", (5, 6)), id="2D"),
+        pytest.param((4, 5, 6), None, ("zyx", (4, 5, 6)), id="3D"),
+        pytest.param((4, 5, 6, 3), None, ("czyx", (3, 4, 5, 6)), id="4D-channel-last"),
+        pytest.param((2, 4, 5, 6, 3), None, ("tczyx", (2, 3, 4, 5, 6)), id="5D-channel-last"),
+        pytest.param((5, 6, 3), "yxc", ("cyx", (3, 5, 6)), id="rgb"),
+        pytest.param((5, 6, 2), "xyt", ("tyx", (2, 6, 5)), id="any-order"),
+    ],
+)
+def test_dims_are_brought_to_the_order_of_the_specification(
+    shape: tuple[int, ...], dims: str | None, found: tuple[str, tuple[int, ...]]
+) -> None:
+    array = np.arange(np.prod(shape)).reshape(shape)
+    image = to_ngff_image(array, dims=dims and list(dims))
+    assert ("".join(image.dims), image.data.shape) == found
+    names = dims or {4: "zyxc", 5: "tzyxc"}.get(len(shape), "zyx"[-len(shape) :])
+    np.testing.assert_array_equal(image.data.compute(), array.transpose([names.index(d) for d in image.dims]))
+
+
+def test_coordinates_of_xarray_become_scale_and_translation() -> None:
+    coords = {"y": ("y", 3.0 + 0.5 * np.arange(5), {"units": "micrometer"}), "x": 2.0 * np.arange(6)}
+    image = to_ngff_image(xarray.DataArray(np.zeros((5, 6)), coords, ("y", "x")))
+    assert image.scale == {"y": 0.5, "x": 2.0}
+    assert image.translation == {"y": 3.0, "x": 0.0}
+    assert image.axes_units == {"y": "micrometer"}
+    again = image.to_xarray()
+    np.testing.assert_allclose(again.coords["y"], coords["y"][1])
+    assert again.coords["y"].attrs["units"] == "micrometer"
+
+
+def test_an_image_says_what_it_is() -> None:
+    image = to_ngff_image(PIXELS, scale={"x": 0.5}, axes_units={"x": "micrometer"}, name="cells <1>")
+    assert "z 40, y 60, x 70" in repr(image)
+    assert "x 0.5 micrometer" in repr(image)
+    assert "x 35 micrometer" in repr(image)
+    assert "cells &lt;1&gt;" in image._repr_html_()
+
+
+# Pyramids -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_users_first_hour(tmp_path: Path) -> None:
+    data = np.random.default_rng(1).integers(0, 255, (256, 256)).astype("uint8")
+    image = to_ngff_image(data, dims=["y", "x"], scale={"y": 1.0, "x": 1.0}, translation={"y": 0.0, "x": 0.0})
+    multiscales = to_multiscales(image, scale_factors=[2, 4], chunks=64)
+    assert [i.data.shape for i in multiscales.images] == [(256, 256), (128, 128), (64, 64)]
+    assert [i.scale["x"] for i in multiscales.images if i.scale] == [1, 2, 4]
+    assert [i.translation["x"] for i in multiscales.images if i.translation] == [0, 0.5, 1.5]
+    assert multiscales.scale_factors == [2, 4]
+    assert multiscales.method is Methods.GAUSSIAN
+    assert multiscales.chunks == {"y": 64, "x": 64}
+    assert repr(multiscales.metadata) == (
+        "Metadata(axes=[Axis(name='y', type='space', unit=None), Axis(name='x', type='space', unit=None)], datasets=["
+        "Dataset(path='scale0/image', coordinateTransformations=[Scale(scale=[1.0, 1.0], type='scale'), "
+        "Translation(translation=[0.0, 0.0], type='translation')]), "
+        "Dataset(path='scale1/image', coordinateTransformations=[Scale(scale=[2.0, 2.0], type='scale'), "
+        "Translation(translation=[0.5, 0.5], type='translation')]), "
+        "Dataset(path='scale2/image', coordinateTransformations=[Scale(scale=[4.0, 4.0], type='scale'), "
+        "Translation(translation=[1.5, 1.5], type='translation')])], "
+        "coordinateTransformations=None, name='image', version='0.5')"
+    )
+    to_ngff_zarr(tmp_path / "cthead1.ome.zarr", multiscales)
+    levels = pixels_by_tensorstore(tmp_path / "cthead1.ome.zarr")
+    for level, lazy in zip(levels, multiscales.images, strict=True):
+        np.testing.assert_array_equal(level, lazy.data.compute())
+    assert [d["path"] for d in datasets(tmp_path / "cthead1.ome.zarr")] == [f"scale{k}/image" for k in range(3)]
+    assert zarr.open_array(tmp_path / "cthead1.ome.zarr/scale0/image", mode="r").chunks == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("factors", "shapes"),
+    [
+        pytest.param(16, [(40, 60, 70), (20, 30, 35), (20, 30, 18)], id="smallest-length"),
+        pytest.param(100, [(40, 60, 70)], id="longer-than-the-image"),
+        pytest.param([2, 4], [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="ints-mean-every-spatial-axis"),
+        pytest.param([3, 9], [(40, 60, 70), (14, 20, 24), (5, 7, 8)], id="3-and-9-mean-3-and-9"),
+        pytest.param([{"y": 2, "x": 2}], [(40, 60, 70), (40, 30, 35)], id="dicts"),
+        pytest.param([], [(40, 60, 70)], id="none"),
+    ],
+)
+def test_scale_factors_in_all_spellings(factors: Any, shapes: list[tuple[int, ...]]) -> None:
+    multiscales = to_multiscales(PIXELS, scale_factors=factors, method="local_mean")
+    assert [image.data.shape for image in multiscales.images] == shapes
+
+
+def test_lazy_levels_have_the_pixels_that_a_write_gives(tmp_path: Path, any_method: Any) -> None:
+    multiscales = to_multiscales(da.from_array(PIXELS, chunks=(7, 60, 33)), [2, 4], any_method, chunks=16)
+    with ome_ngff.config.set(memory_target="300kB", task_target="80kB"):
+        to_ngff_zarr(tmp_path / "i", multiscales)
+    for level, image in zip(pixels(tmp_path / "i"), multiscales.images, strict=True):
+        np.testing.assert_array_equal(level, image.data.compute())
+
+
+def test_both_ways_in_write_the_same_pixels_and_geometry(tmp_path: Path) -> None:
+    factors = [dict.fromkeys("zyx", 2), dict.fromkeys("zyx", 4)]
+    write_image(
+        PIXELS, tmp_path / "a", axes="zyx", scale_factors=factors, method="gaussian", chunks=16, scale=[2, 1, 1]
+    )
+    to_ngff_zarr(tmp_path / "b", to_multiscales(to_ngff_image(PIXELS, scale={"z": 2.0}), factors, chunks=16))
+    for a, b in zip(datasets(tmp_path / "a"), datasets(tmp_path / "b"), strict=True):
+        assert a["coordinateTransformations"] == b["coordinateTransformations"]
+        left, right = ({k: v for k, v in every_file(p).items() if "zarr.json" not in k} for p in
+                       (tmp_path / "a" / a["path"], tmp_path / "b" / b["path"]))  # fmt: skip
+        assert left == right
+
+
+def test_a_level_that_was_replaced_is_written_as_given(tmp_path: Path) -> None:
+    multiscales = to_multiscales(PIXELS, [2, 4], "local_mean")
+    lazy = [image.data.compute() for image in multiscales.images]
+    mine = np.full((20, 30, 35), 7, "uint16")
+    multiscales.images[1].data = da.from_array(mine)
+    to_ngff_zarr(tmp_path / "i", multiscales)
+    for level, wanted in zip(pixels(tmp_path / "i"), [lazy[0], mine, lazy[2]], strict=True):
+        np.testing.assert_array_equal(level, wanted)
+
+
+@pytest.mark.parametrize("word", ["LPS", "RAS"])
+def test_orientation_is_written_and_read(tmp_path: Path, word: str) -> None:
+    to_ngff_zarr(tmp_path / "i", to_multiscales(PIXELS, [2], orientation=word))
+    found = [axis["orientation"]["value"] for axis in document(tmp_path / "i")["multiscales"][0]["axes"]]
+    assert (
+        found
+        == {
+            "LPS": ["inferior-to-superior", "anterior-to-posterior", "right-to-left"],
+            "RAS": ["inferior-to-superior", "posterior-to-anterior", "left-to-right"],
+        }[word]
+    )
+    assert open_image(tmp_path / "i").images[0].axes_orientations == dict(zip("zyx", found, strict=True))
+
+
+def test_orientation_can_be_given_by_axis() -> None:
+    given = {name: getattr(AnatomicalOrientation, word) for name, word in
+             (("z", "INFERIOR_TO_SUPERIOR"), ("y", "ANTERIOR_TO_POSTERIOR"), ("x", "LEFT_TO_RIGHT"))}  # fmt: skip
+    axes = to_multiscales(PIXELS, [], orientation=given).metadata.axes
+    assert [axis.orientation for axis in axes] == [given[n].value for n in "zyx"]
+
+
+def test_a_costly_source_is_spooled_when_asked(tmp_path: Path) -> None:
+    computed: list[Any] = []
+
+    def costly(block: np.ndarray[Any, Any], block_id: Any = None) -> np.ndarray[Any, Any]:
+        computed.append(block_id)
+        return block
+
+    source = da.from_array(PIXELS, chunks=20).map_blocks(costly, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    with ome_ngff.config.set(cache_store=tmp_path):
+        multiscales = to_multiscales(source, [2, 4], cache=True)
+        assert len(computed) == source.npartitions
+        for _ in range(2):
+            multiscales.images[2].data.compute()
+        assert len(computed) == source.npartitions
+        np.testing.assert_array_equal(multiscales.images[0].data.compute(), PIXELS)
+
+
+def test_shards_are_multiples_of_chunks(tmp_path: Path) -> None:
+    to_ngff_zarr(tmp_path / "i", to_multiscales(PIXELS, [2], chunks=8), chunks_per_shard=2)
+    array = zarr.open_array(tmp_path / "i" / "scale0" / "image", mode="r")
+    assert (array.chunks, array.shards) == ((8, 8, 8), (16, 16, 16))
+
+
+def test_callbacks_are_called_once_the_image_is_written(tmp_path: Path) -> None:
+    seen: list[bool] = []
+    image = to_ngff_image(PIXELS)
+    image.computed_callbacks.append(lambda: seen.append("ome" in attributes(tmp_path / "i")))
+    to_ngff_zarr(tmp_path / "i", to_multiscales(image, [2]))
+    assert seen == [True]
+
+
+def test_channel_names_and_colours_are_written(tmp_path: Path) -> None:
+    image = to_ngff_image(PIXELS[:2], dims="cyx", channel_names=["DNA", "actin"])
+    image.channel_colors = ["0000FF", "00FF00"]
+    to_ngff_zarr(tmp_path / "i", to_multiscales(image, [2]))
+    channels = document(tmp_path / "i")["omero"]["channels"]
+    assert [(c["label"], c["color"]) for c in channels] == [("DNA", "0000FF"), ("actin", "00FF00")]
+    assert open_image(tmp_path / "i").images[0].channel_names == ["DNA", "actin"]
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_is_read_is_written_back_equal(tmp_path: Path, any_format: Any, version: str) -> None:
+    write_image(
+        PIXELS, tmp_path / "a", axes="zyx", scale_factors=[2, 4], fmt=any_format, scale=[2, 0.5, 0.5], chunks=32,
+        translation=[1, 2, 3], axes_units=dict.fromkeys("zyx", "micrometer"), name="cells",
+        omero={"channels": [{"color": "FF0000", "window": {"min": 0, "max": 9, "start": 1, "end": 2}, "x": 1}], "y": 2},
+    )  # fmt: skip
+    write_labels(PIXELS % 7, tmp_path / "a", "sevens", axes="zyx", scale_factors=[2, 4])
+    zarr.open_group(tmp_path / "a", mode="r+").attrs["mine"] = {"a": [1]}
+    read = open_image(tmp_path / "a", validate=True)
+    to_ngff_zarr(tmp_path / "b", read, version=version)
+    again = open_image(tmp_path / "b", validate=True)
+    for a, b in zip(read.images, again.images, strict=True):
+        np.testing.assert_array_equal(a.data.compute(), b.data.compute())
+        assert (a.scale, a.translation, a.axes_units, a.dims) == (b.scale, b.translation, b.axes_units, b.dims)
+    assert again.attributes == {"mine": {"a": [1]}}
+    assert again.metadata.omero == read.metadata.omero
+    assert again.metadata.datasets == read.metadata.datasets
+    assert list(again.labels) == ["sevens"]
+    np.testing.assert_array_equal(again.labels["sevens"].images[0].data.compute(), PIXELS % 7)
+    if version == any_format.version:
+        assert document(tmp_path / "a") == document(tmp_path / "b")
+
+
+def test_transformations_of_both_levels_are_composed(tmp_path: Path) -> None:
+    write_image(PIXELS[0], tmp_path / "i", scale_factors=[2], scale=[2, 3], translation=[10, 20])
+    group = zarr.open_group(tmp_path / "i", mode="r+")
+    ome = dict(group.attrs["ome"])
+    ome["multiscales"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [10, 100]}, {"type": "translation", "translation": [1, 2]}
+    ]  # fmt: skip
+    group.attrs["ome"] = ome
+    image = open_image(tmp_path / "i").images[0]
+    assert (image.scale, image.translation) == ({"y": 20, "x": 300}, {"y": 101, "x": 2002})
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2", "0.3"])
+def test_old_versions_are_read(tmp_path: Path, version: str) -> None:
+    group = zarr.create_group(tmp_path / "i", zarr_format=2)
+    separator = "." if version == "0.1" else "/"
+    for name, shape in (("0", (1, 2, 1, 8, 8)), ("1", (1, 2, 1, 4, 4))):
+        group.create_array(name, shape=shape, dtype="uint8", chunk_key_encoding={"name": "v2", "separator": separator})[
+            ...
+        ] = 5
+    multiscale: dict[str, Any] = {"version": version, "datasets": [{"path": "0"}, {"path": "1"}]}
+    if version == "0.3":
+        multiscale["axes"] = list("tczyx")
+    group.attrs["multiscales"] = [multiscale]
+    read = open_image(tmp_path / "i")
+    assert read.metadata.version == version
+    assert read.images[1].dims == tuple("tczyx")
+    assert read.images[1].scale == {"t": 1, "c": 1, "z": 1, "y": 2, "x": 2}
+    assert int(read.images[1].data.max()) == 5
+
+
+@pytest.mark.parametrize("ending", [".zip", ".ozx"])
+def test_a_single_file_holds_its_metadata_first_and_nothing_compressed(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    multiscales = to_multiscales(PIXELS, [2], chunks=32)
+    to_ngff_zarr(path, multiscales)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert b'"jsonFirst": true' in archive.comment
+    count = sum(name.endswith("zarr.json") for name in names)
+    assert names[0] == "zarr.json"
+    assert all(name.endswith("zarr.json") for name in names[:count])
+    read = open_image(path)
+    np.testing.assert_array_equal(read.images[1].data.compute(), multiscales.images[1].data.compute())
+    with pytest.raises(ExistsError, match="overwrite=True"):
+        to_ngff_zarr(path, multiscales, overwrite=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [path.name]
+
+
+def test_overwriting_leaves_no_empty_groups_of_the_old_levels(tmp_path: Path) -> None:
+    to_ngff_zarr(tmp_path / "i", to_multiscales(PIXELS, [2, 4]))
+    to_ngff_zarr(tmp_path / "i", to_multiscales(PIXELS, []))
+    to_ngff_zarr(tmp_path / "fresh", to_multiscales(PIXELS, []))
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "fresh")
+
+
+def truncated(folder: Path) -> Any:
+    write_image(PIXELS[0], folder / "i", scale_factors=[], compression="zstd")
+    chunk = next(path for path in (folder / "i" / "0" / "c").rglob("*") if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:50])
+    return open_image(folder / "i").images[0].data.compute(scheduler="sync")
+
+
+def incomplete(folder: Path) -> Any:
+    write_image(PIXELS, folder / "i", axes="zyx", compute=False)
+    return open_image(folder / "i")
+
+
+def without_level(folder: Path) -> Any:
+    write_image(PIXELS[0], folder / "i", scale_factors=[2])
+    (folder / "i" / "1" / "zarr.json").unlink()
+    return open_image(folder / "i")
+
+
+def invalid(folder: Path) -> Any:
+    write_image(PIXELS[0], folder / "i", scale_factors=[])
+    group = zarr.open_group(folder / "i", mode="r+")
+    ome = dict(group.attrs["ome"])
+    ome["multiscales"][0]["axes"][0]["name"] = "x"
+    group.attrs["ome"] = ome
+    return open_image(folder / "i", validate=True)
+
+
+BAD = [
+    pytest.param(lambda f: to_ngff_image(PIXELS, dims="abc"), AxesError, "t, c, z, y, x", id="dims-unknown"),
+    pytest.param(lambda f: to_ngff_image(PIXELS, dims="yx"), AxesError, "2 dimensions, but the data has 3", id="dims-few"),
+    pytest.param(lambda f: to_ngff_image(PIXELS, scale={"t": 1}), AxesError, "names the axis 't'", id="scale-axis"),
+    pytest.param(lambda f: to_ngff_image(np.zeros(3)), InputError, "two dimensions", id="one-dimension"),
+    pytest.param(lambda f: to_ngff_image(f / "no"), MissingError, "no Zarr array", id="no-array"),
+    pytest.param(lambda f: NgffImage(PIXELS, "zyx", {"t": 1}), AxesError, "names the axis 't'", id="image-scale-axis"),
+    pytest.param(lambda f: to_multiscales(PIXELS, 0), ScaleError, "above zero", id="smallest-length"),
+    pytest.param(lambda f: to_multiscales(PIXELS, [4, 2]), ScaleError, "must grow", id="factors"),
+    pytest.param(lambda f: to_multiscales(PIXELS, [2], "gauss"), ValueError, "Did you mean", id="method"),
+    pytest.param(lambda f: to_multiscales(PIXELS, [2], orientation="XYZ"), OptionError, "LPS", id="orientation"),
+    pytest.param(lambda f: open_image(f / "no"), MissingError, "no OME-Zarr", id="nothing-there"),
+    pytest.param(lambda f: open_image(zarr.create_group(f / "g")), InputError, "no OME-Zarr image", id="plain-group"),
+    pytest.param(without_level, MissingError, "names the level '1'", id="missing-level"),
+    pytest.param(truncated, StoreError, "cannot be read at", id="truncated-chunk"),
+    pytest.param(incomplete, IncompleteError, "finish it with resume", id="incomplete"),
+    pytest.param(invalid, ValidationError, "unique", id="invalid"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "message"), BAD)
+def test_bad_input_is_told_clearly(tmp_path: Path, call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        call(tmp_path)
+    assert isinstance(caught.value, NgffError)
+
+
+def test_metadata_compares_and_goes_to_json_and_back() -> None:
+    metadata = Metadata(
+        [Axis("y", "space", "micrometer"), Axis("x", "space")],
+        [Dataset("0", [Scale([1, 2]), Translation([0, 0.5])])],
+        [Scale([3, 3])], name="a", type="gaussian", metadata={"b": 1}, extra={"c": [2]},
+    )  # fmt: skip
+    again = Metadata.from_multiscale(metadata.to_multiscale(), None, "0.5")
+    assert again == metadata
+    assert from_ngff_zarr is open_image
