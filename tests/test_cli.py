@@ -446,7 +446,6 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write cells.ome.tiff new --series 7", "it has 0 (My cells", id="no-such-series"),
         pytest.param("write plane.npy image", "pass --overwrite to replace it or --resume", id="exists"),
         pytest.param("write plane.npy image --overwrite --resume", "pass one of them", id="overwrite-and-resume"),
-        pytest.param("write plane.npy new --resume", "write it without --resume", id="nothing-to-resume"),
         pytest.param("write plane.npy image --resume --method mode", "other settings", id="resume-with-other-settings"),
         pytest.param("write plane.npy array", "is an array", id="output-is-an-array"),
         pytest.param("write image image --overwrite", "write to another place", id="into-itself"),
@@ -510,7 +509,7 @@ def test_only_the_ways_out_that_a_command_has_are_named(tmp_path: Path) -> None:
     begun = {"ome_ngff": {"incomplete": {}}}
     zarr.create_group(tmp_path / "begun", attributes=begun)
     zarr.create_array(tmp_path / "array", data=PLANE)
-    said = f"Error: {tmp_path / 'begun'} holds an image that is not finished"
+    said = f"Error: {tmp_path / 'begun'} holds an image that is incomplete"
     assert run("scale", tmp_path / "array", tmp_path / "begun", "yx", code=2).stderr == f"{said}.\n"
     refused = run("create", tmp_path / "begun", code=2)
     assert refused.stderr == f"{said}; pass --overwrite to start again.\n"

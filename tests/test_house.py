@@ -15,7 +15,7 @@ PACKAGE = Path(ome_ngff.__file__).parent
 LAYERS = [
     ["exceptions", "config"],
     ["axes", "kernels", "codecs", "rules", "progress", "separable"],
-    ["methods", "image", "resampling"],
+    ["methods", "metadata", "resampling"],
     ["levels", "dask_utils", "format", "zipped"],
     ["image", "storage", "plan", "layout", "sources"],
     ["engine"],

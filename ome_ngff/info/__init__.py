@@ -14,7 +14,6 @@ from typing import Any
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import ZipStore
 
 from .. import storage
 from ..axes import Axis
@@ -50,8 +49,7 @@ def describe_store(place: Any) -> StoreInfo:
 def find_place(place: Any) -> tuple[Store, str, str]:
     """Return the store, the path in it, and a name for people, of a place that `describe_store` takes."""
     name = os.fspath(place) if isinstance(place, (str, os.PathLike)) else ""
-    zipped = name.lower().endswith((".ozx", ".zip")) and os.path.isfile(name)
-    store, path = storage.locate(ZipStore(name, mode="r") if zipped else place)
+    store, path = storage.locate(storage.readable(place))
     return store, path, name or storage.place(store, path)
 
 
