@@ -19,7 +19,9 @@ from . import storage
 from .methods import Array
 from .plan import Box, Margin, Pass, Plan, spans
 from .progress import Progress, counter
-from .sources import give_back, mapped_anew
+from .sources import give_back, mapped_anew, pack, unpack
+
+GRAPH_BYTES = 8 * 2**20
 
 
 @attrs.frozen(eq=False)
@@ -51,6 +53,7 @@ class Job:
         fields["arrays"] = {k: storage.locate(array) for k, array in self.arrays.items()}
         fields["margins"] = {margin: storage.locate(array) for margin, array in self.margins.items()}
         fields["spool"] = None if self.spool is None else storage.locate(self.spool)
+        fields["sources"] = {k: pack(source) for k, source in self.sources.items()}
         return _arrived, (fields,)
 
 
@@ -61,7 +64,8 @@ def _arrived(fields: dict[str, Any]) -> Job:
     arrays = {k: opened(place) for k, place in fields["arrays"].items()}
     margins = {margin: opened(place) for margin, place in fields["margins"].items()}
     spool = None if fields["spool"] is None else opened(fields["spool"])
-    return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool})
+    sources = {k: unpack(source) for k, source in fields["sources"].items()}
+    return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool, "sources": sources})
 
 
 def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
@@ -176,8 +180,15 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], at_once: int, count: C
     if client is not None and todo:
         from distributed import as_completed
 
-        shared = client.scatter(job, hash=False)
-        for future in as_completed([client.submit(run_unit, shared, number, i, pure=False) for i in todo]):
+        # The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are
+        # too many for a graph go to every worker instead.
+        held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
+        if held > GRAPH_BYTES:
+            shared = client.scatter(job, broadcast=True, hash=False)
+            futures = [client.submit(run_unit, shared, number, i, pure=False) for i in todo]
+        else:
+            futures = client.compute(_tasks(job, number, todo))
+        for future in as_completed(futures):
             future.result()
             count()
     elif len(todo) < 2 or at_once == 1:

@@ -31,6 +31,19 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .scale import Scaler
 
+__all__ = [
+    "add_metadata",
+    "get_metadata",
+    "write_image",
+    "write_label_metadata",
+    "write_labels",
+    "write_multiscale",
+    "write_multiscale_labels",
+    "write_multiscales_metadata",
+    "write_plate_metadata",
+    "write_well_metadata",
+]
+
 AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
 PerAxis = Mapping[str, float] | Sequence[float]
 Transformations = Sequence[Sequence[Mapping[str, Any]]]

@@ -243,7 +243,6 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def test_a_web_server_tells_everything_but_stored_bytes(tmp_path: Path) -> None:
-    pytest.importorskip("aiohttp")
     write_image(IMAGE, tmp_path / "a.zarr", **KNOWN)
     write_labels(IMAGE[0], tmp_path / "a.zarr", "b", axes="yx", scale_factors=[2])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=tmp_path)) as server:

@@ -17,7 +17,6 @@ from ome_zarr.writer import write_labels as their_write_labels
 
 from ome_ngff import open_image, to_multiscales, to_ngff_image, to_ngff_zarr, write_image, write_labels
 
-
 PIXELS = np.random.default_rng(0).integers(0, 4000, (24, 64, 72)).astype("uint16")
 FORMATS = {"0.4": FormatV04(), "0.5": FormatV05()}
 
