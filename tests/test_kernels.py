@@ -64,7 +64,8 @@ def test_integer_means_are_exact(dtype: str, data: st.DataObject) -> None:
     image, steps = data.draw(images([dtype], most=1500, kinds=["full", "few", "wild"]))
     assert np.array_equal(reduced("local_mean", image, steps), exact_mean(image, steps))
     limits = np.iinfo(dtype)
-    extremes = np.where(pixels(image.shape, bool, data.draw(st.integers(0, 99))), limits.max, limits.min).astype(dtype)
+    mask = pixels(image.shape, bool, data.draw(st.integers(0, 99)))
+    extremes = np.where(mask, np.array(limits.max, dtype), np.array(limits.min, dtype))
     assert np.array_equal(reduced("local_mean", extremes, steps), exact_mean(extremes, steps))
 
 

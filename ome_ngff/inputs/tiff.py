@@ -18,7 +18,7 @@ from .npy import refuse_records
 from .tiff_facts import facts_of
 
 if TYPE_CHECKING:
-    from tifffile import TiffPage, TiffPageSeries
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 
 _COLOR = (2, 6)  # RGB and YCbCr; the samples of other pages are channels like any other
@@ -114,7 +114,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         index = _picked(tiff.series, series, path)
         chosen = tiff.series[index].levels[0]
         _refuse_undecodable(chosen, path)
-        shape, letters = _shape_and_axes(chosen, axes)
+        shape, letters = _shape_and_axes(tiff, index, axes)
         refuse_records(chosen.dtype, path)
         names = named_axes(axes, len(shape), path, letters)
         names = names if axes is not None else _understood(names, shape, path)
@@ -154,10 +154,16 @@ def _refuse_undecodable(series: TiffPageSeries, path: str) -> None:
         raise InputError(f"{path} is compressed with {kind}, which needs imagecodecs: pip install imagecodecs")
 
 
-def _shape_and_axes(series: TiffPageSeries, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
+def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
     """Return shape and letters of a series, without its dimensions of length 1 unless the caller names them."""
+    series: Any = tiff.series[index].levels[0]
     shape, letters = tuple(series.shape), series.axes
-    full_shape, full_letters = tuple(series.get_shape(False)), series.get_axes(False)
+    if hasattr(series, "get_shape"):  # until tifffile 2026.5
+        full_shape, full_letters = tuple(series.get_shape(False)), series.get_axes(False)
+    else:
+        every: Any = tiff.series
+        whole = every(squeeze=False)[index].levels[0]
+        full_shape, full_letters = tuple(whole.shape), whole.axes
     if full_letters.endswith("S") and full_shape[-1] == 1:
         full_shape, full_letters = full_shape[:-1], full_letters[:-1]
     if axes is not None and len(axes) == len(full_shape) != len(shape):
