@@ -108,11 +108,10 @@ class Margin:
         return (*grid.cell[: self.axis], self.width, *grid.cell[self.axis + 1 :])
 
     def place(self, low: int, high: int) -> int:
-        """Give where the pixels [low, high) of the axis, which touch a cut or lie beside it, start in the margin."""
-        cut = -(-high // self.period) if high % self.period else high // self.period
-        before = cut * self.period - self.width <= low and high <= cut * self.period and 1 <= cut <= self.cuts
-        if before:
-            return 2 * self.width * (cut - 1) + low - (cut * self.period - self.width)
+        """Give where the pixels [low, high) of the axis, all on one side of a cut, start in the margin."""
+        after = -(-high // self.period)
+        if after <= self.cuts and low >= after * self.period - self.width:
+            return 2 * self.width * (after - 1) + low - (after * self.period - self.width)
         cut = low // self.period
         return 2 * self.width * (cut - 1) + self.width + low - cut * self.period
 

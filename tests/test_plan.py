@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +223,39 @@ def test_the_plan_of_100_tebibytes_has_a_unit_for_each_shard_and_no_list_of_them
     assert plan.bytes_of(0) == 100 * 2**40
     assert len(plan.passes[0]) == 100 * 32 * 32
     assert plan.own(plan.passes[0], 100 * 32 * 32 - 1)[0] == ((50688, 51200), (31744, 32768), (31744, 32768))
+
+
+@given(plans())
+def test_margins_hold_all_that_their_readers_see_beyond_their_own_box(plan: Plan) -> None:
+    for margin in plan.margins:
+        level = plan.levels[margin.level]
+        kept = np.full(margin.shape(level)[margin.axis], -1)
+        for work in plan.passes[: margin.reader]:
+            for number in range(len(work)):
+                box = plan.own(work, number).get(margin.level)
+                for low, high in margin.halves(*box[margin.axis]) if box else ():
+                    start = margin.place(low, high)
+                    kept[start : start + high - low] = np.arange(low, high)
+        reader = plan.passes[margin.reader]
+        for number in range(len(reader)):
+            box = reader.box(number, level.shape)[margin.axis]
+            need = plan.needs(reader, number)[margin.level][margin.axis]
+            for low, high in ((need[0], box[0]), (box[1], need[1])):
+                if low < high:
+                    start = margin.place(low, high)
+                    assert list(kept[start : start + high - low]) == list(range(low, high))
+
+
+def test_a_pass_that_looks_at_neighbours_has_margins() -> None:
+    pyramid = levels(
+        (512, 512, 512), parse_ladder([{a: 2**k for a in "zyx"} for k in (1, 2)], "zyx"), Methods.RESIZE.method
+    )
+    source = Source(((64,) * 8,) * 3)
+    plan = make_plan(
+        pyramid, Layout(64).grids(pyramid, Axes("zyx"), 2, 3), Methods.RESIZE.method, 2, {0: source},
+        memory_target=2**27, task_target=2**25, workers=2,
+    )  # fmt: skip
+    assert plan.passes[0].writes == (0,)
+    assert {(margin.reader, margin.axis, margin.width) for margin in plan.margins if margin.level == 0} == {
+        (1, axis, 2) for axis, count in enumerate(plan.passes[1].counts) if count > 1
+    }
