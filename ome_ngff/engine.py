@@ -86,7 +86,7 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
             level = plan.levels[k]
             reduction = spans(level, plan.levels[level.parent], need[level.parent], need[k])
             blocks[k] = plan.method.reduce(blocks[level.parent], reduction)
-        mine = _part(blocks[k], need[k], own[k])
+        mine = np.ascontiguousarray(_part(blocks[k], need[k], own[k]))  # here: Zarr would do it in its one loop thread
         job.arrays[k][slices(own[k])] = mine
         for margin, array in job.margins.items():
             if margin.level == k:
@@ -130,14 +130,14 @@ def _keep(margin: Margin, array: Any, block: Array, box: Box) -> None:
 
 
 def read(source: Any, box: Box, dtype: np.dtype[Any]) -> Array:
-    """Read a box of whatever can be sliced as native NumPy; a view where that costs nothing."""
+    """Read a box of whatever can be sliced as native NumPy in C order; a view where that costs nothing."""
     if isinstance(source, np.memmap):
         with mapped_anew(source) as fresh:
             return np.array(fresh[slices(box)], dtype)
     part = source[slices(box)]
     if hasattr(part, "dask"):
         part = part.compute(scheduler="synchronous")
-    return np.asarray(part).astype(dtype, copy=False)
+    return np.ascontiguousarray(part, dtype)
 
 
 def slices(box: Box) -> tuple[slice, ...]:

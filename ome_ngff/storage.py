@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,12 +203,22 @@ def _pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
     if isinstance(store, LocalStore):
         import zarrs  # noqa: F401  registers the pipeline
 
-        with zarr.config.set(
-            {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", **({"threading.max_workers": 1} if shards else {})}
-        ):
+        words: dict[str, Any] = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+        if shards:
+            _start_threads()
+            words["threading.max_workers"] = 1
+        with zarr.config.set(words):
             yield
     else:
         yield
+
+
+@cache
+def _start_threads() -> None:
+    """Let Zarr start its threads; else it would take the one thread of a shard for the number of its own."""
+    if zarr.config.get("threading.max_workers", None) is None:
+        with zarr.config.set({"threading.max_workers": min(32, (os.cpu_count() or 1) + 4)}):
+            zarr.create_group(MemoryStore())
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
