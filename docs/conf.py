@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
+import textwrap
+from typing import Any
 
 import click
 from sphinx.application import Sphinx
 
 import ome_ngff
+from ome_ngff.format import Format, format_implementations
+from ome_ngff.rules import RULES, Rule, examples
+from ome_ngff.rules.book import MISSING
+from ome_ngff.validation import STORE_RULES, validate
+from ome_ngff.validation import examples as stores
 
 project = "ome_ngff"
 author = "the ome_ngff developers"
@@ -47,7 +55,8 @@ _scratch.cleanup()
 
 # What scripts use. The other modules are the house; docs/architecture.md leads through it.
 PUBLIC = """
-    writer multiscales ngff_zarr reader image metadata scale methods format axes config inputs dask_utils io exceptions
+    writer multiscales ngff_zarr reader image metadata scale methods format axes config inputs validation dask_utils io
+    exceptions
 """.split()
 
 
@@ -69,7 +78,59 @@ def commands() -> str:
     return "\n".join(f"## {name}\n\n```text\n{text}\n```\n" for name, text in helps)
 
 
-GENERATED = {"api": modules, "cli": commands}
+def rules() -> str:
+    """Return one section for every rule: its sentence, a wrong and a right example, what is said of the wrong one."""
+    books = {"In documents": RULES, "In stores": STORE_RULES}
+    return "\n".join(
+        f"### {title}\n\n" + "\n".join(rule_section(rule, book is STORE_RULES) for rule in book.values())
+        for title, book in books.items()
+    )
+
+
+def rule_section(rule: Rule, of_store: bool) -> str:
+    """Return the section of a rule."""
+    exists = bool(rule.at) or not of_store
+    told = {fmt: told_of(rule, fmt, of_store) for fmt in format_implementations()} if exists else {}
+    where = [fmt for fmt, finding in told.items() if finding]
+    versions = " and ".join(sorted(fmt.version for fmt in where)) or "0.4 and 0.5"
+    text = f"(rule-{rule.id})=\n#### {rule.id}\n\n*{rule.severity}, {versions}* – {rule.words}\n"
+    if not where:
+        return text
+    at = rule.at.replace(".document.", ": ") or "attributes"
+    lines = (
+        f"wrong  {at} {as_text(rule.wrong)}",
+        f"right  {at} {as_text(right_value(rule, where[0], of_store))}",
+        f"told   {told[where[0]]}",
+    )
+    wrapped = (textwrap.fill(line, 110, subsequent_indent=" " * 7, break_on_hyphens=False) for line in lines)
+    return f"{text}\n```text\n" + "\n".join(wrapped) + "\n```\n"
+
+
+def told_of(rule: Rule, fmt: Format, of_store: bool) -> str:
+    """Return the line that is printed about the wrong example, where the version has this rule."""
+    if of_store:
+        findings = list(validate(stores.build(stores.wrong(rule, fmt), fmt), data=True).findings)
+    else:
+        findings = fmt.findings(examples.wrong(rule, fmt), rule.kind)
+    return next((str(finding) for finding in findings if finding.rule == rule.id), "")
+
+
+def right_value(rule: Rule, fmt: Format, of_store: bool) -> Any:
+    """Return what the right example has where the wrong one is wrong."""
+    value: Any = stores.sample(rule.kind, fmt) if of_store else examples.sample(rule.kind, fmt)
+    for step in examples.steps(value, rule.at) if rule.at else ():
+        if value is not MISSING:
+            value = value.get(step, MISSING) if isinstance(value, dict) else value[int(step)]
+    return value
+
+
+def as_text(value: Any) -> str:
+    """Write a value in a line; what is long is cut off."""
+    text = "is not there" if value is MISSING else f"= {json.dumps(value)}"
+    return text if len(text) < 300 else f"{text[:300]} ..."
+
+
+GENERATED = {"api": modules, "cli": commands, "validation": rules}
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:

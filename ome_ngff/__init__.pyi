@@ -43,6 +43,8 @@ from .reader import from_ngff_zarr as from_ngff_zarr
 from .reader import from_ome_zarr as from_ome_zarr
 from .reader import open_image as open_image
 from .scale import Scaler as Scaler
+from .validation import Report as Report
+from .validation import validate as validate
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata
 from .writer import write_labels as write_labels

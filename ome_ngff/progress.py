@@ -17,17 +17,20 @@ def check_progress(progress: object) -> None:
 
 
 @contextmanager
-def counter(progress: Progress, done: int, total: int, size: int) -> Iterator[Callable[[], None]]:
+def counter(
+    progress: Progress, done: int, total: int, size: int, what: str = "writing"
+) -> Iterator[Callable[[], None]]:
     """Give a function to be called after each unit.
 
     Args:
         progress: True for a bar, a callable that gets the units done and their total, or None for silence.
         done: units that were done before. total: all units. size: bytes that all units read.
+        what: what is going on, for the bar.
     """
     if progress is None or progress is False:
         yield lambda: None
     elif progress is True:
-        with _bar(done, total, size) as advance:
+        with _bar(done, total, size, what) as advance:
             yield advance
     else:
         report, state = progress, [done]
@@ -41,11 +44,11 @@ def counter(progress: Progress, done: int, total: int, size: int) -> Iterator[Ca
 
 
 @contextmanager
-def _bar(done: int, total: int, size: int) -> Iterator[Callable[[], None]]:
+def _bar(done: int, total: int, size: int, what: str) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn("writing"), *columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("writing", total=size, completed=size * done // max(total, 1))
+    with Progress(TextColumn(what), *columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=size, completed=size * done // max(total, 1))
         yield lambda: bar.advance(task, size / max(total, 1))

@@ -194,6 +194,9 @@ fmt = click.option(
     type=Named("VERSION", _versions, _format),
     help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]",
 )
+version = click.option(
+    "--version", "fmt", type=Named("VERSION", _versions, _format), help="Version of OME-NGFF.  [default: as stated]"
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
 machine = stack(

@@ -77,9 +77,14 @@ def _name(multiscale: Mapping[str, Any], where: str) -> Faults:
     wrong=MISSING,
 )
 def _type(multiscale: Mapping[str, Any], where: str) -> Faults:
-    if not isinstance(multiscale.get("type"), str):
+    if _downscaled(multiscale) and not isinstance(multiscale.get("type"), str):
         what = f"An image should name its downscaling method (got {show(multiscale.get('type'))})."
         yield where, what, 'Add "type": "local_mean", or what it was.'
+
+
+def _downscaled(multiscale: Mapping[str, Any]) -> bool:
+    """Tell whether there is anything to say: an image of one level was not downscaled by any method."""
+    return len(entries(multiscale.get("datasets"), "")) != 1
 
 
 @MULTISCALE.should(
@@ -90,7 +95,7 @@ def _type(multiscale: Mapping[str, Any], where: str) -> Faults:
     wrong=MISSING,
 )
 def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
-    if not isinstance(multiscale.get("metadata"), Mapping):
+    if _downscaled(multiscale) and not isinstance(multiscale.get("metadata"), Mapping):
         what = f"An image should say in a dict how it was downscaled (got {show(multiscale.get('metadata'))})."
         yield where, what, 'Add "metadata" with description, method, version, args and kwargs.'
 

@@ -115,11 +115,11 @@ def _dimensions(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faul
     wrong=["t", "c", "z", "x", "y"],
 )
 def _names(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
-    if axes is not None and "dimension_names" in fmt.array_options(axes) and level.zarr_format == 3:
-        if level.names is None or tuple(level.names) != axes:
-            there = "none" if level.names is None else show(list(level.names))
-            what = f"dimension_names must be {show(list(axes))} (got {there})."
-            yield level.where, what, "Write the names of the axes into zarr.json; the chunks stay as they are."
+    asked = axes is not None and "dimension_names" in fmt.array_options(axes) and level.zarr_format == 3
+    if asked and level.names != axes:
+        there = "none" if level.names is None else show(list(level.names))
+        what = f"dimension_names must be {show(list(axes or ()))} (got {there})."
+        yield level.where, what, "Write the names of the axes into zarr.json; the chunks stay as they are."
 
 
 @LEVEL.must(
@@ -242,7 +242,7 @@ def _channel_count(omero: Mapping[str, Any], image: Image) -> Faults:
     at = [i for i, axis in enumerate(axes) if axis.get("type") == "channel" or axis.get("name") == "c"]
     count = (image.arrays[0].shape or ())[at[0]] if at else 1
     if len(omero["channels"]) != count:
-        what = f"omero describes {len(omero['channels'])} channels, but the image has {count}."
+        what = f"omero describes every channel (got {len(omero['channels'])} for {count})."
         yield f"{image.where.partition(':')[0]}: omero.channels", what, "Describe each channel once, in their order."
 
 
@@ -277,7 +277,7 @@ def _label_datasets(label: Image, image: Image | None) -> Faults:
     if image is not None:
         here, there = (len(entries(i.document.get("datasets"), "")) for i in (label, image))
         if here != there and here and there:
-            what = f"The label image has {here} levels, its image {there}."
+            what = f"A label image has as many levels as its image (got {here} and {there})."
             yield f"{label.where}.datasets", what, "Write the label image again, with the factors of the image."
 
 

@@ -36,7 +36,7 @@ class Report:
     @property
     def counts(self) -> dict[str, int]:
         """Count the findings by severity: error, warning, note."""
-        counted = Counter(finding.severity for finding in self.findings)
+        counted: Counter[str] = Counter(finding.severity for finding in self.findings)
         return {severity: counted[severity] for severity in SEVERITIES}
 
     @property

@@ -58,6 +58,8 @@ class Tree:
                     dict(node.attrs)
             except Exception as error:  # there is no end to what garbage makes Zarr, or a file system, raise
                 node = Broken(reason(error.__cause__ or error))
+        if node is None and any(self.has(joined(path, name)) for name in ("zarr.json", ".zgroup", ".zarray")):
+            node = Broken("its metadata is that of no group and of no array")
         if any("Both zarr.json" in str(warning.message) for warning in said):
             self.twice.append(path)
         self._compare(path, node)
@@ -102,7 +104,7 @@ class Tree:
         """Compare what is opened from now on below a group with the consolidated metadata that it has, if any."""
         if zarr_format == 2 and not self.has(joined(path, ".zmetadata")):
             return
-        if zarr_format == 3 and _COPY.encode() not in self._bytes(joined(path, "zarr.json")):
+        if zarr_format == 3 and _COPY.encode() not in (self.read(joined(path, "zarr.json")) or b""):
             return
         try:
             with warnings.catch_warnings():
@@ -123,12 +125,10 @@ class Tree:
                 if here != copy.get(name):
                     self.stale.setdefault(group, []).append(path)
 
-    def _bytes(self, path: str) -> bytes:
-        try:
-            found = sync(self.store.get(self.key(path), default_buffer_prototype()))
-        except Exception:
-            found = None
-        return b"" if found is None else found.to_bytes()
+    def read(self, path: str) -> bytes | None:
+        """Return what is stored under a key, or None."""
+        found = sync(self.store.get(self.key(path), default_buffer_prototype()))
+        return None if found is None else found.to_bytes()
 
 
 def joined(*parts: str) -> str:

@@ -1,0 +1,74 @@
+"""`ome-ngff validate`: what is wrong with a store, and how to mend it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .errors import verbosity_wanted
+
+if TYPE_CHECKING:
+    from ..exceptions import Finding
+    from ..validation import Report
+
+_MOST = 10  # findings of one rule that are printed
+_COLORS = {"error": "red", "warning": "yellow", "note": "blue"}
+_RANK = list(_COLORS)
+
+
+@click.command("validate", short_help="Check an OME-Zarr against the specification.")
+@click.argument("path")
+@click.option("--strict", is_flag=True, help="Turn warnings into errors.")
+@click.option("--data", is_flag=True, help="Decode every chunk too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.version
+@options.verbosity
+def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None) -> None:
+    """Check what stands at PATH, a folder, a zip file, a URL or a JSON file with attributes.
+
+    Prints one line for each finding: its severity, the rule, where it is, what is wrong, and how to mend it. Leaves
+    with 0 where PATH is valid, 1 where it is not, and 2 where it cannot be read as OME-Zarr at all.
+    """
+    from ..validation import validate
+
+    report = validate(path, strict=strict, data=data, fmt=fmt, progress=options.progress() if data else None)
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        _show(report)
+    sys.exit(2 if report.kind is None else 0 if report.valid else 1)
+
+
+def _show(report: Report) -> None:
+    """Print the findings, the errors first, and a summary."""
+    hear = verbosity_wanted()
+    shown = [f for f in report.findings if hear >= 0 or f.severity == "error"]
+    printed: Counter[tuple[str, str]] = Counter()
+    for finding in sorted(shown, key=lambda f: _RANK.index(f.severity)):
+        printed[finding.severity, finding.rule] += 1
+        if hear > 0 or printed[finding.severity, finding.rule] <= _MOST:
+            click.echo(_line(finding))
+    for (severity, rule), count in printed.items() if hear <= 0 else ():
+        if count > _MOST:
+            click.echo(f"{click.style(severity, _COLORS[severity])} [{rule}] {count - _MOST} more; --verbose shows all")
+    if hear >= 0:
+        click.echo(_summary(report))
+
+
+def _line(finding: Finding) -> str:
+    """Write a finding in one line, with whatever a terminal cannot print escaped."""
+    text = " ".join(str(finding).removeprefix(finding.severity).split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"{click.style(finding.severity, _COLORS[finding.severity])} {text}"
+
+
+def _summary(report: Report) -> str:
+    seen = ", ".join(f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in report.seen.items())
+    found = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in report.counts.items() if count)
+    what = f"{report.kind} of OME-Zarr {report.version}" if report.kind else "no OME-Zarr"
+    verdict = "valid" if report.valid and report.kind else "not valid"
+    return f"{report.path}: {what}{f' ({seen})' if seen else ''}: {verdict}{f', {found}' if found else ''}"

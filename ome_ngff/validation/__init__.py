@@ -1,0 +1,101 @@
+"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and how to mend it.
+
+The rules for documents are in `ome_ngff.rules`; here are those that need more than one document: arrays, other groups,
+chunks. `STORE_RULES` has them by their id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import MissingError, StoreError
+from ..format import CurrentFormat, Format, detect_format, format_from_version, format_implementations
+from ..info import find_place, kind_of
+from ..progress import Progress, check_progress
+from .chunks import check_chunks
+from .images import STORE_RULES
+from .report import Report, stricter
+from .tree import Tree, reason
+from .walk import MOST_WELLS, Walk
+
+
+def validate(
+    store: Any,
+    *,
+    strict: bool = False,
+    data: bool = False,
+    fmt: Format | str | None = None,
+    progress: Progress = None,
+) -> Report:
+    """Check an OME-Zarr hierarchy against the specification: its documents, and what they claim.
+
+    Images, labels, plates with their wells and fields, and collections of bioformats2raw are walked. Whatever stands
+    in the store, the outcome is a report.
+
+    Args:
+        store: a path, a URL, a zip file, a `zarr.Group` or a Zarr store; or a JSON file that holds the attributes of
+            a group (or is its `zarr.json`), of which the document alone is checked.
+        strict: turn warnings into errors.
+        data: decode every chunk too, and look into every well of a plate that has more than 1536.
+        fmt: OME-NGFF version whose rules are asked; None takes the one that the root states.
+        progress: with `data`, True for a bar, or a callable of (chunks done, chunks in all).
+
+    Raises:
+        MissingError: there is nothing.
+        StoreError: a JSON file cannot be read.
+        FormatError: there is no such version.
+    """
+    check_progress(progress)
+    asked = None if fmt is None else format_from_version(fmt)
+    file = _document_file(store)
+    if file is not None:
+        return _check_file(file, asked, strict)
+    place, path, name = find_place(store)
+    tree = Tree(place, path)
+    node = tree.open("")
+    if node is None:
+        raise MissingError(f"There is no Zarr group at {name}.")
+    walk = Walk(tree, asked, everything=data)
+    walk.root(node)
+    if data:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Zarr says of codecs, it has said when the array was opened
+            found, walk.seen["chunks"] = check_chunks(tree, list(walk.arrays), progress)
+        walk.findings += found
+    walk.finish()
+    findings = stricter(walk.findings) if strict else walk.findings
+    seen = {what: count for what, count in walk.seen.items() if count}
+    return Report(name, walk.kind, None if walk.kind is None else walk.fmt.version, tuple(findings), seen)
+
+
+def _document_file(place: Any) -> Path | None:
+    """Return the path of a file that can only be JSON; None for anything else."""
+    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
+        file = Path(place)
+        if file.is_file() and file.suffix.lower() not in (".zip", ".ozx"):
+            return file
+    return None
+
+
+def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
+    """Check the attributes that a JSON file holds, alone or as `zarr.json` does."""
+    try:
+        attributes = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{file} is no JSON ({reason(error)}); give a file with the attributes of a group.") from error
+    if isinstance(attributes, Mapping) and "zarr_format" in attributes and "attributes" in attributes:
+        attributes = attributes["attributes"]
+    known = attributes if isinstance(attributes, Mapping) else {}
+    there = [fmt for fmt in format_implementations() if fmt.unwrap(known)]
+    fmt = asked or detect_format(known, there[0] if there else CurrentFormat())
+    findings = fmt.findings(attributes)
+    kind = kind_of(fmt.unwrap(known)) if there else None
+    return Report(str(file), kind, fmt.version if there else None, tuple(stricter(findings) if strict else findings))
+
+
+__all__ = ["MOST_WELLS", "STORE_RULES", "Report", "validate"]
