@@ -443,8 +443,9 @@ MEMORY = """
     with ome_ngff.config.set(memory_target="64MiB", task_target="16MiB", workers=2):
         ome_ngff.write_image(source, place, axes="zyx", chunks=32,
                              scale_factors=[dict.fromkeys("zyx", 2**k) for k in (1, 2, 3)])
-    lines = open("/proc/self/status").read().splitlines()
-    print(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    facts = dict(line.split(":") for line in open("/proc/self/status").read().splitlines())
+    # How much of the libraries' files is mapped is the kernel's choice: 60 MiB more where they were just installed.
+    print(int(facts["VmHWM"].split()[0]) - int(facts["RssFile"].split()[0]))
 """
 
 
@@ -460,7 +461,7 @@ def test_peak_memory_does_not_grow_with_the_image(tmp_path: Path, kind: str) -> 
         found = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ})
         peaks.append(int(found.stdout) / 1024)
     _, small, large = peaks
-    assert large < 64 + 250
+    assert large < 64 + 150
     assert large < 1.25 * small
 
 
