@@ -222,12 +222,12 @@ def _start_threads() -> None:
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array of ours, with the fast pipeline where there is one."""
-    with _pipeline(store):
-        array = zarr.open_array(store=store, path=path, mode=mode)
-    if array.shards is None:
+    """Open an array with the fast pipeline, where that knows its store and how its pixels lie."""
+    array = zarr.open_array(store=store, path=path, mode=mode)
+    known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
+    if not isinstance(store, LocalStore) or not known:
         return array
-    with _pipeline(store, shards=True):
+    with _pipeline(store, shards=array.shards is not None):
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
@@ -368,6 +368,12 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
         target.handle.metadata.attributes.update(attributes)
+
+
+def require_group(target: Target) -> None:
+    """Create an empty group where there is none."""
+    if target.attributes is None:
+        put_attributes(target, {})
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:

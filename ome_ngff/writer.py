@@ -453,7 +453,7 @@ def _execute_labels(
 ) -> list[Any]:  # fmt: skip
     known = ("colors", "properties", "source")
     refuse_unknown([word for word in label_metadata or {} if word not in known], known, "label_metadata")
-    parts = {"source": {"image": "../../"}, **(label_metadata or {})}
+    parts = {"source": {"image": "../" * (name.count("/") + 2)}, **(label_metadata or {})}
     document = {**request.document, **request.target.fmt.image_label(**parts)}
     request = attrs.evolve(request, document=document, what="a label image")
     register = partial(register_label, parent.child("labels"), name)
@@ -580,6 +580,8 @@ def write_plate_metadata(
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
     _update(target, document)
+    for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
+        storage.require_group(target.child(row))
 
 
 def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:

@@ -362,6 +362,19 @@ def test_old_versions_are_read(tmp_path: Path, version: str) -> None:
     assert int(read.images[1].data.max()) == 5
 
 
+@pytest.mark.parametrize(("dtype", "order"), [(">u2", "C"), ("<u2", "F"), (">f4", "F")])
+def test_arrays_that_lie_otherwise_are_read(tmp_path: Path, dtype: str, order: Any) -> None:
+    write_image(PIXELS[0], tmp_path / "i", fmt="0.4", scale_factors=[])
+    array = zarr.create_array(
+        tmp_path / "i", name="0", overwrite=True, shape=(60, 70), chunks=(16, 16), dtype=dtype, zarr_format=2,
+        order=order, chunk_key_encoding={"name": "v2", "separator": "/"},
+    )  # fmt: skip
+    array[...] = PIXELS[0].astype(dtype)
+    read = open_image(tmp_path / "i").images[0].data
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read.compute(), PIXELS[0])
+
+
 @pytest.mark.parametrize("ending", [".zip", ".ozx"])
 def test_a_single_file_holds_its_metadata_first_and_nothing_compressed(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"

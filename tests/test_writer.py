@@ -390,6 +390,19 @@ def test_plates_and_wells_are_accepted_by_other_readers(tmp_path: Path, any_form
     assert [w.path for w in model.ome_attributes.plate.wells] == ["A/1", "B/2"]
 
 
+def test_plates_written_by_path_have_their_row_groups(tmp_path: Path, any_format: Any) -> None:
+    write_plate_metadata(tmp_path / "p", ["A", "B"], ["1"], ["A/1"], fmt=any_format, name="p", field_count=1)
+    write_well_metadata(tmp_path / "p" / "A" / "1", ["0"], fmt=any_format)
+    write_image(random((16, 16)), tmp_path / "p" / "A" / "1" / "0", fmt=any_format)
+    PLATE[any_format.version].from_zarr(zarr.open_group(tmp_path / "p", mode="r"))
+    assert isinstance(zarr.open_group(tmp_path / "p", mode="r")["A"], zarr.Group)
+
+
+def test_labels_in_groups_of_their_own_find_their_image(tmp_path: Path) -> None:
+    write_labels(np.ones((8, 8), "uint8"), tmp_path / "i", "a/b")
+    assert document(tmp_path / "i" / "labels" / "a" / "b")["image-label"]["source"] == {"image": "../../../"}
+
+
 def test_omero_is_written_beside_the_multiscales(tmp_path: Path) -> None:
     window = {"min": 0, "max": 255, "start": 0, "end": 255}
     omero = {"channels": [{"color": "FF0000", "window": window, "label": "red", "active": True}] * 3}
