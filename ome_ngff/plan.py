@@ -7,7 +7,6 @@ units that reads its base once and writes some levels; later passes start from a
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -435,10 +434,3 @@ def _block(lengths: Sequence[int]) -> int:
     *body, last = lengths
     alike = all(length == body[0] for length in body) and (not body or last <= body[0])
     return (body[0] if body else last) if alike else sum(lengths)
-
-
-def all_boxes(plan: Plan) -> Iterator[tuple[int, Box]]:
-    """Give every (level, box) that is written, over all passes and units."""
-    for work in plan.passes:
-        for number in range(len(work)):
-            yield from itertools.chain(plan.own(work, number).items())

@@ -296,6 +296,17 @@ def test_delayed_tasks_write_the_same_store_on_any_scheduler(tmp_path: Path, any
     assert every_file(tmp_path / "now") == every_file(tmp_path / "later")
 
 
+@pytest.mark.slow
+def test_delayed_tasks_write_the_same_store_in_processes(tmp_path: Path) -> None:
+    image = random((70, 90))
+    words: dict[str, Any] = {"scale_factors": [2, 4], "chunks": 16, "method": "gaussian"}
+    with ome_ngff.config.set(memory_target="64kB", task_target="16kB"):
+        write_image(image, tmp_path / "now", **words)
+        tasks = write_image(image, tmp_path / "later", compute=False, **words)
+    dask.compute(*tasks, scheduler="processes", num_workers=2)
+    assert every_file(tmp_path / "now") == every_file(tmp_path / "later")
+
+
 def test_delayed_tasks_can_be_pickled(tmp_path: Path) -> None:
     tasks = write_image(random((70, 90)), tmp_path / "i", compute=False, chunks=32)
     again = pickle.loads(pickle.dumps(tasks))
