@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
+import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import click
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
 
 import ome_ngff
 from ome_ngff.format import Format, format_implementations
@@ -16,6 +22,9 @@ from ome_ngff.rules import RULES, Rule, examples
 from ome_ngff.rules.book import MISSING
 from ome_ngff.validation import STORE_RULES, validate
 from ome_ngff.validation import examples as stores
+
+sys.path.insert(0, str(Path(__file__).parent))
+import pictures
 
 project = "ome_ngff"
 author = "the ome_ngff developers"
@@ -53,7 +62,8 @@ _scratch.cleanup()
 """
 
 
-# What scripts use. The other modules are the house; docs/architecture.md leads through it.
+# What scripts use, in the order of the API page; modules follow that have names which `ome_ngff` itself has, too. The
+# rest is the house; docs/architecture.md leads through it.
 PUBLIC = """
     writer multiscales ngff_zarr reader image metadata scale methods format axes config inputs validation dask_utils io
     exceptions
@@ -61,9 +71,34 @@ PUBLIC = """
 
 
 def modules() -> str:
-    """Return one section for every public module."""
+    """Return a table of the names that `ome_ngff` itself has, and one section for every public module."""
     section = "## ome_ngff.{0}\n\n```{{eval-rst}}\n.. automodule:: ome_ngff.{0}\n   :members:\n```\n"
-    return "\n".join(section.format(name) for name in PUBLIC)
+    homes = list(dict.fromkeys([*PUBLIC, *public_names().values()]))
+    names = sorted(public_names().items(), key=lambda item: homes.index(item[1]))
+    rows = [f"| {{py:obj}}`{name} <ome_ngff.{home}.{name}>` | {first_line(name, home)} |" for name, home in names]
+    return "\n".join(["| name | does |", "|---|---|", *rows, "", *map(section.format, homes)])
+
+
+def public_names() -> dict[str, str]:
+    """Return the module that each name of `ome_ngff` itself lives in."""
+    stub = ast.parse(Path(ome_ngff.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    found = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in found for alias in node.names}
+
+
+def first_line(name: str, home: str) -> str:
+    """Return the first line of what a public name says of itself."""
+    beside = ModuleAnalyzer.for_module(f"ome_ngff.{home}").find_attr_docs().get(("", name))
+    said = beside[0] if beside else (getattr(ome_ngff, name).__doc__ or "").strip().split("\n")[0]
+    return said.replace("|", "\\|")
+
+
+def every_name(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of public names that the API page does not show."""
+    shown = env.domaindata["py"]["objects"]
+    for name, home in public_names().items():
+        if f"ome_ngff.{home}.{name}" not in shown:
+            logging.getLogger(__name__).warning("docs/api.md does not show %s of ome_ngff.%s", name, home)
 
 
 def commands() -> str:
@@ -141,4 +176,6 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Join in when Sphinx starts."""
+    pictures.draw(Path(__file__).parent / "_generated")
     app.connect("source-read", fill_in)
+    app.connect("env-check-consistency", every_name)

@@ -27,6 +27,7 @@ from .format import format_from_version as format_from_version
 from .format import format_implementations as format_implementations
 from .image import Multiscales as Multiscales
 from .image import NgffImage as NgffImage
+from .image import NgffMultiscales as NgffMultiscales
 from .metadata import Dataset as Dataset
 from .metadata import Metadata as Metadata
 from .metadata import Omero as Omero
@@ -35,6 +36,8 @@ from .metadata import OmeroWindow as OmeroWindow
 from .metadata import Scale as Scale
 from .metadata import Translation as Translation
 from .methods import Methods as Methods
+from .multiscales import LPS as LPS
+from .multiscales import RAS as RAS
 from .multiscales import to_multiscales as to_multiscales
 from .multiscales import to_ngff_image as to_ngff_image
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
@@ -42,6 +45,7 @@ from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .reader import from_ngff_zarr as from_ngff_zarr
 from .reader import from_ome_zarr as from_ome_zarr
 from .reader import open_image as open_image
+from .regions import label_properties as label_properties
 from .scale import Scaler as Scaler
 from .validation import Report as Report
 from .validation import validate as validate

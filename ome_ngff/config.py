@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import attrs
+from typing import Any, Generic, TypeVar
 
 from .exceptions import OptionError, refuse_unknown
 
+Given = TypeVar("Given")
+Held = TypeVar("Held")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -52,11 +52,23 @@ def _count(value: str | int) -> int:
     return count
 
 
-def _from_environment(name: str, default: str | int | Path) -> Any:
-    return attrs.Factory(lambda: os.environ.get(f"OME_NGFF_{name.upper()}", default))
+class _Setting(Generic[Given, Held]):
+    """Hold a setting: parse what is assigned; begin with `OME_NGFF_<NAME>`, or else with a default."""
+
+    def __init__(self, default: Given, parse: Callable[[Given], Held]) -> None:
+        self.default, self.parse = default, parse
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Config, owner: type | None = None) -> Held:
+        value: Held = instance._held[self.name]
+        return value
+
+    def __set__(self, instance: Config, value: Given) -> None:
+        instance._held[self.name] = self.parse(value)
 
 
-@attrs.define
 class Config:
     """What the engine may use. Every field can be set as an attribute and by `OME_NGFF_<NAME>`.
 
@@ -69,23 +81,36 @@ class Config:
         cache_store: directory for temporary arrays (default: the system's temporary directory).
     """
 
-    memory_target: int = attrs.field(default=_from_environment("memory_target", 512 * 2**20), converter=parse_bytes)
-    task_target: int = attrs.field(default=_from_environment("task_target", 128 * 2**20), converter=parse_bytes)
-    workers: int = attrs.field(default=_from_environment("workers", os.cpu_count() or 1), converter=_count)
-    cache_store: Path = attrs.field(default=_from_environment("cache_store", tempfile.gettempdir()), converter=Path)
+    __slots__ = ("_held",)
+
+    memory_target = _Setting[str | float, int](512 * 2**20, parse_bytes)
+    task_target = _Setting[str | float, int](128 * 2**20, parse_bytes)
+    workers = _Setting[str | int, int](os.cpu_count() or 1, _count)
+    cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), Path)
+
+    def __init__(self) -> None:
+        self._held: dict[str, Any] = {}
+        for name, setting in vars(Config).items():
+            if isinstance(setting, _Setting):
+                setattr(self, name, os.environ.get(f"OME_NGFF_{name.upper()}", setting.default))
 
     @contextmanager
     def set(self, **values: Any) -> Iterator[Config]:
         """Change settings inside a `with` block."""
-        refuse_unknown([v for v in values if v not in attrs.fields_dict(Config)], attrs.fields_dict(Config), "config")
-        before = attrs.asdict(self)
+        refuse_unknown([name for name in values if name not in self._held], self._held, "config")
+        before = dict(self._held)
         try:
             for name, value in values.items():
                 setattr(self, name, value)
             yield self
         finally:
-            for name, value in before.items():
-                setattr(self, name, value)
+            self._held.update(before)
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self._held.items())})"
 
 
+#: the settings of this process
+#:
+#: :meta hide-value:
 config = Config()

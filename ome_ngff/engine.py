@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from . import storage
+from . import journal, storage
 from .methods import Array
 from .plan import Box, Margin, Pass, Plan, spans
 from .progress import Progress, counter
@@ -81,19 +81,20 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
     blocks = {work.base: _base(job, pass_number, work.box(number, plan.levels[work.base].shape), need[work.base])}
     if not work.writes:
         job.spool[slices(need[work.base])] = blocks[work.base]
-    for k in work.writes:
-        if k != work.base:
-            level = plan.levels[k]
-            reduction = spans(level, plan.levels[level.parent], need[level.parent], need[k])
-            blocks[k] = plan.method.reduce(blocks[level.parent], reduction)
-        mine = np.ascontiguousarray(_part(blocks[k], need[k], own[k]))  # here: Zarr would do it in its one loop thread
-        job.arrays[k][slices(own[k])] = mine
-        for margin, array in job.margins.items():
-            if margin.level == k:
-                _keep(margin, array, mine, own[k])
-        _drop_used(blocks, plan, work, k)
+    with ThreadPoolExecutor(2) as pool:  # the codec works on one level while the next is made
+        writing = []
+        for k in work.writes:
+            if k != work.base:
+                level = plan.levels[k]
+                reduction = spans(level, plan.levels[level.parent], need[level.parent], need[k])
+                blocks[k] = plan.method.reduce(blocks[level.parent], reduction)
+            mine = np.ascontiguousarray(_part(blocks[k], need[k], own[k]))
+            writing.append(pool.submit(_write, job, k, mine, own[k]))
+            _drop_used(blocks, plan, work, k)
+        for written in writing:
+            written.result()
     if job.journal:
-        storage.note_unit(job.target, f"{pass_number}-{number}")
+        journal.note_unit(job.target, f"{pass_number}-{number}")
     if work.task_bytes > 2**24:
         give_back()
     return 1
@@ -118,6 +119,14 @@ def _base(job: Job, pass_number: int, box: Box, need: Box) -> Array:
                 there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
                 _part(block, need, beside)[...] = array[slices(there)]
     return block
+
+
+def _write(job: Job, level: int, block: Array, box: Box) -> None:
+    """Write a block of a level, which lies in C order: Zarr would put it so in its one loop thread."""
+    job.arrays[level][slices(box)] = block
+    for margin, array in job.margins.items():
+        if margin.level == level:
+            _keep(margin, array, block, box)
 
 
 def _keep(margin: Margin, array: Any, block: Array, box: Box) -> None:

@@ -15,7 +15,7 @@ from .exceptions import ChunkError, OptionError, refuse_unknown
 from .levels import Level
 from .plan import Grid
 
-SHARD_BYTES = 256 * 2**20
+SHARD_BYTES = 64 * 2**20
 _OPTIONS = ("chunks", "shards", "compression", "compressor", "compressors", "fill_value", "dimension_separator")
 
 
@@ -57,7 +57,7 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
 
 
 def automatic_shards(shape: Sequence[int], axes: Axes, chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Double the chunks, the shortest spatial axis first, up to about 256 MiB of pixels or the whole level."""
+    """Double the chunks, the shortest spatial axis first, up to about 64 MiB of pixels or the whole level."""
     shards = list(chunks)
     while short := [i for i, axis in enumerate(axes) if axis.name in SPATIAL and shards[i] < shape[i]]:
         if 2 * math.prod(shards) * itemsize > SHARD_BYTES:

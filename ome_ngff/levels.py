@@ -48,7 +48,12 @@ class Level:
         return [start + shift * size for start, shift, size in zip(base, self.shift, scale, strict=True)]
 
 
-def levels(shape: Sequence[int], ladder: Iterable[Sequence[int]], method: Method) -> tuple[Level, ...]:
+def levels(
+    shape: Sequence[int],
+    ladder: Iterable[Sequence[int]],
+    method: Method,
+    shapes: Sequence[Sequence[int]] | None = None,
+) -> tuple[Level, ...]:
     """Work out all levels of a pyramid.
 
     Each level is made from the deepest earlier one whose factors divide its own on every axis.
@@ -57,16 +62,24 @@ def levels(shape: Sequence[int], ladder: Iterable[Sequence[int]], method: Method
         shape: shape of level 0.
         ladder: factors relative to level 0, one per axis, for each further level.
         method: how levels are made; it decides where their first pixel lies.
+        shapes: shapes of all levels where they are given: the last pixel of an axis, if its window is cut off by the
+            border, may be left out, as in the pyramids of others.
     """
     ones = (1,) * len(shape)
     found = [Level(tuple(shape), ones, 0, ones, (0.0,) * len(shape))]
-    for factors in ladder:
-        parent = max(k for k, p in enumerate(found) if all(f % g == 0 for f, g in zip(factors, p.factors, strict=True)))
-        source = found[parent]
-        steps = tuple(f // g for f, g in zip(factors, source.factors, strict=True))
+    for k, factors in enumerate(ladder, start=1):
+        for parent in reversed(range(k)):
+            source = found[parent]
+            if any(f % g for f, g in zip(factors, source.factors, strict=True)):
+                continue
+            steps = tuple(f // g for f, g in zip(factors, source.factors, strict=True))
+            whole = tuple(-(-n // s) for n, s in zip(source.shape, steps, strict=True))
+            wanted = whole if shapes is None else tuple(shapes[k])
+            if all(w <= n for w, n in zip(wanted, whole, strict=True)):
+                break
         found.append(
             Level(
-                shape=tuple(-(-n // s) for n, s in zip(source.shape, steps, strict=True)),
+                shape=wanted,
                 factors=tuple(factors),
                 parent=parent,
                 steps=steps,

@@ -354,6 +354,11 @@ class Methods(Enum):
     GAUSSIAN = Gaussian()
     MODE = Mode()
     LAPLACIAN = Laplacian()
+    # The same members by the names that they have in ngff-zarr.
+    ITKWASM_GAUSSIAN = ITK_GAUSSIAN = DASK_IMAGE_GAUSSIAN = Gaussian()
+    ITKWASM_BIN_SHRINK = ITK_BIN_SHRINK = DASK_BIN_SHRINK = LocalMean()
+    ITKWASM_LABEL_IMAGE = DASK_IMAGE_MODE = Mode()
+    DASK_IMAGE_NEAREST = Nearest()
 
     method: Method
 

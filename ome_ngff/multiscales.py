@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
+import uuid
 import weakref
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -12,8 +14,11 @@ from typing import Any
 import attrs
 import numpy as np
 import zarr
+from zarr.abc.store import Store
+from zarr.storage import StorePath
 
-from . import storage
+from . import coordinates, storage
+from .arguments import image_request
 from .axes import KNOWN_AXES, SPATIAL, AnatomicalOrientation, Axes
 from .config import config
 from .exceptions import AxesError, InputError, MethodError, MissingError, OptionError, ScaleError
@@ -24,12 +29,20 @@ from .metadata import Dataset, Metadata, Scale, Translation
 from .methods import Method, Methods, find_method
 from .request import execute
 from .sources import as_source
-from .writer import image_request
 
-ORIENTATIONS = {
-    "LPS": {"x": "right-to-left", "y": "anterior-to-posterior", "z": "inferior-to-superior"},
-    "RAS": {"x": "left-to-right", "y": "posterior-to-anterior", "z": "inferior-to-superior"},
+#: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
+LPS = {
+    "x": AnatomicalOrientation.RIGHT_TO_LEFT,
+    "y": AnatomicalOrientation.ANTERIOR_TO_POSTERIOR,
+    "z": AnatomicalOrientation.INFERIOR_TO_SUPERIOR,
 }
+#: orientation of axes that grow to the right, to the front and to the head of a patient (RFC-4)
+RAS = {
+    "x": AnatomicalOrientation.LEFT_TO_RIGHT,
+    "y": AnatomicalOrientation.POSTERIOR_TO_ANTERIOR,
+    "z": AnatomicalOrientation.INFERIOR_TO_SUPERIOR,
+}
+ORIENTATIONS = {"LPS": LPS, "RAS": RAS}
 _DEFAULT_DIMS = {2: "yx", 3: "zyx", 4: "zyxc", 5: "tzyxc"}
 
 
@@ -59,9 +72,9 @@ def to_ngff_image(
     """
     import dask.array as da
 
-    known = _coordinates(data) if dims is None or scale is None else {}
-    if isinstance(data, (str, Path, MutableMapping)):
+    if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
         data = _stored(data)
+    known = coordinates.read(data, dims, scale is not None, translation is not None)
     source = as_source(data)
     given = tuple(dims) if dims is not None else known.get("dims") or _default_dims(source.ndim)
     if len(given) != source.ndim:
@@ -70,24 +83,29 @@ def to_ngff_image(
     if unknown or len(set(given)) != len(given):
         raise AxesError(f"dims are t, c, z, y, x, each at most once (got {','.join(given)}).")
     order = sorted(range(source.ndim), key=lambda i: "tczyx".index(given[i]))
-    lazy = source if hasattr(source, "dask") else da.from_array(source, chunks=_blocks(source), asarray=False)
-    if order != list(range(source.ndim)):
-        lazy = lazy.transpose(order)
+    if isinstance(source, np.ndarray):
+        lazy = _views(source.transpose(order))
+    else:
+        lazy = source if hasattr(source, "dask") else da.from_array(source, chunks=_blocks(source), asarray=False)
+        lazy = lazy if order == list(range(source.ndim)) else lazy.transpose(order)
     ordered = tuple(given[i] for i in order)
-    return NgffImage(
+    image = NgffImage(
         lazy,
         ordered,
         _by_axis(scale if scale is not None else known.get("scale"), given, 1.0, "scale"),
         _by_axis(translation if translation is not None else known.get("translation"), given, 0.0, "translation"),
         name,
         axes_units if axes_units is not None else known.get("axes_units"),
-        channel_names=channel_names,
+        channel_names=channel_names if channel_names is not None else known.get("channel_names"),
+        given_dims=None if given == ordered else given,
     )
+    image.check()
+    return image
 
 
 def _default_dims(ndim: int) -> tuple[str, ...]:
     if ndim not in _DEFAULT_DIMS:
-        raise AxesError(f"An image has 2 to 5 dimensions (got {ndim}); say which they are with dims=.")
+        raise AxesError(f"An image has 2 to 5 dimensions (got {ndim}).")
     return tuple(_DEFAULT_DIMS[ndim])
 
 
@@ -111,33 +129,25 @@ def _stored(place: Any) -> zarr.Array[Any]:
     return found
 
 
+def _views(array: np.ndarray[Any, Any]) -> Any:
+    """Wrap NumPy, or a memory map, into dask: the blocks are views. `dask.array.from_array` would copy all of it."""
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"image-{uuid.uuid4().hex}"
+    chunks = da.core.normalize_chunks("auto", array.shape, dtype=array.dtype)
+    keys = itertools.product([name], *(range(len(lengths)) for lengths in chunks))
+    blocks = {key: array[cut] for key, cut in zip(keys, da.core.slices_from_chunks(chunks), strict=True)}
+    whole = f"original-{name}"  # where `sources.as_source` looks
+    layers: dict[str, Any] = {whole: {whole: array}, name: blocks}
+    graph = HighLevelGraph(layers, {whole: set(), name: {whole}})
+    return da.Array(graph, name, chunks, dtype=array.dtype)
+
+
 def _blocks(source: Any) -> Any:
     """Give the blocks of a dask array around a source: its own, or about 128 MiB."""
     chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
     return chunks or "auto"
-
-
-def _coordinates(data: Any) -> dict[str, Any]:
-    """Take dims, scale, translation and units out of an xarray's coordinates, where these are evenly spaced."""
-    if not (hasattr(data, "coords") and hasattr(data, "dims")):
-        return {}
-    known: dict[str, Any] = {"dims": tuple(map(str, data.dims)), "scale": {}, "translation": {}, "axes_units": {}}
-    for name in known["dims"]:
-        if name not in data.coords or name == "c":
-            continue
-        coordinate = data.coords[name]
-        values = np.asarray(coordinate.values)
-        if values.dtype.kind not in "iuf":
-            continue
-        if len(values) > 1:
-            step = float(values[-1] - values[0]) / (len(values) - 1)
-            if not np.allclose(np.diff(values), step, rtol=1e-3) or step <= 0:
-                raise ScaleError(f"The coordinates of {name} do not grow evenly; give scale= and translation=.")
-            known["scale"][name] = step
-        known["translation"][name] = float(values[0])
-        if "units" in coordinate.attrs:
-            known["axes_units"][name] = str(coordinate.attrs["units"])
-    return known
 
 
 def to_multiscales(
@@ -156,8 +166,8 @@ def to_multiscales(
         scale_factors: the smallest length along a spatial axis, down to which every axis is halved; or factors
             relative to level 0: ints for every spatial axis, or dicts by axis.
         method: how levels are made; None is `Methods.GAUSSIAN`.
-        chunks: pixels per chunk: an int for the spatial axes, a tuple, or a mapping by axis. None: 128 for volumes,
-            256 for planes.
+        chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
+            mapping by axis. None: 128 for volumes, 256 for planes.
         progress: a bar (True) or a callable of (units done, units in all) for the spooling that `cache=True` does.
         cache: True spools the source to `config.cache_store` first, so that a costly source is computed once however
             often the pyramid is looked at. None and False leave it to the write, which spools where its plan has to.
@@ -167,16 +177,18 @@ def to_multiscales(
         ScaleError, MethodError, ChunkError, AxesError: an argument cannot be used.
     """
     image = data if isinstance(data, NgffImage) else to_ngff_image(data)
-    if not hasattr(image.data, "dask"):
-        image = to_ngff_image(
-            image.data, image.dims, image.scale, image.translation, image.name, image.axes_units, image.channel_names
-        )
+    lazy = to_ngff_image(image.data, image.dims, image.scale, image.translation)
+    given = image.given_dims or image.dims
+    image = attrs.evolve(image, data=lazy.data, dims=lazy.dims, scale=lazy.scale, translation=lazy.translation)
     if orientation is not None:
         image = attrs.evolve(image, axes_orientations=_orientations(orientation, image.dims))
+    image.check()
     axes, shape = image.axes, tuple(image.data.shape)
     reducer = find_method(method if method is not None else Methods.GAUSSIAN)
     if reducer.in_memory:
         raise MethodError(f"{reducer.name!r} gives residuals in memory; see Scaler.{reducer.name}.")
+    if isinstance(chunks, Sequence) and len(chunks) == len(given):
+        chunks = dict(zip(given, chunks, strict=True))
     lengths = _chunks(chunks, shape, axes)
     ladder = _ladder(scale_factors, shape, axes)
     if ladder:
@@ -222,8 +234,10 @@ def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, str]:
     if isinstance(orientation, str):
         if orientation.upper() not in ORIENTATIONS:
             raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
-        return {name: value for name, value in ORIENTATIONS[orientation.upper()].items() if name in dims}
-    return {name: getattr(value, "value", value) for name, value in orientation.items()}
+        orientation = {name: value for name, value in ORIENTATIONS[orientation.upper()].items() if name in dims}
+    if not isinstance(orientation, Mapping):
+        raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
+    return {name: str(getattr(value, "value", value)) for name, value in orientation.items()}
 
 
 def _chunks(chunks: Any, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
+from inspect import signature
 from typing import Any
 
+import attrs
 import numpy as np
 
-from . import storage, zipped
+from . import storage
 from .axes import Axes
-from .exceptions import ChunkError, OptionError
+from .exceptions import ChunkError, OptionError, refuse_unknown
 from .format import Format, format_from_version
 from .image import Multiscales
+from .labels import register_label
 from .layout import Layout
 from .levels import Level
 from .metadata import omero_document
@@ -24,7 +24,7 @@ from .omero import add_omero
 from .progress import Progress
 from .request import Request, execute
 from .sources import as_source
-from .writer import register_label
+from .zipped import Package
 
 
 def to_ngff_zarr(
@@ -38,6 +38,7 @@ def to_ngff_zarr(
     *,
     resume: bool = False,
     compute: bool = True,
+    **others: Any,
 ) -> list[Any]:
     """Write a pyramid.
 
@@ -45,12 +46,15 @@ def to_ngff_zarr(
     and what was made from it, is written as given. Labels in `multiscales.labels` are written too.
 
     Args:
-        store: a path, a URL, a mapping, a Zarr group or store; a path that ends in `.zip` or `.ozx` becomes one file.
+        store: a path, a URL, a mapping, a Zarr group or store; a path that ends in `.zip` or `.ozx`, or a `ZipStore`,
+            becomes one file.
         multiscales: from `to_multiscales` or `open_image`.
         version: of OME-NGFF; None takes that of the group, else 0.5.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         chunks_per_shard: chunks along each axis of a shard (0.5 only): an int, one per axis, or by axis name.
         progress, compression, compute: as in `write_image`.
+        others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
+            says how and not what, nothing changes. Any other word is an error.
 
     Returns:
         An empty list, or with `compute=False` the tasks.
@@ -58,10 +62,16 @@ def to_ngff_zarr(
     Raises:
         NgffError: one of its children; the disk is as it was.
     """
-    if isinstance(store, (str, os.PathLike)) and str(store).lower().endswith(zipped.ENDINGS):
+    compression = _their_words(others, compression)
+    if not isinstance(multiscales, Multiscales):
+        raise OptionError(
+            f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
+        )
+    package = Package.find(store)
+    if package is not None:
         if resume or not compute:
-            raise OptionError("A zip file is written in one go: resume=True and compute=False need a folder.")
-        return _to_zip(Path(store), multiscales, version, overwrite, chunks_per_shard, progress, compression)
+            raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
+        return _to_zip(package, multiscales, version, overwrite, chunks_per_shard, progress, compression)
     target = storage.find_target(store, None if version is None else format_from_version(version))
     layout = _layout(multiscales, chunks_per_shard, compression)
     request = _request(target, multiscales, layout)
@@ -96,6 +106,7 @@ def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -
     shards = None
     if chunks_per_shard is not None:
         if isinstance(chunks_per_shard, Mapping):
+            refuse_unknown([d for d in chunks_per_shard if d not in first.dims], first.dims, "chunks_per_shard")
             counts = {d: chunks_per_shard.get(d, 1) for d in first.dims}
         elif isinstance(chunks_per_shard, (int, np.integer)):
             counts = {d: int(chunks_per_shard) if d in "zyx" else 1 for d in first.dims}
@@ -111,6 +122,8 @@ def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -
 
 def _request(target: storage.Target, multiscales: Multiscales, layout: Layout, what: str = "an image") -> Request:
     images, metadata = multiscales.images, multiscales.metadata
+    if metadata.omero is None and images:
+        images[0].check()
     if len(images) != len(metadata.datasets):
         raise OptionError(f"{len(images)} images and {len(metadata.datasets)} datasets do not make a pyramid.")
     axes = Axes(metadata.axes, ndim=images[0].data.ndim)
@@ -152,6 +165,18 @@ def _request(target: storage.Target, multiscales: Multiscales, layout: Layout, w
     )
 
 
+def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
+    """Take what scripts for ngff-zarr say in other words; return the compression."""
+    known = ("compressor", "compressors", "use_tensorstore")
+    refuse_unknown(
+        [word for word in others if word not in known], [*signature(to_ngff_zarr).parameters], "to_ngff_zarr"
+    )
+    said = [value for value in (compression, *map(others.get, known[:2])) if value is not None]
+    if len(said) > 1:
+        raise OptionError(f"Say the compression once (got {', '.join(map(repr, said))}).")
+    return said[0] if said else None
+
+
 def _finished(target: storage.Target, multiscales: Multiscales) -> None:
     """Describe channels whose names are known, and call back."""
     image = multiscales.images[0]
@@ -161,12 +186,13 @@ def _finished(target: storage.Target, multiscales: Multiscales) -> None:
         callback()
 
 
-def _to_zip(path: Path, multiscales: Multiscales, version: Any, overwrite: bool, *words: Any) -> list[Any]:
-    """Write into a folder beside the file, pack it, and put the file into its place in one step."""
-    if path.exists() and not overwrite:
-        storage.refuse_file(path)
-    with tempfile.TemporaryDirectory(prefix=".ome_ngff-", dir=path.resolve().parent) as folder:
-        to_ngff_zarr(Path(folder) / "image", multiscales, version, True, *words)
-        zipped.pack(Path(folder) / "image", Path(folder) / "packed")
-        (Path(folder) / "packed").replace(path)
+def _to_zip(package: Package, multiscales: Multiscales, version: Any, overwrite: bool, *words: Any) -> list[Any]:
+    """Write into a folder beside the file, with the labels, and pack it; then call back."""
+    package.refuse(overwrite=overwrite)
+    first, *rest = multiscales.images
+    quiet = attrs.evolve(multiscales, images=[attrs.evolve(first, computed_callbacks=[]), *rest])
+    with package.staged() as folder:
+        to_ngff_zarr(folder, quiet, version, True, *words)
+    for callback in first.computed_callbacks:
+        callback()
     return []

@@ -10,7 +10,9 @@ from zarr.storage import StorePath
 from . import storage
 from .image import NgffImage
 
-SAMPLE_BYTES = 16 * 2**20
+SAMPLE_BYTES = 64 * 2**20
+_BLOCK = 2**20
+_SHOWN = (0.1, 99.9)
 _CYCLE = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00")
 _RGB = ("FF0000", "00FF00", "0000FF")
 
@@ -52,13 +54,13 @@ def _channels(target: storage.Target, image: NgffImage) -> list[dict[str, Any]]:
 
 
 def _sampled_level(target: storage.Target) -> Any:
-    """Open the finest level of at most 16 MiB, or the coarsest that there is."""
+    """Open the finest level of at most 64 MiB, or the coarsest that there is."""
     levels = [storage.open_array(target.store, target.key(path)) for path in storage.level_paths(target.document)]
     return next((level for level in levels if level.nbytes <= SAMPLE_BYTES), levels[-1])
 
 
 def sample(array: Any, channel: tuple[int, int] | None) -> np.ndarray[Any, Any]:
-    """Read an array, or the middle of one that is larger than 16 MiB.
+    """Read an array, or the middle of one that is larger than 64 MiB.
 
     Args:
         array: anything that can be sliced.
@@ -90,10 +92,25 @@ def window_of(pixels: np.ndarray[Any, Any]) -> dict[str, float]:
     else:
         window = _type_window(pixels.dtype)
     if pixels.dtype.kind != "b":
-        start, end = (float(v) for v in np.percentile(pixels, [0.1, 99.9], method="nearest"))
+        start, end = _percentiles(pixels)
         if start < end:
             window |= {"start": start, "end": end}
     return {"start": window["min"], "end": window["max"], **window}
+
+
+def _percentiles(pixels: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Return the 0.1th and 99.9th percentile; those of 8 and 16 bits are counted, which is many times faster."""
+    if pixels.dtype.kind == "f" or pixels.dtype.itemsize > 2:
+        start, end = np.percentile(pixels, _SHOWN, method="nearest")
+        return float(start), float(end)
+    low = int(np.iinfo(pixels.dtype).min)
+    flat = pixels.reshape(-1)
+    counts = np.zeros(256**pixels.dtype.itemsize, np.int64)
+    for i in range(0, flat.size, _BLOCK):  # counting takes eight bytes for each pixel
+        counts += np.bincount(flat[i : i + _BLOCK].astype(np.int64) - low, minlength=counts.size)
+    ranks = [round((flat.size - 1) * share / 100) for share in _SHOWN]
+    start, end = np.searchsorted(np.cumsum(counts), ranks, side="right") + low
+    return float(start), float(end)
 
 
 def _type_window(dtype: np.dtype[Any]) -> dict[str, float]:

@@ -354,14 +354,19 @@ class _Drafts:
     def _fused(
         self, base: int, reads: Any, must: list[int], others: Sequence[int], align: tuple[int, ...] | None = None
     ) -> Pass:
-        """Write as many levels at once as leave room for two tasks, in units grown to a good size."""
-        room = self.memory_target // min(self.workers, 2)
+        """Write as many levels at once as leave room for two tasks, in units grown to a good size.
+
+        The first level that is made may take the room of both, for it saves reading the base again: one task keeps
+        all cores busy with the codec, unless it fills one shard, or waits for blocks of a source.
+        """
+        half = self.memory_target // min(self.workers, 2)
+        alone = half if align or self.grids[base].shards else self.memory_target
         writes = list(must)
         for k in others:
             if self.levels[k].parent not in (base, *writes) or not self._divides(base, k):
                 continue
             unit = self._smallest(base, [*writes, k], align)
-            if not writes or self._task_bytes(base, [*writes, k], unit) <= room:
+            if not writes or self._task_bytes(base, [*writes, k], unit) <= (alone if writes == must else half):
                 writes.append(k)
         smallest = self._smallest(base, writes, align)
         return self.again(base, reads, tuple(writes), self._grown(base, writes, smallest))

@@ -137,10 +137,12 @@ class StoredLevel:
         if ".." in path.split("/") or path.startswith("/"):
             raise InputError(f"{target} names the level {path!r}, which lies outside of it.")
         where = storage.place(target.store, target.key(path))
-        found = storage.open_node(target.store, target.key(path))
-        if not isinstance(found, zarr.Array):
-            raise MissingError(f"{target} names the level {path!r}, but there is no array at {where}.")
-        return cls(storage.open_array(target.store, target.key(path)), where)
+        try:
+            return cls(storage.open_array(target.store, target.key(path)), where)
+        except Exception:  # once more, and slowly, to say what is there instead
+            if isinstance(storage.open_node(target.store, target.key(path)), zarr.Array):
+                raise
+        raise MissingError(f"{target} names the level {path!r}, but there is no array at {where}.")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -176,7 +178,7 @@ class StoredLevel:
     def __getitem__(self, box: Any) -> Any:
         try:
             return np.asarray(self.array[box]).astype(self.dtype, copy=False)
-        except (RuntimeError, ValueError, OSError, TypeError) as error:
+        except Exception as error:  # every codec and every file system has errors of its own
             raise StoreError(f"{self.where} cannot be read at {box}: {error}") from error
 
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import attrs
 import numpy as np
+import zarr
 
-from . import engine, storage
+from . import engine, existing, journal, storage
 from .axes import Axes
 from .config import config
-from .exceptions import StoreError
+from .exceptions import OptionError, StoreError
 from .layout import Layout
 from .levels import Level
 from .methods import Method
 from .plan import Grid, Margin, Plan, make_plan
 from .progress import Progress, check_progress
 from .sources import describe, refuse_self
+from .zipped import Package
 
 
 @attrs.frozen(eq=False)
@@ -68,12 +70,12 @@ class Request:
             kept=self.kept, cut=cut,
         )  # fmt: skip
 
-    def array_options(self) -> list[dict[str, Any]]:
-        """Give the options of `zarr.create_array` for every level."""
+    def array_options(self) -> dict[str, dict[str, Any]]:
+        """Give the options of `zarr.create_array` for every level, by its path."""
         count = len(self.levels)
         compressions = self.layout.compressions(count)
-        return [
-            {
+        return {
+            path: {
                 "shape": level.shape,
                 "dtype": self.dtype,
                 "chunks": grid.chunks,
@@ -81,8 +83,10 @@ class Request:
                 "compressors": compression.compressors(self.target.fmt.zarr_format, self.dtype),
                 "fill_value": self.layout.of(k, count).get("fill_value", 0),
             }
-            for k, (level, grid, compression) in enumerate(zip(self.levels, self.grids, compressions, strict=True))
-        ]
+            for k, (path, level, grid, compression) in enumerate(
+                zip(self.paths, self.levels, self.grids, compressions, strict=True)
+            )
+        }
 
     def settings(self) -> dict[str, Any]:
         """Describe what is written, for the mark: a resumed write has to agree with all of it."""
@@ -118,18 +122,21 @@ def execute(
     """
     target = request.target
     check_progress(progress)
-    options = request.array_options()
+    if target.package is not None:
+        if resume or not compute:
+            raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
+        return _execute_packed(request, target.package, overwrite, progress, after)
+    documents = storage.describe_arrays(target, request.axes.names, request.array_options())
     target.fmt.validate(target.fmt.wrap(request.document))
-    storage.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
+    existing.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
     if target.attributes is not None:
         for k, source in request.sources.items():
             if k not in request.kept:
                 refuse_self(source, target)
-        storage.rehearse(target, request.axes.names, options)
     if resume and target.mark is None and "multiscales" in target.document:
         _agree(target, request, {"metadata": target.fmt.wrap(target.document)})
-        storage.forget_units(target)
-        storage.sweep_partial(target)
+        journal.forget_units(target)
+        journal.sweep_partial(target)
         if after is not None:
             after()
         return []
@@ -137,18 +144,13 @@ def execute(
     if mark is not None:
         _agree(target, request, mark)
     plan = request.plan(mark.get("cut") if mark else None)
-    done = storage.noted_units(target) if mark and mark.get("cut") == plan.cut else set()
+    done = journal.noted_units(target) if mark and mark.get("cut") == plan.cut else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
-        replaced = storage.doomed(target, request.new_paths)
+        replaced = existing.doomed(target, request.new_paths)
         mark = {**request.settings(), "cut": plan.cut, "replaces": replaced}
-        target = storage.begin(target, mark, request.attributes)
-        storage.clear(target, replaced)
-    arrays = {
-        k: storage.ready_array(
-            target, path, names=request.axes.names, fresh=not done and k not in request.kept, **option
-        )
-        for k, (path, option) in enumerate(zip(request.paths, options, strict=True))
-    }
+        target = journal.begin(target, mark, request.attributes)
+        existing.clear(target, replaced)
+    arrays = _arrays(request, target, documents, fresh=not done)
     spool, done = _spool(plan, target, request.dtype, done)
     margins = _margins(plan, target, request.dtype)
     job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
@@ -159,22 +161,50 @@ def execute(
     return []
 
 
+def _execute_packed(
+    request: Request, package: Package, overwrite: bool, progress: Progress, after: Callable[[], None] | None
+) -> list[Any]:
+    """Carry a request out in a folder beside a ZIP, and pack that."""
+    package.refuse(overwrite=overwrite)
+    with package.staged() as folder:
+        inner = attrs.evolve(request, target=storage.find_target(folder, request.target.fmt))
+        execute(inner, overwrite=False, progress=progress)
+    if after is not None:
+        after()
+    return []
+
+
+def _arrays(
+    request: Request, target: storage.Target, documents: Mapping[str, Any], *, fresh: bool
+) -> dict[int, zarr.Array[Any]]:
+    """Open the levels that are there, of an interrupted write or kept ones, and create the others."""
+    there = {
+        path: storage.open_array(target.store, target.key(path), mode="r+")
+        for k, path in enumerate(request.paths)
+        if (k in request.kept or not fresh)
+        and isinstance(storage.open_node(target.store, target.key(path)), zarr.Array)
+    }
+    missing = {path: documents[path] for path in request.paths if path not in there}
+    there |= storage.create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
+    return {k: there[path] for k, path in enumerate(request.paths)}
+
+
 def _end(
     target: storage.Target,
     document: Mapping[str, Any],
-    journal: bool,
+    noted: bool,
     resumed: bool,
     spool: Any,
     after: Callable[[], None] | None,
 ) -> None:
     """Write the metadata, which makes the group an image; then tidy up."""
-    storage.finish(target, document)
-    if journal or resumed:
-        storage.forget_units(target)
+    journal.finish(target, document)
+    if noted or resumed:
+        journal.forget_units(target)
     if resumed:
-        storage.sweep_partial(target)
+        journal.sweep_partial(target)
     if spool is not None:
-        storage.remove_spool(spool)
+        journal.remove_spool(spool)
     if after is not None:
         after()
 
@@ -196,7 +226,7 @@ def _margins(plan: Plan, target: storage.Target, dtype: np.dtype[Any]) -> dict[M
     if not target.store.supports_deletes:
         return {}
     return {
-        margin: storage.ready_temporary(
+        margin: journal.ready_temporary(
             target,
             f"margin-{margin.reader}-{margin.axis}",
             margin.shape(plan.levels[margin.level]),
@@ -221,5 +251,5 @@ def _spool(plan: Plan, target: storage.Target, dtype: np.dtype[Any], done: set[s
     if reads <= done:
         return None, done | fills
     shape = plan.levels[plan.passes[filling].base].shape
-    spool, fresh = storage.make_spool(Path(config.cache_store), str(target), shape, plan.spool, dtype)
+    spool, fresh = journal.make_spool(Path(config.cache_store), str(target), shape, plan.spool, dtype)
     return spool, done - fills if fresh else done

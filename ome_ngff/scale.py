@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -106,6 +106,19 @@ class Scaler:
         """Take the most frequent value of each window."""
         return self._pyramid(base, "mode")
 
+    if not TYPE_CHECKING:  # type checkers know the functions above, and find other names
+
+        def __getattr__(self, name: str) -> Callable[[Any], list[Any]]:
+            """Give the function of a method of the registry that has none here."""
+            if name not in (member.value for member in Methods if not member.method.in_memory):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+            def pyramid(base: Any) -> list[Any]:
+                return self._pyramid(base, name)
+
+            pyramid.__name__ = name
+            return pyramid
+
     def resize_image(self, image: Any) -> Any:
         """Give one image smaller by `downscale` in y and x, not a pyramid."""
         name = "nearest" if self.order == 0 else "resize"
@@ -139,7 +152,7 @@ class Scaler:
         Raises:
             LabelError: `labeled`, and the method gives values that the array does not have.
         """
-        from .writer import scale_array
+        from .stored import scale_array
 
         scale_array(self, input_array, output_directory, axes)
 

@@ -39,14 +39,29 @@ def as_source(image: Any) -> Any:
     ):
         found = _unwrap(image) if hasattr(image, "dask") else image
     elif hasattr(image, "__dlpack__"):
-        found = np.from_dlpack(image)
+        found = _exported(image)
     else:
         found = np.asarray(image)
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
         raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
     if found.ndim < 2 or 0 in found.shape:
         raise InputError(f"An image has at least two dimensions and one pixel (got the shape {tuple(found.shape)}).")
+    if any(length != length for length in found.shape):  # NaN: dask does not know it
+        raise InputError(
+            f"The shape {tuple(found.shape)} is not known yet; call compute_chunk_sizes() on the dask array."
+        )
     return found
+
+
+def _exported(tensor: Any) -> Any:
+    """Return a tensor of another library as NumPy, without a copy."""
+    try:
+        return np.from_dlpack(tensor)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{type(tensor).__name__} does not hand its pixels over ({error}); give a plain tensor in the memory of "
+            "the CPU, of a type that NumPy has."
+        ) from error
 
 
 def _unwrap(array: Any) -> Any:

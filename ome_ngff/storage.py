@@ -1,36 +1,36 @@
-"""All opening and creating of Zarr groups and arrays: targets, overwriting, the mark of an unfinished write.
-
-A write that is under way leaves its group with the attribute `ome_ngff` (the mark: what is being written, and how the
-work is cut) and without OME metadata, so no reader takes it for an image. Finished units leave a small key each below
-`.ome_ngff/`; that is what `resume=True` goes by. Finishing replaces the mark by the metadata in one step.
-"""
+"""All opening and creating of Zarr groups and arrays: places, targets, attributes."""
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import attrs
 import zarr
 from zarr.abc.store import Store
+from zarr.api.asynchronous import create_array
+from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.group import GroupMetadata
+from zarr.core.metadata import ArrayMetadata
 from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
-from .codecs import Compression
-from .exceptions import ExistsError, FormatError, IncompleteError, OptionError, StoreError
+from .copies import forget_copies
+from .exceptions import ExistsError, FormatError, OptionError, StoreError
 from .format import Format, detect_format, format_for_zarr
+from .zipped import ENDINGS, Package
 
-MARK = "ome_ngff"
-JOURNAL = ".ome_ngff"
+MARK = "ome_ngff"  # the attribute of an unfinished write
 
 
 @attrs.frozen
@@ -43,6 +43,7 @@ class Target:
         attributes: attributes of the existing group, or None where there is no group yet.
         handle: the caller's own group. It remembers attributes and writes all of them back with the caller's next one,
             so it is told of ours.
+        package: the ZIP that the group becomes, where it is one; only `request.execute` writes these.
     """
 
     store: Store
@@ -50,6 +51,7 @@ class Target:
     fmt: Format
     attributes: dict[str, Any] | None
     handle: zarr.Group | None = attrs.field(default=None, eq=False, repr=False)
+    package: Package | None = None
 
     @property
     def mark(self) -> dict[str, Any] | None:
@@ -68,15 +70,26 @@ class Target:
 
     def child(self, name: str, fmt: Format | None = None) -> Target:
         """Point to a group below this one."""
+        self.refuse_package()
         return find_target(StorePath(self.store, self.key(name)), fmt or self.fmt)
 
+    def refuse_package(self) -> None:
+        """Raise `StoreError` for a ZIP: nothing can be added to it later."""
+        if self.package is not None:
+            raise StoreError(
+                f"{self} is a ZIP, which is written as a whole: let to_ngff_zarr write the image with its labels and "
+                "metadata, or write a folder."
+            )
+
     def __str__(self) -> str:
-        return place(self.store, self.path)
+        return place(self.store, self.path) if self.package is None else str(self.package)
 
 
 def place(store: Store, path: str = "") -> str:
     """Say where something is stored, as a person would."""
     root = str(store.root) if isinstance(store, LocalStore) else str(store)
+    if isinstance(store, FsspecStore):
+        root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
     return f"{root}/{path}" if path else root
 
 
@@ -91,6 +104,9 @@ def find_target(group: Any, fmt: Format | None = None) -> Target:
         ExistsError: there is an array instead of a group.
         FormatError: the group has the other version of Zarr.
     """
+    package = Package.find(group)
+    if package is not None:
+        return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
     store, path = locate(group)
     found = open_node(store, path)
     if isinstance(found, zarr.Array):
@@ -147,7 +163,11 @@ def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> An
     if isinstance(group, (str, Path)):
         if "://" in str(group) and storage_options:
             return _remote(str(group), dict(storage_options))
-        if str(group).lower().endswith((".zip", ".ozx")) and Path(group).is_file():
+        if storage_options:
+            raise OptionError(f"storage_options are for the file system behind a URL (got {group}).")
+        if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
+            if not zipfile.is_zipfile(group):
+                raise StoreError(f"{group} is no ZIP, or was not written to its end.")
             return zarr.storage.ZipStore(group, mode="r", read_only=True)
     return group
 
@@ -157,44 +177,45 @@ def as_place(target: Target) -> StorePath:
     return StorePath(target.store, target.path)
 
 
-def refuse_file(path: Path) -> None:
-    """Raise `ExistsError` for a file that is in the way."""
-    raise ExistsError(f"{path} already exists; pass overwrite=True to replace it.")
-
-
 def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
-    from zarr.storage import FsspecStore
-
     try:
         return FsspecStore.from_url(url, storage_options=storage_options)
     except ImportError as error:
         extra = "s3" if url.startswith("s3") else "http"
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{url} cannot be opened: {error}") from error
 
 
 def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
     """Open what stands at a place for reading, or return None.
 
     Raises:
-        StoreError: there is something, but its metadata cannot be read.
+        StoreError: there is something, but its metadata cannot be read; or nobody answers behind a URL.
     """
     if isinstance(store, LocalStore) and not (store.root / path).is_dir():
         return None
     try:
-        return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
-    except ContainsArrayError:
-        return open_array(store, path)
+        return _open_either(store, path)
     except FileNotFoundError:
-        try:
-            return open_array(store, path)  # of an array of Zarr v2, Zarr says that there is no group
-        except FileNotFoundError:
-            return None
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"The metadata of {place(store, path)} cannot be read: {error}") from error
+    except Exception as error:
+        if not isinstance(store, FsspecStore):
+            raise
+        raise StoreError(f"{place(store, path)} cannot be reached: {error}") from error
+
+
+def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
+    try:
+        return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
+    except (ContainsArrayError, FileNotFoundError):  # of an array of Zarr v2, Zarr says that there is no group
+        return open_array(store, path)
 
 
 @contextmanager
-def _pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
+def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
     """Open our own arrays with the codec pipeline in Rust where it knows the store; never set globally.
 
     Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
@@ -227,34 +248,58 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
     known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
     if not isinstance(store, LocalStore) or not known:
         return array
-    with _pipeline(store, shards=array.shards is not None):
+    with fast_pipeline(store, shards=array.shards is not None):
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
-def ready_array(target: Target, name: str, *, names: Sequence[str], fresh: bool, **options: Any) -> zarr.Array[Any]:
-    """Create an empty array below a target, whose place has been cleared, or open the one of an interrupted write."""
-    if not fresh and isinstance(open_node(target.store, target.key(name)), zarr.Array):
-        return open_array(target.store, target.key(name), mode="r+")
-    with _pipeline(target.store, shards=options.get("shards") is not None):
-        return zarr.create_array(
-            target.store, name=target.key(name), overwrite=True, **target.fmt.array_options(names), **options
-        )
+def describe_arrays(
+    target: Target, names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+) -> dict[str, ArrayMetadata]:
+    """Create arrays in memory and give their documents: what Zarr refuses is refused before anything is touched.
 
-
-def rehearse(target: Target, names: Sequence[str], options: Sequence[Mapping[str, Any]]) -> None:
-    """Create the arrays in memory first, so that what Zarr refuses is refused before anything is deleted.
+    Args:
+        target: the group below which they will be. names: of the axes.
+        options: for `zarr.create_array`, by the path of the array.
 
     Raises:
         OptionError: Zarr refuses an option.
     """
-    for option in options:
-        try:
-            zarr.create_array(MemoryStore(), **target.fmt.array_options(names), **option)
-        except (ValueError, TypeError) as error:
-            raise OptionError(f"Zarr cannot create such an array: {error}") from error
+    common = target.fmt.array_options(names)
+
+    async def create() -> dict[str, ArrayMetadata]:
+        store = MemoryStore()
+        return {path: (await create_array(store, name=path, **common, **o)).metadata for path, o in options.items()}
+
+    try:
+        return sync(create())
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"Zarr cannot create such an array: {error}") from error
 
 
-# Existing images ---------------------------------------------------------------------------------------------------
+def create_arrays(
+    target: Target, documents: Mapping[str, ArrayMetadata], *, shards: bool
+) -> dict[str, zarr.Array[Any]]:
+    """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
+    above = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {"."}
+    groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in above}
+
+    async def put() -> None:
+        new = [target.store.set(*item) for item in _buffers(target, documents)]
+        await asyncio.gather(*new, *(target.store.set_if_not_exists(*item) for item in _buffers(target, groups)))
+
+    sync(put())
+    with fast_pipeline(target.store, shards=shards):
+        return {
+            path: zarr.Array(AsyncArray(document, StorePath(target.store, target.key(path))))
+            for path, document in documents.items()
+        }
+
+
+def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+    """Give the keys and bytes that documents of groups and arrays, by path below a target, are stored as."""
+    for path, document in documents.items():
+        for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
+            yield target.key(f"{path}/{name}" if path else name), buffer
 
 
 def level_paths(document: Mapping[str, Any]) -> list[str]:
@@ -269,195 +314,27 @@ def level_paths(document: Mapping[str, Any]) -> list[str]:
     return [path for path in found if path and ".." not in path.split("/")]
 
 
-def refuse_existing(
-    target: Target, paths: Sequence[str], *, overwrite: bool, resume: bool, what: str = "an image"
-) -> None:
-    """Raise where the target holds what the caller has not allowed to replace or to finish.
-
-    Raises:
-        IncompleteError: an unfinished write, without `overwrite` or `resume`.
-        ExistsError: an image, or an array in the place of a level, without `overwrite`.
-    """
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
-    if overwrite:
-        return
-    if target.mark is not None:
-        if not resume:
-            raise IncompleteError(
-                f"{target} holds {what} that is incomplete; pass resume=True to finish it or overwrite=True to start "
-                "again."
-            )
-        return
-    if "multiscales" in target.document:
-        if not resume:
-            raise ExistsError(
-                f"{target} already holds {what}; pass overwrite=True to replace it or resume=True to finish it."
-            )
-        return
-    for path in paths:
-        if open_node(target.store, target.key(path)) is not None:
-            raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
-
-
-def doomed(target: Target, paths: Sequence[str]) -> list[str]:
-    """Give what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
-    document, mark = target.document, target.mark or {}
-    found = {*level_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
-    if "multiscales" in document or mark:
-        found |= set(_label_groups(target))
-    return sorted(found)
-
-
-def clear(target: Target, paths: Sequence[str]) -> None:
-    """Delete what stands at `paths` below a target, groups that this leaves empty, and the journal."""
-    for path in (*paths, JOURNAL):
-        _delete(target, path)
-        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
-            _delete(target, path)
-
-
-def _children(target: Target, path: str) -> set[str]:
-    """Give what lies directly below a group, its own metadata aside."""
-
-    async def names() -> list[str]:
-        return [name async for name in target.store.list_dir(target.key(path))]
-
-    with suppress(FileNotFoundError):
-        found = {name.strip("/").rpartition("/")[2] for name in sync(names())}
-        return found - {"zarr.json", ".zgroup", ".zattrs"}
-    return set()
-
-
-def _label_groups(target: Target) -> list[str]:
-    """Give the paths below a target of its label images; "labels" itself where nothing else is in it."""
-    labels = open_node(target.store, target.key("labels"))
-    if not isinstance(labels, zarr.Group):
-        return []
-    registered = target.fmt.unwrap(dict(labels.attrs)).get("labels")
-    ours = {name for name in registered if isinstance(name, str)} if isinstance(registered, list) else set()
-    others = set()
-    for name, node in labels.groups():
-        if "image-label" in target.fmt.unwrap(dict(node.attrs)) or MARK in node.attrs:
-            ours.add(name)
-        elif name not in {path.split("/")[0] for path in ours}:
-            others.add(name)
-    others |= {name for name, _ in labels.arrays()}
-    return [f"labels/{name}" for name in sorted(ours)] if others else ["labels"]
-
-
-def _delete(target: Target, name: str) -> None:
-    if isinstance(target.store, LocalStore):
-        with suppress(FileNotFoundError):
-            shutil.rmtree(target.store.root / target.key(name))
-    elif target.store.supports_deletes:
-        sync(target.store.delete_dir(target.key(name)))
-
-
-# The mark, the journal, the end ------------------------------------------------------------------------------------
-
-
 def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     """Create the group, or replace all its attributes in one step."""
+    target.refuse_package()
+    zarr_format = target.fmt.zarr_format
     if target.attributes is None:
-        zarr_format = target.fmt.zarr_format
         zarr.create_group(target.store, path=target.path, zarr_format=zarr_format, attributes=dict(attributes))
     else:
-        group = zarr.open_group(store=target.store, path=target.path, mode="r+", use_consolidated=False)
-        group.attrs.put(dict(attributes))
+        metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
+        for item in _buffers(target, {"": metadata}):
+            sync(target.store.set(*item))
+    forget_copies(target.store, target.path, zarr_format)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
         target.handle.metadata.attributes.update(attributes)
+        object.__setattr__(target.handle.metadata, "consolidated_metadata", None)  # else it writes its copy back
 
 
 def require_group(target: Target) -> None:
     """Create an empty group where there is none."""
     if target.attributes is None:
         put_attributes(target, {})
-
-
-def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
-    """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added."""
-    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
-    parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
-    attributes = {**foreign, **more, MARK: {"incomplete": {"parts": parts, **mark}}}
-    put_attributes(target, attributes)
-    return attrs.evolve(target, attributes=attributes)
-
-
-def finish(target: Target, document: Mapping[str, Any]) -> None:
-    """Replace the mark by the metadata, in one step."""
-    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    parts = (target.mark or {}).get("parts", {})
-    put_attributes(target, {**foreign, **target.fmt.wrap({**parts, **document})})
-
-
-def sweep_partial(target: Target) -> None:
-    """Delete the files that a killed process has left half written."""
-    if isinstance(target.store, LocalStore):
-        for stray in (target.store.root / target.path).rglob("*.partial"):
-            stray.unlink(missing_ok=True)
-
-
-def note_unit(target: Target, unit: str) -> None:
-    """Write into the journal that a unit is on disk."""
-    if target.store.supports_deletes:
-        buffer = default_buffer_prototype().buffer.from_bytes(b"done")
-        sync(target.store.set(target.key(f"{JOURNAL}/{unit}"), buffer))
-
-
-def noted_units(target: Target) -> set[str]:
-    """Read from the journal which units are on disk."""
-
-    async def names() -> list[str]:
-        return [name async for name in target.store.list_dir(target.key(JOURNAL))]
-
-    with suppress(FileNotFoundError):
-        return {name.rpartition("/")[2] for name in sync(names())}
-    return set()
-
-
-def ready_temporary(
-    target: Target, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any
-) -> zarr.Array[Any]:
-    """Open or create an array without compression in the journal's folder."""
-    path = target.key(f"{JOURNAL}/{name}")
-    if isinstance(open_node(target.store, path), zarr.Array):
-        return open_array(target.store, path, mode="r+")
-    with _pipeline(target.store):
-        return zarr.create_array(
-            target.store, name=path, shape=shape, chunks=chunks, dtype=dtype, compressors=None,
-            zarr_format=target.fmt.zarr_format,
-        )  # fmt: skip
-
-
-def forget_units(target: Target) -> None:
-    """Start the journal anew."""
-    _delete(target, JOURNAL)
-
-
-def make_spool(
-    folder: Path, name: str, shape: Sequence[int], chunks: Sequence[int], dtype: Any
-) -> tuple[zarr.Array[Any], bool]:
-    """Open or create (then True) the temporary array of a write, in a folder named after what is written."""
-    path = folder / f"ome_ngff-spool-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    store = LocalStore(path)
-    found = open_node(store, "")
-    with _pipeline(store):
-        wanted = (tuple(shape), tuple(chunks), dtype)
-        if isinstance(found, zarr.Array) and (found.shape, found.chunks, found.dtype) == wanted:
-            return zarr.open_array(store=store, mode="r+"), False
-        codec = Compression("blosc-lz4", 1).compressors(3, dtype)
-        return zarr.create_array(
-            store, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True
-        ), True
-
-
-def remove_spool(spool: zarr.Array[Any]) -> None:
-    """Delete the temporary array of a write."""
-    if isinstance(spool.store, LocalStore):
-        shutil.rmtree(spool.store.root, ignore_errors=True)
 
 
 def update_attributes(target: Target, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
@@ -482,7 +359,7 @@ def _alone(target: Target) -> Iterator[None]:
 
     folder: Path = target.store.root / target.path
     folder.mkdir(parents=True, exist_ok=True)
-    lock, patience = folder / f"{JOURNAL}.lock", 100
+    lock, patience = folder / f".{MARK}.lock", 100
     while True:
         try:
             lock.open("x").close()
@@ -496,6 +373,15 @@ def _alone(target: Target) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def delete(target: Target, name: str) -> None:
+    """Delete what stands at a path below a target, if anything does."""
+    if isinstance(target.store, LocalStore):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(target.store.root / target.key(name))
+    elif target.store.supports_deletes:
+        sync(target.store.delete_dir(target.key(name)))
 
 
 def same_json(a: Any, b: Any) -> bool:

@@ -1,29 +1,39 @@
-"""Write images, labels, pyramids that exist already, and metadata alone. Every function takes the same words.
+"""Write images, labels, and pyramids that exist already. Every function takes the same words.
 
 Those that ome-zarr has too stand first and in its order, so that positional calls keep their meaning; name them.
+Metadata alone is written by `ome_ngff.documents`; its functions are here, too.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from inspect import signature
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
-import attrs
-import numpy as np
-import zarr
-
 from . import storage
-from .axes import Axes
-from .exceptions import FormatError, LabelError, MissingError, OptionError, ScaleError, StoreError, refuse_unknown
-from .format import Format, format_from_version
+from .arguments import (
+    AxesLike,
+    PerAxis,
+    Transformations,
+    image_request,
+    parse_format,
+    pyramid_request,
+    refuse_words,
+)
+from .documents import (
+    add_metadata,
+    get_metadata,
+    write_label_metadata,
+    write_multiscales_metadata,
+    write_plate_metadata,
+    write_well_metadata,
+)
+from .exceptions import OptionError
+from .format import Format
+from .labels import Said, as_labels, execute_labels, label_method, label_path, lay
 from .layout import Layout
-from .levels import Level, ScaleFactors, automatic_ladder, levels, parse_ladder
-from .methods import Method, Methods, find_method
-from .request import Request, execute
-from .sources import as_source
+from .levels import ScaleFactors
+from .methods import Method, Methods
+from .request import execute
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -43,10 +53,6 @@ __all__ = [
     "write_plate_metadata",
     "write_well_metadata",
 ]
-
-AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
-PerAxis = Mapping[str, float] | Sequence[float]
-Transformations = Sequence[Sequence[Mapping[str, Any]]]
 
 
 def write_image(
@@ -91,7 +97,7 @@ def write_image(
         fmt: OME-NGFF version; None takes that of the group, else 0.5.
         chunks: pixels per chunk: an int for the spatial axes, a tuple, or a dict by axis. None: 128 for volumes, 1024
             for planes, 1 along t and c.
-        shards: pixels per shard of level 0 (0.5 only), like `chunks`; "auto": about 256 MiB.
+        shards: pixels per shard of level 0 (0.5 only), like `chunks`; "auto": about 64 MiB.
         compression: "blosc-zstd" (default), "blosc-lz4", "zstd", "gzip", "none", each with a level ("zstd:5"), or a
             codec object.
         storage_options: `chunks`, `shards`, `compression`, `fill_value` as a dict, or one dict per level.
@@ -110,7 +116,7 @@ def write_image(
     Raises:
         NgffError: one of its children, each also a built-in such as `ValueError`; the disk is as it was.
     """
-    _refuse_unknown(unknown, write_image)
+    refuse_words(unknown, write_image)
     request = image_request(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
@@ -140,6 +146,11 @@ def write_labels(
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
+    colors: Any = None,
+    properties: Any = None,
+    label_id: str | None = None,
+    source: str | Mapping[str, Any] | None = None,
+    check: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
@@ -147,33 +158,53 @@ def write_labels(
 ) -> list[Delayed]:
     """Write a segmentation as the label image `labels/<name>` of an image, and register it there.
 
-    The words that are not explained here are those of `write_image`.
+    Labels in an image that is there take over what it knows: version of the format, axes, pixel sizes, position,
+    units, orientation, factors of the levels and chunks (not shards and compression), so that each of their levels
+    lies on one of the image's. What is said here wins. The words that are not explained here are those of
+    `write_image`.
 
     Args:
-        labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8.
-        group: the image's group, a path, a URL or a Zarr store.
+        labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8. They are as long as the image along
+            each of their axes, or 1 where it is not y or x.
+        group: the image's group, a path, a URL or a Zarr store. Where there is no image, labels stand alone.
         name: name of the label image.
+        axes: None finds the axes of the image that have these lengths, and asks where there are several ways.
+        scale_factors, scaler: None makes the levels of the image, also where others have cut off its borders.
         method: "mode" or "nearest"; methods that invent values are refused.
-        label_metadata: `colors`, `properties` and `source` of the specification.
+        colors: how viewers show the labels: dicts of the specification; a mapping of label values to "#rrggbb",
+            "#rrggbbaa" or whole numbers `(r, g, b[, a])` from 0 to 255; or a name: "auto" (seven colours that
+            colour-blind people tell apart, by value, 0 transparent), "tab10", "tab20" or a colour map of matplotlib.
+            A name gives a colour to each value that occurs, for which the labels are read once more; with more than
+            10 000 values, to none, and viewers choose. None says nothing.
+        properties: what is known of each label: dicts with "label-value"; a mapping of label values to dicts; a table
+            (a mapping of names to columns, a data frame, or the path of a CSV file with a header). Missing values
+            (NaN) are left out.
+        label_id: name of the table's column that has the label values; None takes "label-value", "label" or the index.
+        source: path from the label image to its image; `{"image": "../../"}` by default.
+        check: raise where colours or properties name a label that does not occur; reads the labels once more.
+        label_metadata: colors, properties and source in one dict, as ome-zarr has them.
 
     Returns:
         As `write_image`.
 
     Raises:
-        LabelError: the labels are floats, or the method invents values.
+        LabelError: the labels are floats, the method invents values, the labels contradict their image, or a colour
+            or property is none.
     """
-    _refuse_unknown(unknown, write_labels)
-    parent = _parent(group, fmt)
+    refuse_words(unknown, write_labels)
+    said = Said(colors, properties, label_id, source, check, label_metadata)
+    parent, path = storage.find_target(group, parse_format(fmt)), label_path(name)
+    pixels, reducer = as_labels(labels), label_method(method, scaler)
+    layout = Layout.parse(chunks, shards, compression, storage_options)
+    laid = lay(parent, pixels.shape, layout, axes, scale, translation, axes_units)
     request = image_request(
-        as_labels(labels), parent.child(_label_path(name)), axes=axes, scale=scale, translation=translation,
-        axes_units=axes_units, scale_factors=scale_factors, method=method or "mode", scaler=scaler, fmt=fmt, name=name,
-        layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations,
+        pixels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
+        axes_units=axes_units, scale_factors=scale_factors, method=reducer, scaler=scaler, name=name,
+        layout=laid.layout, coordinate_transformations=coordinate_transformations, pattern=laid.pattern,
     )  # fmt: skip
-    if request.method.invents:
-        kept = " or ".join(repr(m.value) for m in Methods if not m.method.invents)
-        raise LabelError(f"{request.method.name!r} invents values between labels; use method={kept}.")
-    return _execute_labels(request, parent, name, label_metadata, overwrite, resume, compute, progress)
+    return execute_labels(
+        request, parent, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+    )
 
 
 def write_multiscale(
@@ -212,7 +243,7 @@ def write_multiscale(
     Returns:
         As `write_image`.
     """
-    _refuse_unknown(unknown, write_multiscale)
+    refuse_words(unknown, write_multiscale)
     request = pyramid_request(
         pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
         name=name or "image", layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero,
@@ -238,441 +269,33 @@ def write_multiscale_labels(
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
+    colors: Any = None,
+    properties: Any = None,
+    label_id: str | None = None,
+    source: str | Mapping[str, Any] | None = None,
+    check: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Delayed]:
-    """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`."""
-    _refuse_unknown(unknown, write_multiscale_labels)
-    parent = _parent(group, fmt)
-    request = pyramid_request(
-        [as_labels(level) for level in pyramid], parent.child(_label_path(name)), axes=axes, scale=scale,
-        translation=translation, axes_units=axes_units, fmt=fmt, name=name,
-        layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations,
-    )  # fmt: skip
-    return _execute_labels(request, parent, name, label_metadata, overwrite, resume, compute, progress)
+    """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`.
 
-
-def _refuse_unknown(unknown: Mapping[str, Any], function: Callable[..., Any]) -> None:
-    if unknown:
-        words = [name for name in signature(function).parameters if name != "unknown"]
-        refuse_unknown(unknown, words, function.__name__)
-
-
-# Requests ----------------------------------------------------------------------------------------------------------
-
-
-def image_request(
-    image: Any,
-    group: Any,
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
-    scale_factors: ScaleFactors | None = None,
-    method: str | Methods | Method | None = "resize",
-    scaler: Scaler | None = None,
-    fmt: Format | str | None = None,
-    layout: Layout | None = None,
-    name: str = "image",
-    omero: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
-) -> Request:
-    """Parse the arguments of `write_image` into a request, without touching the disk."""
-    layout = layout or Layout()
-    source = as_source(image)
-    parsed = Axes(axes, axes_units, ndim=source.ndim)
-    base_scale, base_translation = _geometry(parsed, scale, translation)
-    if scaler is not None and scale_factors is not None:
-        raise ScaleError("Say the factors once: pass scale_factors or a scaler.")
-    reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
-    if reducer.in_memory:
-        raise OptionError(
-            f"{reducer.name!r} gives residuals in memory and cannot be written; see Scaler.{reducer.name}."
-        )
-    if scaler is not None:
-        ladder = scaler.ladder(parsed.names)
-    elif scale_factors is not None:
-        ladder = parse_ladder(scale_factors, parsed.names)
-    else:
-        ladder = automatic_ladder(source.shape, parsed, base_scale, layout.first_chunks(source.shape, parsed))
-    if ladder:
-        reducer.check(source.dtype)
-    found = levels(source.shape, ladder, reducer)
-    made_by = {"type": reducer.name, "metadata": reducer.describe()} if ladder else {}
-    transformations = coordinate_transformations or [
-        _transformations(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
-    ]
-    return _request({0: source}, found, parsed, group, fmt, name, omero, transformations, reducer, layout, made_by)
-
-
-def pyramid_request(
-    pyramid: Sequence[Any],
-    group: Any,
-    *,
-    axes: AxesLike | None = None,
-    scale: PerAxis | None = None,
-    translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
-    fmt: Format | str | None = None,
-    layout: Layout | None = None,
-    name: str = "image",
-    omero: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    coordinate_transformations: Transformations | None = None,
-) -> Request:
-    """Parse the arguments of `write_multiscale` into a request, without touching the disk."""
+    In an image that is there, the levels have the shapes of the image's, and take over where these lie.
+    """
+    refuse_words(unknown, write_multiscale_labels)
+    said = Said(colors, properties, label_id, source, check, label_metadata)
+    parent, path = storage.find_target(group, parse_format(fmt)), label_path(name)
     if not isinstance(pyramid, Sequence) or not pyramid:
         raise OptionError(f"A pyramid is a list of at least one array (got {type(pyramid).__name__}).")
-    sources = {k: as_source(level) for k, level in enumerate(pyramid)}
-    shapes = [tuple(source.shape) for source in sources.values()]
-    if len({(source.ndim, source.dtype) for source in sources.values()}) > 1:
-        raise OptionError(
-            f"All levels have one dtype and number of dimensions (got {[s.dtype.name for s in sources.values()]})."
-        )
-    for before, after in itertools.pairwise(shapes):
-        if before == after or any(b < a for b, a in zip(before, after, strict=True)):
-            raise ScaleError(f"The levels of a pyramid go from large to small (got the shapes {shapes}).")
-    parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
-    base_scale, base_translation = _geometry(parsed, scale, translation)
-    ones = (1,) * len(parsed)
-    found = [Level(shape, ones, k, ones, (0.0,) * len(parsed)) for k, shape in enumerate(shapes)]
-    extra = dict(metadata or {})
-    omero = extra.pop("omero", None) or omero
-    transformations = coordinate_transformations
-    if transformations is None:
-        transformations = [
-            _transformations(
-                [f * s for f, s in zip(factors["scale"], base_scale, strict=True)],
-                [t + at * s for t, at, s in zip(base_translation, shift["translation"], base_scale, strict=True)],
-            )
-            for factors, shift in format_from_version("0.5").generate_coordinate_transformations(shapes)
-        ]
-    return _request(
-        sources, found, parsed, group, fmt, name, omero, transformations, Methods.NEAREST.method, layout or Layout(),
-        {"metadata": extra or None},
+    levels = [as_labels(level) for level in pyramid]
+    layout = Layout.parse(chunks, shards, compression, storage_options)
+    laid = lay(parent, levels[0].shape, layout, axes, scale, translation, axes_units)
+    request = pyramid_request(
+        levels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
+        axes_units=axes_units, name=name, layout=laid.layout, coordinate_transformations=coordinate_transformations,
+        pattern=laid.pattern,
     )  # fmt: skip
-
-
-def _request(
-    sources: dict[int, Any], found: Sequence[Level], axes: Axes, group: Any, fmt: Format | str | None, name: str,
-    omero: Mapping[str, Any] | None, transformations: Transformations, method: Method, layout: Layout,
-    extra: Mapping[str, Any],
-) -> Request:  # fmt: skip
-    target = group if isinstance(group, storage.Target) else storage.find_target(group, _format(fmt))
-    target.fmt.validate_coordinate_transformations(len(axes), len(found), transformations)
-    paths = tuple(str(k) for k in range(len(found)))
-    datasets = [
-        {"path": path, "coordinateTransformations": [dict(t) for t in transformation]}
-        for path, transformation in zip(paths, transformations, strict=True)
-    ]
-    document = target.fmt.multiscale(axes.to_list(), datasets, _name(name), **extra)
-    if omero is not None:
-        document["omero"] = _omero(omero, axes, found[0].shape)
-    dtype = np.dtype(sources[0].dtype).newbyteorder("=")
-    request = Request(target, axes, dtype, tuple(found), paths, sources, method, layout, document)
-    request.array_options()
-    return request
-
-
-def _geometry(
-    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    base = axes.vector(scale, 1.0, "scale")
-    if any(size <= 0 for size in base):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, base, strict=True))}).")
-    return base, axes.vector(translation, 0.0, "translation")
-
-
-def _transformations(scale: Sequence[float], translation: Sequence[float]) -> list[dict[str, Any]]:
-    return [{"type": "scale", "scale": list(scale)}, {"type": "translation", "translation": list(translation)}]
-
-
-def _format(fmt: Format | str | None) -> Format | None:
-    return None if fmt is None else format_from_version(fmt)
-
-
-def _name(name: Any) -> str:
-    if not isinstance(name, str):
-        raise OptionError(f"The name of an image is a string (got {name!r}).")
-    return name
-
-
-def _omero(omero: Mapping[str, Any], axes: Axes, shape: Sequence[int]) -> dict[str, Any]:
-    channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    if not isinstance(channels, Sequence):
-        raise FormatError(f"omero needs a list of channels (got {omero!r}).")
-    wanted = shape[axes.names.index("c")] if "c" in axes.names else 1
-    if len(channels) != wanted:
-        raise FormatError(f"omero describes {len(channels)} channels, but the image has {wanted}.")
-    return dict(omero)
-
-
-# Labels ------------------------------------------------------------------------------------------------------------
-
-
-def as_labels(labels: Any) -> Any:
-    """Return labels as a source of integers; bool becomes uint8.
-
-    Raises:
-        LabelError: they are floats.
-    """
-    source = as_source(labels)
-    if source.dtype.kind == "b":
-        return source.view(np.uint8) if isinstance(source, np.ndarray) else _as_dask(source).astype(np.uint8)
-    if source.dtype.kind == "f":
-        raise LabelError(
-            f"Labels are integers (got {source.dtype}); convert with labels.astype('uint32') once all values are whole."
-        )
-    return source
-
-
-def _as_dask(source: Any) -> Any:
-    import dask.array as da
-
-    return source if hasattr(source, "dask") else da.from_array(source)
-
-
-def _parent(group: Any, fmt: Format | str | None) -> storage.Target:
-    return group if isinstance(group, storage.Target) else storage.find_target(group, _format(fmt))
-
-
-def _label_path(name: Any) -> str:
-    parts = _name(name).split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise OptionError(f"The name of a label image is a path below 'labels' (got {name!r}).")
-    return f"labels/{name}"
-
-
-def _execute_labels(
-    request: Request, parent: storage.Target, name: str, label_metadata: Mapping[str, Any] | None,
-    overwrite: bool, resume: bool, compute: bool, progress: Progress,
-) -> list[Any]:  # fmt: skip
-    known = ("colors", "properties", "source")
-    refuse_unknown([word for word in label_metadata or {} if word not in known], known, "label_metadata")
-    parts = {"source": {"image": "../" * (name.count("/") + 2)}, **(label_metadata or {})}
-    document = {**request.document, **request.target.fmt.image_label(**parts)}
-    request = attrs.evolve(request, document=document, what="a label image")
-    register = partial(register_label, parent.child("labels"), name)
-    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress, after=register)
-
-
-def register_label(labels: storage.Target, name: str) -> None:
-    """Add a name to the list of an image's labels, once, keeping the others."""
-
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        document = labels.fmt.unwrap(attributes)
-        names = document.get("labels")
-        names = list(names) if isinstance(names, list) else []
-        if name not in names:
-            names.append(name)
-        document.pop("version", None)
-        return {**labels.fmt.strip(attributes), **labels.fmt.wrap({**document, "labels": names})}
-
-    storage.update_attributes(labels, change)
-
-
-# Metadata alone ----------------------------------------------------------------------------------------------------
-
-
-def write_multiscales_metadata(
-    group: Any,
-    datasets: Sequence[Mapping[str, Any]],
-    fmt: Format | str | None = None,
-    axes: AxesLike | None = None,
-    axes_units: Mapping[str, str] | None = None,
-    name: str | None = None,
-    *,
-    omero: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    **unknown: Never,
-) -> None:
-    """Write the metadata of an image whose arrays are there already, replacing what the group says of itself.
-
-    Args:
-        group: as in `write_image`. datasets: dicts with `path` and `coordinateTransformations`, largest level first.
-        fmt, axes, axes_units, name, omero: as in `write_image`. metadata: how the levels were made.
-
-    Raises:
-        ValidationError: the document breaks rules of the specification.
-    """
-    _refuse_unknown(unknown, write_multiscales_metadata)
-    target = storage.find_target(group, _format(fmt))
-    extra = dict(metadata or {})
-    omero = extra.pop("omero", None) or omero
-    ndim = None
-    if axes is None:
-        given = [t for d in datasets for t in d.get("coordinateTransformations", ()) if t.get("scale")]
-        ndim = len(given[0]["scale"]) if given else None
-    parsed = Axes(axes, axes_units, ndim=ndim)
-    name = name or target.path.rpartition("/")[2] or "image"
-    document = target.fmt.multiscale(parsed.to_list(), datasets, name, metadata=extra or None)
-    if omero is not None:
-        document["omero"] = dict(omero)
-    target.fmt.validate(target.fmt.wrap(document))
-    _update(target, document)
-
-
-def write_label_metadata(
-    group: Any,
-    name: str,
-    colors: Sequence[Mapping[str, Any]] | None = None,
-    properties: Sequence[Mapping[str, Any]] | None = None,
-    fmt: Format | str | None = None,
-    *,
-    source: Mapping[str, Any] | None = None,
-    **unknown: Never,
-) -> None:
-    """Write the `image-label` metadata of a label image that is there already, and register it.
-
-    What is left out stays as it is.
-
-    Args:
-        group: the `labels` group. name: the label image below it.
-        colors: dicts with `label-value` and `rgba`. properties: dicts with `label-value` and free keys.
-        source: where the image is, `{"image": "../../"}` by default. fmt: as in `write_image`.
-
-    Raises:
-        MissingError: there is no such label image.
-        ValidationError: the metadata breaks rules of the specification.
-    """
-    _refuse_unknown(unknown, write_label_metadata)
-    labels = storage.find_target(group, _format(fmt))
-    label = labels.child(name)
-    if label.attributes is None:
-        raise MissingError(f"There is no label image at {label}; write it with write_labels.")
-    there = label.document.get("image-label")
-    if source is None and not (isinstance(there, Mapping) and "source" in there):
-        source = {"image": "../../"}
-    lists = {"colors": colors, "properties": properties}
-    given = {key: None if value is None else list(value) for key, value in lists.items()}
-    _add(label, labels.fmt.image_label(source=source, **given))
-    register_label(labels, name)
-
-
-def write_plate_metadata(
-    group: Any,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    wells: Sequence[str | Mapping[str, Any]],
-    fmt: Format | str | None = None,
-    acquisitions: Sequence[Mapping[str, Any]] | None = None,
-    field_count: int | None = None,
-    name: str | None = None,
-) -> None:
-    """Write the metadata of a plate.
-
-    Args:
-        group: the plate's group. rows, columns: their names. wells: "A/1" or dicts of the specification.
-        acquisitions: dicts with an `id`. field_count: most fields of a well. fmt, name: as in `write_image`.
-
-    Raises:
-        FormatError: a well has no such row or column, or a rule is broken.
-    """
-    target = storage.find_target(group, _format(fmt))
-    entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
-    document = target.fmt.plate(
-        rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
-        field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
-    )  # fmt: skip
-    target.fmt.validate(target.fmt.wrap(document), "plate")
-    _update(target, document)
-    for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
-        storage.require_group(target.child(row))
-
-
-def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
-    """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
-    target = storage.find_target(group, _format(fmt))
-    document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
-    target.fmt.validate(target.fmt.wrap(document), "well")
-    _update(target, document)
-
-
-def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:
-    """Add parts, such as `omero`, to the OME metadata that a group has.
-
-    Args:
-        group: as in `write_image`. fmt: as in `write_image`.
-        metadata: the parts by key. One that is a dict is merged into the one that is there; any other replaces it.
-
-    Raises:
-        ValidationError: the group would break rules of the specification.
-    """
-    _add(storage.find_target(group, _format(fmt)), metadata)
-
-
-def get_metadata(group: Any) -> dict[str, Any]:
-    """Return the OME metadata of a group; empty where there is none."""
-    return storage.find_target(group).document
-
-
-def _add(target: storage.Target, metadata: Mapping[str, Any]) -> None:
-    """Merge parts into the document of a group, once the result is known to be valid."""
-    there = target.document
-    parts = {
-        key: {**there[key], **part} if isinstance(part, Mapping) and isinstance(there.get(key), Mapping) else part
-        for key, part in metadata.items()
-    }
-    target.fmt.validate(target.fmt.wrap({**there, **parts}))
-    _update(target, parts)
-
-
-def _update(target: storage.Target, document: Mapping[str, Any]) -> None:
-    """Put parts of a document into a group, keeping its other parts and attributes."""
-
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        before = target.fmt.unwrap(attributes)
-        before.pop("version", None)
-        return {**target.fmt.strip(attributes), **target.fmt.wrap({**before, **document})}
-
-    storage.update_attributes(target, change)
-
-
-# Stored arrays -----------------------------------------------------------------------------------------------------
-
-
-def scale_array(scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None = None) -> None:
-    """Write the pyramid of a stored array; see `Scaler.scale`."""
-    store, path = storage.locate(input_array)
-    array = storage.open_node(store, path)
-    if not isinstance(array, zarr.Array):
-        raise MissingError(f"There is no Zarr array at {storage.place(store, path)}.")
-    if scaler.labeled:
-        scaler.refuse_invention()
-    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=_layout_of(array))
-    attributes = dict(array.attrs) if scaler.copy_metadata else {}
-    request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
-    if scaler.in_place:
-        request = _beside(request, array)
-    execute(request, overwrite=False)
-
-
-def _layout_of(array: zarr.Array[Any]) -> Layout:
-    return Layout(chunks=array.chunks)
-
-
-def _beside(request: Request, array: zarr.Array[Any]) -> Request:
-    """Make a stored array, which lies in the group that is written, level 0 as it stands.
-
-    Raises:
-        StoreError: it lies elsewhere, or is stored in a way that the format does not allow.
-    """
-    target = request.target
-    folder, _, name = storage.place(array.store, array.path).rpartition("/")
-    if str(target).rstrip("/") != folder or target.attributes is None:
-        raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
-    names = getattr(array.metadata, "dimension_names", None)
-    separator = getattr(array.metadata, "dimension_separator", "/")
-    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.axes.names):
-        raise StoreError(
-            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.axes.names} "
-            f"(are {names}) and its chunk keys nested by '/' (are by {separator!r}). Write a copy, without in_place."
-        )
-    multiscale = dict(request.document["multiscales"][0])
-    first, *others = multiscale["datasets"]
-    document = {**request.document, "multiscales": [{**multiscale, "datasets": [{**first, "path": name}, *others]}]}
-    return attrs.evolve(request, kept=frozenset({0}), paths=(name, *request.paths[1:]), document=document)
+    return execute_labels(
+        request, parent, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+    )

@@ -445,7 +445,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy new --series 1", "--series", id="series-of-a-single-image"),
         pytest.param("write cells.ome.tiff new --series 7", "it has 0 (My cells", id="no-such-series"),
         pytest.param("write plane.npy image", "pass --overwrite to replace it or --resume", id="exists"),
-        pytest.param("write plane.npy image --overwrite --resume", "pass one of them", id="overwrite-and-resume"),
+        pytest.param("write plane.npy image --overwrite --resume", "give one of them", id="overwrite-and-resume"),
         pytest.param("write plane.npy image --resume --method mode", "other settings", id="resume-with-other-settings"),
         pytest.param("write plane.npy array", "is an array", id="output-is-an-array"),
         pytest.param("write image image --overwrite", "write to another place", id="into-itself"),

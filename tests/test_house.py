@@ -16,11 +16,12 @@ LAYERS = [
     ["exceptions", "config"],
     ["axes", "kernels", "codecs", "rules", "progress", "separable"],
     ["methods", "metadata", "resampling"],
-    ["levels", "dask_utils", "format", "zipped"],
-    ["image", "storage", "plan", "layout", "sources"],
-    ["engine"],
-    ["request", "writer", "reader", "validation", "info", "samples", "omero", "io"],
-    ["inputs", "scale", "multiscales", "ngff_zarr"],
+    ["levels", "dask_utils", "format", "zipped", "copies"],
+    ["image", "thumbnail", "preview", "storage", "journal", "existing", "plan", "layout", "sources"],
+    ["engine", "blocks"],
+    ["request", "arguments", "labels", "documents", "writer", "stored"]
+    + ["reader", "validation", "info", "samples", "omero", "io", "regions"],
+    ["inputs", "scale", "multiscales", "coordinates", "ngff_zarr"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}

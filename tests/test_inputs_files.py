@@ -221,3 +221,59 @@ def test_sixteen_bits_of_a_png_are_kept(tmp_path: Path) -> None:
     image = open_input(tmp_path / "a.png")
     assert image.data.dtype == np.dtype("uint16")
     np.testing.assert_array_equal(image.data[...], CAMERA.astype("uint16") * 257)
+
+
+@pytest.mark.parametrize(
+    ("affine", "wanted"),
+    [
+        pytest.param(np.diag([1.0, 2.0, 3.0, 1.0]), None, id="at-the-origin"),
+        pytest.param(
+            [[2, 0, 0, 90], [0, 2, 0, -126], [0, 0, 4, -72.3], [0, 0, 0, 1]], (-72.3, -126, 90), id="straight"
+        ),
+        pytest.param([[-2, 0, 0, 90], [0, 2, 0, -126], [0, 0, 4, 0], [0, 0, 0, 1]], (0, -126, -90), id="flipped"),
+        pytest.param([[0, 0, 2, 10], [-1, 0, 0, 20], [0, 0.5, 0, 30], [0, 0, 0, 1]], (10, 30, -20), id="turned"),
+        pytest.param([[0.8, -0.6, 0, 5], [0.6, 0.8, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], None, id="askew"),
+    ],
+)
+def test_the_first_pixel_of_a_volume_is_where_the_affine_has_it(tmp_path: Path, affine: Any, wanted: Any) -> None:
+    image = open_input(nifti(tmp_path / "a.nii", VOLUME.T, np.array(affine, float)))
+    assert image.translation == (None if wanted is None else dict(zip("zyx", wanted, strict=True)))
+    if wanted is None:
+        return
+    # The last pixel along x, by the affine: world coordinates in the direction of the axis.
+    direction = np.array(affine, float)[:3, 0]
+    row = int(np.abs(direction).argmax())
+    last = (np.array(affine, float) @ [VOLUME.shape[2] - 1, 0, 0, 1])[row] * np.sign(direction[row])
+    assert image.translation["x"] + (VOLUME.shape[2] - 1) * image.scale["x"] == pytest.approx(last)
+
+
+def test_a_volume_without_a_coordinate_system_has_no_place(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(VOLUME.T, None), tmp_path / "a.nii")
+    assert open_input(tmp_path / "a.nii").translation is None
+
+
+def test_hdf5_follows_links(hdf5: Path) -> None:
+    with h5py.File(hdf5.with_name("links.h5"), "w") as file:
+        file["far"] = h5py.ExternalLink(hdf5.name, "/scan/raw")
+        file["near"] = h5py.SoftLink("/far")
+    for name in ("far", "near"):
+        image = open_input(f"{hdf5.with_name('links.h5')}::/{name}")
+        assert image.scale == {"z": 2.0, "y": 0.5, "x": 0.25}
+        np.testing.assert_array_equal(image.data[1:3], VOLUME[1:3])
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        pytest.param(np.zeros((0, 5)), "holds no pixel: its shape is 0x5", id="empty"),
+        pytest.param(np.zeros((2, 5), "longdouble"), "but pixels are", id="more-than-64-bits"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused_by_the_name_of_its_file(
+    tmp_path: Path, array: np.ndarray, message: str
+) -> None:
+    if array.dtype.itemsize <= 8 and array.size:
+        pytest.skip("has no longer floats")
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match=rf"a\.npy {message}|a\.npy holds .*{message}"):
+        open_input(tmp_path / "a.npy")

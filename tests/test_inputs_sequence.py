@@ -36,6 +36,11 @@ def test_numbers_are_counted_and_not_spelled(folder: Path, glob: str) -> None:
     np.testing.assert_array_equal(image.data[...], STACK)
 
 
+def test_endings_may_be_written_in_capitals(folder: Path) -> None:
+    (folder / "plane_3.tif").rename(folder / "plane_3.TIF")
+    np.testing.assert_array_equal(open_input(folder).data[...], STACK)
+
+
 def test_axes_say_what_is_counted(folder: Path) -> None:
     image = open_input(folder, axes="tyx")
     assert image.dims == ("t", "y", "x")
@@ -197,7 +202,7 @@ def test_a_folder_of_several_kinds_asks_for_one(folder: Path) -> None:
 
 
 def test_a_folder_without_images_is_an_input_error_and_a_glob_of_nothing_a_missing_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a folder without images"):
+    with pytest.raises(InputError, match=r"a folder without images; a glob such as .*\*\.tif"):
         open_input(tmp_path)
     with pytest.raises(MissingError, match="No file matches"):
         open_input(tmp_path / "z*.tif")

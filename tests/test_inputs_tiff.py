@@ -68,6 +68,13 @@ def test_ome_tiff_keeps_sizes_units_interval_channels_and_name(path: Path) -> No
         pytest.param(3.0, "pixel", None, None, id="pixels-are-no-size"),
         pytest.param(3.0, "reference frame", {"x": 3.0}, None, id="no-unit"),
         pytest.param(3.0, "Å", {"x": 3.0}, {"x": "angstrom"}, id="angstrom"),
+        pytest.param(3.0, "Mm", {"x": 3.0}, {"x": "megameter"}, id="megameter"),
+        pytest.param(3.0, "mm", {"x": 3.0}, {"x": "millimeter"}, id="millimeter"),
+        pytest.param(3.0, "ft", {"x": 3.0}, {"x": "foot"}, id="foot"),
+        pytest.param(3.0, "thou", {"x": 3.0}, None, id="no-unit-of-the-specification"),
+        pytest.param(3.0, "micrometre", {"x": 3.0}, {"x": "micrometer"}, id="british"),
+        pytest.param(3.0, "Nanometers", {"x": 3.0}, {"x": "nanometer"}, id="plural"),
+        pytest.param(3.0, "s", {"x": 3.0}, None, id="time-is-no-length"),
         pytest.param(0.0, "µm", None, None, id="zero"),
         pytest.param(-1.0, "µm", None, None, id="negative"),
         pytest.param(float("inf"), "µm", None, None, id="infinite"),
@@ -84,6 +91,20 @@ def test_the_one_channel_of_a_file_keeps_its_name(path: Path) -> None:
     tifffile.imwrite(path, CAMERA, ome=True, metadata={"axes": "YX", "Channel": {"Name": "DAPI"}})
     image = open_input(path)
     assert (image.dims, image.channel_names, image.channel_colors) == (("y", "x"), ["DAPI"], None)
+
+
+def test_channels_that_are_all_white_have_no_colours(path: Path) -> None:
+    metadata = {"axes": "CYX", "Channel": {"Name": ["a", "b", "c"], "Color": [-1, -1, -1]}}
+    tifffile.imwrite(path, HYPERSTACK[0, :, 0], ome=True, metadata=metadata)
+    image = open_input(path)
+    assert (image.channel_names, image.channel_colors) == (["a", "b", "c"], None)
+
+
+def test_the_colour_of_an_inverted_table_is_its_brightest(path: Path) -> None:
+    ramp = np.arange(256, dtype="uint8")
+    tables = [np.stack([ramp[::-1]] * 3), np.stack([ramp, ramp, 0 * ramp])]
+    tifffile.imwrite(path, HYPERSTACK[0, :2, 0], imagej=True, metadata={"axes": "CYX", "LUTs": tables})
+    assert open_input(path).channel_colors == ["FFFFFF", "FFFF00"]
 
 
 @pytest.mark.parametrize("unit", ["micron", "um", "\\u00B5m", "microns"])
@@ -114,6 +135,7 @@ def test_imagej_keeps_spacing_interval_unit_and_colours(path: Path, unit: str) -
         pytest.param({"unit": "pixel", "spacing": 2.0}, (1, 1), id="pixels"),
         pytest.param({"unit": "inch"}, (72, 72), id="screen"),
         pytest.param({}, (4, 4), id="no-unit"),
+        pytest.param({"unit": "sec"}, (4, 4), id="time"),
     ],
 )
 def test_imagej_without_a_unit_has_no_size(path: Path, metadata: Any, resolution: Any) -> None:

@@ -114,6 +114,17 @@ def test_what_lies_inside_is_reached_by_its_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.data[...], IMAGE)
 
 
+def test_a_group_of_labels_gives_the_only_one_or_lists_them(tmp_path: Path) -> None:
+    labels = zarr.open_group(tmp_path / "a.zarr" / "labels", mode="w")
+    for names in (["cells"], ["cells", "nuclei"]):
+        labels.attrs["ome"] = {"labels": names}
+        ome_zarr(tmp_path / "a.zarr" / "labels" / names[-1], "0.5", name="")
+        if len(names) == 1:
+            assert open_input(tmp_path / "a.zarr" / "labels").name == "cells"
+    with pytest.raises(InputError, match=r"cells, nuclei; say which, as in '.*labels::cells'"):
+        open_input(tmp_path / "a.zarr" / "labels")
+
+
 @pytest.mark.parametrize("series", [0, 1, "second"])
 def test_one_of_several_images_is_picked(tmp_path: Path, series: int | str) -> None:
     several = {"multiscales": [multiscale(name="first"), multiscale(name="second", datasets=[{"path": "s1"}])]}

@@ -16,6 +16,7 @@ from ome_ngff.levels import levels, parse_ladder
 from ome_ngff.methods import Methods
 from ome_ngff.plan import Box, Grid, Plan, Source, make_plan
 
+MODE = Methods.MODE.method
 LADDERS = [
     [],
     [2, 4, 8],
@@ -259,3 +260,18 @@ def test_a_pass_that_looks_at_neighbours_has_margins() -> None:
     assert {(margin.reader, margin.axis, margin.width) for margin in plan.margins if margin.level == 0} == {
         (1, axis, 2) for axis, count in enumerate(plan.passes[1].counts) if count > 1
     }
+
+
+def test_the_first_level_made_takes_the_room_of_two_tasks_rather_than_read_level_0_again() -> None:
+    pyramid = levels((256, 1024, 1024), parse_ladder([{a: 2**k for a in "zyx"} for k in (1, 2)], "zyx"), MODE)
+    grids = Layout((64, 256, 256)).grids(pyramid, Axes("zyx"), 4, 3)
+
+    def planned(source: Source, workers: int) -> Plan:
+        memory = {"memory_target": 2**29, "task_target": 2**26}
+        return make_plan(pyramid, grids, MODE, 4, {0: source}, workers=workers, **memory)
+
+    first = planned(Source(), 2).passes[0]
+    assert (first.writes, first.at_once) == ((0, 1), 1)
+    waiting = planned(Source(((64,) * 4, (256,) * 4, (256,) * 4)), 2)  # one task computes its blocks on one core
+    assert [work.writes for work in waiting.passes[:2]] == [(0,), (1,)]
+    assert waiting.passes[0].at_once == 2

@@ -7,6 +7,7 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,6 +224,19 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
             "dataset-transformations",
             id="null for all levels",
         ),
+        pytest.param(
+            "image",
+            f"{FIRST}.coordinateTransformations[0].path",
+            "sizes",
+            "transformation-vector",
+            id="a path beside the numbers",
+        ),
+        pytest.param("image", "multiscales[0].metadata.kwargs", {"at": [math.inf]}, "json-values", id="infinity"),
+        pytest.param("image", "omero.id", np.int64(1), "json-values", id="an integer of NumPy"),
+        pytest.param("label", "image-label.properties[1].area", np.float32(1), "json-values", id="a float of NumPy"),
+        pytest.param("plate", "plate.wells[0].note", {1, 2}, "json-values", id="a set"),
+        pytest.param("labels", "spam", 10**5000, "json-values", id="an integer that JSON readers refuse"),
+        pytest.param("labels", "spam", {(1, 2): 3}, "json-values", id="a tuple as key"),
         pytest.param("image", "omero", None, "omero-channels", id="omero null"),
         pytest.param("image", "omero.channels[1]", "red", "omero-channels", id="a channel that is a word"),
         pytest.param("image", "omero.channels[0].color", MISSING, "omero-color", id="no color"),
@@ -289,6 +303,20 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
 )
 def test_what_the_specification_forbids_is_found(any_format: Format, kind: str, at: str, value: Any, rule: str) -> None:
     assert rule in broken(any_format.findings(changed(any_format, kind, at, value), kind))
+
+
+def test_values_that_json_has_not_are_found_wherever_they_stand_in_the_attributes(any_format: Format) -> None:
+    attributes = any_format.wrap(sample("image", any_format)) | {"lab": {"gain": [1.0, math.nan]}}
+    (finding,) = any_format.findings(attributes)
+    assert (finding.rule, finding.where) == ("json-values", "lab.gain[1]")
+    itself: dict[str, Any] = {"a": 1}
+    itself["b"] = [itself]
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (itself, deep):
+        (finding,) = any_format.findings(any_format.wrap(sample("image", any_format)) | {"lab": value})
+        assert (finding.rule, finding.where) == ("json-values", "attributes")
 
 
 def test_two_labels_beyond_2_53_that_a_float_cannot_tell_apart_are_different() -> None:
@@ -527,6 +555,13 @@ def test_what_is_too_deep_or_too_long_for_a_message_is_shown_in_short() -> None:
     for _ in range(500):
         deep = [deep]
     for value in (deep, 10**5000, "x" * 10**5, [0] * 10**5):
-        (finding,) = FormatV04().findings({"multiscales": value})
-        assert finding.rule == "multiscales-form"
-        assert len(str(finding)) < 300
+        findings = FormatV04().findings({"multiscales": value})
+        assert broken(findings) - {"json-values"} == {"multiscales-form"}
+        assert all(len(str(finding)) < 300 for finding in findings)
+
+
+def test_many_axes_and_long_names_are_told_in_short(any_format: Format) -> None:
+    axes = [{"name": "y" * 10_000, "type": ["space"]}, *({"name": f"x{i}", "type": "space"} for i in range(10_000))]
+    findings = any_format.findings(changed(any_format, "image", "multiscales[0].axes", axes))
+    assert {"axes-count", "axis-type-form", "axes-space-count"} <= broken(findings)
+    assert all(len(str(finding)) < 400 for finding in findings)

@@ -7,7 +7,6 @@ import http.server
 import json
 import shutil
 import threading
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hierarchies import KNOWN, OF_LABELS, PIXELS, broken, copy_to, files, put_file, with_file
 from hypothesis import given
 from hypothesis import strategies as st
-from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
     MissingError,
     OptionError,
-    Report,
     StoreError,
     ValidationError,
     config,
+    journal,
     storage,
     validate,
     write_image,
@@ -54,31 +53,9 @@ ONLY: dict[str, Format] = {
     "version-hierarchy": FormatV05(),
 }
 
-PIXELS = (np.arange(2 * 9 * 40 * 70) % 65521).astype("uint16").reshape(2, 9, 40, 70)
-KNOWN: dict[str, Any] = {
-    "axes": "czyx",
-    "scale": {"z": 1.0, "y": 0.3, "x": 0.3},
-    "axes_units": dict.fromkeys("zyx", "micrometer"),
-    "chunks": 32,
-}
-OF_LABELS: dict[str, Any] = {
-    **KNOWN,
-    "axes": "zyx",
-    "label_metadata": {"colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}]},
-}
-
-
-def broken(report: Report, *severities: str) -> set[str]:
-    """Return the ids of the rules that the findings are about."""
-    return {f.rule for f in report.findings if f.severity in (severities or ("error", "warning", "note"))}
-
 
 def found(nodes: Nodes, fmt: Format, **options: Any) -> set[str]:
     return broken(validate(build(nodes, fmt), **options))
-
-
-def put_file(store: MemoryStore, key: str, content: bytes) -> None:
-    store._store_dict[key] = default_buffer_prototype().buffer.from_bytes(content)
 
 
 # Each rule -----------------------------------------------------------------------------------------------------------
@@ -106,11 +83,7 @@ def test_a_wrong_hierarchy_breaks_its_rule(any_format: Format, rule: Rule) -> No
 def test_rules_of_documents_and_of_stores_have_names_of_their_own() -> None:
     assert not set(RULES) & set(STORE_RULES)
     for rule in STORE_RULES.values():
-        if (
-            "MUST" in rule.words
-            and "SHOULD" not in rule.words
-            and rule.id not in ("levels-dtype", "label-source-there")
-        ):
+        if "MUST" in rule.words and "SHOULD" not in rule.words and rule.id != "levels-dtype":
             assert rule.severity == "error"
         if "SHOULD" in rule.words:
             assert rule.severity == "warning"
@@ -134,6 +107,37 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
     nodes = sample(kind, any_format)
     changed = {**nodes, at: value} if at in nodes else put(nodes, at, value)
     assert found(changed, any_format, data=True) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking"),
+    [("image", {"dataset-array"}), ("plate", {"well-there"}), ("bf2raw", {"series-numbered", "series-xml"})],
+)
+def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking: set[str]) -> None:
+    """The published hierarchies are such roots: what is called valid there lacks its arrays here, and nothing else."""
+    assert found({"/": sample(kind, any_format)["/"]}, any_format) == lacking
+
+
+def test_label_images_in_a_mere_folder_are_found(any_format: Format) -> None:
+    nodes = {**sample("image", any_format), "/labels": {"folder": True}}
+    report = validate(build(nodes, any_format))
+    (finding,) = report.findings
+    assert (finding.rule, finding.where) == ("labels-group", "/labels")
+    assert "by_hand/nuclei, cells" in finding.what
+
+
+def test_levels_are_opened_once_and_those_that_are_not_there_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    fmt = FormatV05()
+    nodes = sample("image", fmt)
+    datasets = nodes["/"]["document"]["multiscales"][0]["datasets"]
+    datasets += [datasets[1]] * 50 + [{**datasets[1], "path": f"far/{i}"} for i in range(50)]
+    opened: list[str] = []
+    real = storage.open_node
+    monkeypatch.setattr(storage, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
+    report = validate(build(nodes, fmt))
+    assert opened.count("1") == 1
+    assert not any(at.startswith("far") for at in opened)
+    assert sum(finding.rule == "dataset-array" for finding in report.findings) == 50
 
 
 def test_zarr_of_the_other_version_is_found_in_groups_and_in_arrays() -> None:
@@ -221,25 +225,10 @@ def test_folders_zip_files_and_urls_are_checked_alike(tmp_path: Path, name: str)
     place = name if "://" in name else str(tmp_path / name)
     copy_to(store, place)
     report = validate(place, data=True)
-    assert [(f.rule, f.where) for f in report.findings] == [("chunk-readable", "/0/c/0/0/0/0/0")]
+    assert [(f.rule, f.where) for f in report.findings if f.severity == "error"] == [
+        ("chunk-readable", "/0/c/0/0/0/0/0")
+    ]
     assert report.seen["chunks"] == 15
-
-
-def copy_to(store: MemoryStore, place: str) -> None:
-    """Write all keys of a store into a folder, a zip file or an object store."""
-    files = {key: buffer.to_bytes() for key, buffer in store._store_dict.items()}
-    if place.endswith(".ozx"):
-        with zipfile.ZipFile(place, "w") as archive:
-            for key, content in files.items():
-                archive.writestr(key, content)
-    elif "://" in place:
-        import fsspec
-
-        fsspec.filesystem("memory").pipe({f"/{place.partition('://')[2]}/{key}": c for key, c in files.items()})
-    else:
-        for key, content in files.items():
-            (Path(place) / key).parent.mkdir(parents=True, exist_ok=True)
-            (Path(place) / key).write_bytes(content)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -312,7 +301,7 @@ def test_our_plates_have_none_either(tmp_path: Path, any_format: Format) -> None
 def test_a_write_that_was_killed_is_found_and_told_to_be_resumed(tmp_path: Path) -> None:
     write_image(PIXELS, tmp_path / "a.zarr", scale_factors=[2], **KNOWN)
     target = storage.find_target(tmp_path / "a.zarr")
-    storage.begin(target, {"metadata": dict(target.attributes or {})}, {})
+    journal.begin(target, {"metadata": dict(target.attributes or {})}, {})
     report = validate(tmp_path / "a.zarr")
     assert not report.valid
     (finding,) = report.findings
@@ -342,6 +331,30 @@ def test_a_chunk_that_was_cut_short_is_found(
                 put_file(store, str(path.relative_to(place)), path.read_bytes())
     (finding,) = (f for f in validate(store, data=True).findings if f.severity == "error")
     assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(place)}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "where"),
+    [
+        pytest.param(lambda content: b"", "0.4 gzip", id="an empty file"),
+        pytest.param(lambda content: b"", "0.5 shards", id="an empty shard"),
+        pytest.param(lambda content: content + b"more", "0.4 none", id="pixels too many"),
+        pytest.param(lambda content: content[: len(content) // 2], "0.5 shards", id="half a shard"),
+        pytest.param(
+            lambda content: content[:-1] + bytes([content[-1] ^ 1]), "0.5 shards", id="a checksum of the index"
+        ),
+        pytest.param(lambda content: bytes([content[0] ^ 1]) + content[1:], "0.5 shards", id="a chunk of a shard"),
+        pytest.param(lambda content: content[:-6] + bytes(1) + content[-5:], "0.4 gzip", id="a checksum of a chunk"),
+    ],
+)
+def test_damage_that_a_codec_can_notice_is_found(tmp_path: Path, damage: Any, where: str) -> None:
+    fmt, how = where.split()
+    options: dict[str, Any] = {"shards": 32} if how == "shards" else {"compression": how}
+    write_image(PIXELS[0, 0], tmp_path / "a.zarr", fmt=fmt, axes="yx", chunks=16, scale_factors=[], **options)
+    chunk = next(path for path in sorted((tmp_path / "a.zarr" / "0").rglob("0")) if path.is_file())
+    chunk.write_bytes(damage(chunk.read_bytes()))
+    (finding,) = (f for f in validate(tmp_path / "a.zarr", data=True).findings if f.severity != "warning")
+    assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(tmp_path / 'a.zarr')}")
 
 
 @pytest.mark.parametrize(
@@ -424,6 +437,8 @@ def test_nothing_there_is_an_error_and_so_is_a_file_that_is_no_json(tmp_path: Pa
     (tmp_path / "a.json").write_text('{"multiscales": [')
     with pytest.raises(StoreError, match="no JSON"):
         validate(tmp_path / "a.json")
+    with pytest.raises(StoreError, match="spam"):
+        validate("spam://somewhere")
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(StoreError, match="no JSON"):
         validate(tmp_path / "deep.json")
@@ -436,6 +451,8 @@ def test_a_json_file_is_checked_as_the_attributes_of_a_group(tmp_path: Path, any
     assert (report.findings, report.kind, report.version) == ((), "image", any_format.version)
     (tmp_path / "a.json").write_text(json.dumps(any_format.wrap({"labels": 3})))
     assert broken(validate(str(tmp_path / "a.json"))) == {"labels-form"}
+    (tmp_path / "c.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(any_format.wrap({"labels": []})).encode())
+    assert [(f.rule, f.where) for f in validate(tmp_path / "c.json").findings] == [("metadata-json", "c.json")]
     (tmp_path / "b.json").write_text("[1]")
     report = validate(tmp_path / "b.json")
     assert (report.kind, broken(report)) == (None, {"attributes-form"})
@@ -566,19 +583,8 @@ JSON = st.recursive(
 )
 
 
-@functools.cache
-def files(kind: str, fmt: Format) -> dict[str, bytes]:
-    return {key: b.to_bytes() for key, b in build(sample(kind, fmt), fmt)._store_dict.items()}
-
-
 def metadata_of(kind: str, fmt: Format) -> list[str]:
     return sorted(k for k in files(kind, fmt) if k.rpartition("/")[2] in ("zarr.json", ".zarray", ".zattrs", ".zgroup"))
-
-
-def with_file(kind: str, fmt: Format, key: str, content: bytes) -> MemoryStore:
-    buffer = default_buffer_prototype().buffer
-    whole = {**files(kind, fmt), key: content}
-    return MemoryStore({name: buffer.from_bytes(part) for name, part in whole.items()})
 
 
 @every_kind

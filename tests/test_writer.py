@@ -26,6 +26,7 @@ from ome_ngff import (
     FormatV04,
     FormatV05,
     Scaler,
+    config,
     write_image,
     write_label_metadata,
     write_labels,
@@ -34,7 +35,9 @@ from ome_ngff import (
     write_multiscales_metadata,
     write_plate_metadata,
     write_well_metadata,
+    writer,
 )
+from ome_ngff.layout import Layout
 
 IMAGE = {"0.4": Image04, "0.5": Image05}
 LABEL = {"0.4": ImageLabel04, "0.5": ImageLabel05}
@@ -171,11 +174,13 @@ def test_shards_hold_whole_chunks_and_shrink_with_their_level(tmp_path: Path) ->
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
 
 
-def test_automatic_shards_hold_about_256_mebibytes(tmp_path: Path) -> None:
-    lazy = da.zeros((2000, 4000, 4000), dtype="uint16", chunks=(128, 1024, 1024))
+def test_automatic_shards_are_large_and_leave_room_for_two_tasks(tmp_path: Path) -> None:
+    lazy = da.zeros((2000, 4000, 4000), dtype="uint16", chunks=(128, 256, 256))
     write_image(lazy, tmp_path / "i", axes="zyx", shards="auto", compute=False)
     array = zarr.open_array(tmp_path / "i" / "0", mode="r")
-    assert 2**27 < np.prod(array.shards) * 2 <= 2**28
+    assert 2**25 < np.prod(array.shards) * 2 <= 2**26
+    plan = writer.image_request(lazy, tmp_path / "j", axes="zyx", layout=Layout(shards="auto")).plan()
+    assert all(2 * work.task_bytes <= config.memory_target for work in plan.passes)
 
 
 def test_storage_options_apply_to_all_levels_or_to_each(tmp_path: Path) -> None:

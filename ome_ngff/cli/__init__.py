@@ -12,7 +12,7 @@ from ..exceptions import nearest_word
 from .errors import reported
 from .options import verbosity
 
-COMMANDS = ("create", "write", "labels", "scale", "info", "validate")
+COMMANDS = ("create", "write", "labels", "scale", "info", "validate", "preview")
 
 
 class Commands(click.Group):

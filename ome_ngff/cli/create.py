@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from . import options
-from .errors import verbosity_wanted
 
 CHUNKS = 256
 
@@ -27,7 +26,7 @@ def _find(name: str) -> Callable[[], Any]:
 
 
 @click.command("create", short_help="Write a demo: a real picture with its segmentation.")
-@click.argument("output", metavar="PATH")
+@click.argument("output", metavar="PATH", type=options.PLACE)
 @click.option(
     "--method",
     "load",
@@ -38,28 +37,31 @@ def _find(name: str) -> Callable[[], Any]:
 )
 @options.fmt
 @options.overwrite
+@options.as_json("Print what was written as JSON.")
 @options.verbosity
-def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool) -> None:
+def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_json: bool) -> None:
     """Write a real picture and its segmentation as an OME-Zarr image with labels, and show what was written.
 
     cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
     colon in colour, with its nuclei. They come with scikit-image; nothing is downloaded.
     """
+    from ..arguments import image_request
     from ..layout import Layout
     from ..omero import add_omero
     from ..request import execute
-    from ..writer import image_request, write_labels
+    from ..writer import write_labels
+    from .info import report
+    from .machine import staged
 
     picture = load()
     image, units = picture.image, picture.image.axes_units
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS)
     )
-    execute(request, overwrite=overwrite, after=partial(add_omero, request.target, image))
-    write_labels(
-        picture.labels, output, picture.label_name, axes="yx", scale=image.scale, axes_units=units, chunks=CHUNKS
-    )
-    if verbosity_wanted() >= 0:
-        from .info import show
-
-        show(output)
+    with staged(request, overwrite=overwrite) as request:
+        execute(request, overwrite=overwrite, after=partial(add_omero, request.target, image))
+        write_labels(
+            picture.labels, request.target, picture.label_name, axes="yx", scale=image.scale, axes_units=units,
+            chunks=CHUNKS,
+        )  # fmt: skip
+    report(output, as_json, at=0)

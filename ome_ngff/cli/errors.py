@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import re
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -24,11 +27,23 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
+class Failed(click.ClickException):
+    """Say in one line what went wrong that nobody foresaw, and leave with 1."""
+
+
+class _Log(logging.Handler):
+    """Print what a library logs, for those who want to hear more; its own way would be stderr at all times."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if verbosity_wanted() > 0:
+            click.echo(f"{record.name}: {_in_one_line(record.getMessage())}", err=True)
+
+
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn the errors of what runs inside into `Refused`, and warnings into lines on stderr."""
+    """Turn the errors of what runs inside into `Refused` and `Failed`, and warnings into lines on stderr."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _overheard("tifffile"):
             warnings.showwarning = _warner()
             yield
     except click.UsageError as error:
@@ -39,9 +54,41 @@ def reported() -> Iterator[None]:
     except (NgffError, OSError) as error:
         if getattr(error, "errno", None) == errno.EPIPE:
             raise
-        if verbosity_wanted() > 1:
-            traceback.print_exc()
+        _trace()
         raise Refused(_in_options(_message(error))) from None
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except KeyboardInterrupt:
+        way_out = "; --resume goes on where it stopped" if "resume" in _options() else ""
+        _say_last(Failed(f"Interrupted{way_out}."))
+        raise click.exceptions.Exit(Failed.exit_code) from None
+    except Exception as error:
+        _trace()
+        raise Failed(f"{type(error).__name__}: {_in_one_line(str(error))} (-vv shows where)") from None
+
+
+def _trace() -> None:
+    if verbosity_wanted() > 1:
+        traceback.print_exc()
+
+
+def _say_last(error: click.ClickException) -> None:
+    """Show an error, and nothing more: libraries complain when their threads are stopped."""
+    error.show()
+    with suppress(OSError, ValueError):  # stderr of a test has no file
+        if sys.stderr.fileno() == 2:
+            sys.stderr.flush()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+@contextmanager
+def _overheard(name: str) -> Iterator[None]:
+    logger, handler = logging.getLogger(name), _Log()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def verbosity_wanted() -> int:
@@ -55,12 +102,18 @@ def _warner() -> Callable[..., None]:
     shown = set()
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
-        text = _in_options(str(message))
-        if text not in shown and verbosity_wanted() >= 0:
+        text = str(message)
+        if text not in shown:
             shown.add(text)
-            click.echo(f"Warning: {text}", err=True)
+            warn(text)
 
     return show
+
+
+def warn(text: str) -> None:
+    """Print a warning, unless the user wants to hear of errors alone."""
+    if verbosity_wanted() >= 0:
+        click.echo(f"Warning: {_in_options(text)}", err=True)
 
 
 def _message(error: Exception) -> str:
@@ -72,23 +125,27 @@ def _message(error: Exception) -> str:
 
 def _in_options(message: str) -> str:
     """Spell the words of the Python API as the options of the command that runs: "resume=True" as "--resume"."""
+    for name, spelled in _options().items():
+        message = re.sub(rf"\b{name}=True\b", spelled, message)
+        message = re.sub(rf"\b{name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
+        message = re.sub(rf"\b{name}=(?=\w)", f"{spelled} ", message)
+        if "_" in name:
+            message = re.sub(rf"\b{name}\b", spelled, message)
+    for away in (r"(?<=pass )\w+=True to [^.;]*? or (?=--)", r" or \w+=True to [^.;]+", r"; pass \w+=True to [^.;]+"):
+        message = re.sub(away, "", message)  # ways out that this command does not have
+    return _in_one_line(message)
+
+
+def _options() -> dict[str, str]:
+    """Return how the options of the command that runs are spelled, by their names in Python."""
     context = click.get_current_context(silent=True)
     group = context.find_root() if context is not None else None
     name = group.invoked_subcommand if group is not None else None
     if group is None or name is None or not isinstance(group.command, click.Group):
-        return _in_one_line(message)
+        return {}
     command = group.command.get_command(group, name)
-    for option in command.params if command is not None else ():
-        if isinstance(option, click.Option) and option.name is not None:
-            spelled = max(option.opts, key=len)
-            message = re.sub(rf"\b{option.name}=True\b", spelled, message)
-            message = re.sub(rf"\b{option.name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
-            message = re.sub(rf"\b{option.name}=(?=\w)", f"{spelled} ", message)
-            if "_" in option.name:
-                message = re.sub(rf"\b{option.name}\b", spelled, message)
-    for away in (r"(?<=pass )\w+=True to [^.;]*? or (?=--)", r" or \w+=True to [^.;]+", r"; pass \w+=True to [^.;]+"):
-        message = re.sub(away, "", message)  # ways out that this command does not have
-    return _in_one_line(message)
+    options = [p for p in command.params if isinstance(p, click.Option)] if command is not None else []
+    return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
 
 
 def _in_one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .errors import verbosity_wanted
 from .show import by, number, size, table
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _MOST = 12
 
 
 @click.command("info", short_help="Show what an OME-Zarr is.")
-@click.argument("path")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("path", type=options.PLACE)
+@options.as_json("Print JSON.")
 @options.verbosity
 def command(path: str, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
@@ -29,17 +30,24 @@ def command(path: str, as_json: bool) -> None:
     """
     from ..info import describe_store
 
-    if as_json:
-        click.echo(json.dumps(describe_store(path).to_dict(), indent=2))
-    else:
-        show(path)
+    found = describe_store(path)
+    if as_json or verbosity_wanted() >= 0:
+        _print(found, as_json)
 
 
-def show(path: str) -> None:
-    """Print what stands at a path."""
+def report(path: str, as_json: bool, at: int = 1) -> None:
+    """Print what stands at a path as JSON where that is asked for, else as text where the user hears that much."""
     from ..info import describe_store
 
-    found = describe_store(path)
+    if as_json or verbosity_wanted() >= at:
+        _print(describe_store(path), as_json)
+
+
+def _print(found: StoreInfo, as_json: bool) -> None:
+    """Print what a store is."""
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+        return
     click.echo(_headline(found))
     for image in found.images:
         _show_image(image)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..axes import SPATIAL, TIME_UNITS, full_unit
+from ..exceptions import AxesError
 
 if TYPE_CHECKING:
     from ..image import NgffImage
@@ -24,11 +25,13 @@ def adjusted(
         name: name of the image.
 
     Raises:
-        AxesError: a list that is not as long as there are axes.
+        AxesError: a list that is not as long as there are axes, or a unit that none of them can have.
     """
     if isinstance(axes_units, str):
         kind = ("t",) if full_unit(axes_units) in TIME_UNITS else SPATIAL
-        axes_units = {axis: axes_units for axis in image.dims if axis in kind}
+        unit, axes_units = axes_units, {axis: axes_units for axis in image.dims if axis in kind}
+        if not axes_units:
+            raise AxesError(f"{unit!r} is the unit of no axis: the axes are {','.join(image.dims)}.")
     return attrs.evolve(
         image,
         scale=_with(image, image.scale, scale, "scale"),

@@ -1,15 +1,17 @@
-"""Where a write runs: on the threads of this process, on a local cluster, or on a dask cluster that is there."""
+"""Where a write runs, and where it goes: threads, processes or a cluster; a folder, or a file that becomes a ZIP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
+import attrs
 
-from ..config import config
 from ..exceptions import OptionError, StoreError
+
+if TYPE_CHECKING:
+    from ..request import Request
 
 _PATIENCE = 10  # seconds until a scheduler must have answered
 
@@ -17,6 +19,8 @@ _PATIENCE = 10  # seconds until a scheduler must have answered
 @contextmanager
 def settings(workers: int | None, memory_target: int | None) -> Iterator[None]:
     """Hold the settings of the engine for a while; None leaves one as it is."""
+    from ..config import config
+
     wanted = {"workers": workers, "memory_target": memory_target}
     with config.set(**{name: value for name, value in wanted.items() if value is not None}):
         yield
@@ -32,8 +36,6 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
     if workers is None and scheduler is None:
         yield
         return
-    if workers is not None and scheduler is not None:
-        raise click.UsageError("--workers starts a cluster and --scheduler takes one that is there; give one of them.")
     distributed = _distributed("--workers" if workers else "--scheduler")
     if workers is not None:
         options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
@@ -54,3 +56,26 @@ def _distributed(option: str) -> Any:
     except ModuleNotFoundError:
         raise OptionError(f"{option} needs dask.distributed: pip install 'ome-ngff[distributed]'") from None
     return distributed
+
+
+@contextmanager
+def staged(request: Request, *, overwrite: bool, resume: bool = False) -> Iterator[Request]:
+    """Let a request for a ZIP go to a folder beside it, which is packed at the end; leave any other as it is.
+
+    Raises:
+        OptionError: a ZIP is to be resumed. ExistsError: it is there already.
+    """
+    from ..storage import find_target
+
+    package = request.target.package
+    if package is None:
+        yield request
+        return
+    if resume:
+        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out --resume.")
+    package.refuse(overwrite=overwrite)
+    with package.staged() as folder:
+        yield attrs.evolve(request, target=find_target(folder, request.target.fmt))
+
+
+__all__ = ["cluster", "settings", "staged"]

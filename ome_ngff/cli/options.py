@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from ..config import parse_bytes
 from ..exceptions import NgffError
 from .errors import VERBOSITY, verbosity_wanted
 
@@ -34,6 +33,16 @@ class Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
             return self.parse(value) if isinstance(value, str) else value
         except (NgffError, ValueError) as error:
             self.fail(str(error), param, ctx)
+
+
+class Place(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Take a path or a URL as it is; a shell completes it as a file."""
+
+    name = "place"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Let the shell complete a file."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 class Named(Parsed):
@@ -144,9 +153,26 @@ def parse_factors(text: str) -> Any:
     return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
 
 
+def parse_memory(text: str) -> int:
+    """Read a size such as 512MiB."""
+    from ..config import parse_bytes
+
+    return parse_bytes(text)
+
+
 def _hear(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if value:
-        ctx.meta[VERBOSITY] = -1 if param.name == "quiet" else value
+        wanted = -1 if param.name == "quiet" else value
+        if ctx.meta.get(VERBOSITY, wanted) * wanted < 0:
+            raise click.UsageError("--quiet and --verbose contradict each other; give one of them.")
+        ctx.meta[VERBOSITY] = wanted
+
+
+def refuse_both(**given: Any) -> None:
+    """Raise for options of which only one can be given."""
+    names = [f"--{name}" for name, value in given.items() if value]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} exclude each other; give one of them.")
 
 
 # The options ---------------------------------------------------------------------------------------------------------
@@ -163,6 +189,7 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+PLACE = Place()
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
@@ -185,7 +212,7 @@ scale_factors = click.option(
 )
 storage = stack(
     click.option("--chunks", type=LENGTHS, help="Pixels per chunk.  [default: 128 for volumes, 1024 for planes]"),
-    click.option("--shards", type=LENGTHS, help="Pixels per shard (0.5 only); auto: about 256 MiB."),
+    click.option("--shards", type=LENGTHS, help="Pixels per shard (0.5 only); auto: about 64 MiB."),
     click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
 )
 fmt = click.option(
@@ -195,15 +222,20 @@ fmt = click.option(
     help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]",
 )
 version = click.option(
-    "--version", "fmt", type=Named("VERSION", _versions, _format), help="Version of OME-NGFF.  [default: as stated]"
+    "--format",
+    "--version",
+    "fmt",
+    type=Named("VERSION", _versions, _format),
+    help="Version of OME-NGFF.  [default: as stated]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
+plan = click.option("--plan", is_flag=True, help="Show how the work would be cut, and write nothing.")
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
     click.option(
-        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
+        "--memory-target", type=Parsed("SIZE", parse_memory), help="Memory for all tasks at once.  [default: 512MiB]"
     ),
 )
 
@@ -212,6 +244,11 @@ def method(default: str) -> Callable[[F], F]:
     """Give the option --method with a default."""
     kind = Named("METHOD", _methods, _method)
     return click.option("--method", type=kind, default=default, show_default=True, help="How levels are made.")
+
+
+def as_json(text: str) -> Callable[[F], F]:
+    """Give the option --json with a help text."""
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def progress() -> bool | None:

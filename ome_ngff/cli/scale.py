@@ -10,8 +10,8 @@ from . import options
 
 
 @click.command("scale", short_help="Write a pyramid of a Zarr array.")
-@click.argument("array")
-@click.argument("output")
+@click.argument("array", type=options.PLACE)
+@click.argument("output", type=options.PLACE)
 @click.argument("axes", type=options.AXES)
 @options.method("resize")
 @click.option("--downscale", type=click.IntRange(2), default=2, show_default=True, help="Factor from level to level.")
@@ -21,9 +21,26 @@ from . import options
 @click.option("--copy-metadata", is_flag=True, help="Copy the attributes of the array to the image.")
 @click.option("--labeled", is_flag=True, help="Refuse methods that give values which the array does not have.")
 @click.option("--in-place", is_flag=True, help="Add the levels beside the array, in the group OUTPUT that holds it.")
+@options.machine
+@options.as_json("Print what was written as JSON.")
 @options.verbosity
-def command(array: str, output: str, axes: Any, **parameters: Any) -> None:
+def command(
+    array: str,
+    output: str,
+    axes: Any,
+    workers: int | None,
+    scheduler: str | None,
+    memory_target: int | None,
+    as_json: bool,
+    **parameters: Any,
+) -> None:
     """Write a pyramid of a Zarr array as an OME-Zarr image: ARRAY and OUTPUT are paths or URLs, AXES such as tczyx."""
     from ..scale import Scaler
+    from .info import report
+    from .machine import cluster, settings
 
-    Scaler(**parameters).scale(array, output, axes)
+    options.refuse_both(workers=workers, scheduler=scheduler)
+    scaler = Scaler(**parameters)
+    with settings(workers, memory_target), cluster(workers, scheduler):
+        scaler.scale(array, output, axes)
+    report(output, as_json)

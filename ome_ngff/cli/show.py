@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ..plan import Plan
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -35,6 +40,32 @@ def _draw(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for row in rows:
         drawn.add_row(*map(escape, row))
     Console().print(drawn)
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Print a plan as text, or as JSON with all numbers in bytes and pixels."""
+    if not as_json:
+        click.echo(str(plan))
+        return
+    passes = [
+        {
+            "units": len(work), "unit": work.unit, "at_once": work.at_once, "task_bytes": work.task_bytes,
+            "from": work.reads, "reads": work.base, "writes": work.writes,
+        }
+        for work in plan.passes
+    ]  # fmt: skip
+    levels = [
+        {"shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+        for level, grid in zip(plan.levels, plan.grids, strict=True)
+    ]
+    written = sum(plan.bytes_of(k) for k in range(len(plan.levels)))
+    total = {
+        "units": plan.units,
+        "bytes_read": plan.bytes_read,
+        "bytes_written": written,
+        "peak_bytes": plan.peak_bytes,
+    }
+    click.echo(json.dumps({"levels": levels, "passes": passes, **total}, indent=2))
 
 
 def number(value: float | None) -> str:

@@ -21,10 +21,10 @@ _RANK = list(_COLORS)
 
 
 @click.command("validate", short_help="Check an OME-Zarr against the specification.")
-@click.argument("path")
+@click.argument("path", type=options.PLACE)
 @click.option("--strict", is_flag=True, help="Turn warnings into errors.")
 @click.option("--data", is_flag=True, help="Decode every chunk too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json("Print JSON.")
 @options.version
 @options.verbosity
 def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None) -> None:

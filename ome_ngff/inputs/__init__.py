@@ -71,12 +71,13 @@ class Family:
         return image
 
 
+_TIFFS = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".svs", ".ndpi", ".companion.ome")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HDF5 = (b"\x89HDF\r\n",)
 ZARR = Family("a Zarr", "zarr_store", (".zarr", ".zr", ".ozx", ".zarr.zip"), inner=True, several=True)
 PICTURE = Family("a picture", "picture", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm"))
 FAMILIES = (
-    Family("a TIFF file", "tiff", (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".svs", ".ndpi"), _TIFF, several=True),
+    Family("a TIFF file", "tiff", _TIFFS, _TIFF, several=True),
     ZARR,
     Family("a NumPy file", "npy", (".npy",), (b"\x93NUMPY",)),
     Family("a NumPy archive", "npz", (".npz",), inner=True),

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from ..axes import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
-from ..exceptions import AxesError
+from ..exceptions import AxesError, InputError
 from ..image import NgffImage
 from .lazy import reordered
 
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 _NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
-_MORE_UNITS = {"microns": "micrometer", "microm": "micrometer", "inches": "inch", "secs": "second", "seconds": "second"}
+_MORE_UNITS = {
+    "microm": "micrometer",
+    "inches": "inch",
+    "ft": "foot",
+    "mi": "mile",
+    "yd": "yard",
+    "pc": "parsec",
+    "hr": "hour",
+}
+_PREFIXES = {
+    "Y": "yotta", "Z": "zetta", "E": "exa", "P": "peta", "T": "tera", "G": "giga", "M": "mega", "k": "kilo",
+    "h": "hecto", "d": "deci", "c": "centi", "m": "milli", "u": "micro", "µ": "micro", "μ": "micro", "n": "nano",
+    "p": "pico", "f": "femto", "a": "atto", "z": "zepto", "y": "yocto",
+}  # fmt: skip
+_MORE_UNITS |= {f"{p}m": f"{name}meter" for p, name in _PREFIXES.items()}
+_MORE_UNITS |= {f"{p}s": f"{name}second" for p, name in _PREFIXES.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -41,16 +56,19 @@ class Facts:
     channel_colors: Sequence[str] | None = None
 
 
-def unit_named(text: str | None) -> str | None:
-    """Return the UDUNITS-2 name for what a file calls a unit; None for "pixel" and for what is no unit."""
+def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNITS) -> str | None:
+    """Return the UDUNITS-2 name for what a file calls a unit: "um", "Microns" and "micrometre" are "micrometer".
+
+    Returns:
+        One of the `known` units; None for "pixel" and for what is none of them.
+    """
     word = (text or "").strip()
-    if word.lower() in _NO_UNITS:
+    small = word.lower().replace("metre", "meter")
+    if small in _NO_UNITS:
         return None
-    for spelling in (word, word.lower()):
-        unit = _MORE_UNITS.get(spelling) or full_unit(spelling)
-        if unit in SPACE_UNITS | TIME_UNITS:
-            return unit
-    return None
+    one = small.removesuffix("s") if len(small) > 3 else small
+    units = (_MORE_UNITS.get(spelling) or full_unit(spelling) for spelling in (word, small, one))
+    return next((unit for unit in units if unit in known), None)
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:
@@ -90,9 +108,12 @@ def arranged(data: Any, names: Sequence[str], source: str, facts: Facts) -> Ngff
         facts: what the file says.
 
     Raises:
+        InputError: there is no pixel.
         AxesError: the dimensions do not make axes that OME-NGFF allows.
     """
     sizes = dict(zip(names, data.shape, strict=True))
+    if 0 in sizes.values():
+        raise InputError(f"{source} holds no pixel: its shape is {'x'.join(map(str, data.shape))}.")
     if len(sizes) != len(names):
         raise AxesError(f"Axis names must be unique (got {','.join(names)} for {source}).")
     dropped = {name for name, size in sizes.items() if size == 1 and name not in KNOWN_AXES}

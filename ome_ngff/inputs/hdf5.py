@@ -50,7 +50,8 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     import h5py
 
     with h5py.File(path, "r") as file:
-        name = only_one(inner, _images(file), path)
+        linked = isinstance(file.get(inner), h5py.Dataset) if inner else False
+        name = inner if linked else only_one(inner, _images(file), path)
         dataset = file[name]
         source = f"{path}::/{name}"
         refuse_records(dataset.dtype, source)

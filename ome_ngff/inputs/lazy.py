@@ -20,7 +20,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exceptions import InputError
+from ..exceptions import InputError, NgffError
 
 Box = tuple[slice, ...]
 Stamp = tuple[int, int]
@@ -155,6 +155,8 @@ class FileArray(LazyArray):
             if process not in self._opened:
                 try:
                     file, close = self._open()
+                except NgffError:
+                    raise
                 except Exception as error:
                     raise InputError(f"{self.path} cannot be read: {error}") from error
                 weakref.finalize(self, close)

@@ -71,8 +71,9 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     """Open a NIfTI file; x is its first dimension, so that C order reversed needs no copy.
 
     The stored dtype is kept where the header asks for no slope and no intercept; else the values are float32. Where
-    the header has a coordinate system (qform or sform), the axes get the direction in which they grow, of the nearest
-    anatomical one.
+    the header has a coordinate system (qform or sform), the axes get the direction in which they grow, the nearest
+    anatomical one, and the first pixel its place: positions are counted in the direction of the axis, so that x at
+    +90 in a file that grows from right to left is at -90. A volume that lies askew gets no place.
     """
     import nibabel
 
@@ -113,9 +114,22 @@ def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
     letters: Any = nibabel.aff2axcodes(affine) if placed else ()  # type: ignore[no-untyped-call]
     return Facts(
         scale=known,
+        translation=_first_pixel(affine) if placed else {},
         units={axis: unit for axis, unit in units.items() if unit},
         orientations={axis: _GROWS[letter] for axis, letter in zip("xyz", letters, strict=False) if letter},
     )
+
+
+def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
+    """Return where the first pixel is along x, y, z, in the direction of each; empty for axes that lie askew."""
+    turn = affine[:3, :3]
+    rows = np.abs(turn).argmax(axis=0)
+    straight = np.zeros((3, 3))
+    straight[rows, range(3)] = turn[rows, range(3)]
+    if sorted(rows) != [0, 1, 2] or not np.allclose(turn, straight, atol=1e-4 * np.abs(turn).max()):
+        return {}
+    places = [float(str(np.float32(np.sign(turn[row, i]) * affine[row, 3]))) for i, row in enumerate(rows)]
+    return dict(zip("xyz", (place + 0.0 for place in places), strict=True)) if any(places) else {}
 
 
 def _unit(word: str) -> str:

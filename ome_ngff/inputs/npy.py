@@ -24,9 +24,9 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
 
 
 def refuse_records(dtype: np.dtype[Any], source: str) -> None:
-    """Raise `InputError` for a dtype that no pixel has: records, objects, text, dates, complex numbers."""
-    if dtype.kind not in "buif":
-        raise InputError(f"{source} holds {dtype}, but pixels are integers, floats or bool.")
+    """Raise `InputError` for a dtype that no pixel has: records, text, dates, complex numbers, 128 bits."""
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise InputError(f"{source} holds {dtype}, but pixels are integers, floats (up to 64 bits) or bool.")
 
 
 __all__ = ["open_file", "refuse_records"]

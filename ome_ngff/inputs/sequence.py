@@ -21,6 +21,7 @@ from ..image import NgffImage
 from . import FAMILIES, open_input
 from .arrange import Facts, arranged
 from .lazy import Box, LazyArray
+from .tiff_files import COMPANION, tied_together
 
 
 @attrs.frozen(eq=False)
@@ -90,8 +91,8 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
         AxesError: `axes` is needed or does not fit.
     """
     files = _images_in(where) if os.path.isdir(where) else _matching(where)
-    if len(files) == 1:
-        return open_input(files[0], series=series, axes=axes)
+    if len(files) == 1 or tied_together(files):
+        return open_input(min(files), series=series, axes=axes)
     folder = os.path.commonpath([os.path.dirname(file) for file in files])
     names = [os.path.relpath(file, folder) for file in files]
     counting = _counted(names, None if axes is None else len(axes))
@@ -133,9 +134,11 @@ def _images_in(folder: str) -> list[str]:
     """
     known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
     names = [name for name in os.listdir(folder) if name.lower().endswith(known) and not name.startswith(".")]
+    names = [name for name in names if name.lower().endswith(COMPANION)] or names
     kinds = sorted({Path(name).suffix.lower() for name in names})
     if not names:
-        raise InputError(f"{folder} is a folder without images.")
+        deeper = os.path.join(folder, "**", "*.tif")
+        raise InputError(f"{folder} is a folder without images; a glob such as '{deeper}' looks into its folders.")
     if len(kinds) > 1:
         way_out = os.path.join(folder, f"*{kinds[0]}")
         raise InputError(f"{folder} holds {', '.join(kinds)} files; pick one kind, as in '{way_out}'.")
@@ -149,7 +152,7 @@ def _counted(names: list[str], ndim: int | None) -> list[int]:
         InputError: a name without numbers, or unlike the others.
         AxesError: several numbers count, and nobody says what.
     """
-    texts = [re.sub(r"\d+", "#", name) for name in names]
+    texts = [re.sub(r"\d+", "#", name).lower() for name in names]
     usual, _ = Counter(texts).most_common(1)[0]
     like = names[texts.index(usual)]
     for name, text in sorted(zip(names, texts, strict=True)):

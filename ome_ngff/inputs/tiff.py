@@ -15,7 +15,9 @@ from ..image import NgffImage
 from .arrange import arranged, named_axes
 from .lazy import Box, FileArray, MappedArray, native, stamp_of
 from .npy import refuse_records
+from .tiff_checks import refuse_cut, refuse_undecodable, tell_gaps
 from .tiff_facts import facts_of
+from .tiff_files import opened, opening
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -30,14 +32,16 @@ class TiffArray(FileArray):
 
     Attributes:
         series: index of the series in the file; of a pyramid the full resolution.
+        companion: path of the OME-XML where that is a file of its own; else empty.
     """
 
     series: int
+    companion: str
 
     def _open(self) -> tuple[Any, Callable[[], Any]]:
-        from tifffile import FileCache, TiffFile
+        from tifffile import FileCache
 
-        tiff = TiffFile(self.path)
+        tiff = opened(self.path, self.companion)
         tiff.filehandle.set_lock(True)
         files = FileCache(lock=tiff.filehandle.lock)
 
@@ -58,7 +62,8 @@ class TiffArray(FileArray):
             try:
                 _read_page(series, files, index, box[frames:], out[target])
             except Exception as error:
-                raise InputError(f"Page {index} of {self.path} cannot be read: {error}") from error
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise InputError(f"Page {index} of {self.path} cannot be read: {reason}") from error
         return out
 
 
@@ -108,20 +113,20 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     The page sequence of a plain TIFF ("I") becomes t, unless `axes` says. A dimension that the file leaves unnamed
     ("Q") is an error without `axes`.
     """
-    from tifffile import TiffFile
-
-    with TiffFile(path) as tiff:
+    with opening(path) as (tiff, path, companion):
         index = _picked(tiff.series, series, path)
         chosen = tiff.series[index].levels[0]
-        _refuse_undecodable(chosen, path)
+        refuse_undecodable(chosen, path)
+        refuse_cut(tiff, chosen, path)
+        tell_gaps(tiff, index, path)
         shape, letters = _shape_and_axes(tiff, index, axes)
         refuse_records(chosen.dtype, path)
         names = named_axes(axes, len(shape), path, letters)
         names = names if axes is not None else _understood(names, shape, path)
         if chosen.keyframe.photometric not in _COLOR and "c" not in names:
             names = tuple("c" if name == "s" else name for name in names)
-        data = _array(chosen, path, index, shape)
-        return arranged(data, names, path, facts_of(tiff, index))
+        data = _array(chosen, path, index, shape, companion)
+        return arranged(data, names, path, facts_of(tiff, index, path))
 
 
 def _picked(found: Sequence[TiffPageSeries], series: int | str | None, path: str) -> int:
@@ -141,17 +146,6 @@ def _picked(found: Sequence[TiffPageSeries], series: int | str | None, path: str
         return int(series)
     listed = ", ".join(f"{i} ({one.name}, {'x'.join(map(str, one.shape))})" for i, one in enumerate(found))
     raise InputError(f"{path} has no series {series!r}; it has {listed}.{nearest_word(str(series), names)}")
-
-
-def _refuse_undecodable(series: TiffPageSeries, path: str) -> None:
-    from tifffile import TIFF
-
-    key = series.keyframe
-    if key.dtype is None or 0 in key.shaped:
-        raise InputError(f"{path} holds {key.bitspersample}-bit pixels of a kind that NumPy has no type for.")
-    if key.compression not in TIFF.DECOMPRESSORS or key.predictor not in TIFF.UNPREDICTORS:
-        kind = getattr(key.compression, "name", key.compression)
-        raise InputError(f"{path} is compressed with {kind}, which needs imagecodecs: pip install imagecodecs")
 
 
 def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
@@ -187,7 +181,9 @@ def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tupl
     return names
 
 
-def _array(series: TiffPageSeries, path: str, index: int, shape: tuple[int, ...]) -> TiffArray | MappedArray:
+def _array(
+    series: TiffPageSeries, path: str, index: int, shape: tuple[int, ...], companion: str
+) -> TiffArray | MappedArray:
     """Map the series where it lies in one piece and uncompressed, else read it by strips and tiles."""
     key: Any = series.keyframe
     if series.dataoffset is not None and not series.is_multifile:
@@ -195,7 +191,7 @@ def _array(series: TiffPageSeries, path: str, index: int, shape: tuple[int, ...]
     if shape[len(shape) - len(key.shape) :] != tuple(key.shape) or set(key.axes) - set("SZYX"):
         raise InputError(f"{path} cuts its images into pages in a way that is not known here ({key.axes} pages).")
     chunks = (1,) * (len(shape) - len(key.shape)) + _segment(key)
-    return TiffArray(path, stamp_of(path), shape, native(series.dtype), chunks, index)
+    return TiffArray(path, stamp_of(path), shape, native(series.dtype), chunks, index, companion)
 
 
 __all__ = ["TiffArray", "open_file"]

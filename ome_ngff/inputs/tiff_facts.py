@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ..axes import SPACE_UNITS, TIME_UNITS
 from .arrange import Facts, unit_named
+from .tiff_files import tag
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 # Resolutions that cameras, scanners and paint programs write for screens and printers, in dots per inch.
 _SCREEN_AND_PRINT = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 240, 300, 350, 360, 400, 600, 720, 1200, 2400)
+_WHITE = "FFFFFF"
 _MICROMETERS = {2: 25400.0, 3: 10000.0}
 
 
-def facts_of(tiff: TiffFile, series: int) -> Facts:
-    """Return what the file says of one of its series."""
-    name = re.sub(r"(\.ome)?\.[^.]+$", "", Path(tiff.filename).name, flags=re.IGNORECASE)
+def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
+    """Return what the file at a path says of one of its series."""
+    name = re.sub(r"(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
     if tiff.is_ome and tiff.ome_metadata:
         return ome_facts(tiff.ome_metadata, series, tiff.series[series].name, len(tiff.series), name)
     page = tiff.series[series].levels[0].keyframe
@@ -40,13 +43,13 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         count: number of series in the file.
         name: name of the image where the document has none.
     """
-    images = [image for image in ElementTree.fromstring(xml) if _tag(image) == "Image"]
+    images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
     if len(images) != count:
         images = [image for image in images if image.get("Name") == title] or images[:1]
         series = 0
     if not images:
         return Facts(name=name)
-    pixels = next((child for child in images[series] if _tag(child) == "Pixels"), None)
+    pixels = next((child for child in images[series] if tag(child) == "Pixels"), None)
     if pixels is None:
         return Facts(name=images[series].get("Name") or name)
     scale: dict[str, float] = {}
@@ -55,16 +58,17 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         value, unit = _positive(pixels.get(size)), pixels.get(f"{size}Unit", default)
         if value is not None and unit != "pixel":
             scale[axis] = value
-            units |= {axis: known} if (known := unit_named(unit)) else {}
-    channels = [child for child in pixels if _tag(child) == "Channel"]
+            known = unit_named(unit, TIME_UNITS if axis == "t" else SPACE_UNITS)
+            units |= {axis: known} if known else {}
+    channels = [child for child in pixels if tag(child) == "Channel"]
     names = [channel.get("Name") or f"Channel {i}" for i, channel in enumerate(channels)]
-    colors = [_hex(int(channel.get("Color", "-1"))) for channel in channels]
+    colors = [_hex(channel.get("Color")) for channel in channels]
     return Facts(
         name=images[series].get("Name") or name,
         scale=scale,
         units=units,
         channel_names=names if any(channel.get("Name") for channel in channels) else None,
-        channel_colors=colors if any(channel.get("Color") for channel in channels) else None,
+        channel_colors=colors if set(colors) != {_WHITE} else None,  # what is written where nobody chose
     )
 
 
@@ -72,7 +76,7 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str) -> Fact
     """Return what ImageJ's description says: spacing, unit, frame interval, lookup tables as channel colours."""
     scale, units = {}, {}
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), str(metadata.get("unit", "")))
-    if unit := unit_named(text):
+    if unit := unit_named(text, SPACE_UNITS):
         sizes = {"x": _pixel(page, "XResolution"), "y": _pixel(page, "YResolution")}
         if unit in ("inch", "centimeter") and _is_screen(sizes["x"], 2 if unit == "inch" else 3):
             sizes = {}
@@ -80,7 +84,7 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str) -> Fact
         scale = {axis: size for axis, size in sizes.items() if size is not None}
         units = dict.fromkeys(scale, unit)
     if interval := _positive(metadata.get("finterval")):
-        scale["t"], units["t"] = interval, unit_named(str(metadata.get("tunit", "s"))) or "second"
+        scale["t"], units["t"] = interval, unit_named(str(metadata.get("tunit", "s")), TIME_UNITS) or "second"
     channels = int(metadata.get("channels", 1))
     labels, tables = metadata.get("Labels"), metadata.get("LUTs")
     return Facts(
@@ -88,8 +92,14 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str) -> Fact
         scale=scale,
         units=units,
         channel_names=[str(label) for label in labels] if labels and len(labels) == channels else None,
-        channel_colors=["".join(f"{int(v):02X}" for v in table[:, -1]) for table in tables] if tables else None,
+        channel_colors=["".join(f"{int(v):02X}" for v in _brightest(table)) for table in tables] if tables else None,
     )
+
+
+def _brightest(table: Any) -> Any:
+    """Return the brightest colour of a lookup table, of shape (3, 256): the last one unless it is inverted."""
+    totals = table.sum(0)
+    return table[:, len(totals) - 1 - totals[::-1].argmax()]
 
 
 def _resolution(page: TiffPage) -> dict[str, Any]:
@@ -134,13 +144,12 @@ def _positive(value: Any) -> float | None:
     return number if 0 < number < math.inf else None
 
 
-def _hex(rgba: int) -> str:
-    """Return OME's signed 32-bit RGBA integer as "RRGGBB"."""
-    return f"{(rgba & 0xFFFFFFFF) >> 8:06X}"
-
-
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _hex(rgba: str | None) -> str:
+    """Return OME's signed 32-bit RGBA integer as "RRGGBB"; white where there is none."""
+    try:
+        return f"{(int(rgba or -1) & 0xFFFFFFFF) >> 8:06X}"
+    except ValueError:
+        return _WHITE
 
 
 __all__ = ["facts_of", "imagej_facts", "ome_facts"]

@@ -35,18 +35,27 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     name = re.sub(r"(\.ome)?(\.zarr)?(\.zip|\.ozx|\.zr)?$", "", PurePath(inner or path.rstrip("/")).name) or "image"
     if isinstance(node, zarr.Array):
         return _array(node, where, axes, Facts(name=name))
-    attributes = dict(node.attrs)
-    document = attributes.get("ome", attributes)
+    document = document_of(node)
     if "multiscales" in document:
-        return _image(node, document, where, _index(document["multiscales"], series, where), axes, name)
+        return image_in(node, document, where, _index(document["multiscales"], series, where), axes, name)
     if "bioformats2raw.layout" in document and not inner:
         return open_file(path, str(series or 0), None, axes)
     if "plate" in document or "well" in document:
         kind, example = ("plate", "A/1/0") if "plate" in document else ("well", "0")
         example = f"{path}::{'/'.join(filter(None, [inner, example]))}"
         raise InputError(f"{where} is a {kind}; say which image, as in '{example}'.")
+    if isinstance(document.get("labels"), list):
+        label = only_one("", [str(label) for label in document["labels"]], where)
+        return open_file(path, f"{inner}/{label}".strip("/"), series, axes)
     array = only_one("", sorted(name for name, _ in node.arrays()), where)
     return _array(node[array], f"{where}/{array}", axes, Facts(name=array))
+
+
+def document_of(group: Any) -> Mapping[str, Any]:
+    """Return the OME metadata of a group of any version."""
+    attributes = dict(group.attrs)
+    document = attributes.get("ome", attributes)
+    return document if isinstance(document, Mapping) else {}
 
 
 def _opened(path: str, inner: str, where: str) -> Any:
@@ -69,7 +78,7 @@ def _index(multiscales: Any, series: int | str | None, where: str) -> int:
     raise InputError(f"{where} has no image {wanted!r}; it has {listed or 'none'}.")
 
 
-def _image(
+def image_in(
     group: Any, document: Mapping[str, Any], where: str, index: int, axes: Sequence[str] | None, name: str
 ) -> NgffImage:
     """Open the first level of an image with what its metadata says.
@@ -137,4 +146,4 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
     return arranged(array, named_axes(axes, array.ndim, where, own), where, facts)
 
 
-__all__ = ["open_file"]
+__all__ = ["document_of", "image_in", "open_file"]

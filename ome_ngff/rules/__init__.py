@@ -15,6 +15,7 @@ from .image import image_findings
 from .label import label_findings
 from .plate import plate_findings, plate_well_findings
 from .transformations import TRANSFORMATIONS
+from .values import VALUES
 from .well import WELL
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def document_findings(attributes: Any, kind: str | None, fmt: Format) -> Iterato
     refuse_unknown([] if kind is None else {kind} - set(KINDS), KINDS, "kind")
     absent = list(ATTRIBUTES(attributes, kind, fmt))
     yield from absent
+    for part in (fmt.unwrap(attributes), fmt.strip(attributes)) if isinstance(attributes, Mapping) else ():
+        yield from VALUES(part)
     if not absent:
         document = fmt.unwrap(attributes)
         yield from VERSIONS(document, fmt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import nearest_word
-from .book import MISSING, Faults, Rules, is_objects, part_of, show
+from .book import MISSING, Faults, Rules, is_objects, listed, part_of, show
 from .vocabulary import KNOWN_AXES, ORIENTATIONS, SPATIAL, UNITS, full_unit
 
 AXES = Rules("image")
@@ -44,7 +44,7 @@ def _form(axes: Any, where: str) -> Faults:
 )
 def _count(axes: Any, where: str) -> Faults:
     if not 2 <= len(axes) <= 5:
-        what = f"An image has 2 to 5 axes (got {len(axes)}: {','.join(_names(axes))})."
+        what = f"An image has 2 to 5 axes (got {len(axes)}: {listed(_names(axes))})."
         yield where, what, "Split the image, or drop axes of length 1."
 
 
@@ -57,7 +57,7 @@ def _count(axes: Any, where: str) -> Faults:
 def _unique(axes: Any, where: str) -> Faults:
     names = _names(axes)
     if len(set(names)) != len(names):
-        yield where, f"Axis names must be unique (got {','.join(names)}).", "Rename all but one."
+        yield where, f"Axis names must be unique (got {listed(names)}).", "Rename all but one."
 
 
 @AXES.must(
@@ -94,7 +94,7 @@ def _time_count(axes: Any, where: str) -> Faults:
 def _channel_count(axes: Any, where: str) -> Faults:
     others = [axis["name"] for axis in axes if axis.get("type") not in ("space", "time")]
     if len(others) > 1:
-        what = f"At most one axis is a channel or a custom one (got {','.join(others)})."
+        what = f"At most one axis is a channel or a custom one (got {listed(others)})."
         yield where, what, "Put them one after the other along a single axis, or in images of their own."
 
 
@@ -108,8 +108,8 @@ def _channel_count(axes: Any, where: str) -> Faults:
 def _order(axes: Any, where: str) -> Faults:
     names, rank = _names(axes), _ranks(axes)
     if rank != sorted(rank):
-        wanted = ",".join(name for _, name in sorted(zip(rank, names, strict=True), key=lambda pair: pair[0]))
-        yield where, f"Axes go time, channel, space (got {','.join(names)}).", f"Transpose to {wanted}."
+        wanted = [name for _, name in sorted(zip(rank, names, strict=True), key=lambda pair: pair[0])]
+        yield where, f"Axes go time, channel, space (got {listed(names)}).", f"Transpose to {listed(wanted)}."
 
 
 def _ranks(axes: Any) -> list[int]:
@@ -126,8 +126,8 @@ def _zyx(axes: Any, where: str) -> Faults:
     space = [axis["name"] for axis in axes if axis.get("type") == "space" and axis["name"] in SPATIAL]
     wanted = sorted(space, key=SPATIAL.index)
     if space != wanted:
-        what = f"Space axes should be in the order z, y, x (got {','.join(space)})."
-        yield where, what, f"Transpose them to {','.join(wanted)}."
+        what = f"Space axes should be in the order z, y, x (got {listed(space)})."
+        yield where, what, f"Transpose them to {listed(wanted)}."
 
 
 @AXES.should("axis-type", 'It SHOULD contain the field "type".', at="multiscales[0].axes[1].type", wrong=MISSING)
@@ -136,7 +136,7 @@ def _type(axes: Any, where: str) -> Faults:
         if axis.get("type") is None:
             guess = KNOWN_AXES.get(axis["name"])
             mend = f'Add "type": "{guess}".' if guess else "Say space, time, channel or a word of your own."
-            yield f"{where}[{index}]", f"The axis {axis['name']!r} should have a type.", mend
+            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", mend
 
 
 @AXES.must(
@@ -224,7 +224,7 @@ def _orientation(axes: Any, where: str) -> Faults:
 def _orientation_space(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if axis.get("orientation") is not None and axis.get("type") != "space":
-            what = f"Only space axes have an orientation ({axis['name']!r})."
+            what = f"Only space axes have an orientation ({show(axis['name'])})."
             yield f"{where}[{index}].orientation", what, "Leave it out."
 
 
@@ -239,7 +239,7 @@ def _orientation_all(axes: Any, where: str) -> Faults:
     without = [axis["name"] for axis in space if axis.get("orientation") is None]
     if 0 < len(without) < len(space):
         what = f"{len(space) - len(without)} of {len(space)} space axes have an orientation."
-        yield where, what, f"Give {','.join(without)} one too."
+        yield where, what, f"Give {listed(without)} one too."
 
 
 @AXES.must(
@@ -252,5 +252,5 @@ def _orientation_all(axes: Any, where: str) -> Faults:
 def _orientation_once(axes: Any, where: str) -> Faults:
     values = [value for _, value in _orientations(axes)]
     if len({frozenset(value.split("-to-")) for value in values}) != len(values):
-        what = f"Two axes run along the same anatomical direction ({', '.join(values)})."
+        what = f"Two axes run along the same anatomical direction ({listed(values)})."
         yield where, what, "Give each axis a direction of its own."

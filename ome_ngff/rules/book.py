@@ -159,6 +159,12 @@ def show(value: Any) -> str:
         return f"<{type(value).__name__} that is too long to write>"
 
 
+def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
+    """Write names for a message, the first of them where there are many."""
+    short = [name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]]
+    return comma.join([*short, "..."] if len(names) > most else short)
+
+
 __all__ = [
     "MISSING",
     "RULES",
@@ -172,6 +178,7 @@ __all__ = [
     "is_list",
     "is_number",
     "is_objects",
+    "listed",
     "part_of",
     "show",
 ]

@@ -152,7 +152,7 @@ def _dataset_path_unique(multiscale: Mapping[str, Any], where: str) -> Faults:
         path = dataset.get("path")
         if isinstance(path, str):
             if path in seen:
-                yield f"{place}.path", f"The array {path!r} is listed before.", "List each level once."
+                yield f"{place}.path", f"The array {show(path)} is listed before.", "List each level once."
             seen.add(path)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..exceptions import Finding
-from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects, show
+from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects, listed, show
 from .paths import is_alphanumeric
 
 
@@ -109,7 +109,7 @@ def _line_case(plate: Mapping[str, Any]) -> Faults:
         names = sorted({name for name in _line_names(plate, key) if is_alphanumeric(name)})
         for folded, count in Counter(name.lower() for name in names).items():
             if count > 1:
-                alike = ", ".join(name for name in names if name.lower() == folded)
+                alike = listed([name for name in names if name.lower() == folded])
                 yield f"plate.{key}", f"Some file systems take {alike} for one name.", "Rename all but one."
 
 

@@ -90,8 +90,10 @@ def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
 )
 def _vector_form(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
-        if not is_list(vector) or not all(is_number(v) for v in vector):
-            mend = f'Write the numbers themselves below "{key}".'
+        mend = f'Write the numbers themselves below "{key}".'
+        if "path" in given[index]:
+            yield f"{where}[{index}]", f"A {key} is not kept at a path (got {show(given[index]['path'])}).", mend
+        elif not is_list(vector) or not all(is_number(v) for v in vector):
             yield f"{where}[{index}]", f"A {key} needs finite numbers (got {show(vector)}).", mend
 
 

@@ -13,15 +13,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import zarr
+from zarr.storage import ZipStore
+
 from ..exceptions import MissingError, StoreError
 from ..format import CurrentFormat, Format, detect_format, format_from_version, format_implementations
 from ..info import find_place, kind_of
 from ..progress import Progress, check_progress
 from .chunks import check_chunks
+from .files import FILE
 from .images import STORE_RULES
 from .report import Report, stricter
 from .tree import Tree, reason
 from .walk import MOST_WELLS, Walk
+from .zips import zip_findings
 
 
 def validate(
@@ -58,10 +63,13 @@ def validate(
     place, path, name = find_place(store)
     tree = Tree(place, path)
     node = tree.open("")
-    if node is None:
-        raise MissingError(f"There is no Zarr group at {name}.")
     walk = Walk(tree, asked, everything=data)
     walk.root(node)
+    if isinstance(place, ZipStore) and not path:
+        zarr_format = node.metadata.zarr_format if isinstance(node, zarr.Group) else None
+        walk.findings += zip_findings(place.path, zarr_format, None if walk.kind is None else walk.fmt.version)
+    if node is None and not walk.findings:
+        raise MissingError(f"There is no Zarr group at {name}.")
     if data:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Zarr says of codecs, it has said when the array was opened
@@ -85,15 +93,16 @@ def _document_file(place: Any) -> Path | None:
 def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
     """Check the attributes that a JSON file holds, alone or as `zarr.json` does."""
     try:
-        attributes = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
+        content = file.read_bytes()
+        attributes = json.loads(content)
+    except (ValueError, RecursionError, OSError) as error:
         raise StoreError(f"{file} is no JSON ({reason(error)}); give a file with the attributes of a group.") from error
     if isinstance(attributes, Mapping) and "zarr_format" in attributes and "attributes" in attributes:
         attributes = attributes["attributes"]
     known = attributes if isinstance(attributes, Mapping) else {}
     there = [fmt for fmt in format_implementations() if fmt.unwrap(known)]
     fmt = asked or detect_format(known, there[0] if there else CurrentFormat())
-    findings = fmt.findings(attributes)
+    findings = [*FILE(file.name, content, False), *fmt.findings(attributes)]
     kind = kind_of(fmt.unwrap(known)) if there else None
     return Report(str(file), kind, fmt.version if there else None, tuple(stricter(findings) if strict else findings))
 

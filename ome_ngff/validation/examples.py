@@ -1,7 +1,8 @@
 """Examples for the documentation and the tests: a right hierarchy of each kind, and a wrong one for each rule.
 
 A hierarchy is a dict of its groups and arrays by their path. A group has `document`, `version` and `mark`; an array
-`shape`, `dtype`, `dimension_names`, `dimension_separator`, `zarr_format` and `pixels`. `build` makes a store of it.
+`shape`, `dtype`, `dimension_names`, `dimension_separator`, `zarr_format`, `pixels` and `byte_order_mark`. `build` makes
+a store of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +77,8 @@ def build(nodes: Mapping[str, Mapping[str, Any]], fmt: Format) -> MemoryStore:
     files: dict[str, bytes] = {}
     for path, node in nodes.items():
         made = {} if "folder" in node else _array(node, fmt) if "shape" in node else _group(node, fmt)
+        if "byte_order_mark" in node:
+            made = {key: BOM_UTF8 + content if "z" in key else content for key, content in made.items()}
         files |= {f"{path}/{key}".strip("/"): content for key, content in made.items()}
     for path, node in nodes.items():
         if "consolidated" in node:

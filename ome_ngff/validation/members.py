@@ -9,7 +9,7 @@ import attrs
 import zarr
 
 from ..format import Format
-from ..rules.book import MISSING, Faults, Rules, show
+from ..rules.book import MISSING, Faults, Rules, listed, show
 from .images import STORE_RULES
 from .tree import Broken, Node
 
@@ -144,9 +144,12 @@ LABELS = Rules("image", STORE_RULES)
     at="/labels",
     wrong={"shape": [8, 8], "dtype": "uint8"},
 )
-def _labels_group(where: str, node: Node) -> Faults:
+def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
     if isinstance(node, zarr.Array):
         yield where, "There is an array where the group of the label images belongs.", "Move it into a label image."
+    if node is None and found:
+        mend = "Create a group there, and list them in its metadata."
+        yield where, f"This is a folder, and no Zarr group, but has label images ({listed(found, 3, ', ')}).", mend
 
 
 LABEL_GROUP = Rules("image", STORE_RULES)
@@ -192,7 +195,7 @@ def _labels_between(where: str, unlisted: Sequence[str], between: Sequence[str])
 LABEL_SOURCE = Rules("image", STORE_RULES)
 
 
-@LABEL_SOURCE.should(
+@LABEL_SOURCE.must(
     "label-source-there",
     "This object MAY include a key `image`, whose value MUST be a string specifying the relative path to a Zarr image "
     "group.",

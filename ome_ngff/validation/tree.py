@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -33,7 +33,7 @@ class Tree:
 
     Attributes:
         twice: paths of groups that have metadata of both versions of Zarr.
-        stale: for each group with consolidated metadata, the paths below it of which that says something else.
+        stale: for each group with consolidated metadata, the paths of which that says something else.
     """
 
     def __init__(self, store: Store, root: str) -> None:
@@ -42,6 +42,7 @@ class Tree:
         self.twice: list[str] = []
         self.stale: dict[str, list[str]] = {}
         self._copies: dict[str, dict[str, str]] = {}
+        self._opened: set[str] = set()
 
     def key(self, path: str) -> str:
         """Give the key in the store of something below the root."""
@@ -50,6 +51,7 @@ class Tree:
     def open(self, path: str) -> Node:
         """Open a group or an array; None where there is nothing."""
         node: Node
+        self._opened.add(path)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:
@@ -100,19 +102,21 @@ class Tree:
             found |= {rests[rest] for rest in self.absent(joined(parent, head), rests)}
         return found
 
-    def watch(self, path: str, zarr_format: int) -> None:
+    def watch(self, path: str, group: zarr.Group, zarr_json: bytes) -> None:
         """Compare what is opened from now on below a group with the consolidated metadata that it has, if any."""
-        if zarr_format == 2 and not self.has(joined(path, ".zmetadata")):
-            return
-        if zarr_format == 3 and _COPY.encode() not in (self.read(joined(path, "zarr.json")) or b""):
+        zarr_format = group.metadata.zarr_format
+        file = self.read(joined(path, ".zmetadata")) if zarr_format == 2 else zarr_json
+        if file is None or (zarr_format == 3 and _COPY.encode() not in file):
             return
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                group = zarr.open_group(store=self.store, path=self.key(path), mode="r", zarr_format=zarr_format)  # type: ignore[arg-type]
-            copy = group.metadata.consolidated_metadata
+                found = zarr.open_group(store=self.store, path=self.key(path), mode="r", zarr_format=zarr_format)
+            copy = found.metadata.consolidated_metadata
             if copy is not None:
                 self._copies[path] = {name: _said(metadata) for name, metadata in copy.flattened_metadata.items()}
+            if zarr_format == 2 and json.loads(file)["metadata"].get(".zattrs", {}) != dict(group.attrs):
+                self.stale[path] = [path]
         except Exception:
             self.stale[path] = [path]
 
@@ -120,10 +124,24 @@ class Tree:
         """Note where consolidated metadata says something else of a node than the node itself."""
         for group, copy in self._copies.items():
             if path != group and (not group or path.startswith(f"{group}/")):
-                name = path[len(group) :].strip("/")
                 here = _said(node.metadata) if isinstance(node, (zarr.Group, zarr.Array)) else None
-                if here != copy.get(name):
+                if here != copy.get(path[len(group) :].strip("/")):
                     self.stale.setdefault(group, []).append(path)
+
+    def look_for_the_rest(self) -> None:
+        """Note what consolidated metadata says of things that nobody asked for, and that are not there."""
+        for group, copy in self._copies.items():
+            gone = sorted(self.absent(group, (name for name in copy if joined(group, name) not in self._opened)))
+            if gone:
+                self.stale.setdefault(group, []).extend(joined(group, name) for name in gone)
+
+    def files(self, path: str, node: zarr.Group | zarr.Array[Any]) -> Iterator[tuple[str, bytes]]:
+        """Yield the files that the metadata of a node stands in: their paths, and what is in them."""
+        own = ".zgroup" if isinstance(node, zarr.Group) else ".zarray"
+        for name in ("zarr.json",) if node.metadata.zarr_format == 3 else (own, ".zattrs"):
+            content = self.read(joined(path, name))
+            if content is not None:
+                yield joined(path, name), content
 
     def read(self, path: str) -> bytes | None:
         """Return what is stored under a key, or None."""

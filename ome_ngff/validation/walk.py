@@ -20,7 +20,7 @@ from ..info import kind_of
 from ..rules.book import Rules, entries, is_list, part_of
 from ..rules.paths import path_fault
 from ..storage import MARK
-from . import members, plates
+from . import files, members, plates
 from .images import LABEL, Image, Level, image_findings, omero_findings
 from .tree import Broken, Node, Tree, joined, spelled
 
@@ -87,6 +87,7 @@ class Walk:
 
     def finish(self) -> None:
         """Add what only shows once all has been opened."""
+        self.tree.look_for_the_rest()
         for group, paths in self.tree.stale.items():
             names = [spelled(path) for path in dict.fromkeys(paths)]
             self._ask(members.COPY, spelled(group), names)
@@ -104,8 +105,15 @@ class Walk:
         for finding in fmt.findings(attributes, kind) if document or mark is None else ():
             inside = finding.where not in ("attributes", "")
             self.findings.append(attrs.evolve(finding, where=f"{where}: {finding.where}" if inside else where))
-        self.tree.watch(path, zarr_format)
+        self.tree.watch(path, group, self._files(path, group).get(joined(path, "zarr.json"), b""))
         return Said(document, fmt)
+
+    def _files(self, path: str, node: zarr.Group | zarr.Array[Any]) -> dict[str, bytes]:
+        """Read and check the files of a node; what numbers a group has is checked with its documents."""
+        found = dict(self.tree.files(path, node))
+        for name, content in found.items():
+            self._ask(files.FILE, spelled(name), content, isinstance(node, zarr.Array))
+        return found
 
     def _open(self, path: str, rules: Rules) -> Node:
         """Open what a document names; `rules` ask whether it is what it should be."""
@@ -138,18 +146,25 @@ class Walk:
         """Check the arrays of an image; most groups have one image."""
         images = []
         for where, multiscale in entries(said.document.get("multiscales"), f"{spelled(path)}: multiscales"):
-            levels = []
+            good: dict[str, Document] = {}
             for _, dataset in entries(multiscale.get("datasets"), ""):
                 if not path_fault(dataset.get("path")):
-                    levels.append(self._level(joined(path, dataset["path"]), (dataset, multiscale), said.fmt))
+                    good.setdefault(dataset["path"], dataset)
+            absent = self.tree.absent(path, good)
+            levels = [
+                self._level(joined(path, name), name in absent, (dataset, multiscale), said.fmt)
+                for name, dataset in good.items()
+            ]
             images.append(Image(where, multiscale, tuple(levels)))
             self.findings.extend(image_findings(images[-1], said.fmt))
         self.findings.extend(omero_findings(said.document.get("omero"), images))
         self.seen[kind] += bool(images)
         return images
 
-    def _level(self, path: str, parts: tuple[Document, ...], fmt: Format) -> Level:
-        node = self._open(path, members.DATASET)
+    def _level(self, path: str, absent: bool, parts: tuple[Document, ...], fmt: Format) -> Level:
+        if absent:
+            self._ask(members.DATASET, spelled(path), None)
+        node = None if absent else self._open(path, members.DATASET)
         level = Level.of(spelled(path), node, parts)
         if isinstance(level.node, Broken) and not isinstance(node, Broken):
             self._ask(members.NODE, level.where, level.node)
@@ -157,6 +172,8 @@ class Walk:
             self.arrays[path] = None
             self.seen["arrays"] += 1
             self._ask(members.PLACE, members.Place(level.where, level.zarr_format, fmt, fmt))
+            if isinstance(level.node, zarr.Array):
+                self._files(path, level.node)
         return level
 
     # Labels --------------------------------------------------------------------------------------------------------
@@ -167,7 +184,10 @@ class Walk:
         here = joined(path, "labels")
         if "image-label" in said.document or not images or "labels" in paths:
             return
-        node = self._open(here, members.LABELS)
+        node = self.tree.open(here)
+        self._ask(members.NODE, spelled(here), node)
+        found = self._unlisted(here, "", frozenset(), _DEEPEST)[0] if node is None else []
+        self._ask(members.LABELS, spelled(here), node, found)
         if isinstance(node, zarr.Group):
             self._label_list(here, self._group(here, node, "labels").document, images[0])
 

@@ -1,0 +1,105 @@
+"""Pictures: every kind of colour comes as its channels, and nothing is lost without a word."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from ome_ngff.exceptions import InputError
+from ome_ngff.inputs import open_input
+
+GREY = skimage.data.camera()[:40, :50]
+COLOR = skimage.data.astronaut()[:40, :50]
+PALETTE = Image.fromarray(COLOR).convert("P", palette=Image.Palette.ADAPTIVE)
+RGB = ["red", "green", "blue"]
+
+
+def channels_first(picture: Any) -> np.ndarray:
+    return np.moveaxis(np.asarray(picture), -1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "dims", "names", "wanted"),
+    [
+        pytest.param("a.png", Image.fromarray(GREY), "yx", None, GREY, id="grey"),
+        pytest.param("a.png", Image.fromarray(GREY > 99), "yx", None, GREY > 99, id="1-bit"),
+        pytest.param("a.bmp", Image.fromarray(GREY > 99), "yx", None, GREY > 99, id="1-bit-bmp"),
+        pytest.param("a.png", Image.fromarray(GREY * np.uint16(257)), "yx", None, GREY * np.uint16(257), id="16-bit"),
+        pytest.param("a.png", Image.fromarray(COLOR), "cyx", RGB, channels_first(COLOR), id="colour"),
+        pytest.param("a.png", PALETTE, "cyx", RGB, channels_first(PALETTE.convert("RGB")), id="palette"),
+        pytest.param("a.gif", PALETTE, "cyx", RGB, channels_first(PALETTE.convert("RGB")), id="gif-of-one-frame"),
+        pytest.param("a.bmp", PALETTE, "cyx", RGB, channels_first(PALETTE.convert("RGB")), id="bmp"),
+        pytest.param(
+            "a.png", Image.fromarray(np.dstack([GREY, GREY // 2])), "cyx", None, np.stack([GREY, GREY // 2]), id="alpha"
+        ),
+        pytest.param(
+            "a.png",
+            Image.fromarray(np.dstack([COLOR, GREY])),
+            "cyx",
+            [*RGB, "alpha"],
+            channels_first(np.dstack([COLOR, GREY])),
+            id="colour-and-alpha",
+        ),
+    ],
+)
+def test_a_picture_gives_the_pixels_that_were_saved(
+    tmp_path: Path, name: str, picture: Image.Image, dims: str, names: Any, wanted: np.ndarray
+) -> None:
+    picture.save(tmp_path / name)
+    image = open_input(tmp_path / name)
+    assert (image.dims, image.channel_names, image.data.dtype) == (tuple(dims), names, wanted.dtype)
+    np.testing.assert_array_equal(image.data[...], wanted)
+
+
+def test_printing_colours_become_red_green_and_blue(tmp_path: Path) -> None:
+    Image.fromarray(COLOR).convert("CMYK").save(tmp_path / "a.jpg", quality=100)
+    image = open_input(tmp_path / "a.jpg")
+    assert (image.data.shape, image.channel_names) == ((3, 40, 50), RGB)
+    assert np.abs(image.data[...].astype(int) - channels_first(COLOR)).mean() < 4
+
+
+@pytest.mark.parametrize(("color", "samples"), [(2, 3), (4, 2), (6, 4)], ids=["rgb", "grey-alpha", "rgba"])
+def test_colours_of_16_bits_are_refused_since_half_of_them_would_be_lost(
+    tmp_path: Path, color: int, samples: int
+) -> None:
+    def part(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 2, 1, 16, color, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + bytes(2 * 2 * samples))
+    png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", pixels) + part(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(png)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (2, 1)
+    with pytest.raises(InputError, match="has 16 bits per colour, of which only 8 could be read here; save it as TIFF"):
+        open_input(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif"])
+def test_a_picture_that_was_cut_is_named_when_it_is_read(tmp_path: Path, name: str) -> None:
+    Image.fromarray(COLOR).save(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(InputError, match=rf"^\S*{name} is broken or cut short: "):
+        open_input(tmp_path / name).data[...]
+
+
+def test_a_picture_may_be_larger_than_pillow_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    np.testing.assert_array_equal(open_input(tmp_path / "a.png").data[...], GREY)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize("name", ["a.czi", "a.nd2", "a.lif"])
+def test_formats_of_microscopes_are_told_where_to_go(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"ZISRAWFILE" + bytes(1000))
+    with pytest.raises(InputError, match=r"no image that can be read here: .* bioformats2raw"):
+        open_input(tmp_path / name)

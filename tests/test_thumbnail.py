@@ -1,0 +1,116 @@
+"""Images in notebooks: facts, and a picture where the pixels are at hand."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import zarr
+from PIL import Image
+
+from ome_ngff import NgffImage, open_image, to_multiscales, to_ngff_image, to_ngff_zarr, write_image
+
+RAMP = np.add.outer(np.arange(300), np.arange(200)).astype("uint16")
+
+
+def picture(shown: Any) -> np.ndarray[Any, Any] | None:
+    """Decode the picture in the HTML of an image; None where there is none."""
+    found = re.search('src="data:image/png;base64,([^"]+)"', shown._repr_html_())
+    return None if found is None else np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB"))
+
+
+def test_an_image_in_memory_is_shown_by_its_middle_plane() -> None:
+    volume = np.zeros((5, 300, 200), "uint16")
+    volume[2] = RAMP
+    shown = picture(to_ngff_image(volume))
+    assert shown is not None
+    assert shown.shape == (150, 100, 3)
+    assert (np.diff(shown[:, :, 0].astype(int), axis=0) >= 0).all()
+    assert (shown[0, 0].max(), shown[-1, -1].min()) == (0, 255)
+
+
+def test_a_photograph_keeps_its_colours() -> None:
+    photograph = np.zeros((64, 48, 3), "uint8")
+    photograph[:, :24] = (200, 30, 90)
+    shown = picture(to_ngff_image(photograph, dims="yxc"))
+    assert shown is not None
+    np.testing.assert_array_equal(shown, photograph)
+
+
+def test_channels_have_their_colours() -> None:
+    planes = np.zeros((2, 20, 20), "uint16")
+    planes[0, :10], planes[1, 10:] = 1000, 1000
+    shown = picture(NgffImage(planes, "cyx", channel_colors=["FF0000", "0000FF"]))
+    assert shown is not None
+    assert tuple(shown[0, 0]) == (255, 0, 0)
+    assert tuple(shown[-1, 0]) == (0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        pytest.param(np.ones((8, 8), bool), id="bool"),
+        pytest.param(np.full((8, 8), np.nan, "float32"), id="nan"),
+        pytest.param(np.array([[np.inf, -np.inf], [0, 1e300]]), id="infinite"),
+        pytest.param(np.full((8, 8), 2**64 - 1, "uint64"), id="large"),
+        pytest.param(np.zeros((1, 1), "int8"), id="one"),
+        pytest.param(np.zeros((9, 4, 5), "float16"), id="half"),
+    ],
+)
+def test_any_pixels_can_be_shown(pixels: np.ndarray[Any, Any]) -> None:
+    dims = "cyx" if pixels.ndim == 3 else "yx"
+    shown = picture(to_ngff_image(pixels, dims))
+    assert shown is not None
+    assert shown.shape[:2] == pixels.shape[-2:]
+
+
+def test_stored_levels_are_shown_when_few_chunks_are_needed(tmp_path: Path) -> None:
+    write_image(np.tile(RAMP, (1, 10, 10)), tmp_path / "a", axes="zyx", scale_factors=[8], method="local_mean")
+    read = open_image(tmp_path / "a")
+    assert picture(read.images[1]) is not None
+    assert picture(read.images[0]) is None  # 12 MB
+    assert picture(read) is not None
+    stored = zarr.open_array(tmp_path / "a" / "1", mode="r")
+    assert picture(NgffImage(stored, "zyx")) is not None
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        assert picture(NgffImage(file.create_dataset("a", data=RAMP), "yx")) is not None
+
+
+def test_shards_count_by_their_chunks(tmp_path: Path) -> None:
+    multiscales = to_multiscales(np.tile(RAMP, (40, 1, 1)), [], chunks={"z": 1})
+    to_ngff_zarr(tmp_path / "a", multiscales, chunks_per_shard={"z": 40})
+    assert picture(open_image(tmp_path / "a")) is not None
+
+
+def test_nothing_is_computed_for_a_picture(tmp_path: Path) -> None:
+    def refuse(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        raise AssertionError("computed")
+
+    costly = da.zeros((8, 8), dtype="uint8").map_blocks(refuse, dtype="uint8")
+    for shown in (to_ngff_image(costly), to_multiscales(costly, [2])):
+        assert picture(shown) is None
+        assert "y 8, x 8" in shown._repr_html_()
+
+
+def test_a_chunk_that_cannot_be_read_leaves_the_facts(tmp_path: Path) -> None:
+    write_image(RAMP, tmp_path / "a", scale_factors=[])
+    next(path for path in (tmp_path / "a/0/c").rglob("*") if path.is_file()).write_bytes(b"cut")
+    read = open_image(tmp_path / "a")
+    assert picture(read) is None
+    assert "y 300, x 200" in read._repr_html_()
+
+
+def test_a_pyramid_tells_its_levels_and_nothing_that_is_markup() -> None:
+    image = to_ngff_image(RAMP, scale={"x": 0.5}, axes_units={"x": "<micrometer>"}, name="cells & <nuclei>")
+    shown = to_multiscales(to_ngff_image(RAMP, name="cells & <nuclei>"), [2, 4])._repr_html_()
+    assert "300 x 200, 150 x 100, 75 x 50" in shown
+    assert "gaussian" in shown
+    assert "cells &amp; &lt;nuclei&gt;" in shown
+    assert "0.5 &lt;micrometer&gt;" in image._repr_html_()

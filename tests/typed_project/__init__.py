@@ -1,0 +1,1 @@
+"""What users write: a project whose types are checked against the installed package, and which runs."""
