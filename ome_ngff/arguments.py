@@ -13,6 +13,7 @@ from . import storage
 from .axes import Axes
 from .exceptions import FormatError, OptionError, ScaleError, refuse_unknown
 from .format import Format, format_from_version
+from .labels import as_labels, label_method, label_path, lay
 from .layout import Layout
 from .levels import Level, ScaleFactors, automatic_ladder, levels, parse_ladder
 from .methods import Method, Methods, find_method
@@ -102,6 +103,33 @@ def image_request(
         _transformations(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
     ]
     return _request({0: source}, found, parsed, group, fmt, name, omero, transformations, reducer, layout, made_by)
+
+
+def label_request(
+    labels: Any,
+    group: Any,
+    name: str,
+    *,
+    axes: AxesLike | None = None,
+    scale: PerAxis | None = None,
+    translation: PerAxis | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    scale_factors: ScaleFactors | None = None,
+    method: str | Methods | Method | None = "mode",
+    scaler: Scaler | None = None,
+    fmt: Format | str | None = None,
+    layout: Layout | None = None,
+    coordinate_transformations: Transformations | None = None,
+) -> Request:
+    """Parse the arguments of `write_labels`, completed by what the image knows, into a request; nothing is touched."""
+    parent, path = storage.find_target(group, parse_format(fmt)), label_path(name)
+    pixels, reducer = as_labels(labels), label_method(method, scaler)
+    laid = lay(parent, pixels.shape, layout or Layout(), axes, scale, translation, axes_units)
+    return image_request(
+        pixels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
+        axes_units=axes_units, scale_factors=scale_factors, method=reducer, scaler=scaler, name=name,
+        layout=laid.layout, coordinate_transformations=coordinate_transformations, pattern=laid.pattern,
+    )  # fmt: skip
 
 
 def pyramid_request(

@@ -53,7 +53,7 @@ def _count(value: str | int) -> int:
 
 
 class _Setting(Generic[Given, Held]):
-    """Hold a setting: parse what is assigned; begin with `OME_NGFF_<NAME>`, or else with a default."""
+    """Hold a setting: parse what is assigned; begin with `OME_NGFF_<NAME>`, read at first use, or a default."""
 
     def __init__(self, default: Given, parse: Callable[[Given], Held]) -> None:
         self.default, self.parse = default, parse
@@ -62,6 +62,12 @@ class _Setting(Generic[Given, Held]):
         self.name = name
 
     def __get__(self, instance: Config, owner: type | None = None) -> Held:
+        if self.name not in instance._held:
+            variable = f"OME_NGFF_{self.name.upper()}"
+            try:
+                instance._held[self.name] = self.parse(os.environ.get(variable, self.default))  # type: ignore[arg-type]
+            except OptionError as error:
+                raise OptionError(f"{variable} cannot be used: {error}") from None
         value: Held = instance._held[self.name]
         return value
 
@@ -90,25 +96,25 @@ class Config:
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}
-        for name, setting in vars(Config).items():
-            if isinstance(setting, _Setting):
-                setattr(self, name, os.environ.get(f"OME_NGFF_{name.upper()}", setting.default))
 
     @contextmanager
     def set(self, **values: Any) -> Iterator[Config]:
         """Change settings inside a `with` block."""
-        refuse_unknown([name for name in values if name not in self._held], self._held, "config")
+        refuse_unknown([name for name in values if name not in _NAMES], _NAMES, "config")
         before = dict(self._held)
         try:
             for name, value in values.items():
                 setattr(self, name, value)
             yield self
         finally:
+            self._held.clear()
             self._held.update(before)
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={value!r}' for name, value in self._held.items())})"
+        return f"Config({', '.join(f'{name}={getattr(self, name)!r}' for name in _NAMES)})"
 
+
+_NAMES = [name for name, setting in vars(Config).items() if isinstance(setting, _Setting)]
 
 #: the settings of this process
 #:

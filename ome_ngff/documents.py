@@ -9,6 +9,7 @@ import zarr
 
 from . import storage
 from .arguments import AxesLike, parse_format, refuse_words
+from .attributes import require_group, update_document
 from .axes import Axes
 from .exceptions import MissingError
 from .format import Format
@@ -128,7 +129,7 @@ def write_plate_metadata(
     target.fmt.validate(target.fmt.wrap(document), "plate")
     _update(target, document)
     for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
-        storage.require_group(target.child(row))
+        require_group(target.child(row))
 
 
 def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
@@ -154,7 +155,7 @@ def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | No
 
 def get_metadata(group: Any) -> dict[str, Any]:
     """Return the OME metadata of a group; empty where there is none."""
-    return storage.find_target(group).document
+    return storage.find_target(storage.readable(group)).document
 
 
 def _add(target: storage.Target, metadata: Mapping[str, Any]) -> None:
@@ -170,10 +171,4 @@ def _add(target: storage.Target, metadata: Mapping[str, Any]) -> None:
 
 def _update(target: storage.Target, document: Mapping[str, Any]) -> None:
     """Put parts of a document into a group, keeping its other parts and attributes."""
-
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        before = target.fmt.unwrap(attributes)
-        before.pop("version", None)
-        return {**target.fmt.strip(attributes), **target.fmt.wrap({**before, **document})}
-
-    storage.update_attributes(target, change)
+    update_document(target, lambda there: document)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import attrs
@@ -80,7 +80,7 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
     own, need = plan.own(work, number), plan.needs(work, number)
     blocks = {work.base: _base(job, pass_number, work.box(number, plan.levels[work.base].shape), need[work.base])}
     if not work.writes:
-        job.spool[slices(need[work.base])] = blocks[work.base]
+        storage.write_box(job.spool, need[work.base], blocks[work.base])
     with ThreadPoolExecutor(2) as pool:  # the codec works on one level while the next is made
         writing = []
         for k in work.writes:
@@ -94,7 +94,7 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any) -> int:
         for written in writing:
             written.result()
     if job.journal:
-        journal.note_unit(job.target, f"{pass_number}-{number}")
+        journal.note(job.target, f"{pass_number}-{number}")
     if work.task_bytes > 2**24:
         give_back()
     return 1
@@ -123,7 +123,7 @@ def _base(job: Job, pass_number: int, box: Box, need: Box) -> Array:
 
 def _write(job: Job, level: int, block: Array, box: Box) -> None:
     """Write a block of a level, which lies in C order: Zarr would put it so in its one loop thread."""
-    job.arrays[level][slices(box)] = block
+    storage.write_box(job.arrays[level], box, block)
     for margin, array in job.margins.items():
         if margin.level == level:
             _keep(margin, array, block, box)
@@ -135,7 +135,7 @@ def _keep(margin: Margin, array: Any, block: Array, box: Box) -> None:
     for low, high in margin.halves(*box[axis]):
         start = margin.place(low, high)
         there = (*box[:axis], (start, start + high - low), *box[axis + 1 :])
-        array[slices(there)] = _part(block, box, (*box[:axis], (low, high), *box[axis + 1 :]))
+        storage.write_box(array, there, _part(block, box, (*box[:axis], (low, high), *box[axis + 1 :])))
 
 
 def read(source: Any, box: Box, dtype: np.dtype[Any]) -> Array:
@@ -184,37 +184,61 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
 
 
 def _run_pass(job: Job, number: int, todo: Sequence[int], at_once: int, count: Callable[[], None]) -> None:
-    """Run units of one pass on the scheduler that dask is set to."""
-    client = _active_client()
-    if client is not None and todo:
-        from distributed import as_completed
+    """Run units of one pass on the scheduler that dask is set to. Once this ends, no task goes on writing."""
+    from dask.base import get_scheduler
 
-        # The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are
-        # too many for a graph go to every worker instead.
-        held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
-        if held > GRAPH_BYTES:
-            shared = client.scatter(job, broadcast=True, hash=False)
-            futures = [client.submit(run_unit, shared, number, i, pure=False) for i in todo]
-        else:
-            futures = client.compute(_tasks(job, number, todo))
-        for future in as_completed(futures):
-            future.result()
-            count()
+    client = active_client()
+    if client is not None and todo:
+        _run_on_cluster(client, job, number, todo, count)
     elif len(todo) < 2 or at_once == 1:
         for i in todo:
             run_unit(job, number, i)
             count()
+    elif get_scheduler() is None:
+        with ThreadPoolExecutor(at_once) as pool:
+            futures = [pool.submit(run_unit, job, number, i) for i in todo]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    count()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     else:
-        from dask.base import compute, get_scheduler
+        from dask.base import compute
         from dask.callbacks import Callback
 
         def finished(key: Any, *rest: Any) -> None:
             if str(key).startswith(run_unit.__name__):
                 count()
 
-        # A pool of our own is waited for: whatever happens, no task goes on writing once the caller is told.
-        with ThreadPoolExecutor(at_once) as pool, Callback(posttask=finished):
-            compute(*_tasks(job, number, todo), **({} if get_scheduler() else {"pool": pool}))
+        with Callback(posttask=finished):
+            compute(*_tasks(job, number, todo))
+
+
+def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
+    """Run units of one pass on the workers of a client.
+
+    The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are too many
+    for a graph go to every worker instead.
+    """
+    from distributed import as_completed, wait
+
+    held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
+    if held > GRAPH_BYTES:
+        shared = client.scatter(job, broadcast=True, hash=False)
+        futures = [client.submit(run_unit, shared, number, i, pure=False) for i in todo]
+    else:
+        futures = client.compute(_tasks(job, number, todo))
+    try:
+        for future in as_completed(futures):
+            future.result()
+            count()
+    except BaseException:
+        begun = {key for keys in client.processing().values() for key in keys}
+        client.cancel([future for future in futures if future.key not in begun])
+        wait([future for future in futures if future.key in begun])
+        raise
 
 
 def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]:
@@ -241,7 +265,7 @@ def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
     end()
 
 
-def _active_client() -> Any:
+def active_client() -> Any:
     """Return the active distributed client, without importing distributed where nobody has."""
     if "distributed" not in sys.modules:
         return None

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import zarr
-from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore
 
 from .exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from .journal import JOURNAL
 from .storage import MARK, Target, delete, level_paths, open_node
+from .zarr_parts import sync
 
 
 def refuse_existing(
@@ -22,7 +22,7 @@ def refuse_existing(
     Raises:
         IncompleteError: an unfinished write, without `overwrite` or `resume`.
         ExistsError: an image, or an array in the place of a level, without `overwrite`; or a file, in any case.
-        StoreError: the place is on a web server.
+        StoreError: the place can only be read.
     """
     _refuse_place(target)
     if overwrite and resume:
@@ -48,9 +48,11 @@ def refuse_existing(
 
 
 def _refuse_place(target: Target) -> None:
-    """Raise where there can be no group: over HTTP, or in the place of a file."""
+    """Raise where there can be no group: in what can only be read, or in the place of a file."""
     if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
+    if target.store.read_only:
+        raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
     if isinstance(target.store, LocalStore):
         folder = target.store.root / target.path
         for place in (folder, *folder.parents):

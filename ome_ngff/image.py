@@ -136,7 +136,7 @@ class NgffImage:
         return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
 
     def _repr_html_(self) -> str:
-        from .thumbnail import picture, table
+        from .preview.thumbnail import picture, table
 
         return table("NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors))
 
@@ -232,7 +232,7 @@ class Multiscales:
         )
 
     def _repr_html_(self) -> str:
-        from .thumbnail import picture, table
+        from .preview.thumbnail import picture, table
 
         first, last = self.images[0], self.images[-1]
         facts = first.facts()

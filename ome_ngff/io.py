@@ -12,6 +12,7 @@ import attrs
 from zarr.abc.store import Store
 
 from . import storage
+from .attributes import put_attributes
 from .exceptions import OptionError
 from .format import Format, format_from_version
 
@@ -61,15 +62,15 @@ def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None
     """
     if mode not in ("r", "r+", "a", "w"):
         raise OptionError(f"The mode is 'r', 'r+', 'a' or 'w' (got {mode!r}).")
-    target = storage.find_target(path)
+    target = storage.find_target(storage.readable(path) if mode == "r" else path)
     if target.attributes is None:
         if mode.startswith("r"):
             return None
         target = attrs.evolve(target, fmt=target.fmt if fmt is None else format_from_version(fmt))
         if mode == "w":
-            storage.put_attributes(target, {})
+            put_attributes(target, {})
             target = attrs.evolve(target, attributes={})
-    if mode == "r":
+    if mode == "r" and not target.store.read_only:
         target = attrs.evolve(target, store=target.store.with_read_only(True))
     return ZarrLocation(target)
 

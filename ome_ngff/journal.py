@@ -7,23 +7,26 @@ work is cut) and without OME metadata, so no reader takes it for an image. Finis
 
 from __future__ import annotations
 
-import hashlib
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
 import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
+from .attributes import put_attributes
 from .codecs import Compression
-from .storage import MARK, Target, delete, fast_pipeline, open_array, open_node, put_attributes
+from .config import config
+from .storage import MARK, Target, delete, fast_pipeline, open_array, open_node
+from .zarr_parts import default_buffer_prototype, sync
 
 JOURNAL = ".ome_ngff"
+CLEARED = "cleared"
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
@@ -31,7 +34,7 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
-    attributes = {**foreign, **more, MARK: {"incomplete": {"parts": parts, **mark}}}
+    attributes = {**foreign, **more, MARK: {"incomplete": {"write": uuid4().hex, "parts": parts, **mark}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)
 
@@ -50,21 +53,22 @@ def sweep_partial(target: Target) -> None:
             stray.unlink(missing_ok=True)
 
 
-def note_unit(target: Target, unit: str) -> None:
-    """Write into the journal that a unit is on disk."""
+def note(target: Target, what: str) -> None:
+    """Write into the journal that a unit is on disk, or that the place is cleared."""
     if target.store.supports_deletes:
         buffer = default_buffer_prototype().buffer.from_bytes(b"done")
-        sync(target.store.set(target.key(f"{JOURNAL}/{unit}"), buffer))
+        sync(target.store.set(target.key(f"{JOURNAL}/{what}"), buffer))
 
 
-def noted_units(target: Target) -> set[str]:
-    """Read from the journal which units are on disk."""
+def noted(target: Target) -> set[str]:
+    """Read from the journal what is done: the units that are on disk, and `CLEARED`."""
 
     async def names() -> list[str]:
         return [name async for name in target.store.list_dir(target.key(JOURNAL))]
 
     with suppress(FileNotFoundError):
-        return {name.rpartition("/")[2] for name in sync(names())}
+        found = {name.rpartition("/")[2] for name in sync(names())}
+        return {name for name in found if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}
     return set()
 
 
@@ -87,12 +91,9 @@ def forget_units(target: Target) -> None:
     delete(target, JOURNAL)
 
 
-def make_spool(
-    folder: Path, name: str, shape: Sequence[int], chunks: Sequence[int], dtype: Any
-) -> tuple[zarr.Array[Any], bool]:
-    """Open or create (then True) the temporary array of a write, in a folder named after what is written."""
-    path = folder / f"ome_ngff-spool-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    store = LocalStore(path)
+def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any) -> tuple[zarr.Array[Any], bool]:
+    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write."""
+    store = LocalStore(_spool_folder(target.mark or {}))
     found = open_node(store, "")
     with fast_pipeline(store):
         wanted = (tuple(shape), tuple(chunks), dtype)
@@ -104,7 +105,11 @@ def make_spool(
         ), True
 
 
-def remove_spool(spool: zarr.Array[Any]) -> None:
-    """Delete the temporary array of a write."""
-    if isinstance(spool.store, LocalStore):
-        shutil.rmtree(spool.store.root, ignore_errors=True)
+def remove_spool(target: Target) -> None:
+    """Delete the temporary array of the write that a group is marked with, if it has one."""
+    if target.mark:
+        shutil.rmtree(_spool_folder(target.mark), ignore_errors=True)
+
+
+def _spool_folder(mark: Mapping[str, Any]) -> Path:
+    return Path(config.cache_store) / f"ome_ngff-spool-{mark.get('write', 'unnamed')}"

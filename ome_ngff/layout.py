@@ -148,7 +148,9 @@ class Layout:
         shards = option.get("shards") or self.shards
         if shards is not None and not isinstance(shards, str):  # the largest parts of a shard up to the default
             whole = parse_lengths(shards, axes, default, "shards")
-            default = tuple(_largest_part(s, c) for s, c in zip(whole, default, strict=True))
+            default = tuple(
+                c if c == n <= s else _largest_part(s, c) for s, c, n in zip(whole, default, shape, strict=True)
+            )
         chunks = parse_lengths(None if isinstance(given, str) and given == "auto" else given, axes, default, "chunks")
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
@@ -172,6 +174,7 @@ class Layout:
                     if auto
                     else parse_lengths(given, axes, chunks, "shards")
                 )
+                shards = tuple(c if c == n <= s else s for s, c, n in zip(shards, chunks, shape, strict=True))
                 if any(s % c for s, c in zip(shards, chunks, strict=True)):
                     raise ChunkError(f"chunks must divide shards (got chunks {chunks} and shards {shards}).")
             own = (

@@ -383,18 +383,8 @@ class Methods(Enum):
 
 
 # What other libraries call them.
-ALIASES = {
-    "itkwasm_gaussian": "gaussian",
-    "itk_gaussian": "gaussian",
-    "dask_image_gaussian": "gaussian",
-    "itkwasm_bin_shrink": "local_mean",
-    "itk_bin_shrink": "local_mean",
-    "dask_bin_shrink": "local_mean",
-    "itkwasm_label_image": "mode",
-    "dask_image_mode": "mode",
-    "dask_image_nearest": "nearest",
-    "resize_image": "resize",
-}
+ALIASES = {name.lower(): member.value for name, member in Methods.__members__.items() if name.lower() != member.value}
+ALIASES["resize_image"] = "resize"
 
 
 def find_method(method: str | Methods | Method) -> Method:

@@ -15,7 +15,7 @@ from .axes import Axes
 from .exceptions import ChunkError, OptionError, refuse_unknown
 from .format import Format, format_from_version
 from .image import Multiscales
-from .labels import register_label
+from .labels import as_labels, label_path, register_label
 from .layout import Layout
 from .levels import Level
 from .metadata import omero_document
@@ -78,6 +78,11 @@ def to_ngff_zarr(
     labels = dict(multiscales.labels)
     if labels and not compute:
         raise OptionError("compute=False writes the image alone; take its labels out of the Multiscales first.")
+    for name, label in labels.items():  # before the image that is there is touched
+        as_labels(label.images[0].data)
+        child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None)
+        draft = _request(child, label, _layout(label, chunks_per_shard, compression), "a label image")
+        target.fmt.validate(target.fmt.wrap(draft.document))
     tasks = execute(
         request,
         overwrite=overwrite and not resume,
@@ -88,7 +93,7 @@ def to_ngff_zarr(
     )
     for name, label in labels.items():
         parent = storage.find_target(storage.as_place(target))
-        child = parent.child(f"labels/{name}")
+        child = parent.child(label_path(name))
         request = _request(child, label, _layout(label, chunks_per_shard, compression), "a label image")
         register = partial(register_label, parent.child("labels"), name)
         execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress, after=register)

@@ -8,6 +8,7 @@ import numpy as np
 from zarr.storage import StorePath
 
 from . import storage
+from .attributes import update_document
 from .image import NgffImage
 
 SAMPLE_BYTES = 64 * 2**20
@@ -27,13 +28,7 @@ def add_omero(target: storage.Target, image: NgffImage) -> None:
     if "omero" in target.document:
         return
     omero = {"channels": _channels(target, image)}
-
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        document = {**target.fmt.unwrap(attributes), "omero": omero}
-        document.pop("version", None)
-        return {**target.fmt.strip(attributes), **target.fmt.wrap(document)}
-
-    storage.update_attributes(target, change)
+    update_document(target, lambda there: {"omero": omero})
 
 
 def _channels(target: storage.Target, image: NgffImage) -> list[dict[str, Any]]:

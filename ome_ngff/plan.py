@@ -18,6 +18,8 @@ from .methods import Method, Span
 
 Box = tuple[tuple[int, int], ...]
 
+SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
+
 
 @attrs.frozen
 class Grid:
@@ -187,16 +189,20 @@ class Plan:
             source = {"given": "the source", "spool": "the spool", "stored": "the stored level"}[work.reads]
             written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
             rows.append(
-                f"pass {number + 1}: {len(work)} units of {' x '.join(map(str, work.unit))}, {work.at_once} at once; "
+                f"pass {number + 1}: {_units(len(work))} of {' x '.join(map(str, work.unit))}, {work.at_once} at once; "
                 f"reads {_size(self.bytes_of(work.base))} of level {work.base} from {source}, "
                 f"writes {_size(written)} of {what}; {_size(work.task_bytes)} per task"
             )
         total = sum(self.bytes_of(k) for k in range(len(self.levels)))
         rows.append(
-            f"total: {self.units} units, reads {_size(self.bytes_read)}, writes {_size(total)} before compression, "
+            f"total: {_units(self.units)}, reads {_size(self.bytes_read)}, writes {_size(total)} before compression, "
             f"peak memory {_size(self.peak_bytes)}"
         )
         return "\n".join(rows)
+
+
+def _units(count: int) -> str:
+    return f"{count} unit{'s' * (count != 1)}"
 
 
 def _size(n: float) -> str:
@@ -251,7 +257,7 @@ def make_plan(
     """Cut the writing of a pyramid into passes and units.
 
     Args:
-        levels: the levels of the pyramid, from `scale.levels`.
+        levels: the levels of the pyramid, from `levels.levels`.
         grids: how each level is stored.
         method: how a level is made from its parent.
         itemsize: bytes per pixel.
@@ -342,10 +348,9 @@ class _Drafts:
         fused = self._fused(base, "given", [base], [] if halo else others, align)
         if fused.task_bytes <= self.memory_target or fused.unit == self._smallest(base, [base]):
             return [fused], None
-        work = self._fused(base, "spool", [base], others)
+        work = self._fused(base, "spool", [base], [] if halo else others)
         unit = self._slabs(align, work.unit, shape)
-        chunks = tuple(u if s % u == 0 or s >= n else s for s, u, n in zip(unit, work.unit, shape, strict=True))
-        return [self.again(base, "given", (), unit), work], tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+        return [self.again(base, "given", (), unit), work], self._spool_chunks(unit, work.unit, shape)
 
     def stored(self, base: int, others: Sequence[int]) -> Pass:
         """Plan a pass that starts from a level on disk."""
@@ -413,6 +418,22 @@ class _Drafts:
                     break
                 length, slab = 2 * length, longer
         return tuple(min(s, n) for s, n in zip(slab, shape, strict=True))
+
+    def _spool_chunks(self, slab: tuple[int, ...], unit: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Cut slabs into the chunks of a spool: equal parts, of which the units that read them need the whole.
+
+        Where they do not, all that a unit needs a part of is decoded at once: such chunks are small.
+        """
+        chunks = [u if s % u == 0 or s >= n else s for s, u, n in zip(slab, unit, shape, strict=True)]
+        cut = [i for i, (c, u, n) in enumerate(zip(chunks, unit, shape, strict=True)) if u % c and u < n]
+        while cut and math.prod(chunks) * self.itemsize > SPOOL_CHUNK_BYTES:
+            axis = max(cut, key=lambda i: chunks[i] / unit[i])
+            part = next(c for c in range(chunks[axis] - 1, 0, -1) if chunks[axis] % c == 0) if chunks[axis] > 1 else 0
+            if 8 * math.prod(chunks) // chunks[axis] * part * self.itemsize < SPOOL_CHUNK_BYTES:
+                cut.remove(axis)
+            else:
+                chunks[axis] = part
+        return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
     def _task_bytes(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> int:
         """Bound what a task holds: each box that it needs, and a second one for its way through the codec."""

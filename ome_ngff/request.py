@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -127,14 +126,15 @@ def execute(
             raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
         return _execute_packed(request, target.package, overwrite, progress, after)
     documents = storage.describe_arrays(target, request.axes.names, request.array_options())
-    target.fmt.validate(target.fmt.wrap(request.document))
+    target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document)})
     existing.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
     if target.attributes is not None:
         for k, source in request.sources.items():
             if k not in request.kept:
                 refuse_self(source, target)
+    _refuse_unshared(request)
     if resume and target.mark is None and "multiscales" in target.document:
-        _agree(target, request, {"metadata": target.fmt.wrap(target.document)})
+        _agree(target, request, _finished_settings(target))
         journal.forget_units(target)
         journal.sweep_partial(target)
         if after is not None:
@@ -144,21 +144,42 @@ def execute(
     if mark is not None:
         _agree(target, request, mark)
     plan = request.plan(mark.get("cut") if mark else None)
-    done = journal.noted_units(target) if mark and mark.get("cut") == plan.cut else set()
+    noted = journal.noted(target) if mark else set()
+    done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
-        replaced = existing.doomed(target, request.new_paths)
+        replaced = mark["replaces"] if mark else existing.doomed(target, request.new_paths)
+        journal.remove_spool(target)
         mark = {**request.settings(), "cut": plan.cut, "replaces": replaced}
         target = journal.begin(target, mark, request.attributes)
-        existing.clear(target, replaced)
+        existing.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
+        if plan.units > 1:
+            journal.note(target, journal.CLEARED)
     arrays = _arrays(request, target, documents, fresh=not done)
     spool, done = _spool(plan, target, request.dtype, done)
     margins = _margins(plan, target, request.dtype)
     job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
-    end = partial(_end, target, dict(request.document), job.journal, resume, spool, after)
+    end = partial(_end, target, dict(request.document), job.journal, resume, after)
     if not compute:
         return engine.delayed_tasks(job, done, end)
     engine.run(job, done, progress, end)
     return []
+
+
+def _refuse_unshared(request: Request) -> None:
+    """Raise `StoreError` where tasks would run in processes that cannot reach the target or a source."""
+    from dask.base import get_scheduler
+    from dask.multiprocessing import get
+
+    elsewhere = "the cluster" if engine.active_client() else "other processes" if get_scheduler() is get else None
+    if elsewhere is None:
+        return
+    if storage.in_memory(request.target.store):
+        place = str(request.target)
+        raise StoreError(f"{place} is in the memory of this process, which the tasks in {elsewhere} do not share.")
+    for source in request.sources.values():
+        file: Any = getattr(source, "file", None)  # of HDF5
+        if getattr(file, "mode", "r") != "r":
+            raise StoreError(f"{file.filename} is open for writing, so the tasks in {elsewhere} cannot read it.")
 
 
 def _execute_packed(
@@ -194,7 +215,6 @@ def _end(
     document: Mapping[str, Any],
     noted: bool,
     resumed: bool,
-    spool: Any,
     after: Callable[[], None] | None,
 ) -> None:
     """Write the metadata, which makes the group an image; then tidy up."""
@@ -203,10 +223,23 @@ def _end(
         journal.forget_units(target)
     if resumed:
         journal.sweep_partial(target)
-    if spool is not None:
-        journal.remove_spool(spool)
+    journal.remove_spool(target)
     if after is not None:
         after()
+
+
+def _finished_settings(target: storage.Target) -> dict[str, Any]:
+    """Read the settings of a finished image from its metadata and its arrays."""
+    paths = storage.level_paths(target.document)
+    nodes = [storage.open_node(target.store, target.key(path)) for path in paths]
+    arrays = [node for node in nodes if isinstance(node, zarr.Array)]
+    return {
+        "levels": [list(array.shape) for array in arrays],
+        "dtype": str(arrays[0].dtype) if arrays else None,
+        "chunks": [list(array.chunks) for array in arrays],
+        "shards": [list(array.shards) if array.shards else None for array in arrays],
+        "metadata": target.fmt.wrap(target.document),
+    }
 
 
 def _agree(target: storage.Target, request: Request, there: Mapping[str, Any]) -> None:
@@ -239,7 +272,7 @@ def _margins(plan: Plan, target: storage.Target, dtype: np.dtype[Any]) -> dict[M
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) < 120 else "others"
+    return text if len(text) < 120 else f"{text[:100]} ..."
 
 
 def _spool(plan: Plan, target: storage.Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:
@@ -251,5 +284,5 @@ def _spool(plan: Plan, target: storage.Target, dtype: np.dtype[Any], done: set[s
     if reads <= done:
         return None, done | fills
     shape = plan.levels[plan.passes[filling].base].shape
-    spool, fresh = journal.make_spool(Path(config.cache_store), str(target), shape, plan.spool, dtype)
+    spool, fresh = journal.make_spool(target, shape, plan.spool, dtype)
     return spool, done - fills if fresh else done

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+import zarr
 
+from . import storage
+from .arguments import AxesLike, image_request
 from .axes import Axes
-from .exceptions import LabelError, MethodError, ScaleError
+from .exceptions import LabelError, MethodError, MissingError, OptionError, ScaleError, StoreError
+from .layout import Layout
 from .levels import Level, ScaleFactors, hold, levels, parse_ladder, reduce_whole
 from .methods import Method, Methods, find_method
+from .progress import Progress
+from .request import Request, execute
 
 
 def _number(low: int) -> Callable[[Any, attrs.Attribute[int], Any], None]:
@@ -141,20 +147,27 @@ class Scaler:
             ]
         return _laplacian(base, self.downscale, self.max_layer)
 
-    def scale(self, input_array: str, output_directory: str, axes: str | Sequence[str] | None = None) -> None:
+    def scale(
+        self,
+        input_array: Any,
+        output_directory: Any,
+        axes: AxesLike | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Progress = None,
+    ) -> None:
         """Write a pyramid of a stored Zarr array as an OME-Zarr image.
 
         Args:
             input_array: path of the array.
             output_directory: path of the new image, or with `in_place` of the group that holds the array.
             axes: its axes; may be left out for 2D and 5D.
+            overwrite, progress: as in `write_image`.
 
         Raises:
             LabelError: `labeled`, and the method gives values that the array does not have.
         """
-        from .stored import scale_array
-
-        scale_array(self, input_array, output_directory, axes)
+        _write(self, input_array, output_directory, axes, overwrite, progress)
 
     def refuse_invention(self) -> None:
         """Raise `LabelError` where the method can give values that the source does not have."""
@@ -197,3 +210,49 @@ def _laplacian(block: np.ndarray[Any, Any], downscale: int, layers: int) -> list
         np.stack([s[k] for s in stacks]).astype(np.float32).reshape(*block.shape[:-2], *stacks[0][k].shape)
         for k in range(len(stacks[0]))
     ]
+
+
+# Stored arrays -----------------------------------------------------------------------------------------------------
+
+
+def _write(
+    scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, overwrite: bool, progress: Progress
+) -> None:
+    """Write the pyramid of a stored array."""
+    store, path = storage.locate(input_array)
+    array = storage.open_node(store, path)
+    if not isinstance(array, zarr.Array):
+        raise MissingError(f"There is no Zarr array at {storage.place(store, path)}.")
+    if scaler.labeled:
+        scaler.refuse_invention()
+    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=Layout(chunks=array.chunks))
+    attributes = dict(array.attrs) if scaler.copy_metadata else {}
+    request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
+    if scaler.in_place:
+        if overwrite:
+            raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
+        request = _beside(request, array)
+    execute(request, overwrite=overwrite, progress=progress)
+
+
+def _beside(request: Request, array: zarr.Array[Any]) -> Request:
+    """Make a stored array, which lies in the group that is written, level 0 as it stands.
+
+    Raises:
+        StoreError: it lies elsewhere, or is stored in a way that the format does not allow.
+    """
+    target = request.target
+    folder, _, name = storage.place(array.store, array.path).rpartition("/")
+    if str(target).rstrip("/") != folder or target.attributes is None:
+        raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
+    names = getattr(array.metadata, "dimension_names", None)
+    separator = getattr(array.metadata, "dimension_separator", "/")
+    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.axes.names):
+        raise StoreError(
+            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.axes.names} "
+            f"(are {names}) and its chunk keys nested by '/' (are by {separator!r}). Write a copy, without in_place."
+        )
+    multiscale = dict(request.document["multiscales"][0])
+    first, *others = multiscale["datasets"]
+    document = {**request.document, "multiscales": [{**multiscale, "datasets": [{**first, "path": name}, *others]}]}
+    return attrs.evolve(request, kept=frozenset({0}), paths=(name, *request.paths[1:]), document=document)

@@ -32,6 +32,8 @@ def as_source(image: Any) -> Any:
     """
     if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
         image = image.data
+    if isinstance(image, np.ma.MaskedArray):
+        raise InputError("A masked array has no values under its mask; pass array.filled(value).")
     if hasattr(image, "__cuda_array_interface__"):
         image = OnDevice(image)
     if all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__")) and isinstance(

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
+from threading import RLock
 from typing import Any
 
 import attrs
 import zarr
 from zarr.abc.store import Store
 from zarr.api.asynchronous import create_array
-from zarr.core.array import AsyncArray
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.group import GroupMetadata
-from zarr.core.metadata import ArrayMetadata
-from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
-from .copies import forget_copies
 from .exceptions import ExistsError, FormatError, OptionError, StoreError
 from .format import Format, detect_format, format_for_zarr
+from .zarr_parts import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype, sync
 from .zipped import ENDINGS, Package
 
 MARK = "ome_ngff"  # the attribute of an unfinished write
+_CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
 
 
 @attrs.frozen
@@ -146,7 +144,11 @@ def locate(group: Any) -> tuple[Store, str]:
         return group.store, group.path
     if isinstance(group, Store):
         return group, ""
-    if hasattr(group, "store") and hasattr(group, "path") and isinstance(group.store, Store):
+    if isinstance(group, Target):
+        return group.store, group.path
+    if hasattr(group, "store_path"):  # what is asynchronous in Zarr
+        return group.store_path.store, group.store_path.path
+    if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):  # what `parse_url` gives
         return group.store, ""
     if isinstance(group, (str, Path)):
         text = str(group)
@@ -185,6 +187,12 @@ def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{url} cannot be opened: {error}") from error
+
+
+def in_memory(store: Store) -> bool:
+    """Tell whether a store is in the memory of this process alone."""
+    protocol = getattr(getattr(store, "fs", None), "protocol", ())
+    return isinstance(store, MemoryStore) or "memory" in (protocol if isinstance(protocol, tuple) else (protocol,))
 
 
 def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
@@ -228,7 +236,7 @@ def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
         if shards:
             _start_threads()
             words["threading.max_workers"] = 1
-        with zarr.config.set(words):
+        with _CONFIG, zarr.config.set(words):
             yield
     else:
         yield
@@ -284,8 +292,8 @@ def create_arrays(
     groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in above}
 
     async def put() -> None:
-        new = [target.store.set(*item) for item in _buffers(target, documents)]
-        await asyncio.gather(*new, *(target.store.set_if_not_exists(*item) for item in _buffers(target, groups)))
+        new = [target.store.set(*item) for item in buffers(target, documents)]
+        await asyncio.gather(*new, *(target.store.set_if_not_exists(*item) for item in buffers(target, groups)))
 
     sync(put())
     with fast_pipeline(target.store, shards=shards):
@@ -295,11 +303,31 @@ def create_arrays(
         }
 
 
-def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+def buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
     """Give the keys and bytes that documents of groups and arrays, by path below a target, are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
             yield target.key(f"{path}/{name}" if path else name), buffer
+
+
+def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:
+    """Write a block that covers whole chunks, or whole shards, up to the end of the array.
+
+    The pipeline in Rust reads a chunk that juts over the end before it writes it, and fails at half a chunk of a
+    process that was killed: such a chunk goes first.
+    """
+    if isinstance(array.store, LocalStore):
+        for cell in _jutting(array.shape, array.shards or array.chunks, box):
+            (array.store.root / array.path / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
+    array[tuple(slice(low, high) for low, high in box)] = block
+
+
+def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
+    """Give the cells of a box that jut over the end of the array."""
+    spans = [range(low // c, -(-high // c)) for (low, high), c in zip(box, cell, strict=True)]
+    for axis, (n, c, (_, high)) in enumerate(zip(shape, cell, box, strict=True)):
+        if n % c and high == n:
+            yield from itertools.product(*spans[:axis], (n // c,), *spans[axis + 1 :])
 
 
 def level_paths(document: Mapping[str, Any]) -> list[str]:
@@ -312,67 +340,6 @@ def level_paths(document: Mapping[str, Any]) -> list[str]:
             if isinstance(dataset, Mapping) and isinstance(dataset.get("path"), str):
                 found.append(dataset["path"].strip("/"))
     return [path for path in found if path and ".." not in path.split("/")]
-
-
-def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
-    """Create the group, or replace all its attributes in one step."""
-    target.refuse_package()
-    zarr_format = target.fmt.zarr_format
-    if target.attributes is None:
-        zarr.create_group(target.store, path=target.path, zarr_format=zarr_format, attributes=dict(attributes))
-    else:
-        metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
-        for item in _buffers(target, {"": metadata}):
-            sync(target.store.set(*item))
-    forget_copies(target.store, target.path, zarr_format)
-    if target.handle is not None:
-        target.handle.metadata.attributes.clear()
-        target.handle.metadata.attributes.update(attributes)
-        object.__setattr__(target.handle.metadata, "consolidated_metadata", None)  # else it writes its copy back
-
-
-def require_group(target: Target) -> None:
-    """Create an empty group where there is none."""
-    if target.attributes is None:
-        put_attributes(target, {})
-
-
-def update_attributes(target: Target, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
-    """Read the attributes of a group, change them and write them back, alone among the processes of this machine."""
-    with _alone(target):
-        fresh = attrs.evolve(target, attributes=_attributes_now(target))
-        put_attributes(fresh, change(dict(fresh.attributes or {})))
-
-
-def _attributes_now(target: Target) -> dict[str, Any] | None:
-    node = open_node(target.store, target.path)
-    return dict(node.attrs) if isinstance(node, zarr.Group) else None
-
-
-@contextmanager
-def _alone(target: Target) -> Iterator[None]:
-    """Hold a lock file beside the group's metadata (local stores; elsewhere the last writer wins)."""
-    if not isinstance(target.store, LocalStore):
-        yield
-        return
-    import time
-
-    folder: Path = target.store.root / target.path
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, patience = folder / f".{MARK}.lock", 100
-    while True:
-        try:
-            lock.open("x").close()
-            break
-        except FileExistsError:
-            patience -= 1
-            if patience == 0:  # whoever made it is gone: the section takes milliseconds
-                lock.unlink(missing_ok=True)
-            time.sleep(0.05)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
 
 
 def delete(target: Target, name: str) -> None:

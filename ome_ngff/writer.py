@@ -15,6 +15,7 @@ from .arguments import (
     PerAxis,
     Transformations,
     image_request,
+    label_request,
     parse_format,
     pyramid_request,
     refuse_words,
@@ -29,7 +30,7 @@ from .documents import (
 )
 from .exceptions import OptionError
 from .format import Format
-from .labels import Said, as_labels, execute_labels, label_method, label_path, lay
+from .labels import Said, as_labels, execute_labels, label_path, lay
 from .layout import Layout
 from .levels import ScaleFactors
 from .methods import Method, Methods
@@ -193,18 +194,13 @@ def write_labels(
     """
     refuse_words(unknown, write_labels)
     said = Said(colors, properties, label_id, source, check, label_metadata)
-    parent, path = storage.find_target(group, parse_format(fmt)), label_path(name)
-    pixels, reducer = as_labels(labels), label_method(method, scaler)
-    layout = Layout.parse(chunks, shards, compression, storage_options)
-    laid = lay(parent, pixels.shape, layout, axes, scale, translation, axes_units)
-    request = image_request(
-        pixels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
-        axes_units=axes_units, scale_factors=scale_factors, method=reducer, scaler=scaler, name=name,
-        layout=laid.layout, coordinate_transformations=coordinate_transformations, pattern=laid.pattern,
+    request = label_request(
+        labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+        scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
+        layout=Layout.parse(chunks, shards, compression, storage_options),
+        coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
-    return execute_labels(
-        request, parent, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress
-    )
+    return execute_labels(request, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 
 
 def write_multiscale(
@@ -296,6 +292,4 @@ def write_multiscale_labels(
         axes_units=axes_units, name=name, layout=laid.layout, coordinate_transformations=coordinate_transformations,
         pattern=laid.pattern,
     )  # fmt: skip
-    return execute_labels(
-        request, parent, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress
-    )
+    return execute_labels(request, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress)

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 from zarr.storage import StorePath, ZipStore
 
 from .exceptions import ExistsError, StoreError
+from .zarr_parts import default_buffer_prototype, sync
 
 ENDINGS = (".zip", ".ozx")
 

@@ -337,6 +337,21 @@ def test_labels_lie_on_their_image(cells: Path) -> None:
     np.testing.assert_array_equal(pixels(labels)[0], segmentation)
 
 
+@pytest.mark.parametrize("name", ["seg.tif", "seg.npy"])
+def test_labels_of_a_file_that_does_not_name_its_axes_have_those_of_the_image(cells: Path, name: str) -> None:
+    run("write", cells, cells.parent / "a.zarr", "--scale-factors", "2")
+    segmentation = (STACK[:, 0] > 900).astype("uint32")
+    tifffile.imwrite(cells.parent / "seg.tif", segmentation, photometric="minisblack")
+    np.save(cells.parent / "seg.npy", segmentation)
+    plan = run("labels", cells.parent / name, cells.parent / "a.zarr", "--name", "n", "--plan")
+    assert "writes" in plan.stdout
+    assert not (cells.parent / "a.zarr" / "labels").exists()
+    run("labels", cells.parent / name, cells.parent / "a.zarr", "--name", "n")
+    axes = document(cells.parent / "a.zarr" / "labels" / "n")["multiscales"][0]["axes"]
+    assert [axis["name"] for axis in axes] == ["z", "y", "x"]
+    np.testing.assert_array_equal(pixels(cells.parent / "a.zarr" / "labels" / "n")[0], segmentation)
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_scale_writes_a_pyramid_of_an_array(tmp_path: Path, zarr_format: Any) -> None:
     array = zarr.create_array(tmp_path / "a.zarr", data=PLANE, chunks=(64, 64), zarr_format=zarr_format)
@@ -346,6 +361,8 @@ def test_scale_writes_a_pyramid_of_an_array(tmp_path: Path, zarr_format: Any) ->
     assert [scale_of(dataset) for dataset in datasets(tmp_path / "out.zarr")] == [[1, 1], [3, 3], [9, 9]]
     np.testing.assert_array_equal(pixels(tmp_path / "out.zarr")[1], np.pad(PLANE, ((0, 1), (0, 0)), "edge")[1::3, 1::3])
     assert attributes(tmp_path / "out.zarr")["owner"] == "me"
+    run("scale", tmp_path / "a.zarr", tmp_path / "out.zarr", "yx", "--max-layer", "1", "--overwrite")
+    assert [scale_of(dataset) for dataset in datasets(tmp_path / "out.zarr")] == [[1, 1], [2, 2]]
 
 
 def test_scale_in_place_adds_levels_beside_the_array(tmp_path: Path) -> None:
@@ -440,6 +457,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy image --format 0.4 --overwrite", "Zarr v3", id="format-against-group"),
         pytest.param("write plane.npy new --compression zst", "Did you mean 'zstd'?", id="unknown-compression"),
         pytest.param("write plane.npy new --memory-target much", "512MiB or 2GB", id="no-size"),
+        pytest.param("scale array new yx --in-place --overwrite", "cannot be overwritten", id="in-place-and-overwrite"),
         pytest.param("write plane.npy new --workers 0", "--workers", id="no-workers"),
         pytest.param("write plane.npy new --workers 2 --scheduler tcp://a:1", "one of them", id="two-clusters"),
         pytest.param("write plane.npy new --series 1", "--series", id="series-of-a-single-image"),

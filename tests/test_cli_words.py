@@ -60,7 +60,7 @@ def options_of(name: str) -> dict[str, click.Option]:
         pytest.param("--scale-factors --chunks --shards --compression", "write labels", id="storage"),
         pytest.param("--name --method --overwrite --resume", "write labels", id="writing"),
         pytest.param("--method --overwrite --format", "write create", id="making"),
-        pytest.param("--workers --scheduler --memory-target", "write scale", id="machine"),
+        pytest.param("--workers --scheduler --memory-target", "write labels scale", id="machine"),
         pytest.param("--json", "create write scale info validate", id="reports"),
         pytest.param("-v --verbose -q --quiet", " ".join(COMMANDS), id="verbosity"),
         pytest.param("--format", "create write validate", id="version"),
@@ -164,7 +164,7 @@ def test_a_shell_completes_commands_options_and_names(words: list[str], incomple
     assert [item.value for item in completion.get_completions(words, incomplete)] == wanted
 
 
-@pytest.mark.parametrize("words", [["write"], ["write", "plane.npy"], ["info"], ["validate"], ["create"], ["scale"]])
+@pytest.mark.parametrize("words", [[name] for name in COMMANDS])
 def test_a_shell_completes_files(words: list[str]) -> None:
     completion = ShellComplete(main, {}, "ome-ngff", "_OME_NGFF_COMPLETE")
     assert [(item.type, item.value) for item in completion.get_completions(words, "pla")] == [("file", "pla")]

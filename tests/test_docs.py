@@ -24,9 +24,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     stack = np.random.default_rng(0).poisson(100, (6, 64, 64)).astype("uint16")
     size = {"PhysicalSizeX": 0.11, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.11, "PhysicalSizeYUnit": "µm"}
-    tifffile.imwrite("cells.ome.tif", stack, metadata={"axes": "ZYX", **size})
+    for name in ("cells", "tissue"):
+        tifffile.imwrite(f"{name}.ome.tif", stack, metadata={"axes": "ZYX", **size})
     tifffile.imwrite("plain.tif", stack, photometric="minisblack")
-    tifffile.imwrite("nuclei.tif", (stack > 110).astype("uint8"), photometric="minisblack")
+    tifffile.imwrite("nuclei.tif", (stack > 110).astype("uint8"), imagej=True, metadata={"axes": "ZYX"})
     np.save("stack.npy", np.zeros((64, 512, 512), "uint16"))
     return tmp_path
 

@@ -202,6 +202,38 @@ def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("shards", [None, 32])
+def test_half_a_chunk_at_the_border_that_a_killed_process_left_is_written_anew(
+    tmp_path: Path, image: np.ndarray[Any, Any], shards: int | None
+) -> None:
+    words = {**WORDS, "shards": shards}
+    write_image(image, tmp_path / "whole", **words)
+    crash(image, tmp_path / "i", 1, **words)
+    corner = "0/c/1/2/2" if shards else "0/c/2/4/5"
+    assert (tmp_path / "whole" / corner).exists()
+    assert not (tmp_path / "i" / corner).exists()
+    (tmp_path / "i" / corner).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "i" / corner).write_bytes((tmp_path / "whole" / corner).read_bytes()[:20])
+    write_image(image, tmp_path / "i", resume=True, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("after", [0, 3])
+def test_resuming_keeps_the_labels_that_the_image_got_meanwhile(
+    tmp_path: Path, image: np.ndarray[Any, Any], after: int
+) -> None:
+    write_image(image, tmp_path / "i", **WORDS)
+    write_labels(image, tmp_path / "i", "old", method="nearest")
+    crash(image + 1, tmp_path / "i", after, overwrite=True, **WORDS)
+    assert not (tmp_path / "i" / "labels" / "old").exists()
+    write_labels(image, tmp_path / "i", "new", method="nearest")
+    write_image(image + 1, tmp_path / "i", resume=True, **WORDS)
+    assert document(tmp_path / "i" / "labels")["labels"] == ["new"]
+    np.testing.assert_array_equal(pixels(tmp_path / "i" / "labels" / "new")[0], image)
+
+
+@pytest.mark.usefixtures("small")
 def test_a_write_from_planes_resumes_with_its_spool(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
     planes = da.from_array(image, chunks=(1, -1, -1)) + 0
     words = {**WORDS, "method": "gaussian"}
@@ -264,6 +296,16 @@ def test_resuming_a_finished_image_changes_nothing(tmp_path: Path, image: np.nda
     assert every_file(tmp_path / "i") == before
     with pytest.raises(StoreError, match="other settings"):
         write_image(image, tmp_path / "i", resume=True, **{**WORDS, "name": "other"})
+
+
+def test_resuming_a_finished_image_with_other_settings_names_them(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "i", **WORDS)
+    before = every_file(tmp_path / "i")
+    with pytest.raises(StoreError, match=r"chunks: there \[\[16, 16, 16\].*now \[\[8, 8, 8\]"):
+        write_image(image, tmp_path / "i", resume=True, **{**WORDS, "chunks": 8})
+    with pytest.raises(StoreError, match="dtype: there 'uint16', now 'uint8'"):
+        write_image(image.astype("uint8"), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == before
 
 
 def test_resuming_what_was_never_begun_writes_it(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
@@ -433,7 +475,11 @@ MEMORY = """
     import ome_ngff
 
     kind, depth, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    chunks = {"bricks": ((64,) * (depth // 64), (256, 256), (256, 256)), "planes": ((1,) * depth, (512,), (512,))}[kind]
+    chunks = {
+        "bricks": ((64,) * (depth // 64), (256, 256), (256, 256)),
+        "planes": ((1,) * depth, (512,), (512,)),
+        "planes-by-a-spool": ((1,) * (depth // 4), (1024,), (1024,)),
+    }[kind]
 
     def make(block_id=None):
         shape = tuple(c[i] for c, i in zip(chunks, block_id))
@@ -451,7 +497,7 @@ MEMORY = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
-@pytest.mark.parametrize("kind", ["bricks", "planes"])
+@pytest.mark.parametrize("kind", ["bricks", "planes", "planes-by-a-spool"])
 def test_peak_memory_does_not_grow_with_the_image(tmp_path: Path, kind: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(MEMORY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +13,11 @@ import pytest
 import ome_ngff
 
 PACKAGE = Path(ome_ngff.__file__).parent
-LAYERS = [
-    ["exceptions", "config"],
-    ["axes", "kernels", "codecs", "rules", "progress", "separable"],
-    ["methods", "metadata", "resampling"],
-    ["levels", "dask_utils", "format", "zipped", "copies"],
-    ["image", "thumbnail", "preview", "storage", "journal", "existing", "plan", "layout", "sources"],
-    ["engine", "blocks"],
-    ["request", "arguments", "labels", "documents", "writer", "stored"]
-    + ["reader", "validation", "info", "samples", "omero", "io", "regions"],
-    ["inputs", "scale", "multiscales", "coordinates", "ngff_zarr"],
-    ["cli"],
-]
-FLOOR = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
+HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
+FLOOR = {
+    room: int(floor)
+    for floor, room in re.findall(r"^\| (\d) \| `(\w+)` \|", HOUSE.read_text("utf-8"), flags=re.MULTILINE)
+}
 
 
 def rooms() -> dict[str, list[Path]]:
@@ -50,8 +43,8 @@ def imports(path: Path) -> set[str]:
     return found - {"__version__"}
 
 
-def test_every_room_has_a_floor() -> None:
-    assert set(rooms()) <= set(FLOOR)
+def test_the_table_of_the_house_has_every_room_and_no_other() -> None:
+    assert set(rooms()) == set(FLOOR)
 
 
 @pytest.mark.parametrize("room", sorted(rooms()))

@@ -166,6 +166,7 @@ def colours(*given: str) -> NgffImage:
 
 BAD = [
     pytest.param(lambda: to_ngff_image(Unwilling()), InputError, "require gradient", id="tensor"),
+    pytest.param(lambda: to_ngff_image(np.ma.masked_less(PIXELS, 5)), InputError, r"filled\(value\)", id="masked"),
     pytest.param(lambda: to_ngff_image(unknown_length()), InputError, "compute_chunk_sizes", id="unknown-length"),
     pytest.param(lambda: to_ngff_image(on_grid(range(5)).to_dataset(name="a")), InputError, "it has a", id="dataset"),
     pytest.param(lambda: to_ngff_image(zarr.create_group({})), InputError, "open_image reads images", id="group"),

@@ -166,14 +166,6 @@ def test_one_page_that_kept_the_description_of_its_stack_is_one_image(tmp_path: 
     np.testing.assert_array_equal(open_input(tmp_path / "a.tif").data[...], STACK[4])
 
 
-def test_a_compression_of_later_pythons_says_what_is_needed(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib")
-    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
-        tiff.pages.first.tags["Compression"].overwrite(50000)  # Zstandard
-    with pytest.raises(InputError, match=r"pip install imagecodecs|cannot be read"):
-        open_input(tmp_path / "a.tif").data[...]
-
-
 def test_a_link_is_named_by_itself(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
     (tmp_path / "größe 3 µm.tif").symlink_to(tmp_path / "a.tif")

@@ -179,6 +179,13 @@ def test_csv_files_give_numbers_and_text(tmp_path: Path, text: str) -> None:
     ]
 
 
+def test_names_that_look_like_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
+    text = "label,barcode,well,area,size\n3,1_2,007,+4,1.5e3\n7,3_4,010,-5,.25\n"
+    found = said(tmp_path / "i", properties=csv_file(tmp_path, text))["properties"]
+    assert found[0] == {"label-value": 3, "barcode": "1_2", "well": "007", "area": 4, "size": 1500.0}
+    assert found[1] == {"label-value": 7, "barcode": "3_4", "well": "010", "area": -5, "size": 0.25}
+
+
 def test_a_csv_file_of_a_header_alone_says_nothing(tmp_path: Path) -> None:
     assert "properties" not in said(tmp_path / "i", properties=Path(csv_file(tmp_path, "label,area\n")))
 

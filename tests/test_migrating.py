@@ -21,7 +21,15 @@ from ome_zarr_models.v05 import HCS as HCS05
 from ome_zarr_models.v05 import Image as Image05
 
 from ome_ngff import FormatV04, FormatV05, Methods, Scaler
-from ome_ngff.exceptions import ExistsError, LabelError, NgffError, OptionError, ScaleError, ValidationError
+from ome_ngff.exceptions import (
+    ExistsError,
+    LabelError,
+    NgffError,
+    OptionError,
+    ScaleError,
+    StoreError,
+    ValidationError,
+)
 from ome_ngff.writer import write_image, write_labels, write_multiscale, write_multiscales_metadata
 
 SCRIPTS = Path(__file__).parent / "ome_zarr_scripts"
@@ -105,7 +113,7 @@ def test_a_location_a_scaler_and_the_old_format_work_together(run: Run) -> None:
 
 
 def test_a_location_is_not_written_to_when_it_is_only_read(run: Run) -> None:
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(StoreError, match="read only"):
         write_image(np.ones((8, 8)), run("location")["location"].store, overwrite=True)
 
 

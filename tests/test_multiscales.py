@@ -10,6 +10,8 @@ from typing import Any
 
 import dask.array as da
 import h5py
+import imageio.v2
+import imageio.v3
 import numpy as np
 import pytest
 import xarray
@@ -168,8 +170,10 @@ def test_an_image_says_what_it_is() -> None:
 # Pyramids -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_users_first_hour(tmp_path: Path) -> None:
-    data = np.random.default_rng(1).integers(0, 255, (256, 256)).astype("uint8")
+@pytest.mark.parametrize("imread", [pytest.param(imageio.v2.imread, id="v2"), pytest.param(imageio.v3.imread, id="v3")])
+def test_a_users_first_hour(tmp_path: Path, imread: Any) -> None:
+    imageio.v3.imwrite(tmp_path / "cthead1.png", np.random.default_rng(1).integers(0, 255, (256, 256)).astype("uint8"))
+    data = imread(tmp_path / "cthead1.png")
     image = to_ngff_image(data, dims=["y", "x"], scale={"y": 1.0, "x": 1.0}, translation={"y": 0.0, "x": 0.0})
     multiscales = to_multiscales(image, scale_factors=[2, 4], chunks=64)
     assert [i.data.shape for i in multiscales.images] == [(256, 256), (128, 128), (64, 64)]
@@ -190,6 +194,7 @@ def test_a_users_first_hour(tmp_path: Path) -> None:
     )
     to_ngff_zarr(tmp_path / "cthead1.ome.zarr", multiscales)
     levels = pixels_by_tensorstore(tmp_path / "cthead1.ome.zarr")
+    np.testing.assert_array_equal(levels[0], data)
     for level, lazy in zip(levels, multiscales.images, strict=True):
         np.testing.assert_array_equal(level, lazy.data.compute())
     assert [d["path"] for d in datasets(tmp_path / "cthead1.ome.zarr")] == [f"scale{k}/image" for k in range(3)]

@@ -275,3 +275,21 @@ def test_the_first_level_made_takes_the_room_of_two_tasks_rather_than_read_level
     waiting = planned(Source(((64,) * 4, (256,) * 4, (256,) * 4)), 2)  # one task computes its blocks on one core
     assert [work.writes for work in waiting.passes[:2]] == [(0,), (1,)]
     assert waiting.passes[0].at_once == 2
+
+
+def test_chunks_of_a_spool_divide_the_blocks_and_are_small_where_units_need_a_part_of_them() -> None:
+    pyramid = levels((1000, 1200, 2100), parse_ladder([{a: 2 for a in "zyx"}], "zyx"), MODE)
+    grids = Layout(128).grids(pyramid, Axes("zyx"), 2, 3)
+    for blocks in ((50, 300, 700), (47, 301, 701), (1, 1200, 2100), (1000, 1200, 7)):
+        counted = zip(blocks, (1000, 1200, 2100), strict=True)
+        source = Source(tuple((b,) * (n // b) + ((n % b,) if n % b else ()) for b, n in counted))
+        plan = make_plan(
+            pyramid, grids, MODE, 2, {0: source}, memory_target=2**27, task_target=2**26, workers=2
+        )  # fmt: skip
+        filling, reading = plan.passes[:2]
+        assert not filling.writes
+        assert plan.spool is not None
+        for chunk, fill, n in zip(plan.spool, filling.unit, pyramid[0].shape, strict=True):
+            assert fill % chunk == 0 or fill >= n
+        whole = all(u % c == 0 or u >= n for u, c, n in zip(reading.unit, plan.spool, pyramid[0].shape, strict=True))
+        assert whole or math.prod(plan.spool) * 2 <= 2**22  # lengths of primes have no small parts

@@ -99,6 +99,18 @@ def test_nothing_is_computed_for_a_picture(tmp_path: Path) -> None:
         assert "y 8, x 8" in shown._repr_html_()
 
 
+def test_what_may_have_to_be_loaded_is_left_alone() -> None:
+    class Lazy:
+        shape, ndim, dtype = (8, 8), 2, np.dtype("uint8")
+
+        def __getitem__(self, box: Any) -> Any:
+            raise AssertionError("read")
+
+        __array__ = __getitem__
+
+    assert picture(NgffImage(Lazy(), "yx")) is None
+
+
 def test_a_chunk_that_cannot_be_read_leaves_the_facts(tmp_path: Path) -> None:
     write_image(RAMP, tmp_path / "a", scale_factors=[])
     next(path for path in (tmp_path / "a/0/c").rglob("*") if path.is_file()).write_bytes(b"cut")

@@ -51,6 +51,7 @@ ONLY: dict[str, Format] = {
     "chunk-separator": FormatV04(),
     "zarr-version": FormatV05(),
     "version-hierarchy": FormatV05(),
+    **dict.fromkeys(["zip-name", "zip64", "zip-stored", "zip-order", "zip-comment"], FormatV05()),
 }
 
 
@@ -78,6 +79,11 @@ def test_a_wrong_hierarchy_breaks_its_rule(any_format: Format, rule: Rule) -> No
         assert finding.where.startswith("/")
         assert finding.what.endswith(".")
         assert finding.mend.endswith(".")
+
+
+def test_a_right_single_file_breaks_no_rule() -> None:
+    fmt = FormatV05()
+    assert validate(build(sample("zip", fmt), fmt), strict=True, data=True).findings == ()
 
 
 def test_rules_of_documents_and_of_stores_have_names_of_their_own() -> None:
@@ -116,6 +122,16 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
 def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking: set[str]) -> None:
     """The published hierarchies are such roots: what is called valid there lacks its arrays here, and nothing else."""
     assert found({"/": sample(kind, any_format)["/"]}, any_format) == lacking
+
+
+def test_metadata_of_both_versions_in_one_group_is_noted() -> None:
+    old, new = FormatV04(), FormatV05()
+    store = build(sample("image", new), new)
+    group = zarr.open_group(store, mode="r+")
+    group.attrs.update(old.wrap(sample("image", old)["/"]["document"]))
+    (finding,) = validate(store).findings
+    assert (finding.rule, finding.where) == ("zarr-twice", "/")
+    assert "OME-Zarr 0.4 and of OME-Zarr 0.5" in finding.what
 
 
 def test_label_images_in_a_mere_folder_are_found(any_format: Format) -> None:
@@ -407,6 +423,22 @@ def test_few_chunks_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert max(most) == 1
 
 
+def test_a_shard_is_decoded_layer_by_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(np.ones((64, 80, 64), "uint8"), tmp_path / "a.zarr", axes="zyx", chunks=16, shards=64, scale_factors=[])
+    read: list[int] = []
+    real = zarr.Array.__getitem__
+
+    def noted(array: Any, region: Any) -> Any:
+        pixels = real(array, region)
+        read.append(pixels.size)
+        return pixels
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", noted)
+    report = validate(tmp_path / "a.zarr", data=True)
+    assert (report.seen["chunks"], broken(report, "error", "note")) == (2, set())
+    assert read == [16 * 64 * 64] * 8, "two shards, one of them at the border, of four layers each"
+
+
 def test_missing_chunks_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
     write_image(np.ones((80, 80), "uint8"), tmp_path / "a.zarr", axes="yx", chunks=16, scale_factors=[])
     for gone in ("0/1", "0/3", "4/4"):
@@ -456,6 +488,15 @@ def test_a_json_file_is_checked_as_the_attributes_of_a_group(tmp_path: Path, any
     (tmp_path / "b.json").write_text("[1]")
     report = validate(tmp_path / "b.json")
     assert (report.kind, broken(report)) == (None, {"attributes-form"})
+
+
+def test_who_points_at_the_folder_of_an_image_is_told_its_name(tmp_path: Path, any_format: Format) -> None:
+    copy_to(build(sample("image", any_format), any_format), str(tmp_path / "cells.zarr"))
+    with pytest.raises(MissingError, match=r"but below it: cells\.zarr"):
+        validate(tmp_path)
+    zarr.create_group(tmp_path, zarr_format=any_format.zarr_format)
+    (finding,) = validate(tmp_path).findings
+    assert (finding.rule, finding.mend) == ("document-kind", "Check what is below: cells.zarr.")
 
 
 def test_what_is_no_ome_zarr_has_no_kind(tmp_path: Path) -> None:

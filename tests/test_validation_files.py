@@ -12,12 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from helpers import every_file
 from hierarchies import KNOWN, OF_LABELS, PIXELS, broken, files, put_file, with_file
 from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from ome_ngff import StoreError, to_multiscales, to_ngff_image, to_ngff_zarr, validate, write_image, write_labels
+from ome_ngff import (
+    StoreError,
+    ValidationError,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    validate,
+    write_image,
+    write_labels,
+)
 from ome_ngff.format import Format, FormatV04, FormatV05
 from ome_ngff.validation.examples import build, sample
 from ome_ngff.writer import add_metadata
@@ -56,6 +66,20 @@ def test_nan_in_metadata_is_found_in_groups_and_in_arrays(any_format: Format) ->
     assert [(f.rule, f.where) for f in report.findings] == [("json-values", "/: multiscales[0].gain")]
 
 
+def test_our_writers_refuse_what_json_has_not_before_they_touch_the_disk(tmp_path: Path, any_format: Format) -> None:
+    image = to_multiscales(to_ngff_image(PIXELS, list("czyx"), KNOWN["scale"]), [2])
+    place = tmp_path / "a.zarr"
+    write_image(PIXELS, place, fmt=any_format, scale_factors=[2], **KNOWN)
+    before = every_file(place)
+    for odd in (float("nan"), np.int64(3), {1, 2}):
+        image.attributes = {"lab": {"gain": [odd]}}
+        with pytest.raises(ValidationError, match=r"json-values\] lab.gain\[0\]"):
+            to_ngff_zarr(place, image, version=any_format.version, overwrite=True)
+        with pytest.raises(ValidationError, match="json-values"):
+            add_metadata(place, {"omero": {"channels": [], "id": odd}})
+    assert every_file(place) == before
+
+
 def test_what_may_not_be_read_is_a_finding() -> None:
     class Locked(MemoryStore):
         async def get(self, key: str, *args: Any, **options: Any) -> Any:
@@ -67,6 +91,31 @@ def test_what_may_not_be_read_is_a_finding() -> None:
     report = validate(Locked(build(sample("image", fmt), fmt)._store_dict), data=True)
     assert {(f.rule, f.where) for f in report.findings} == {("zarr-readable", "/1"), ("zarr-readable", "/labels")}
     assert all("Permission denied" in f.what for f in report.findings)
+
+
+def test_a_store_that_fails_at_any_moment_gives_findings_and_no_traceback(any_format: Format) -> None:
+    answers = [10**6]  # of all copies of the store that Zarr makes
+
+    def answer() -> None:
+        answers[0] -= 1
+        if answers[0] < 0:
+            raise ConnectionError("lost")
+
+    class Failing(MemoryStore):
+        async def get(self, *args: Any, **options: Any) -> Any:
+            answer()
+            return await super().get(*args, **options)
+
+        async def exists(self, key: str) -> bool:
+            answer()
+            return await super().exists(key)
+
+    store = Failing(build(sample("image", any_format), any_format)._store_dict)
+    assert validate(store, data=True).findings == ()
+    for count in range(0, 10**6 - answers[0], 4):
+        answers[0] = count
+        report = validate(store, data=True)
+        assert any("lost" in finding.what for finding in report.findings) or report.valid
 
 
 # Consolidated metadata -----------------------------------------------------------------------------------------------

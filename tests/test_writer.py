@@ -174,6 +174,15 @@ def test_shards_hold_whole_chunks_and_shrink_with_their_level(tmp_path: Path) ->
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
 
 
+@pytest.mark.parametrize(("chunks", "shards"), [(None, 100), (50, 100), (64, 128)])
+def test_an_axis_that_fits_in_one_chunk_has_one_shard(tmp_path: Path, chunks: int | None, shards: int) -> None:
+    image = random((30, 256, 256))
+    write_image(image, tmp_path / "i", axes="zyx", scale_factors=[2], chunks=chunks, shards=shards)
+    first = zarr.open_array(tmp_path / "i" / "0", mode="r")
+    assert (first.chunks[0], first.shards) == (30, (30, shards, shards))
+    np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
+
+
 def test_automatic_shards_are_large_and_leave_room_for_two_tasks(tmp_path: Path) -> None:
     lazy = da.zeros((2000, 4000, 4000), dtype="uint16", chunks=(128, 256, 256))
     write_image(lazy, tmp_path / "i", axes="zyx", shards="auto", compute=False)

@@ -27,6 +27,8 @@ from ome_ngff import (
     write_multiscale,
     write_plate_metadata,
 )
+from ome_ngff.io import parse_url
+from ome_ngff.writer import get_metadata
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
 
@@ -98,6 +100,16 @@ def test_an_image_may_replace_the_file_that_it_is_read_from(tmp_path: Path) -> N
     again = open_image(tmp_path / "a.zip")
     assert len(again.images) == 3
     np.testing.assert_array_equal(again.images[0].data.compute(), PIXELS)
+
+
+def test_a_zip_is_looked_at_like_a_folder(tmp_path: Path) -> None:
+    for name in ("a.zip", "a"):
+        by_write_image(tmp_path / name)
+    location = parse_url(tmp_path / "a.zip")
+    assert location is not None
+    assert location.exists()
+    assert location.root_attrs == get_metadata(tmp_path / "a.zip") == get_metadata(tmp_path / "a")
+    assert parse_url(tmp_path / "b.zip") is None
 
 
 def test_callbacks_find_the_file_in_its_place(tmp_path: Path) -> None:

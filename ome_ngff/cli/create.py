@@ -54,14 +54,11 @@ def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_
     from .machine import staged
 
     picture = load()
-    image, units = picture.image, picture.image.axes_units
+    image = picture.image
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS)
     )
     with staged(request, overwrite=overwrite) as request:
         execute(request, overwrite=overwrite, after=partial(add_omero, request.target, image))
-        write_labels(
-            picture.labels, request.target, picture.label_name, axes="yx", scale=image.scale, axes_units=units,
-            chunks=CHUNKS,
-        )  # fmt: skip
+        write_labels(picture.labels, request.target, picture.label_name, axes="yx", colors="auto")
     report(output, as_json, at=0)

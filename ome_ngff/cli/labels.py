@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..image import NgffImage
+
 
 @click.command("labels", short_help="Write a segmentation into an OME-Zarr image.")
-@click.argument("source", metavar="INPUT")
-@click.argument("image")
+@click.argument("source", metavar="INPUT", type=options.PLACE)
+@click.argument("image", type=options.PLACE)
 @options.source
 @click.option("--name", default="labels", show_default=True, help="Name of the label image.")
 @options.method("mode")
@@ -23,9 +29,24 @@ from . import options
 @options.storage
 @options.overwrite
 @options.resume
+@options.machine
+@options.plan
+@options.as_json("Print JSON: the plan, or what the image then holds.")
 @options.verbosity
 def command(
-    source: str, image: str, series: str | None, axes: Any, scale: Any, translation: Any, axes_units: Any, **given: Any
+    source: str,
+    image: str,
+    series: str | None,
+    axes: Any,
+    scale: Any,
+    translation: Any,
+    axes_units: Any,
+    workers: int | None,
+    scheduler: str | None,
+    memory_target: int | None,
+    plan: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Write a segmentation as a label image of the OME-Zarr IMAGE.
 
@@ -33,19 +54,50 @@ def command(
     """
     import attrs
 
+    from ..arguments import label_request
     from ..exceptions import MissingError
     from ..info import describe_store
-    from ..inputs import open_input
+    from ..layout import Layout
     from ..writer import write_labels
+    from .info import report
     from .inputs import adjusted
+    from .machine import cluster, settings
+    from .show import show_plan
 
+    options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
+    options.refuse_both(workers=workers, scheduler=scheduler)
     found = describe_store(image)
     if not any(image.complete and image.levels for image in found.images):
         raise MissingError(f"There is no finished OME-Zarr image at {image}; write it first.")
-    labels = open_input(source, series=series, axes=axes)
+    labels = _opened(source, series, axes, [axis.name for axis in found.images[0].axes])
     bare = attrs.evolve(labels, scale=None, translation=None, axes_units=None, axes_orientations=None)
     said = adjusted(bare, scale=scale, translation=translation, axes_units=axes_units)
-    write_labels(
-        labels.data, image, axes=said.dims, scale=said.scale, translation=said.translation, axes_units=said.axes_units,
-        progress=options.progress(), **given,
-    )  # fmt: skip
+    laid: dict[str, Any] = {
+        "axes": said.dims,
+        "scale": said.scale,
+        "translation": said.translation,
+        "axes_units": said.axes_units,
+    }
+    with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
+        if plan:
+            layout = Layout.parse(*(given[word] for word in ("chunks", "shards", "compression")))
+            levels = {word: given[word] for word in ("name", "method", "scale_factors")}
+            show_plan(label_request(labels.data, image, layout=layout, **levels, **laid).plan(), as_json)
+        else:
+            write_labels(labels.data, image, progress=options.progress(), **given, **laid)
+            report(image, as_json)
+
+
+def _opened(source: str, series: str | None, axes: Any, known: Sequence[str]) -> NgffImage:
+    """Open the segmentation; a file that does not say what its dimensions are has those of the image, or of space."""
+    from ..axes import SPATIAL
+    from ..exceptions import AxesError
+    from ..inputs import open_input
+
+    try:
+        return open_input(source, series=series, axes=axes)
+    except AxesError:
+        for names in (known, [name for name in known if name in SPATIAL]) if axes is None else ():
+            with suppress(AxesError):
+                return open_input(source, series=series, axes=names)
+        raise

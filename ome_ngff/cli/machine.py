@@ -38,7 +38,8 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
         return
     distributed = _distributed("--workers" if workers else "--scheduler")
     if workers is not None:
-        options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+        free = {"dashboard_address": ":0"}  # a port that is free, not the one where another cluster may be
+        options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "scheduler_kwargs": free}
         with distributed.LocalCluster(n_workers=workers, **options) as local, distributed.Client(local):
             yield
         return

@@ -25,7 +25,7 @@ def _level(text: str) -> int | None:
 
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image.")
-@click.argument("path")
+@click.argument("path", type=options.PLACE)
 @click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")

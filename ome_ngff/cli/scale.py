@@ -21,6 +21,7 @@ from . import options
 @click.option("--copy-metadata", is_flag=True, help="Copy the attributes of the array to the image.")
 @click.option("--labeled", is_flag=True, help="Refuse methods that give values which the array does not have.")
 @click.option("--in-place", is_flag=True, help="Add the levels beside the array, in the group OUTPUT that holds it.")
+@options.overwrite
 @options.machine
 @options.as_json("Print what was written as JSON.")
 @options.verbosity
@@ -31,6 +32,7 @@ def command(
     workers: int | None,
     scheduler: str | None,
     memory_target: int | None,
+    overwrite: bool,
     as_json: bool,
     **parameters: Any,
 ) -> None:
@@ -42,5 +44,5 @@ def command(
     options.refuse_both(workers=workers, scheduler=scheduler)
     scaler = Scaler(**parameters)
     with settings(workers, memory_target), cluster(workers, scheduler):
-        scaler.scale(array, output, axes)
+        scaler.scale(array, output, axes, overwrite=overwrite, progress=options.progress())
     report(output, as_json)

@@ -133,7 +133,7 @@ def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
         total = sum(
             math.prod(-(-n // u) for n, u in zip(shapes[base], unit, strict=True)) for base, _, _, unit in passes
         )
-        return min(len(journal.noted_units(storage.find_target(group))), total), total
+        return min(len(journal.noted(storage.find_target(group)) - {journal.CLEARED}), total), total
     except (*UNREADABLE, NotImplementedError, ArithmeticError, IndexError):
         return None
 

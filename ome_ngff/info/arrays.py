@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import zarr
-from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore
 
 from ..codecs import Compression
 from ..exceptions import NgffError
+from ..zarr_parts import sync
 from .values import ArrayInfo
 
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from ..image import NgffImage
 from .arrange import Facts, arranged, named_axes
 from .lazy import Box, FileArray, stamp_of
 
+_LIMIT = RLock()  # Pillow's limit is that of the process
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NO_RGB = ("CMYK", "YCbCr", "LAB", "HSV")
 
@@ -115,12 +117,13 @@ def _any_size() -> Iterator[None]:
     """Let Pillow open pictures of more than 179 megapixels, which it takes for an attack."""
     from PIL import Image
 
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with _LIMIT:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 __all__ = ["Picture", "open_file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ _COLOR = (2, 6)  # RGB and YCbCr; the samples of other pages are channels like a
 
 @attrs.frozen(eq=False, slots=False)
 class TiffArray(FileArray):
-    """Decode the strips or tiles that a box touches, and no others.
+    """Decode the strips or tiles that a box touches, and no others; of plain pages read the rows.
 
     Attributes:
         series: index of the series in the file; of a pyramid the full resolution.
@@ -75,6 +76,9 @@ def _read_page(series: TiffPageSeries, files: Any, index: int, box: Box, out: ND
         out[...] = series.keyframe.nodata
         return
     key: TiffPage = page.keyframe
+    if key.is_final and _in_one_piece(page):
+        _read_plain(page, files, box, out)
+        return
     tables = {"jpegtables": page.jpegtables, "jpegheader": key.jpegheader}
     tables = {name: table for name, table in tables.items() if table is not None}
     lengths = _segment(key)
@@ -97,6 +101,21 @@ def _read_page(series: TiffPageSeries, files: Any, index: int, box: Box, out: ND
         if key.planarconfig == 2:
             local.pop("S", None)
         target[...] = pixels[tuple(local.get(letter, slice(0, 1)) for letter in "ZYXS")].reshape(target.shape)
+
+
+def _in_one_piece(page: Any) -> bool:
+    """Tell whether the strips of a page follow each other in the file."""
+    pairs = itertools.pairwise(zip(page.dataoffsets, page.databytecounts, strict=True))
+    return bool(page.dataoffsets[0]) and all(offset + count == after for (offset, count), (after, _) in pairs)
+
+
+def _read_plain(page: Any, files: Any, box: Box, out: NDArray[Any]) -> None:
+    """Read a box of a page that lies in the file as it is: its rows, and no others."""
+    shape, dtype = page.keyframe.shape, np.dtype(page.parent.byteorder + page.keyframe.dtype.char)
+    row = dtype.itemsize * math.prod(shape[1:])
+    first, count = box[0].start, box[0].stop - box[0].start
+    raw = files.read(page.parent.filehandle, page.dataoffsets[0] + first * row, count * row)
+    out[...] = np.frombuffer(raw, dtype).reshape(count, *shape[1:])[(slice(None), *box[1:])]
 
 
 def _segment(page: Any) -> tuple[int, ...]:
@@ -190,7 +209,7 @@ def _array(
         return MappedArray(path, shape, np.dtype(key.parent.byteorder + key.dtype.char), series.dataoffset)
     if shape[len(shape) - len(key.shape) :] != tuple(key.shape) or set(key.axes) - set("SZYX"):
         raise InputError(f"{path} cuts its images into pages in a way that is not known here ({key.axes} pages).")
-    chunks = (1,) * (len(shape) - len(key.shape)) + _segment(key)
+    chunks = None if key.is_final else (1,) * (len(shape) - len(key.shape)) + _segment(key)
     return TiffArray(path, stamp_of(path), shape, native(series.dtype), chunks, index, companion)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -15,8 +14,6 @@ from .tiff_files import files_named
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
-_ZSTD = 50000
-
 
 def refuse_undecodable(series: TiffPageSeries, path: str) -> None:
     """Raise `InputError` for pixels that NumPy has no type for, and for what cannot be decompressed here."""
@@ -25,12 +22,9 @@ def refuse_undecodable(series: TiffPageSeries, path: str) -> None:
     key = series.keyframe
     if key.dtype is None or 0 in key.shaped:
         raise InputError(f"{path} holds {key.bitspersample}-bit pixels of a kind that NumPy has no type for.")
-    known = key.compression in TIFF.DECOMPRESSORS and key.predictor in TIFF.UNPREDICTORS
-    if key.compression == _ZSTD:  # tifffile knows it from Python 3.14 on, and says so when it is too late
-        known = bool(find_spec("imagecodecs") or find_spec("compression"))
-    if not known:
+    if key.compression not in TIFF.DECOMPRESSORS or key.predictor not in TIFF.UNPREDICTORS:
         kind = getattr(key.compression, "name", key.compression)
-        raise InputError(f"{path} is compressed with {kind}, which needs imagecodecs: pip install imagecodecs")
+        raise InputError(f"{path} is compressed with {kind}, which cannot be decoded here.")
 
 
 def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:

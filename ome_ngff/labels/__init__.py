@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+from zarr.storage import StorePath
 
 from .. import existing, storage
+from ..attributes import update_document
 from ..exceptions import LabelError, OptionError
 from ..layout import Layout
 from ..methods import Method, Methods, find_method
@@ -84,13 +86,12 @@ def lay(
 
 
 def execute_labels(
-    request: Request, parent: storage.Target, name: str, said: Said,
-    *, overwrite: bool, resume: bool, compute: bool, progress: Progress,
+    request: Request, name: str, said: Said, *, overwrite: bool, resume: bool, compute: bool, progress: Progress
 ) -> list[Any]:  # fmt: skip
     """Carry a request out as that of a label image, and register it in the end.
 
     Args:
-        request: what to write. parent: the image. name: of the label image.
+        request: what to write, into `labels/<name>` of an image. name: of the label image.
         said: colours and so on; the pixels are looked at for them once all else is known to be right.
         overwrite, resume, compute, progress: see `execute`.
     """
@@ -103,23 +104,20 @@ def execute_labels(
     parts = said.parts(lambda: request.sources[0])
     label = request.target.fmt.image_label(**{"source": {"image": "../" * (name.count("/") + 2)}, **parts})
     request = attrs.evolve(request, document={**request.document, **label})
-    register = partial(register_label, parent.child("labels"), name)
+    group = StorePath(request.target.store, request.target.path.removesuffix(name).rstrip("/"))
+    register = partial(register_label, storage.find_target(group, request.target.fmt), name)
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress, after=register)
 
 
 def register_label(labels: storage.Target, name: str) -> None:
     """Add a name to the list of an image's labels, once, keeping the others."""
 
-    def change(attributes: dict[str, Any]) -> dict[str, Any]:
-        document = labels.fmt.unwrap(attributes)
+    def registered(document: dict[str, Any]) -> dict[str, Any]:
         names = document.get("labels")
         names = list(names) if isinstance(names, list) else []
-        if name not in names:
-            names.append(name)
-        document.pop("version", None)
-        return {**labels.fmt.strip(attributes), **labels.fmt.wrap({**document, "labels": names})}
+        return {"labels": names if name in names else [*names, name]}
 
-    storage.update_attributes(labels, change)
+    update_document(labels, registered)
 
 
 __all__ = ["Said", "as_labels", "execute_labels", "label_method", "label_path", "lay", "register_label"]

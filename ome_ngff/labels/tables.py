@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ..rules.book import show
 
 VALUE = "label-value"
 Row = dict[str, Any]
+_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
 
 
 def parse_properties(properties: Any, label_id: str | None = None) -> list[Row] | None:
@@ -107,13 +110,12 @@ def _csv(path: Path) -> list[Row]:
 
 
 def _typed(column: Iterable[str]) -> list[Any]:
+    """Read a column as numbers where all of it are written as such: 007 and 1_2 are names."""
     texts = [text.strip() for text in column]
-    kinds: tuple[Callable[[str], Any], ...] = (int, float)
-    for kind in kinds:
-        try:
+    kinds: tuple[tuple[Callable[[str], Any], re.Pattern[str]], ...] = ((int, _WHOLE), (float, _NUMBER))
+    for kind, written in kinds:
+        if all(written.fullmatch(text) for text in texts if text):
             return [kind(text) if text else None for text in texts]
-        except ValueError:
-            continue
     return [text or None for text in texts]
 
 

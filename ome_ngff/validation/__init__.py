@@ -69,7 +69,8 @@ def validate(
         zarr_format = node.metadata.zarr_format if isinstance(node, zarr.Group) else None
         walk.findings += zip_findings(place.path, zarr_format, None if walk.kind is None else walk.fmt.version)
     if node is None and not walk.findings:
-        raise MissingError(f"There is no Zarr group at {name}.")
+        below = walk.groups_below()
+        raise MissingError(f"There is no Zarr group at {name}{f', but below it: {below}' if below else ''}.")
     if data:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Zarr says of codecs, it has said when the array was opened

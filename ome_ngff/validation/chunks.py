@@ -17,7 +17,6 @@ from typing import Any
 
 import attrs
 import zarr
-from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from .. import storage
@@ -25,6 +24,7 @@ from ..config import config
 from ..exceptions import Finding
 from ..progress import Progress, counter
 from ..rules.book import Faults, Rules
+from ..zarr_parts import sync
 from .images import STORE_RULES
 from .members import NODE
 from .tree import Broken, Tree, joined, reason, spelled
@@ -52,7 +52,7 @@ def check_chunks(tree: Tree, paths: Sequence[str], progress: Progress) -> tuple[
         except Exception as error:
             findings += NODE(spelled(path), Broken(reason(error)))
     total = sum(stored.count for stored in arrays)
-    size = sum(stored.count * stored.unit_bytes for stored in arrays)
+    size = sum(stored.count * stored.bytes_of(stored.unit) for stored in arrays)
     with counter(progress, 0, total, size, "checking") as advance:
         for stored in arrays:
             state = Decoded(spelled(stored.path), stored.total, stored.strays)
@@ -74,6 +74,7 @@ class Stored:
 
     Attributes:
         tree, path: where it is. array: opened for reading.
+        metadata: what its files say, by their names.
         unit: pixels per chunk or shard. grid: how many of them per axis.
         numbers: those that are stored, counted along the grid; None where the store cannot list.
         strays: keys that belong to none.
@@ -82,6 +83,7 @@ class Stored:
     tree: Tree
     path: str
     array: zarr.Array[Any]
+    metadata: Mapping[str, Mapping[str, Any]]
     unit: tuple[int, ...]
     grid: tuple[int, ...]
     numbers: MutableSequence[int] | None
@@ -91,9 +93,11 @@ class Stored:
     def open(cls, tree: Tree, path: str) -> Stored:
         """Open an array and list its chunks."""
         found = storage.open_array(tree.store, tree.key(path))
+        read = {name: tree.read(joined(path, name)) for name in ("zarr.json", ".zarray")}
+        metadata = {name: json.loads(content) for name, content in read.items() if content is not None}
         unit = tuple(max(u, 1) for u in found.shards or found.chunks)
         grid = tuple(-(-n // u) for n, u in zip(found.shape, unit, strict=True))
-        return cls(tree, path, found, unit, grid, *_listed(found, grid))
+        return cls(tree, path, found, metadata, unit, grid, *_listed(found, grid))
 
     @property
     def total(self) -> int:
@@ -106,9 +110,23 @@ class Stored:
         return self.total if self.numbers is None else len(self.numbers)
 
     @property
-    def unit_bytes(self) -> int:
-        """Count the bytes of a whole chunk or shard."""
-        return math.prod(self.unit) * int(self.array.dtype.itemsize)
+    def slab(self) -> tuple[int, ...]:
+        """Give the pixels that are decoded at a time: a chunk, or a layer of the chunks of a shard."""
+        inner = [max(n, 1) for n in self.array.chunks]
+        axis = next((i for i, (u, n) in enumerate(zip(self.unit, inner, strict=True)) if u > n), None)
+        return self.unit if axis is None else (*self.unit[:axis], inner[axis], *self.unit[axis + 1 :])
+
+    def bytes_of(self, pixels: Sequence[int]) -> int:
+        """Count the bytes of a box of so many pixels per axis."""
+        return math.prod(pixels) * int(self.array.dtype.itemsize)
+
+    def boxes(self, number: int) -> Iterator[tuple[slice, ...]]:
+        """Cut a chunk or shard into the boxes that are decoded one after the other."""
+        cuts = [
+            [slice(start, start + s) for start in range(i * u, (i + 1) * u, s)]
+            for i, u, s in zip(self.index(number), self.unit, self.slab, strict=True)
+        ]
+        yield from itertools.product(*cuts)
 
     def gaps(self) -> Iterator[int]:
         """Yield the numbers that are not stored."""
@@ -156,13 +174,11 @@ class Reader:
         plain = True
         Path(config.cache_store).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ome_ngff-", dir=config.cache_store) as name:
-            for file in ("zarr.json", ".zarray"):
-                content = stored.tree.read(joined(stored.path, file))
-                if content is not None:
-                    said = {**json.loads(content), "shape": shape}
-                    orders = _plain_orders(said) if file == ".zarray" else said
-                    plain = plain and orders == said
-                    (Path(name) / file).write_text(json.dumps(orders), encoding="utf-8")
+            for file, metadata in stored.metadata.items():
+                said = {**metadata, "shape": shape}
+                orders = _plain_orders(said) if file == ".zarray" else said
+                plain = plain and orders == said
+                (Path(name) / file).write_text(json.dumps(orders), encoding="utf-8")
             direct = plain and isinstance(stored.tree.store, LocalStore)
             yield cls(stored, Path(name), direct, storage.open_array(LocalStore(name), ""))
 
@@ -170,17 +186,18 @@ class Reader:
         """Decode a chunk or shard; say what went wrong, or `NOT_THERE`, or return None."""
         stored, copy = self.stored, self.folder / self.stored.key(number)
         places = list(zip(stored.index(number), stored.unit, stored.array.shape, strict=True))
-        region = tuple(slice(i * u, (i + 1) * u) for i, u, _ in places)
         try:
             if self.direct and all((i + 1) * u <= n for i, u, n in places):
-                stored.array[region]
+                for box in stored.boxes(number):
+                    stored.array[box]
                 return None
             content = stored.tree.read(joined(stored.path, stored.key(number)))
             if content is None:
                 return NOT_THERE
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(content)
-            self.copy[region]
+            for box in stored.boxes(number):
+                self.copy[box]
         except Exception as error:
             return reason(error)
         finally:
@@ -197,7 +214,7 @@ def _plain_orders(zarray: Mapping[str, Any]) -> dict[str, Any]:
 def _decoded(reader: Reader) -> Iterator[tuple[int, str | None]]:
     """Decode chunks or shards in threads, as many at a time as the memory target allows, and say what came of each."""
     stored = reader.stored
-    workers = max(1, min(config.workers, config.memory_target // max(2 * stored.unit_bytes, 1)))
+    workers = max(1, min(config.workers, config.memory_target // max(2 * stored.bytes_of(stored.slab), 1)))
     waiting: deque[tuple[int, Future[str | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -2,22 +2,26 @@
 
 A hierarchy is a dict of its groups and arrays by their path. A group has `document`, `version` and `mark`; an array
 `shape`, `dtype`, `dimension_names`, `dimension_separator`, `zarr_format`, `pixels` and `byte_order_mark`. `build` makes
-a store of it.
+a store of it; a single file, where the root says in `zip` how it is packed.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import tempfile
 import warnings
+import weakref
+import zipfile
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore
+from zarr.storage import MemoryStore, ZipStore
 
 from ..format import Format, format_from_version, format_implementations
 from ..rules import Rule
@@ -25,6 +29,7 @@ from ..rules.book import MISSING
 from ..rules.examples import put
 from ..rules.examples import sample as document
 from ..storage import MARK
+from ..zarr_parts import default_buffer_prototype
 
 Nodes = dict[str, dict[str, Any]]
 _AXES = ["t", "c", "z", "y", "x"]
@@ -34,9 +39,13 @@ def sample(kind: str, fmt: Format) -> Nodes:
     """Return a hierarchy that breaks no rule, not even as a note.
 
     Args:
-        kind: "image", "plate", "bf2raw", or "numbered": a collection of bioformats2raw without `series`.
+        kind: "image", "plate", "bf2raw", "numbered": a collection of bioformats2raw without `series`, or "zip".
     """
     image = _image("/", document("image", fmt), "uint16", fmt)
+    if kind == "zip":
+        comment = json.dumps({"ome": {"version": fmt.version}})
+        packed = {"name": "a.ozx", "folder": "", "compressed": False, "zip64": True, "metadata": "first"}
+        return {**image, "/": {**image["/"], "zip": {**packed, "comment": comment}}}
     if kind in ("bf2raw", "numbered"):
         whole = document("bf2raw", fmt)
         series = whole.pop("series")
@@ -72,8 +81,8 @@ def wrong(rule: Rule, fmt: Format) -> Nodes:
     return {**nodes, rule.at: dict(rule.wrong)} if rule.at in nodes else put(nodes, rule.at, rule.wrong)
 
 
-def build(nodes: Mapping[str, Mapping[str, Any]], fmt: Format) -> MemoryStore:
-    """Make a store of a hierarchy, in memory."""
+def build(nodes: Mapping[str, Mapping[str, Any]], fmt: Format) -> MemoryStore | ZipStore:
+    """Make a store of a hierarchy, in memory unless it is a single file."""
     files: dict[str, bytes] = {}
     for path, node in nodes.items():
         made = {} if "folder" in node else _array(node, fmt) if "shape" in node else _group(node, fmt)
@@ -83,10 +92,26 @@ def build(nodes: Mapping[str, Mapping[str, Any]], fmt: Format) -> MemoryStore:
     for path, node in nodes.items():
         if "consolidated" in node:
             files |= _consolidated(files, path, node["consolidated"], fmt)
+    if "zip" in nodes.get("/", {}):
+        return _zip(files, nodes["/"]["zip"])
     return MemoryStore({key: _PROTOTYPE.buffer.from_bytes(content) for key, content in files.items()})
 
 
 _PROTOTYPE = default_buffer_prototype()
+
+
+def _zip(files: Mapping[str, bytes], how: Mapping[str, Any]) -> ZipStore:
+    """Pack files into one, in a folder that goes with the store."""
+    folder = tempfile.mkdtemp(prefix="ome_ngff-")
+    ordered = sorted(files, key=lambda name: (name.endswith("zarr.json") == (how["metadata"] != "first"), len(name)))
+    with zipfile.ZipFile(Path(folder) / how["name"], "w", 8 if how["compressed"] else 0) as archive:
+        for name in ordered:
+            with archive.open(how["folder"] + name, "w", force_zip64=how["zip64"]) as entry:
+                entry.write(files[name])
+        archive.comment = how["comment"].encode()
+    store = ZipStore(Path(folder) / how["name"], mode="r")
+    weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
+    return store
 
 
 def _group(node: Mapping[str, Any], fmt: Format) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import attrs
 import zarr
 
 from ..format import Format
-from ..rules.book import MISSING, Faults, Rules, listed, show
+from ..rules.book import MISSING, Check, Faults, Rules, listed, show
 from .images import STORE_RULES
 from .tree import Broken, Node
 
@@ -30,14 +30,18 @@ def _readable(where: str, node: Node) -> Faults:
 
 @attrs.frozen(eq=False)
 class Place:
-    """Hold what is known of a group or array: where it is, its version of Zarr, and the formats that it should have."""
+    """Hold what is known of a group or array: where it is, its version of Zarr, and the formats that it should have.
+
+    Attributes:
+        mark: that of an unfinished write. twice: what there is of two versions, in words.
+    """
 
     where: str
     zarr_format: int
     own: Format
     fmt: Format
     mark: Any = None
-    twice: bool = False
+    twice: str = ""
 
 
 PLACE = Rules("image", STORE_RULES)
@@ -88,8 +92,8 @@ def _incomplete(place: Place) -> Faults:
 )
 def _twice(place: Place) -> Faults:
     if place.twice:
-        what = "There is metadata of Zarr v2 and of v3; that of v3 counts."
-        yield place.where, what, "Delete the files of one version, or keep both alike."
+        what = f"There is metadata of {place.twice}; the newer counts."
+        yield place.where, what, "Delete that of one version, or keep both alike."
 
 
 COPY = Rules("image", STORE_RULES)
@@ -111,27 +115,29 @@ def _stale(where: str, paths: Sequence[str]) -> Faults:
 # What a document names has to be there ------------------------------------------------------------------------------
 
 
-def fault_of(node: Node, wanted: str) -> str:
-    """Say why a node is not the group or array that is wanted; what is broken is told elsewhere."""
-    there = "group" if isinstance(node, zarr.Group) else "array" if isinstance(node, zarr.Array) else ""
-    if node is None:
-        return "There is nothing here."
-    return f"There is {'an' if there == 'array' else 'a'} {there} here." if there and there != wanted else ""
+def leads_to(wanted: str, sentence: str, mend: str) -> Check:
+    """Make the check that a name leads to a "group" or an "array"; what is broken there is told elsewhere."""
+
+    def check(where: str, node: Node) -> Faults:
+        there = "group" if isinstance(node, zarr.Group) else "array" if isinstance(node, zarr.Array) else ""
+        if node is None:
+            yield where, f"{sentence} There is nothing here.", mend
+        elif there and there != wanted:
+            yield where, f"{sentence} There is {'an' if there == 'array' else 'a'} {there} here.", mend
+
+    return check
 
 
 DATASET = Rules("image", STORE_RULES)
 
 
-@DATASET.must(
+DATASET.must(
     "dataset-array",
     'Each dictionary in "datasets" MUST contain the field "path", whose value contains the path to the array for this '
     "resolution.",
     at="/1",
     wrong=MISSING,
-)
-def _dataset_array(where: str, node: Node) -> Faults:
-    if fault := fault_of(node, "array"):
-        yield where, f"A dataset leads to an array. {fault}", "Restore the array, or take the level out of datasets."
+)(leads_to("array", "A dataset leads to an array.", "Restore the array, or take the level out of datasets."))
 
 
 LABELS = Rules("image", STORE_RULES)
@@ -155,15 +161,12 @@ def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
 LABEL_GROUP = Rules("image", STORE_RULES)
 
 
-@LABEL_GROUP.must(
+LABEL_GROUP.must(
     "label-there",
     "The value of `labels` is a JSON array of paths to the labeled multiscale image(s).",
     at="/labels/cells",
     wrong=MISSING,
-)
-def _label_there(where: str, node: Node) -> Faults:
-    if fault := fault_of(node, "group"):
-        yield where, f"A path of labels leads to a label image. {fault}", "Take it out of the list of labels."
+)(leads_to("group", "A path of labels leads to a label image.", "Take it out of the list of labels."))
 
 
 LABEL_LIST = Rules("image", STORE_RULES)

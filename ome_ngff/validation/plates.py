@@ -9,8 +9,7 @@ import attrs
 
 from ..rules.book import MISSING, Faults, Rules, entries, is_integer, part_of, show
 from .images import STORE_RULES
-from .members import fault_of
-from .tree import Node
+from .members import leads_to
 
 PLATE = Rules("plate", STORE_RULES)
 
@@ -52,16 +51,13 @@ def _sampled(where: str, opened: int, wells: int) -> Faults:
 FIELD = Rules("plate", STORE_RULES)
 
 
-@FIELD.must(
+FIELD.must(
     "field-there",
     "Each image object MUST contain a `path` key whose value MUST be a string specifying the path to the field of "
     "view.",
     at="/A/1/0",
     wrong=MISSING,
-)
-def _field_there(where: str, node: Node) -> Faults:
-    if fault := fault_of(node, "group"):
-        yield where, f"A path of a well leads to an image. {fault}", "Take the field out of the well's images."
+)(leads_to("group", "A path of a well leads to an image.", "Take the field out of the well's images."))
 
 
 @attrs.frozen(eq=False)
@@ -142,15 +138,12 @@ def _field_count(well: Well) -> Faults:
 SERIES = Rules("bf2raw", STORE_RULES)
 
 
-@SERIES.must(
+SERIES.must(
     "series-there",
     '"series" MUST be a list of string objects, each of which is a path to an image group.',
     at="/1",
     wrong=MISSING,
-)
-def _series_there(where: str, node: Node) -> Faults:
-    if fault := fault_of(node, "group"):
-        yield where, f"An image of the series is a group. {fault}", "Take it out of series, or convert the file again."
+)(leads_to("group", "An image of the series is a group.", "Take it out of series, or convert the file again."))
 
 
 COLLECTION = Rules("numbered", STORE_RULES)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
 from .. import storage
+from ..zarr_parts import default_buffer_prototype, sync
 
 _COPY = "consolidated_metadata"
 
@@ -105,10 +105,10 @@ class Tree:
     def watch(self, path: str, group: zarr.Group, zarr_json: bytes) -> None:
         """Compare what is opened from now on below a group with the consolidated metadata that it has, if any."""
         zarr_format = group.metadata.zarr_format
-        file = self.read(joined(path, ".zmetadata")) if zarr_format == 2 else zarr_json
-        if file is None or (zarr_format == 3 and _COPY.encode() not in file):
-            return
         try:
+            file = self.read(joined(path, ".zmetadata")) if zarr_format == 2 else zarr_json
+            if file is None or (zarr_format == 3 and _COPY.encode() not in file):
+                return
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = zarr.open_group(store=self.store, path=self.key(path), mode="r", zarr_format=zarr_format)
@@ -139,7 +139,9 @@ class Tree:
         """Yield the files that the metadata of a node stands in: their paths, and what is in them."""
         own = ".zgroup" if isinstance(node, zarr.Group) else ".zarray"
         for name in ("zarr.json",) if node.metadata.zarr_format == 3 else (own, ".zattrs"):
-            content = self.read(joined(path, name))
+            content = None
+            with suppress(Exception):  # it was read a moment ago, when the node was opened
+                content = self.read(joined(path, name))
             if content is not None:
                 yield joined(path, name), content
 

@@ -71,6 +71,9 @@ class Walk:
         document = said.document
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
             self.kind = kind_of(document)
+        elif below := self.groups_below():
+            mend = f"Check what is below: {below}."
+            self.findings = [attrs.evolve(f, mend=mend) if f.rule == "document-kind" else f for f in self.findings]
         if "multiscales" in document:
             images = self._image("", said)
             self._labels("", said, images)
@@ -84,6 +87,12 @@ class Walk:
             self._well("", document, None)
         if "bioformats2raw.layout" in document:
             self._collection("", document)
+
+    def groups_below(self) -> str:
+        """Name the first groups directly below the root, for who has pointed at the folder that they are in."""
+        first = sorted(self.tree.names(""))[:100]
+        names = (name for name in first if isinstance(self.tree.open(name), zarr.Group))
+        return ", ".join(spelled(name)[1:] for name in itertools.islice(names, 3))
 
     def finish(self) -> None:
         """Add what only shows once all has been opened."""
@@ -100,7 +109,10 @@ class Walk:
         attributes, where, zarr_format = dict(group.attrs), spelled(path), group.metadata.zarr_format
         fmt = detect_format(attributes, format_for_zarr(zarr_format)) if path else self.fmt
         mark = part_of(attributes.get(MARK), "incomplete")
-        self._ask(members.PLACE, members.Place(where, zarr_format, fmt, self.fmt, mark, path in self.tree.twice))
+        twice = "Zarr v2 and of v3" if path in self.tree.twice else ""
+        if all(each.unwrap(attributes) for each in _FORMATS):
+            twice = " and of ".join(f"OME-Zarr {each.version}" for each in reversed(_FORMATS))
+        self._ask(members.PLACE, members.Place(where, zarr_format, fmt, self.fmt, mark, twice))
         document = fmt.unwrap(attributes)
         for finding in fmt.findings(attributes, kind) if document or mark is None else ():
             inside = finding.where not in ("attributes", "")

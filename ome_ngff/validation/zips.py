@@ -85,15 +85,15 @@ def _has_zip64(header: bytes) -> bool:
     return False
 
 
-ZIP = Rules("image", STORE_RULES)
+ZIP = Rules("zip", STORE_RULES)
 
 
 @ZIP.must(
     "zip-root",
     "The root of the ZIP archive MUST correspond to the root of the OME-Zarr hierarchy. The ZIP file MUST contain the "
     "OME-Zarr's root-level `zarr.json`.",
-    at="",
-    wrong=None,
+    at="/.zip.folder",
+    wrong="cells.zarr/",
     form=True,
 )
 def _root(archive: Archive) -> Faults:
@@ -112,13 +112,18 @@ def _folder(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-@ZIP.should("zip-name", "The name of OME-Zarr zip files SHOULD end with `.ozx`.", at="", wrong=None)
+@ZIP.should("zip-name", "The name of OME-Zarr zip files SHOULD end with `.ozx`.", at="/.zip.name", wrong="a.zip")
 def _name(archive: Archive) -> Faults:
     if archive.file.suffix.lower() != ".ozx":
         yield "/", f"The file should be an .ozx (got {show(archive.file.suffix)}).", "Rename it."
 
 
-@ZIP.should("zip64", "The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size.", at="", wrong=None)
+@ZIP.should(
+    "zip64",
+    "The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size.",
+    at="/.zip.zip64",
+    wrong=False,
+)
 def _zip64(archive: Archive) -> Faults:
     if archive.short:
         what = f"Entries should have sizes of ZIP64 (not so: {listed(archive.short, 3, ', ')})."
@@ -131,8 +136,8 @@ _PACK = "Unpack the file, and pack it again: open_image and to_ngff_zarr write i
 @ZIP.should(
     "zip-stored",
     "ZIP-level compression SHOULD be disabled in favor of Zarr-level compression codecs.",
-    at="",
-    wrong=None,
+    at="/.zip.compressed",
+    wrong=True,
 )
 def _stored(archive: Archive) -> Faults:
     if archive.compressed:
@@ -146,8 +151,8 @@ def _stored(archive: Archive) -> Faults:
     "zip-order",
     "The root-level `zarr.json` file SHOULD be the first ZIP file entry and the first entry in the central directory "
     "header; other `zarr.json` files SHOULD follow immediately afterwards, in breadth-first order.",
-    at="",
-    wrong=None,
+    at="/.zip.metadata",
+    wrong="last",
 )
 def _order(archive: Archive) -> Faults:
     for names, place in ((archive.stored, "file"), (archive.listed, "central directory")):
@@ -161,8 +166,8 @@ def _order(archive: Archive) -> Faults:
     "zip-comment",
     "The ZIP archive comment SHOULD contain an UTF-8-encoded JSON string with an `ome` attribute that holds a "
     "`version` key with the OME-Zarr version as string value.",
-    at="",
-    wrong=None,
+    at="/.zip.comment",
+    wrong="",
 )
 def _comment(archive: Archive) -> Faults:
     try:

@@ -12,10 +12,10 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
-from .exceptions import NgffError
-from .plan import Source
-from .preview.paint import RGB, blend, contrast, default_colors
-from .sources import as_source, describe
+from ..exceptions import NgffError
+from ..plan import Source
+from ..sources import as_source, describe
+from .paint import RGB, blend, contrast, default_colors
 
 EDGE = 160  # pixels of the longer side
 MOST_BYTES = 4 * 2**20  # that are decoded for it
@@ -54,7 +54,8 @@ def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
 
 def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
-    if not {"y", "x"} <= set(dims):
+    known = isinstance(data, (np.ndarray, zarr.Array)) or type(data).__module__.startswith(("dask", "h5py", "ome_ngff"))
+    if not known or not {"y", "x"} <= set(dims):
         return None
     try:
         source = as_source(data)
