@@ -140,7 +140,7 @@ def test_options_that_contradict_are_refused(
 def test_a_scale_runs_with_the_memory_that_it_is_given(plane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def scale(self: Scaler, *places: Any) -> None:
+    def scale(self: Scaler, *places: Any, **words: Any) -> None:
         seen.append(config.memory_target)
 
     monkeypatch.setattr(Scaler, "scale", scale)
