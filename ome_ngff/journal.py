@@ -34,6 +34,7 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
+    parts = {**(target.mark or {}).get("parts", {}), **parts}
     attributes = {**foreign, **more, MARK: {"incomplete": {"write": uuid4().hex, "parts": parts, **mark}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)

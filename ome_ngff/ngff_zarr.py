@@ -13,7 +13,7 @@ import numpy as np
 from . import storage
 from .axes import Axes
 from .exceptions import ChunkError, OptionError, refuse_unknown
-from .format import Format, format_from_version
+from .format import CurrentFormat, Format, format_from_version
 from .image import Multiscales
 from .labels import as_labels, label_path, register_label
 from .layout import Layout
@@ -193,7 +193,7 @@ def _finished(target: storage.Target, multiscales: Multiscales) -> None:
 
 def _to_zip(package: Package, multiscales: Multiscales, version: Any, overwrite: bool, *words: Any) -> list[Any]:
     """Write into a folder beside the file, with the labels, and pack it; then call back."""
-    package.refuse(overwrite=overwrite)
+    package.refuse(overwrite=overwrite, zarr_format=format_from_version(version or CurrentFormat()).zarr_format)
     first, *rest = multiscales.images
     quiet = attrs.evolve(multiscales, images=[attrs.evolve(first, computed_callbacks=[]), *rest])
     with package.staged() as folder:

@@ -125,6 +125,29 @@ def execute(
         if resume or not compute:
             raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
         return _execute_packed(request, target.package, overwrite, progress, after)
+    documents = _accept(request, overwrite=overwrite, resume=resume)
+    if resume and target.mark is None and "multiscales" in target.document:
+        _agree(target, request, _finished_settings(target))
+        journal.forget_units(target)
+        journal.sweep_partial(target)
+        if after is not None:
+            after()
+        return []
+    target, plan, done = _begun(request, resume)
+    arrays = _arrays(request, target, documents, fresh=not done)
+    spool, done = _spool(plan, target, request.dtype, done)
+    margins = _margins(plan, target, request.dtype)
+    job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
+    end = partial(_end, target, dict(request.document), job.journal, resume, after)
+    if not compute:
+        return engine.delayed_tasks(job, done, end)
+    engine.run(job, done, progress, end)
+    return []
+
+
+def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any]:
+    """Raise whatever a write can be refused for, and give the documents of its arrays; nothing is touched."""
+    target = request.target
     documents = storage.describe_arrays(target, request.axes.names, request.array_options())
     target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document)})
     existing.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
@@ -133,16 +156,15 @@ def execute(
             if k not in request.kept:
                 refuse_self(source, target)
     _refuse_unshared(request)
-    if resume and target.mark is None and "multiscales" in target.document:
-        _agree(target, request, _finished_settings(target))
-        journal.forget_units(target)
-        journal.sweep_partial(target)
-        if after is not None:
-            after()
-        return []
+    if resume and target.mark is not None:
+        _agree(target, request, target.mark)
+    return documents
+
+
+def _begun(request: Request, resume: bool) -> tuple[storage.Target, Plan, set[str]]:
+    """Begin a write, or go on with one: give the marked target, the plan, and the units that are done."""
+    target = request.target
     mark = target.mark if resume else None
-    if mark is not None:
-        _agree(target, request, mark)
     plan = request.plan(mark.get("cut") if mark else None)
     noted = journal.noted(target) if mark else set()
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
@@ -154,15 +176,7 @@ def execute(
         existing.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)
-    arrays = _arrays(request, target, documents, fresh=not done)
-    spool, done = _spool(plan, target, request.dtype, done)
-    margins = _margins(plan, target, request.dtype)
-    job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
-    end = partial(_end, target, dict(request.document), job.journal, resume, after)
-    if not compute:
-        return engine.delayed_tasks(job, done, end)
-    engine.run(job, done, progress, end)
-    return []
+    return target, plan, done
 
 
 def _refuse_unshared(request: Request) -> None:
@@ -186,7 +200,7 @@ def _execute_packed(
     request: Request, package: Package, overwrite: bool, progress: Progress, after: Callable[[], None] | None
 ) -> list[Any]:
     """Carry a request out in a folder beside a ZIP, and pack that."""
-    package.refuse(overwrite=overwrite)
+    package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with package.staged() as folder:
         inner = attrs.evolve(request, target=storage.find_target(folder, request.target.fmt))
         execute(inner, overwrite=False, progress=progress)

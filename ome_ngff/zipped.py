@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 from zarr.storage import StorePath, ZipStore
 
-from .exceptions import ExistsError, StoreError
+from .exceptions import ExistsError, FormatError, StoreError
 from .zarr_parts import default_buffer_prototype, sync
 
 ENDINGS = (".zip", ".ozx")
@@ -55,8 +55,16 @@ class Package:
         file = Path(str(place).removeprefix("file://")).expanduser()
         return None if file.is_dir() else cls(file)
 
-    def refuse(self, *, overwrite: bool) -> None:
-        """Raise `ExistsError` where something is in the way."""
+    def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
+        """Raise where something is in the way, or the file cannot be what its name says.
+
+        Raises:
+            ExistsError: something is in the way. FormatError: an `.ozx` of Zarr v2, which has no `zarr.json`.
+        """
+        if zarr_format == 2 and self.file.suffix.lower() == ".ozx":
+            raise FormatError(
+                f"{self.file} would hold OME-NGFF 0.4; an .ozx holds 0.5 or later. Name it .zip, or write 0.5."
+            )
         if self.store is None:
             if self.file.exists() and not overwrite:
                 raise ExistsError(f"{self.file} already exists; pass overwrite=True to replace it.")

@@ -234,6 +234,17 @@ def test_resuming_keeps_the_labels_that_the_image_got_meanwhile(
 
 
 @pytest.mark.usefixtures("small")
+def test_resuming_keeps_what_the_group_said_before(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    said = {"version": "0.5", "bioformats2raw.layout": 3}
+    zarr.create_group(tmp_path / "i", attributes={"ome": said, "mine": 1})
+    crash(image, tmp_path / "i", 0, **WORDS)
+    crash(image, tmp_path / "i", 0, resume=True, **WORDS)
+    write_image(image, tmp_path / "i", resume=True, **WORDS)
+    assert document(tmp_path / "i")["bioformats2raw.layout"] == 3
+    assert attributes(tmp_path / "i")["mine"] == 1
+
+
+@pytest.mark.usefixtures("small")
 def test_a_write_from_planes_resumes_with_its_spool(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
     planes = da.from_array(image, chunks=(1, -1, -1)) + 0
     words = {**WORDS, "method": "gaussian"}

@@ -14,6 +14,7 @@ from zarr.storage import ZipStore
 
 from ome_ngff import (
     ExistsError,
+    FormatError,
     NgffError,
     OptionError,
     StoreError,
@@ -92,6 +93,17 @@ def test_labels_go_into_the_same_file(tmp_path: Path, version: str) -> None:
         read = open_image(tmp_path / name, validate=True)
         assert read.metadata.version == version
         np.testing.assert_array_equal(read.labels["sevens"].images[0].data.compute(), PIXELS % 7)
+
+
+def test_an_ozx_of_the_older_format_is_refused(tmp_path: Path) -> None:
+    multiscales = to_multiscales(PIXELS, [2], chunks=16)
+    for write in (
+        lambda: to_ngff_zarr(tmp_path / "a.ozx", multiscales, version="0.4"),
+        lambda: write_image(PIXELS, tmp_path / "a.ozx", axes="zyx", fmt="0.4"),
+    ):
+        with pytest.raises(FormatError, match=r"an \.ozx holds"):
+            write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_image_may_replace_the_file_that_it_is_read_from(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def staged(request: Request, *, overwrite: bool, resume: bool = False) -> Iterat
         return
     if resume:
         raise OptionError(f"{package} is a ZIP, which is written in one go; leave out --resume.")
-    package.refuse(overwrite=overwrite)
+    package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with package.staged() as folder:
         yield attrs.evolve(request, target=find_target(folder, request.target.fmt))
 
