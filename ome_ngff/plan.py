@@ -1,4 +1,4 @@
-"""How an image is cut into work: integers only, no pixels and no disk.
+"""An image cut into work, as values: integers only, no pixels and no disk. `cutting` makes them.
 
 A *unit* is a box of one level, the base, that one task reads once. It covers whole cells (chunks, or shards where
 there are any) of every level that the task writes, so no cell is ever touched by two tasks. A *pass* is the set of
@@ -8,7 +8,7 @@ units that reads its base once and writes some levels; later passes start from a
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -17,8 +17,6 @@ from .levels import Level
 from .methods import Method, Span
 
 Box = tuple[tuple[int, int], ...]
-
-SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
 
 
 @attrs.frozen
@@ -180,7 +178,9 @@ class Plan:
 
     def needs(self, work: Pass, number: int) -> dict[int, Box]:
         """Give the box of each level that a unit has to hold, the base included: what it owns, and neighbours."""
-        return _needs(work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method)
+        return boxes_needed(
+            work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method
+        )
 
     def __str__(self) -> str:
         rows = []
@@ -219,7 +219,7 @@ def _project(box: Box, base: Level, level: Level) -> Box:
     return tuple((low // f, min(-(-high // f), n)) for (low, high), f, n in zip(box, steps, level.shape, strict=True))
 
 
-def _needs(box: Box, base: int, writes: Sequence[int], levels: Sequence[Level], method: Method) -> dict[int, Box]:
+def boxes_needed(box: Box, base: int, writes: Sequence[int], levels: Sequence[Level], method: Method) -> dict[int, Box]:
     """Walk from the coarsest level written to the base, and widen each parent by what its child looks at."""
     need = {k: _project(box, levels[base], levels[k]) for k in writes}
     need.setdefault(base, box)
@@ -239,224 +239,3 @@ def spans(level: Level, parent: Level, have: Box, want: Box) -> list[Span]:
         Span(factor=f, size=n, start=low, first=first, count=stop - first)
         for f, n, (low, _), (first, stop) in zip(level.steps, parent.shape, have, want, strict=True)
     ]
-
-
-def make_plan(
-    levels: Sequence[Level],
-    grids: Sequence[Grid],
-    method: Method,
-    itemsize: int,
-    sources: Mapping[int, Source],
-    *,
-    memory_target: int,
-    task_target: int,
-    workers: int,
-    kept: Collection[int] = (),
-    cut: Sequence[Any] | None = None,
-) -> Plan:
-    """Cut the writing of a pyramid into passes and units.
-
-    Args:
-        levels: the levels of the pyramid, from `levels.levels`.
-        grids: how each level is stored.
-        method: how a level is made from its parent.
-        itemsize: bytes per pixel.
-        sources: the levels whose pixels are given, by number; at least level 0.
-        memory_target: bytes that all tasks at once may hold; overstepped only where one cell alone needs more.
-        task_target: bytes up to which a unit grows beyond the smallest possible.
-        workers: the largest number of tasks at once.
-        kept: levels that are stored already and stay as they are.
-        cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
-    """
-    drafts = _Drafts(tuple(levels), tuple(grids), method, itemsize, memory_target, task_target, workers)
-    todo = [k for k in range(len(levels)) if k not in kept]
-    passes: list[Pass] = []
-    spool = None
-    while todo:
-        first = todo[0]
-        if first in sources:
-            added, spool_chunks = drafts.given(first, sources[first], [k for k in todo if k not in sources])
-            spool = spool_chunks or spool
-        else:
-            added = [drafts.stored(levels[first].parent, [k for k in todo if k not in sources])]
-        passes += added
-        written = {k for work in added for k in work.writes}
-        todo = [k for k in todo if k not in written]
-    plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
-    if cut is None or plan.cut == list(cut):
-        return _with_margins(plan, task_target)
-    *recut, spool_chunks = cut
-    before = [drafts.again(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
-    if max((work.task_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
-        return _with_margins(plan, task_target)
-    plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
-    return _with_margins(plan, task_target)
-
-
-def _with_margins(plan: Plan, worth: int) -> Plan:
-    """Add margins for the passes that look at neighbours in a stored level of more than `worth` bytes."""
-    margins = []
-    for number, work in enumerate(plan.passes):
-        if work.reads == "stored" and plan.bytes_of(work.base) > worth:
-            margins += _margins(plan, number, work)
-    return attrs.evolve(plan, margins=tuple(margins))
-
-
-def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
-    """Give the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
-    shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
-    middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
-    seen = _needs(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
-    first = _needs(
-        tuple((0, min(u, n)) for u, n in zip(work.unit, shape, strict=True)),
-        work.base,
-        work.writes,
-        plan.levels,
-        plan.method,
-    )[work.base]
-    margins = []
-    for axis, count in enumerate(work.counts):
-        width = max(middle[axis][0] - seen[axis][0], first[axis][1] - min(work.unit[axis], shape[axis]))
-        if count == 1 or width == 0:
-            continue
-        if work.unit[axis] % cell[axis] or width > cell[axis]:
-            return []
-        margins.append(Margin(number, work.base, axis, work.unit[axis], width, count - 1))
-    return margins
-
-
-@attrs.frozen
-class _Drafts:
-    """Choose the passes; the parameters are those of `make_plan`."""
-
-    levels: tuple[Level, ...]
-    grids: tuple[Grid, ...]
-    method: Method
-    itemsize: int
-    memory_target: int
-    task_target: int
-    workers: int
-
-    def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
-        """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
-        if source.chunks is None:
-            return [self._fused(base, "given", [base], others)], None
-        shape = self.levels[base].shape
-        blocks = tuple(_block(lengths) for lengths in source.chunks)
-        halo = any(self.method.halo(f) for k in others if self.levels[k].parent == base for f in self.levels[k].steps)
-        align = tuple(min(b, n) for b, n in zip(blocks, shape, strict=True))
-        fused = self._fused(base, "given", [base], [] if halo else others, align)
-        if fused.task_bytes <= self.memory_target or fused.unit == self._smallest(base, [base]):
-            return [fused], None
-        work = self._fused(base, "spool", [base], [] if halo else others)
-        unit = self._slabs(align, work.unit, shape)
-        return [self.again(base, "given", (), unit), work], self._spool_chunks(unit, work.unit, shape)
-
-    def stored(self, base: int, others: Sequence[int]) -> Pass:
-        """Plan a pass that starts from a level on disk."""
-        return self._fused(base, "stored", [], others)
-
-    def _fused(
-        self, base: int, reads: Any, must: list[int], others: Sequence[int], align: tuple[int, ...] | None = None
-    ) -> Pass:
-        """Write as many levels at once as leave room for two tasks, in units grown to a good size.
-
-        The first level that is made may take the room of both, for it saves reading the base again: one task keeps
-        all cores busy with the codec, unless it fills one shard, or waits for blocks of a source.
-        """
-        half = self.memory_target // min(self.workers, 2)
-        alone = half if align or self.grids[base].shards else self.memory_target
-        writes = list(must)
-        for k in others:
-            if self.levels[k].parent not in (base, *writes) or not self._divides(base, k):
-                continue
-            unit = self._smallest(base, [*writes, k], align)
-            if not writes or self._task_bytes(base, [*writes, k], unit) <= (alone if writes == must else half):
-                writes.append(k)
-        smallest = self._smallest(base, writes, align)
-        return self.again(base, reads, tuple(writes), self._grown(base, writes, smallest))
-
-    def _divides(self, base: int, level: int) -> bool:
-        pairs = zip(self.levels[level].factors, self.levels[base].factors, strict=True)
-        return all(f % g == 0 for f, g in pairs)
-
-    def _smallest(self, base: int, writes: Sequence[int], align: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        """Give the smallest unit that covers whole cells of every level written and whole blocks of the source."""
-        unit = []
-        for axis, length in enumerate(self.levels[base].shape):
-            wanted = [align[axis]] if align else []
-            for k in writes:
-                step = self.levels[k].factors[axis] // self.levels[base].factors[axis]
-                cell = self.grids[k].cell[axis]
-                wanted.append(step * cell if cell < self.levels[k].shape[axis] else length)
-            whole = any(w >= length for w in wanted)
-            unit.append(length if whole else min(length, math.lcm(*wanted)))
-        return tuple(unit)
-
-    def _grown(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> tuple[int, ...]:
-        """Double a unit, the fastest axis first, while tasks stay small and every worker has several."""
-        shape = self.levels[base].shape
-        limit = min(self.task_target, self.memory_target // self.workers)
-        for axis in reversed(range(len(unit))):
-            while unit[axis] < shape[axis]:
-                length = 2 * unit[axis] if 2 * unit[axis] < shape[axis] else shape[axis]
-                length = length if length % unit[axis] == 0 or length == shape[axis] else shape[axis]
-                longer = (*unit[:axis], length, *unit[axis + 1 :])
-                few = math.prod(_counts(longer, shape)) < 4 * self.workers
-                if self._task_bytes(base, writes, longer) > (limit // 8 if few else limit):
-                    break
-                unit = longer
-        return unit
-
-    def _slabs(self, align: tuple[int, ...], unit: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Join blocks of the source along the slowest axes while they divide the units that will read the spool."""
-        slab = align
-        for axis, length in enumerate(slab):
-            while length < unit[axis] and unit[axis] % (2 * length) == 0:
-                longer = (*slab[:axis], 2 * length, *slab[axis + 1 :])
-                if 2 * math.prod(longer) * self.itemsize > min(self.task_target, self.memory_target // self.workers):
-                    break
-                length, slab = 2 * length, longer
-        return tuple(min(s, n) for s, n in zip(slab, shape, strict=True))
-
-    def _spool_chunks(self, slab: tuple[int, ...], unit: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Cut slabs into the chunks of a spool: equal parts, of which the units that read them need the whole.
-
-        Where they do not, all that a unit needs a part of is decoded at once: such chunks are small.
-        """
-        chunks = [u if s % u == 0 or s >= n else s for s, u, n in zip(slab, unit, shape, strict=True)]
-        cut = [i for i, (c, u, n) in enumerate(zip(chunks, unit, shape, strict=True)) if u % c and u < n]
-        while cut and math.prod(chunks) * self.itemsize > SPOOL_CHUNK_BYTES:
-            axis = max(cut, key=lambda i: chunks[i] / unit[i])
-            part = next(c for c in range(chunks[axis] - 1, 0, -1) if chunks[axis] % c == 0) if chunks[axis] > 1 else 0
-            if 8 * math.prod(chunks) // chunks[axis] * part * self.itemsize < SPOOL_CHUNK_BYTES:
-                cut.remove(axis)
-            else:
-                chunks[axis] = part
-        return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
-
-    def _task_bytes(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> int:
-        """Bound what a task holds: each box that it needs, and a second one for its way through the codec."""
-        starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
-        box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
-        need = _needs(box, base, writes, self.levels, self.method)
-        pixels = sum(math.prod(high - low for low, high in b) for b in need.values())
-        return 2 * pixels * self.itemsize
-
-    def again(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
-        """Make a pass of a given unit."""
-        task_bytes = self._task_bytes(base, writes, unit)
-        counts = _counts(unit, self.levels[base].shape)
-        at_once = max(1, min(self.workers, self.memory_target // max(task_bytes, 1), math.prod(counts)))
-        return Pass(base, reads, writes, unit, counts, task_bytes, at_once)
-
-
-def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(-(-n // u) for u, n in zip(unit, shape, strict=True))
-
-
-def _block(lengths: Sequence[int]) -> int:
-    """Give the length of the blocks along an axis, or all of it where they are not alike."""
-    *body, last = lengths
-    alike = all(length == body[0] for length in body) and (not body or last <= body[0])
-    return (body[0] if body else last) if alike else sum(lengths)

@@ -13,11 +13,12 @@ import zarr
 from . import engine, existing, journal, storage
 from .axes import Axes
 from .config import config
+from .cutting import make_plan
 from .exceptions import OptionError, StoreError
 from .layout import Layout
 from .levels import Level
 from .methods import Method
-from .plan import Grid, Margin, Plan, make_plan
+from .plan import Grid, Margin, Plan
 from .progress import Progress, check_progress
 from .sources import describe, refuse_self
 from .zipped import Package

@@ -432,6 +432,27 @@ def test_two_processes_writing_different_labels_lose_none(tmp_path: Path, image:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_once_a_write_on_a_cluster_has_failed_no_task_goes_on_writing(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    def block(block_id: Any) -> np.ndarray[Any, Any]:
+        time.sleep(0.3 if block_id[0] == 0 else 1)
+        if block_id[0] == 0:
+            raise ValueError("broken")
+        return np.ones((8, 64, 64), "uint16")
+
+    source = da.map_blocks(block, chunks=((8,) * 12, (64,), (64,)), dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    local = {"n_workers": 1, "threads_per_worker": 4, "processes": False, "dashboard_address": ":0"}
+    with ome_ngff.config.set(workers=4, task_target=1), LocalCluster(**local) as cluster, Client(cluster):
+        with pytest.raises(ValueError, match="broken"):
+            write_image(source, tmp_path / "i", axes="zyx", chunks=8, scale_factors=[])
+        before = every_file(tmp_path / "i")
+        time.sleep(2)
+    assert every_file(tmp_path / "i") == before
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_cluster_of_processes_writes_the_same_bytes_as_threads(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
     from distributed import Client, LocalCluster
 

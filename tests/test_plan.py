@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes
+from ome_ngff.cutting import make_plan
 from ome_ngff.layout import Layout
 from ome_ngff.levels import levels, parse_ladder
 from ome_ngff.methods import Methods
-from ome_ngff.plan import Box, Grid, Plan, Source, make_plan
+from ome_ngff.plan import Box, Grid, Plan, Source
 
 MODE = Methods.MODE.method
 LADDERS = [
