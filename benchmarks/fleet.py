@@ -11,7 +11,7 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,10 @@ class Worker:
             raise Failed(answer["error"])
         return answer
 
-    def write(self, job: dict[str, Any], scratch: Path) -> dict[str, Any]:
-        """Let the process write into a new directory, and remove that outside the time taken."""
-        with tempfile.TemporaryDirectory(dir=scratch) as to:
+    def write(self, job: dict[str, Any], scratch: Path, end: ExitStack | None = None) -> dict[str, Any]:
+        """Let the process write into a new directory, which is removed outside the time taken, or in the end."""
+        with ExitStack() as now:
+            to = (end or now).enter_context(tempfile.TemporaryDirectory(dir=scratch))
             return self.ask("write", to=to, job=job)
 
     def close(self) -> None:

@@ -70,23 +70,25 @@ class Floor:
     """The codec alone: every chunk of every level, cut and copied before, encoded by one thread per core."""
 
     def __init__(self) -> None:
-        self.chunks: dict[str, list[Any]] = {}
+        self.chunks: dict[str, tuple[Any, list[Any]]] = {}
 
     def __call__(self, pixels: Any, to: Path, job: Job) -> None:
-        from numcodecs import Blosc, Zstd, blosc
+        from numcodecs import blosc, get_codec
 
         blosc.use_threads = False
         key = json.dumps(job, sort_keys=True)
         if key not in self.chunks:  # in the warm-up
             self.chunks[key] = self.cut(pixels, to, job)
-        codec = Blosc("zstd", 1, Blosc.SHUFFLE) if job["codec"] is None else Zstd(int(job["codec"].split(":")[1]))
+        config, chunks = self.chunks[key]
+        codec = get_codec(config)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for _ in pool.map(codec.encode, self.chunks[key]):
+            for _ in pool.map(codec.encode, chunks):
                 pass
 
     @staticmethod
-    def cut(pixels: Any, to: Path, job: Job) -> list[Any]:
+    def cut(pixels: Any, to: Path, job: Job) -> tuple[Any, list[Any]]:
         import zarr
+        from numcodecs import Blosc
 
         ours(pixels, to, job)
         found = []
@@ -96,7 +98,12 @@ class Floor:
             for index in np.ndindex(*(-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))):
                 box = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, array.chunks, strict=True))
                 found.append(whole[box].copy())
-        return found
+        codec = array.compressors[0].to_dict()
+        words = {"zstd": ("level",), "blosc": ("cname", "clevel", "blocksize")}[codec["name"]]
+        config = {word: codec["configuration"][word] for word in words}
+        if codec["name"] == "blosc":
+            config["shuffle"] = Blosc.SHUFFLE
+        return {"id": codec["name"], **config}, found
 
 
 # library -> the distributions it comes with, what writes

@@ -19,8 +19,9 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from .storage import MARK, Target, buffers, open_node
-from .zarr_parts import GroupMetadata, default_buffer_prototype, sync
+from .here import wait_for
+from .storage import MARK, Target, open_node, put_documents
+from .zarr_parts import GroupMetadata, default_buffer_prototype
 
 STALE = 60  # seconds after which whoever holds a lock is gone: the section takes milliseconds
 _PART = "consolidated_metadata"
@@ -30,12 +31,8 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     """Create the group, or replace all its attributes in one step."""
     target.refuse_package()
     zarr_format = target.fmt.zarr_format
-    if target.attributes is None:
-        zarr.create_group(target.store, path=target.path, zarr_format=zarr_format, attributes=dict(attributes))
-    else:
-        metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
-        for item in buffers(target, {"": metadata}):
-            sync(target.store.set(*item))
+    metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
+    put_documents(target, {"": metadata}, new_groups=target.attributes is None)
     _forget_copies(target.store, target.path, zarr_format)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
@@ -106,7 +103,7 @@ def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
         await asyncio.gather(*(_forget(store, group, zarr_format) for group in groups))
 
     if groups and store.supports_deletes:
-        sync(forget_all())
+        wait_for(store, forget_all())
 
 
 async def _forget(store: Store, group: str, zarr_format: int) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .config import config
 from .engine import read
+from .memory import give_back
 from .plan import Box
-from .sources import describe, give_back, pack, unpack
+from .sources import describe, pack, unpack
 
 T = TypeVar("T")
 TASK_BYTES = 16 * 2**20  # read at once, more only where a block of the source is larger

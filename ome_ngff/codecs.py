@@ -11,6 +11,8 @@ from .exceptions import CodecError, nearest_word
 
 # Highest level of each codec, and its default.
 _LEVELS = {"blosc-zstd": (9, 1), "blosc-lz4": (9, 5), "zstd": (22, 3), "gzip": (9, 5), "none": (0, 0)}
+BLOCK_BYTES = 2**19  # Blosc alone takes 2**15, of which Zstandard compresses 0.7 as many a second, 3 % larger
+LABELS = "zstd"  # whole runs of one label, not the bytes of each pixel apart: 2.5 times as fast, 1.6 times as small
 
 
 @attrs.frozen
@@ -21,11 +23,13 @@ class Compression:
         name: "blosc-zstd", "blosc-lz4", "zstd", "gzip" or "none".
         level: effort; the range depends on the codec.
         codec: a codec object of numcodecs or `zarr.codecs` that is used as it is instead of the name.
+        block: bytes that Blosc shuffles and compresses at once; 0 leaves it to Blosc.
     """
 
     name: str = "blosc-zstd"
     level: int = 1
     codec: Any = None
+    block: int = BLOCK_BYTES
 
     @classmethod
     def parse(cls, compression: Any) -> Compression:
@@ -72,13 +76,8 @@ class Compression:
         name = str(config.get("id") or config.get("name"))
         config = config.get("configuration", config) or {}
         shuffle = config.get("shuffle")
-        if (
-            name == "blosc"
-            and config["cname"] in ("zstd", "lz4")
-            and shuffle in (1, "shuffle")
-            and not config["blocksize"]
-        ):
-            return cls(f"blosc-{config['cname']}", int(config["clevel"]))
+        if name == "blosc" and config["cname"] in ("zstd", "lz4") and shuffle in (1, "shuffle"):
+            return cls(f"blosc-{config['cname']}", int(config["clevel"]), block=int(config["blocksize"]))
         if name in ("gzip", "zlib"):
             return cls("gzip", int(config["level"])) if name == "gzip" else cls(name, 0, codec)
         if name == "zstd" and not config.get("checksum"):
@@ -105,16 +104,15 @@ class Compression:
         import numcodecs
 
         if self.name.startswith("blosc-"):
-            return numcodecs.Blosc(self.name[6:], self.level, numcodecs.Blosc.SHUFFLE)
+            return numcodecs.Blosc(self.name[6:], self.level, numcodecs.Blosc.SHUFFLE, self.block)
         return numcodecs.Zstd(self.level) if self.name == "zstd" else numcodecs.GZip(self.level)
 
     def _v3(self, dtype: np.dtype[Any]) -> Any:
         from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
-        if self.name == "blosc-zstd":
-            return BloscCodec(typesize=dtype.itemsize, cname="zstd", clevel=self.level, shuffle="shuffle")
-        if self.name == "blosc-lz4":
-            return BloscCodec(typesize=dtype.itemsize, cname="lz4", clevel=self.level, shuffle="shuffle")
+        if self.name.startswith("blosc-"):
+            words: Any = {"cname": self.name[6:], "clevel": self.level, "blocksize": self.block}
+            return BloscCodec(typesize=dtype.itemsize, shuffle="shuffle", **words)
         return ZstdCodec(level=self.level) if self.name == "zstd" else GzipCodec(level=self.level)
 
     def __str__(self) -> str:

@@ -10,9 +10,10 @@ import attrs
 
 from .levels import Level
 from .methods import Method
-from .plan import Grid, Margin, Pass, Plan, Source, boxes_needed
+from .plan import Grid, Margin, Pass, Plan, Source, boxes_needed, bundle
 
 SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
+PIECE_BYTES = 8 * 2**20  # read and reduced at once, more where one cell has more
 
 
 def make_plan(
@@ -27,6 +28,7 @@ def make_plan(
     workers: int,
     kept: Collection[int] = (),
     cut: Sequence[Any] | None = None,
+    spread: bool = False,
 ) -> Plan:
     """Cut the writing of a pyramid into passes and units.
 
@@ -41,8 +43,11 @@ def make_plan(
         workers: the largest number of tasks at once.
         kept: levels that are stored already and stay as they are.
         cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
+        spread: whether many workers, each with one task at a time, share the units, so that these stay small.
     """
-    drafts = _Drafts(tuple(levels), tuple(grids), method, itemsize, memory_target, task_target, workers)
+    drafts = _Drafts(
+        tuple(levels), tuple(grids), method, itemsize, sources, memory_target, task_target, workers, spread
+    )
     todo = [k for k in range(len(levels)) if k not in kept]
     passes: list[Pass] = []
     spool = None
@@ -61,7 +66,7 @@ def make_plan(
         return _with_margins(plan, task_target)
     *recut, spool_chunks = cut
     before = [drafts.again(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
-    if max((work.task_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
+    if max((work.peak_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
         return _with_margins(plan, task_target)
     plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
     return _with_margins(plan, task_target)
@@ -107,9 +112,11 @@ class _Drafts:
     grids: tuple[Grid, ...]
     method: Method
     itemsize: int
+    sources: Mapping[int, Source]
     memory_target: int
     task_target: int
     workers: int
+    spread: bool
 
     def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
         """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
@@ -120,7 +127,7 @@ class _Drafts:
         halo = any(self.method.halo(f) for k in others if self.levels[k].parent == base for f in self.levels[k].steps)
         align = tuple(min(b, n) for b, n in zip(blocks, shape, strict=True))
         fused = self._fused(base, "given", [base], [] if halo else others, align)
-        if fused.task_bytes <= self.memory_target or fused.unit == self._smallest(base, [base]):
+        if fused.peak_bytes <= self.memory_target or fused.unit == self._smallest(base, [base]):
             return [fused], None
         work = self._fused(base, "spool", [base], [] if halo else others)
         unit = self._slabs(align, work.unit, shape)
@@ -133,22 +140,28 @@ class _Drafts:
     def _fused(
         self, base: int, reads: Any, must: list[int], others: Sequence[int], align: tuple[int, ...] | None = None
     ) -> Pass:
-        """Write as many levels at once as leave room for two tasks, in units grown to a good size.
+        """Write as many levels at once as the memory has room for, in units grown to a good size.
 
-        The first level that is made may take the room of both, for it saves reading the base again: one task keeps
-        all cores busy with the codec, unless it fills one shard, or waits for blocks of a source.
+        Where the base is not held, a unit needs little room, and its pieces keep all cores busy: it may be large, so
+        that it writes many levels; but not where many workers share the units, or where the pixels have to be computed
+        or fetched, all of which a resumed write would repeat. Where the base is held, there is room for two tasks.
         """
-        half = self.memory_target // min(self.workers, 2)
-        alone = half if align or self.grids[base].shards else self.memory_target
         writes = list(must)
         for k in others:
             if self.levels[k].parent not in (base, *writes) or not self._divides(base, k):
                 continue
             unit = self._smallest(base, [*writes, k], align)
-            if not writes or self._task_bytes(base, [*writes, k], unit) <= (alone if writes == must else half):
+            draft = self.again(base, reads, (*writes, k), unit)
+            room = self.memory_target - draft.hands * draft.piece_bytes
+            if draft.held:
+                fits = draft.task_bytes <= room // min(self.workers, 2)
+            else:
+                most = self.task_target if self.spread or align else 2 * self.memory_target
+                fits = draft.task_bytes <= room and math.prod(unit) * self.itemsize <= most
+            if not writes or fits:
                 writes.append(k)
         smallest = self._smallest(base, writes, align)
-        return self.again(base, reads, tuple(writes), self._grown(base, writes, smallest))
+        return self.again(base, reads, tuple(writes), self._grown(base, reads, writes, smallest))
 
     def _divides(self, base: int, level: int) -> bool:
         pairs = zip(self.levels[level].factors, self.levels[base].factors, strict=True)
@@ -167,7 +180,7 @@ class _Drafts:
             unit.append(length if whole else min(length, math.lcm(*wanted)))
         return tuple(unit)
 
-    def _grown(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> tuple[int, ...]:
+    def _grown(self, base: int, reads: Any, writes: Sequence[int], unit: tuple[int, ...]) -> tuple[int, ...]:
         """Double a unit, the fastest axis first, while tasks stay small and every worker has several."""
         shape = self.levels[base].shape
         limit = min(self.task_target, self.memory_target // self.workers)
@@ -177,7 +190,9 @@ class _Drafts:
                 length = length if length % unit[axis] == 0 or length == shape[axis] else shape[axis]
                 longer = (*unit[:axis], length, *unit[axis + 1 :])
                 few = math.prod(_counts(longer, shape)) < 4 * self.workers
-                if self._task_bytes(base, writes, longer) > (limit // 8 if few else limit):
+                pixels = 2 * self._pixels(base, writes, longer)
+                draft = self.again(base, reads, tuple(writes), longer)
+                if pixels * self.itemsize > (limit // 8 if few else limit) or draft.peak_bytes > self.memory_target:
                     break
                 unit = longer
         return unit
@@ -209,20 +224,46 @@ class _Drafts:
                 chunks[axis] = part
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
-    def _task_bytes(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> int:
-        """Bound what a task holds: each box that it needs, and a second one for its way through the codec."""
+    def _pixels(self, base: int, writes: Sequence[int], unit: tuple[int, ...], *, made: bool = False) -> int:
+        """Count the pixels of all boxes that a unit needs, or of those alone that it makes."""
         starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
         box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
         need = boxes_needed(box, base, writes, self.levels, self.method)
-        pixels = sum(math.prod(high - low for low, high in b) for b in need.values())
-        return 2 * pixels * self.itemsize
+        return sum(math.prod(high - low for low, high in b) for k, b in need.items() if not made or k != base)
 
     def again(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
-        """Make a pass of a given unit."""
-        task_bytes = self._task_bytes(base, writes, unit)
+        """Make a pass of a given unit.
+
+        A task holds each box that it needs, and as much again for what is made of it. The base is not held where any
+        part of it can be read by itself: pixels in memory, and whole blocks and chunks where no neighbours are seen.
+        """
+        below = [k for k in writes if k != base and self.levels[k].parent == base]
+        halo = max((self.method.halo(f) for k in below for f in self.levels[k].steps), default=0)
+        blocks = self.sources[base].chunks if reads == "given" else None
+        held = reads == "spool" or not writes or (halo > 0 and (reads == "stored" or blocks is not None))
+        piece = self._piece(base, below, writes, unit, None if held else blocks)
+        seen = math.prod(
+            min(p + 2 * halo * (p < u), n) for p, u, n in zip(piece, unit, self.levels[base].shape, strict=True)
+        )
+        piece_bytes = (3 if halo else 2) * seen * self.itemsize if writes else 0
+        task_bytes = 2 * self._pixels(base, writes, unit, made=not held) * self.itemsize
         counts = _counts(unit, self.levels[base].shape)
-        at_once = max(1, min(self.workers, self.memory_target // max(task_bytes, 1), math.prod(counts)))
-        return Pass(base, reads, writes, unit, counts, task_bytes, at_once)
+        tasks = min(self.workers, math.prod(counts))
+        hands = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
+        at_once = max(1, min(tasks, hands, (self.memory_target - hands * piece_bytes) // max(task_bytes, 1)))
+        return Pass(base, reads, writes, unit, counts, piece, held, task_bytes, at_once, piece_bytes, hands)
+
+    def _piece(
+        self, base: int, below: Sequence[int], writes: Sequence[int], unit: tuple[int, ...], blocks: Any
+    ) -> tuple[int, ...]:
+        """Give the length of pieces: whole cells of the base, blocks of the source, and samples of the levels below."""
+        lengths = []
+        for axis, (length, n) in enumerate(zip(unit, self.levels[base].shape, strict=True)):
+            wanted = [self.grids[base].cell[axis], *(self.levels[k].steps[axis] for k in below)]
+            wanted += [_block(blocks[axis])] if blocks else []
+            lengths.append(length if any(w >= n for w in wanted) else min(length, math.lcm(*wanted)))
+        most = min(PIECE_BYTES // self.itemsize, math.prod(unit) // (2 * self.workers))
+        return bundle(lengths, unit, most)
 
 
 def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:

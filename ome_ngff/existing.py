@@ -9,9 +9,9 @@ import zarr
 from zarr.storage import FsspecStore, LocalStore
 
 from .exceptions import ExistsError, IncompleteError, OptionError, StoreError
+from .here import wait_for
 from .journal import JOURNAL
 from .storage import MARK, Target, delete, level_paths, open_node
-from .zarr_parts import sync
 
 
 def refuse_existing(
@@ -84,7 +84,7 @@ def _children(target: Target, path: str) -> set[str]:
         return [name async for name in target.store.list_dir(target.key(path))]
 
     with suppress(FileNotFoundError):
-        found = {name.strip("/").rpartition("/")[2] for name in sync(names())}
+        found = {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())}
         return found - {"zarr.json", ".zgroup", ".zattrs"}
     return set()
 

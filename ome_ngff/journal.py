@@ -22,8 +22,9 @@ from zarr.storage import LocalStore
 from .attributes import put_attributes
 from .codecs import Compression
 from .config import config
+from .here import wait_for
 from .storage import MARK, Target, delete, fast_pipeline, open_array, open_node
-from .zarr_parts import default_buffer_prototype, sync
+from .zarr_parts import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
 CLEARED = "cleared"
@@ -58,7 +59,7 @@ def note(target: Target, what: str) -> None:
     """Write into the journal that a unit is on disk, or that the place is cleared."""
     if target.store.supports_deletes:
         buffer = default_buffer_prototype().buffer.from_bytes(b"done")
-        sync(target.store.set(target.key(f"{JOURNAL}/{what}"), buffer))
+        wait_for(target.store, target.store.set(target.key(f"{JOURNAL}/{what}"), buffer))
 
 
 def noted(target: Target) -> set[str]:
@@ -68,7 +69,7 @@ def noted(target: Target) -> set[str]:
         return [name async for name in target.store.list_dir(target.key(JOURNAL))]
 
     with suppress(FileNotFoundError):
-        found = {name.rpartition("/")[2] for name in sync(names())}
+        found = {name.rpartition("/")[2] for name in wait_for(target.store, names())}
         return {name for name in found if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}
     return set()
 

@@ -143,10 +143,11 @@ def mean_float(block: Any, fz: int, fy: int, fx: int, out: Any) -> None:
 
 
 @_jit
-def mode(block: Any, fz: int, fy: int, fx: int, differ: Any, window: Any, out: Any) -> None:
+def mode(block: Any, fz: int, fy: int, fx: int, differ: Any, mixed: Any, window: Any, out: Any) -> None:
     """Take the most frequent value of each window, the smallest on a tie.
 
-    differ: one bool per column of the block; window: room for fz*fy*fx values. Both are overwritten.
+    differ: one bool per column of the block; mixed: one per column of `out`; window: room for fz*fy*fx values. All are
+    overwritten. Loops without branches find the windows of one value, which are most of them.
     """
     width = block.shape[3]
     for r in range(out.shape[0]):
@@ -161,20 +162,48 @@ def mode(block: Any, fz: int, fy: int, fx: int, differ: Any, window: Any, out: A
                         row = block[r, zz, yy]
                         for x in range(width):
                             differ[x] |= row[x] != first_row[x]
+                whole = width // fx
+                count = _mixed_windows(first_row, differ, fx, whole, mixed, target)
+                if whole < target.shape[0]:
+                    count += _mixed_windows(
+                        first_row[whole * fx :],
+                        differ[whole * fx :],
+                        width - whole * fx,
+                        1,
+                        mixed[whole:],
+                        target[whole:],
+                    )
+                if count == 0:
+                    continue
                 for x in range(target.shape[0]):
-                    x0, x1 = x * fx, min(x * fx + fx, width)
-                    mixed = False
-                    for xx in range(x0, x1):
-                        mixed |= differ[xx] | (first_row[xx] != first_row[x0])
-                    target[x] = first_row[x0]
-                    if mixed:
+                    if mixed[x]:
                         n = 0
                         for zz in range(z0, z1):
                             for yy in range(y0, y1):
-                                for xx in range(x0, x1):
+                                for xx in range(x * fx, min(x * fx + fx, width)):
                                     window[n] = block[r, zz, yy, xx]
                                     n += 1
                         target[x] = _most_frequent(window, n)
+
+
+@_jit
+def _mixed_windows(row: Any, differ: Any, fx: int, n: int, mixed: Any, target: Any) -> int:
+    """Give each of `n` windows its first value, and say which have others; return their number."""
+    count = 0
+    if fx == 2:
+        for x in range(n):
+            mixed[x] = differ[2 * x] | differ[2 * x + 1] | (row[2 * x] != row[2 * x + 1])
+            target[x] = row[2 * x]
+            count += mixed[x]
+        return count
+    for x in range(n):
+        found = False
+        for k in range(x * fx, x * fx + fx):
+            found |= differ[k] | (row[k] != row[x * fx])
+        mixed[x] = found
+        target[x] = row[x * fx]
+        count += found
+    return count
 
 
 @_jit

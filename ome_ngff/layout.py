@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from .axes import SPATIAL, Axes
-from .codecs import Compression
+from .codecs import LABELS, Compression
 from .exceptions import ChunkError, OptionError, refuse_unknown
 from .levels import Level
 from .plan import Grid
@@ -125,6 +125,10 @@ class Layout:
                     f"Say the compression once (got {' and '.join([*said, f'compression={compression!r}'])})."
                 )
         return cls(chunks, shards, compression, tuple(options))
+
+    def of_labels(self) -> Layout:
+        """Compress as suits labels, where nothing else is said."""
+        return self if self.compression not in (None, "auto") else attrs.evolve(self, compression=LABELS)
 
     def of(self, level: int, count: int) -> Mapping[str, Any]:
         """Give the options of one level of `count`.

@@ -307,8 +307,8 @@ class Mode(Method):
 
         factors = [span.factor for span in spans]
         windows = _windows(block, spans)
-        differ = np.empty(windows.shape[3], bool)
-        kernels.mode(windows, *factors, differ, np.empty(math.prod(factors), block.dtype), out)
+        differ, mixed = np.empty(windows.shape[3], bool), np.empty(out.shape[3], bool)
+        kernels.mode(windows, *factors, differ, mixed, np.empty(math.prod(factors), block.dtype), out)
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ units that reads its base once and writes some levels; later passes start from a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -54,8 +55,12 @@ class Pass:
         writes: numbers of the levels written; none where the pass fills the spool.
         unit: length of a unit per axis, in pixels of the base.
         counts: number of units per axis.
-        task_bytes: what one task may hold at its peak.
+        piece: length per axis of the parts of a unit that are read, written and reduced one by one; whole cells.
+        held: whether the box of a unit is read whole before it is cut into pieces.
+        task_bytes: what one task may hold at its peak, beside the pieces.
         at_once: number of tasks that run at the same time.
+        piece_bytes: what the work on one piece holds.
+        hands: number of pieces, of all tasks, that are worked on at the same time.
     """
 
     base: int
@@ -63,11 +68,20 @@ class Pass:
     writes: tuple[int, ...]
     unit: tuple[int, ...]
     counts: tuple[int, ...]
+    piece: tuple[int, ...]
+    held: bool
     task_bytes: int
     at_once: int
+    piece_bytes: int
+    hands: int
 
     def __len__(self) -> int:
         return math.prod(self.counts)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Give what all tasks that run at once may hold together."""
+        return self.at_once * self.task_bytes + self.hands * self.piece_bytes
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
         """Give the box of a unit, in pixels of the base, whose shape is `shape`."""
@@ -76,6 +90,21 @@ class Pass:
             number, at = divmod(number, count)
             index.append(at)
         return tuple((i * u, min((i + 1) * u, n)) for i, u, n in zip(reversed(index), self.unit, shape, strict=True))
+
+
+@attrs.frozen
+class Piece:
+    """Part of a unit that is worked on at once.
+
+    Attributes:
+        own: the box of the base that it covers; whole cells.
+        seen: the box of the base that is read for it.
+        makes: the boxes that it makes, of the levels whose parent is the base, by their numbers.
+    """
+
+    own: Box
+    seen: Box
+    makes: dict[int, Box]
 
 
 @attrs.frozen
@@ -164,7 +193,7 @@ class Plan:
     @property
     def peak_bytes(self) -> int:
         """Give what all tasks that run at once may hold together."""
-        return max((p.task_bytes * p.at_once for p in self.passes), default=0)
+        return max((work.peak_bytes for work in self.passes), default=0)
 
     def bytes_of(self, level: int) -> int:
         """Give the size of a level's pixels."""
@@ -182,6 +211,21 @@ class Plan:
             work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method
         )
 
+    def pieces(self, work: Pass, number: int) -> Iterator[Piece]:
+        """Cut a unit: its pieces tile its box of the base, and all that the unit needs of the levels made of that."""
+        base, need = self.levels[work.base], self.needs(work, number)
+        unit = work.box(number, base.shape)
+        for own in tiles(unit, work.piece):
+            seen, makes = own, {}
+            for k in children(work, self.levels):
+                steps = self.levels[k].steps
+                makes[k] = tuple(
+                    (a if low == start else low // f, b if high == stop else high // f)
+                    for (low, high), (start, stop), (a, b), f in zip(own, unit, need[k], steps, strict=True)
+                )
+                seen = _union(seen, _seen(self.method, self.levels[k], base, makes[k]))
+            yield Piece(own, seen, makes)
+
     def __str__(self) -> str:
         rows = []
         for number, work in enumerate(self.passes):
@@ -189,9 +233,10 @@ class Plan:
             source = {"given": "the source", "spool": "the spool", "stored": "the stored level"}[work.reads]
             written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
             rows.append(
-                f"pass {number + 1}: {_units(len(work))} of {' x '.join(map(str, work.unit))}, {work.at_once} at once; "
+                f"pass {number + 1}: {_units(len(work))} of {_by(work.unit)}, {work.at_once} at once, "
+                f"in pieces of {_by(work.piece)}, {work.hands} at once; "
                 f"reads {_size(self.bytes_of(work.base))} of level {work.base} from {source}, "
-                f"writes {_size(written)} of {what}; {_size(work.task_bytes)} per task"
+                f"writes {_size(written)} of {what}; {_size(work.peak_bytes)} at most"
             )
         total = sum(self.bytes_of(k) for k in range(len(self.levels)))
         rows.append(
@@ -199,6 +244,10 @@ class Plan:
             f"peak memory {_size(self.peak_bytes)}"
         )
         return "\n".join(rows)
+
+
+def _by(lengths: Sequence[int]) -> str:
+    return " x ".join(map(str, lengths))
 
 
 def _units(count: int) -> str:
@@ -225,12 +274,41 @@ def boxes_needed(box: Box, base: int, writes: Sequence[int], levels: Sequence[Le
     need.setdefault(base, box)
     for k in sorted((k for k in writes if k != base), reverse=True):
         level, parent = levels[k], levels[levels[k].parent]
-        seen = tuple(
-            method.needs(f, n, low, high) for f, n, (low, high) in zip(level.steps, parent.shape, need[k], strict=True)
-        )
-        have = need.get(level.parent, seen)
-        need[level.parent] = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(have, seen, strict=True))
+        seen = _seen(method, level, parent, need[k])
+        need[level.parent] = _union(need.get(level.parent, seen), seen)
     return need
+
+
+def _seen(method: Method, level: Level, parent: Level, box: Box) -> Box:
+    """Give the box of the parent that a box of a level is made from."""
+    return tuple(
+        method.needs(f, n, low, high) for f, n, (low, high) in zip(level.steps, parent.shape, box, strict=True)
+    )
+
+
+def _union(one: Box, other: Box) -> Box:
+    return tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
+
+
+def children(work: Pass, levels: Sequence[Level]) -> list[int]:
+    """Give the levels written by a pass that are made from its base."""
+    return [k for k in work.writes if k != work.base and levels[k].parent == work.base]
+
+
+def tiles(box: Box, lengths: Sequence[int]) -> Iterator[Box]:
+    """Cut a box into boxes of such lengths; the last ones may be shorter."""
+    yield from itertools.product(
+        *([(i, min(i + n, high)) for i in range(low, high, n)] for (low, high), n in zip(box, lengths, strict=True))
+    )
+
+
+def bundle(cell: Sequence[int], whole: Sequence[int], most: int) -> tuple[int, ...]:
+    """Double a cell, the fastest axis first, while it has at most so many pixels and is shorter than the whole."""
+    lengths = list(cell)
+    for axis in reversed(range(len(lengths))):
+        while lengths[axis] < whole[axis] and 2 * math.prod(lengths) <= most:
+            lengths[axis] *= 2
+    return tuple(min(length, n) for length, n in zip(lengths, whole, strict=True))
 
 
 def spans(level: Level, parent: Level, have: Box, want: Box) -> list[Span]:

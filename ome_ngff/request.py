@@ -61,13 +61,13 @@ class Request:
         """Give the chunk and shard grid of every level."""
         return self.layout.grids(self.levels, self.axes, self.dtype.itemsize, self.target.fmt.zarr_format)
 
-    def plan(self, cut: list[Any] | None = None) -> Plan:
-        """Cut the work into units, where possible as it was cut before."""
+    def plan(self, cut: list[Any] | None = None, *, spread: bool = False) -> Plan:
+        """Cut the work into units, where possible as it was cut before; see `make_plan`."""
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
-            kept=self.kept, cut=cut,
+            kept=self.kept, cut=cut, spread=spread or engine.spread(),
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:
@@ -134,7 +134,7 @@ def execute(
         if after is not None:
             after()
         return []
-    target, plan, done = _begun(request, resume)
+    target, plan, done = _begun(request, resume, spread=not compute)
     arrays = _arrays(request, target, documents, fresh=not done)
     spool, done = _spool(plan, target, request.dtype, done)
     margins = _margins(plan, target, request.dtype)
@@ -162,11 +162,11 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     return documents
 
 
-def _begun(request: Request, resume: bool) -> tuple[storage.Target, Plan, set[str]]:
+def _begun(request: Request, resume: bool, *, spread: bool) -> tuple[storage.Target, Plan, set[str]]:
     """Begin a write, or go on with one: give the marked target, the plan, and the units that are done."""
     target = request.target
     mark = target.mark if resume else None
-    plan = request.plan(mark.get("cut") if mark else None)
+    plan = request.plan(mark.get("cut") if mark else None, spread=spread)
     noted = journal.noted(target) if mark else set()
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes

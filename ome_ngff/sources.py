@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -267,21 +265,3 @@ def mapped_anew(source: np.memmap[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
         del pixels
         with suppress(BufferError):  # the caller kept a view
             fresh.close()
-
-
-@cache
-def _trim() -> Any:
-    """Find glibc's malloc_trim, where this is Linux with glibc."""
-    if sys.platform != "linux":
-        return None
-    try:
-        return ctypes.CDLL("libc.so.6").malloc_trim
-    except (OSError, AttributeError):
-        return None
-
-
-def give_back() -> None:
-    """Give freed memory back to the system: glibc keeps what its threads have freed, several times what is in use."""
-    trim = _trim()
-    if trim is not None:
-        trim(0)

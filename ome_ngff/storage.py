@@ -24,7 +24,8 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from .exceptions import ExistsError, FormatError, OptionError, StoreError
 from .format import Format, detect_format, format_for_zarr
-from .zarr_parts import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype, sync
+from .here import run_here, wait_for
+from .zarr_parts import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype, inner
 from .zipped import ENDINGS, Package
 
 MARK = "ome_ngff"  # the attribute of an unfinished write
@@ -279,7 +280,7 @@ def describe_arrays(
         return {path: (await create_array(store, name=path, **common, **o)).metadata for path, o in options.items()}
 
     try:
-        return sync(create())
+        return run_here(create())
     except (ValueError, TypeError) as error:
         raise OptionError(f"Zarr cannot create such an array: {error}") from error
 
@@ -288,14 +289,7 @@ def create_arrays(
     target: Target, documents: Mapping[str, ArrayMetadata], *, shards: bool
 ) -> dict[str, zarr.Array[Any]]:
     """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
-    above = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {"."}
-    groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in above}
-
-    async def put() -> None:
-        new = [target.store.set(*item) for item in buffers(target, documents)]
-        await asyncio.gather(*new, *(target.store.set_if_not_exists(*item) for item in buffers(target, groups)))
-
-    sync(put())
+    put_documents(target, documents, new_groups=True)
     with fast_pipeline(target.store, shards=shards):
         return {
             path: zarr.Array(AsyncArray(document, StorePath(target.store, target.key(path))))
@@ -303,11 +297,31 @@ def create_arrays(
         }
 
 
-def buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
-    """Give the keys and bytes that documents of groups and arrays, by path below a target, are stored as."""
+def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata], *, new_groups: bool) -> None:
+    """Store documents of groups and arrays, by their paths below a target; all of them in one round trip.
+
+    Args:
+        target: the group. documents: by path, "" for the group itself.
+        new_groups: whether the groups above them, up to the root of the store, are created where there are none.
+    """
+    keys = {target.key(path) if path else target.path: document for path, document in documents.items()}
+    above = {str(parent).strip(".") for key in keys if key for parent in PurePosixPath(key).parents} - set(keys)
+    groups = {key: GroupMetadata(zarr_format=target.fmt.zarr_format) for key in above if new_groups}
+
+    async def put() -> None:
+        await asyncio.gather(
+            *(target.store.set(*item) for item in _buffers(keys)),
+            *(target.store.set_if_not_exists(*item) for item in _buffers(groups)),
+        )
+
+    wait_for(target.store, put())
+
+
+def _buffers(documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+    """Give the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
-            yield target.key(f"{path}/{name}" if path else name), buffer
+            yield f"{path}/{name}" if path else name, buffer
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:
@@ -319,7 +333,16 @@ def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any
     if isinstance(array.store, LocalStore):
         for cell in _jutting(array.shape, array.shards or array.chunks, box):
             (array.store.root / array.path / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
-    array[tuple(slice(low, high) for low, high in box)] = block
+    wait_for(array.store, inner(array).setitem(_slices(box), block))
+
+
+def read_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]]) -> Any:
+    """Read a box of an array of ours."""
+    return wait_for(array.store, inner(array).getitem(_slices(box)))
+
+
+def _slices(box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
+    return tuple(slice(low, high) for low, high in box)
 
 
 def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
@@ -348,7 +371,7 @@ def delete(target: Target, name: str) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(target.store.root / target.key(name))
     elif target.store.supports_deletes:
-        sync(target.store.delete_dir(target.key(name)))
+        wait_for(target.store, target.store.delete_dir(target.key(name)))
 
 
 def same_json(a: Any, b: Any) -> bool:

@@ -173,10 +173,10 @@ class Break(Exception):
 
 
 def crash(image: np.ndarray[Any, Any], place: Any, after: int, write: Any = write_image, **words: Any) -> None:
-    """Write until a number of units is done, then crash."""
+    """Write until a number of units is done, or all but some where it is below zero, then crash."""
 
     def report(done: int, total: int) -> None:
-        if done == after:
+        if done == after or done == total + after:
             raise Break
 
     with pytest.raises(Break):
@@ -184,7 +184,7 @@ def crash(image: np.ndarray[Any, Any], place: Any, after: int, write: Any = writ
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("after", [0, 1, 7, 20])
+@pytest.mark.parametrize("after", [0, 1, 7, -1])
 def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
     tmp_path: Path, image: np.ndarray[Any, Any], any_method: Any, any_format: Any, after: int
 ) -> None:
@@ -199,6 +199,44 @@ def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
     write_image(image, tmp_path / "i", resume=True, progress=lambda done, total: seen.append(done), **words)
     assert seen[0] >= after
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+def test_once_a_piece_has_failed_no_other_is_begun_and_none_goes_on(
+    tmp_path: Path, image: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ome_ngff import storage
+
+    begun: list[int] = []
+    running: set[int] = set()
+    write_box = storage.write_box
+
+    def fails_at_the_third(*arguments: Any) -> None:
+        number = len(begun)
+        begun.append(number)
+        running.add(number)
+        time.sleep(0.02)
+        running.discard(number)
+        if number == 2:
+            raise OSError("the disk is full")
+        write_box(*arguments)
+
+    monkeypatch.setattr(storage, "write_box", fails_at_the_third)
+    with ome_ngff.config.set(workers=3), pytest.raises(OSError, match="the disk is full"):
+        write_image(image, tmp_path / "i", **WORDS)
+    assert 3 <= len(begun) <= 6
+    assert not running
+    assert find_target(tmp_path / "i").mark is not None
+
+
+def test_an_index_error_of_a_source_is_an_error_of_the_write(tmp_path: Path) -> None:
+    class Broken:
+        shape, ndim, dtype = (64, 64), 2, np.dtype("uint8")
+
+        def __getitem__(self, box: Any) -> Any:
+            raise IndexError("no such plane")
+
+    with pytest.raises(IndexError, match="no such plane"):
+        write_image(Broken(), tmp_path / "i")
 
 
 @pytest.mark.usefixtures("small")

@@ -15,7 +15,7 @@ from ome_ngff.cutting import make_plan
 from ome_ngff.layout import Layout
 from ome_ngff.levels import levels, parse_ladder
 from ome_ngff.methods import Methods
-from ome_ngff.plan import Box, Grid, Plan, Source
+from ome_ngff.plan import Box, Grid, Plan, Source, children
 
 MODE = Methods.MODE.method
 LADDERS = [
@@ -136,9 +136,38 @@ def test_each_block_of_a_source_with_blocks_is_read_by_exactly_one_unit(plan: Pl
     for work in again.passes:
         if work.reads == "given":
             for number in range(len(work)):
-                box = again.needs(work, number)[0]
-                read.update(cells(box, Grid(sizes)))
+                held = [again.needs(work, number)[0]]
+                for box in held if work.held else [piece.seen for piece in again.pieces(work, number)]:
+                    read.update(cells(box, Grid(sizes)))
     assert set(read.values()) == {1}
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_pieces_cover_a_unit_once_and_see_all_that_they_make_levels_of(plan: Plan) -> None:
+    for work in plan.passes:
+        if not work.writes:
+            continue
+        base = plan.levels[work.base]
+        for number in range(len(work)):
+            unit, need = work.box(number, base.shape), plan.needs(work, number)
+            covered = {work.base: np.zeros([b - a for a, b in unit], int)}
+            covered |= {k: np.zeros([b - a for a, b in need[k]], int) for k in children(work, plan.levels)}
+            for piece in plan.pieces(work, number):
+                for k, box, whole in ((work.base, piece.own, unit), *((k, b, need[k]) for k, b in piece.makes.items())):
+                    covered[k][tuple(slice(a - o, b - o) for (a, b), (o, _) in zip(box, whole, strict=True))] += 1
+                if work.base in work.writes:
+                    cell = plan.grids[work.base].cell
+                    inside = zip(piece.own, cell, base.shape, strict=True)
+                    assert all(a % c == 0 and (b % c == 0 or b == n) for (a, b), c, n in inside)
+                for k, box in piece.makes.items():
+                    looked = zip(plan.levels[k].steps, base.shape, piece.seen, box, strict=True)
+                    for f, n, (a, b), (low, high) in looked:
+                        start, stop = plan.method.needs(f, n, low, high)
+                        assert a <= start < stop <= b
+                assert all(a <= c < d <= b for (a, b), (c, d) in zip(need[work.base], piece.seen, strict=True))
+                assert volume(piece.seen) * plan.itemsize <= work.piece_bytes
+            assert all((count == 1).all() for count in covered.values())
 
 
 @settings(max_examples=150, deadline=None)
@@ -156,9 +185,10 @@ def test_memory_stays_under_the_target_wherever_the_smallest_unit_does(plan: Pla
     )
     for work in again.passes:
         assert work.at_once <= workers
-        if work.at_once > 1:
-            assert work.task_bytes * work.at_once <= target
-        elif work.task_bytes > target:  # one cell (or whole steps of it) is all that is left to one task
+        assert work.hands <= workers
+        if work.at_once > 1 or work.hands > 1:
+            assert work.peak_bytes <= target
+        elif work.peak_bytes > target:  # one cell (or whole steps of it) is all that is left to one task
             first = again.levels[work.writes[0]]
             base = again.levels[work.base]
             cell = again.grids[work.writes[0]].cell
@@ -177,8 +207,9 @@ def test_what_a_task_holds_is_bounded_by_what_its_plan_says() -> None:
         memory_target=2**29, task_target=2**27, workers=2,
     )  # fmt: skip
     for work in plan.passes:
-        held = [2 * sum(volume(box) for box in plan.needs(work, i).values()) for i in range(len(work))]
-        assert max(held) <= work.task_bytes
+        for number in range(len(work)):
+            need = plan.needs(work, number)
+            assert 2 * 2 * sum(volume(box) for k, box in need.items() if work.held or k != work.base) <= work.task_bytes
     assert plan.peak_bytes <= 2**29
 
 
@@ -223,8 +254,11 @@ def test_the_plan_of_100_tebibytes_has_a_unit_for_each_shard_and_no_list_of_them
         pyramid, grids, Methods.LOCAL_MEAN.method, 2, {0: Source()}, memory_target=2**32, task_target=2**30, workers=2
     )
     assert plan.bytes_of(0) == 100 * 2**40
-    assert len(plan.passes[0]) == 100 * 32 * 32
-    assert plan.own(plan.passes[0], 100 * 32 * 32 - 1)[0] == ((50688, 51200), (31744, 32768), (31744, 32768))
+    first = plan.passes[0]
+    assert all(u % shard == 0 for u, shard in zip(first.unit, (512, 1024, 1024), strict=True))
+    assert 10_000 < len(first) <= 100 * 32 * 32
+    last = tuple((n - u, n) for u, n in zip(first.unit, shape, strict=True))
+    assert plan.own(first, len(first) - 1)[0] == last
 
 
 @given(plans())
@@ -263,19 +297,20 @@ def test_a_pass_that_looks_at_neighbours_has_margins() -> None:
     }
 
 
-def test_the_first_level_made_takes_the_room_of_two_tasks_rather_than_read_level_0_again() -> None:
-    pyramid = levels((256, 1024, 1024), parse_ladder([{a: 2**k for a in "zyx"} for k in (1, 2)], "zyx"), MODE)
+def test_pixels_at_hand_are_written_in_one_pass_and_those_to_be_fetched_in_small_units() -> None:
+    pyramid = levels((256, 1024, 1024), parse_ladder([{a: 2**k for a in "zyx"} for k in (1, 2, 3)], "zyx"), MODE)
     grids = Layout((64, 256, 256)).grids(pyramid, Axes("zyx"), 4, 3)
+    words = {"memory_target": 2**29, "task_target": 2**27, "workers": 2}
 
-    def planned(source: Source, workers: int) -> Plan:
-        memory = {"memory_target": 2**29, "task_target": 2**26}
-        return make_plan(pyramid, grids, MODE, 4, {0: source}, workers=workers, **memory)
+    def planned(source: Source, *, spread: bool = False) -> Plan:
+        return make_plan(pyramid, grids, MODE, 4, {0: source}, **words, spread=spread)
 
-    first = planned(Source(), 2).passes[0]
-    assert (first.writes, first.at_once) == ((0, 1), 1)
-    waiting = planned(Source(((64,) * 4, (256,) * 4, (256,) * 4)), 2)  # one task computes its blocks on one core
-    assert [work.writes for work in waiting.passes[:2]] == [(0,), (1,)]
-    assert waiting.passes[0].at_once == 2
+    (only,) = planned(Source()).passes
+    assert (only.writes, only.held, only.hands) == ((0, 1, 2, 3), False, 2)
+    blocks = Source(((64,) * 4, (256,) * 4, (256,) * 4))
+    for shared in (planned(blocks), planned(blocks, spread=True), planned(Source(), spread=True)):
+        assert all(math.prod(work.unit) * 4 <= 2**27 for work in shared.passes if work.reads == "given")
+        assert len(shared.passes[0]) == 8
 
 
 def test_chunks_of_a_spool_divide_the_blocks_and_are_small_where_units_need_a_part_of_them() -> None:

@@ -165,6 +165,36 @@ def test_compression_goes_by_name_or_codec_in_both_versions(
         np.testing.assert_array_equal(pixels_by_tensorstore(path)[0], image)
 
 
+def used(path: Path) -> dict[str, Any]:
+    """Give the settings of the codec that an array is compressed by."""
+    codec = zarr.open_array(path, mode="r").compressors[0]
+    found: dict[str, Any] = codec.get_config() if hasattr(codec, "get_config") else codec.to_dict()
+    return {"name": found.get("name") or found["id"], **found.get("configuration", found)}
+
+
+def test_blosc_by_name_has_large_blocks_and_a_codec_object_keeps_its_own(tmp_path: Path, any_format: Any) -> None:
+    image = random((64, 64))
+    for given, block in ((None, 2**19), ("blosc-lz4", 2**19), (numcodecs.Blosc("zstd", 5, 1, 2**16), 2**16)):
+        write_image(image, tmp_path / "i", fmt=any_format, compression=given, overwrite=True)
+        assert used(tmp_path / "i" / "0")["blocksize"] == block
+        np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
+
+
+def test_labels_are_compressed_by_plain_zstandard_unless_something_else_is_said(
+    tmp_path: Path, any_format: Any
+) -> None:
+    labels = np.kron(np.arange(16, dtype="uint32").reshape(4, 4), np.ones((16, 16), "uint32"))
+    write_image(random((64, 64)), tmp_path / "i", fmt=any_format)
+    write_labels(labels, tmp_path / "i", name="cells", scale_factors=[2])
+    write_multiscale_labels([labels], tmp_path / "j", name="cells", fmt=any_format, compression="auto")
+    write_labels(labels, tmp_path / "i", name="small", compression="blosc-zstd:9")
+    write_labels(labels, tmp_path / "i", name="plain", storage_options={"compression": "gzip"})
+    found = {name: used(tmp_path / name) for name in ("i/labels/cells/1", "j/labels/cells/0")}
+    assert [(each["name"], each["level"]) for each in found.values()] == [("zstd", 3), ("zstd", 3)]
+    assert used(tmp_path / "i/labels/small/0")["clevel"] == 9
+    assert used(tmp_path / "i/labels/plain/0")["name"] == "gzip"
+
+
 def test_shards_hold_whole_chunks_and_shrink_with_their_level(tmp_path: Path) -> None:
     image = random((64, 128, 128))
     steps = [dict.fromkeys("zyx", 2**k) for k in (1, 2)]

@@ -79,7 +79,7 @@ def lay(
     parent: storage.Target, shape: Sequence[int], layout: Layout, axes: Any, scale: Any, translation: Any, units: Any
 ) -> Laid:
     """Complete the arguments of a write by what the image knows; they stay as they are where there is none."""
-    frame = Frame.of(parent)
+    frame, layout = Frame.of(parent), layout.of_labels()
     if frame is None:
         return Laid(axes, scale, translation, layout)
     return frame.lay(shape, layout, axes, scale, translation, units)
