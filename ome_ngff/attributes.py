@@ -20,7 +20,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from .here import wait_for
-from .storage import MARK, Target, open_node, put_documents
+from .storage import MARK, Target, open_node, put_documents, put_groups_above
 from .zarr_parts import GroupMetadata, default_buffer_prototype
 
 STALE = 60  # seconds after which whoever holds a lock is gone: the section takes milliseconds
@@ -32,7 +32,9 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     target.refuse_package()
     zarr_format = target.fmt.zarr_format
     metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
-    put_documents(target, {"": metadata}, new_groups=target.attributes is None)
+    if target.attributes is None:
+        put_groups_above(target)
+    put_documents(target, {"": metadata})
     _forget_copies(target.store, target.path, zarr_format)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()

@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import read
 from .config import config
-from .engine import read
 from .memory import give_back
 from .plan import Box
 from .sources import describe, pack, unpack

@@ -79,11 +79,11 @@ class Config:
     """What the engine may use. Every field can be set as an attribute and by `OME_NGFF_<NAME>`.
 
     Attributes:
-        memory_target: bytes that all the tasks running at once may hold (default 512 MiB). A constant on purpose:
+        memory_target: bytes that all that is worked on at once may hold (default 512 MiB). A constant on purpose:
             the same job gives the same tasks on a laptop and on a node with a terabyte.
-        task_target: bytes that one task should hold at the most (default 128 MiB), so that progress moves and a
-            resumed write repeats little.
-        workers: tasks at once on the threaded scheduler (default: the number of cores).
+        task_target: bytes of pixels that one task should cover (default 128 MiB), so that progress moves and a resumed
+            write repeats little; more, up to two memory targets, where pixels in memory can so be written in one pass.
+        workers: threads that work at once (default: the number of cores).
         cache_store: directory for temporary arrays (default: the system's temporary directory).
     """
 

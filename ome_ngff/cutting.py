@@ -10,10 +10,10 @@ import attrs
 
 from .levels import Level
 from .methods import Method
-from .plan import Grid, Margin, Pass, Plan, Source, boxes_needed, bundle
+from .plan import Box, Grid, Margin, Pass, Plan, Source, boxes_needed, bundle
 
 SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
-PIECE_BYTES = 8 * 2**20  # read and reduced at once, more where one cell has more
+PIECE_BYTES = 8 * 2**20  # worked on at once, more where one cell has more
 
 
 def make_plan(
@@ -29,6 +29,7 @@ def make_plan(
     kept: Collection[int] = (),
     cut: Sequence[Any] | None = None,
     spread: bool = False,
+    piece_target: int = PIECE_BYTES,
 ) -> Plan:
     """Cut the writing of a pyramid into passes and units.
 
@@ -40,13 +41,23 @@ def make_plan(
         sources: the levels whose pixels are given, by number; at least level 0.
         memory_target: bytes that all tasks at once may hold; overstepped only where one cell alone needs more.
         task_target: bytes up to which a unit grows beyond the smallest possible.
-        workers: the largest number of tasks at once.
+        workers: the largest number of threads at once.
         kept: levels that are stored already and stay as they are.
         cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
         spread: whether many workers, each with one task at a time, share the units, so that these stay small.
+        piece_target: bytes up to which a piece grows beyond one cell.
     """
     drafts = _Drafts(
-        tuple(levels), tuple(grids), method, itemsize, sources, memory_target, task_target, workers, spread
+        tuple(levels),
+        tuple(grids),
+        method,
+        itemsize,
+        sources,
+        memory_target,
+        task_target,
+        workers,
+        spread,
+        piece_target,
     )
     todo = [k for k in range(len(levels)) if k not in kept]
     passes: list[Pass] = []
@@ -65,7 +76,7 @@ def make_plan(
     if cut is None or plan.cut == list(cut):
         return _with_margins(plan, task_target)
     *recut, spool_chunks = cut
-    before = [drafts.again(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
+    before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
     if max((work.peak_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
         return _with_margins(plan, task_target)
     plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
@@ -117,6 +128,7 @@ class _Drafts:
     task_target: int
     workers: int
     spread: bool
+    piece_target: int
 
     def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
         """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
@@ -131,7 +143,7 @@ class _Drafts:
             return [fused], None
         work = self._fused(base, "spool", [base], [] if halo else others)
         unit = self._slabs(align, work.unit, shape)
-        return [self.again(base, "given", (), unit), work], self._spool_chunks(unit, work.unit, shape)
+        return [self.pass_of(base, "given", (), unit), work], self._spool_chunks(unit, work.unit, shape)
 
     def stored(self, base: int, others: Sequence[int]) -> Pass:
         """Plan a pass that starts from a level on disk."""
@@ -144,24 +156,26 @@ class _Drafts:
 
         Where the base is not held, a unit needs little room, and its pieces keep all cores busy: it may be large, so
         that it writes many levels; but not where many workers share the units, or where the pixels have to be computed
-        or fetched, all of which a resumed write would repeat. Where the base is held, there is room for two tasks.
+        or fetched (`align`: in such blocks), all of which a resumed write would repeat. Where the base is held, there
+        is room for two tasks. There always is for two pieces, so that no level costs the second core.
         """
         writes = list(must)
         for k in others:
             if self.levels[k].parent not in (base, *writes) or not self._divides(base, k):
                 continue
             unit = self._smallest(base, [*writes, k], align)
-            draft = self.again(base, reads, (*writes, k), unit)
-            room = self.memory_target - draft.hands * draft.piece_bytes
+            draft = self.pass_of(base, reads, (*writes, k), unit)
+            two = min(self.workers, 2)
+            room = self.memory_target - two * draft.piece_bytes
             if draft.held:
-                fits = draft.task_bytes <= room // min(self.workers, 2)
+                fits = draft.task_bytes <= room // two
             else:
                 most = self.task_target if self.spread or align else 2 * self.memory_target
                 fits = draft.task_bytes <= room and math.prod(unit) * self.itemsize <= most
             if not writes or fits:
                 writes.append(k)
         smallest = self._smallest(base, writes, align)
-        return self.again(base, reads, tuple(writes), self._grown(base, reads, writes, smallest))
+        return self.pass_of(base, reads, tuple(writes), self._grown(base, reads, writes, smallest))
 
     def _divides(self, base: int, level: int) -> bool:
         pairs = zip(self.levels[level].factors, self.levels[base].factors, strict=True)
@@ -190,8 +204,8 @@ class _Drafts:
                 length = length if length % unit[axis] == 0 or length == shape[axis] else shape[axis]
                 longer = (*unit[:axis], length, *unit[axis + 1 :])
                 few = math.prod(_counts(longer, shape)) < 4 * self.workers
-                pixels = 2 * self._pixels(base, writes, longer)
-                draft = self.again(base, reads, tuple(writes), longer)
+                pixels = 2 * sum(map(_volume, self._need(base, writes, longer).values()))
+                draft = self.pass_of(base, reads, tuple(writes), longer)
                 if pixels * self.itemsize > (limit // 8 if few else limit) or draft.peak_bytes > self.memory_target:
                     break
                 unit = longer
@@ -224,30 +238,33 @@ class _Drafts:
                 chunks[axis] = part
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
-    def _pixels(self, base: int, writes: Sequence[int], unit: tuple[int, ...], *, made: bool = False) -> int:
-        """Count the pixels of all boxes that a unit needs, or of those alone that it makes."""
+    def _need(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> dict[int, Box]:
+        """Give the boxes that a unit needs which has neighbours wherever any has."""
         starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
         box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
-        need = boxes_needed(box, base, writes, self.levels, self.method)
-        return sum(math.prod(high - low for low, high in b) for k, b in need.items() if not made or k != base)
+        return boxes_needed(box, base, writes, self.levels, self.method)
 
-    def again(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
+    def pass_of(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
         """Make a pass of a given unit.
 
         A task holds each box that it needs, and as much again for what is made of it. The base is not held where any
         part of it can be read by itself: pixels in memory, and whole blocks and chunks where no neighbours are seen.
+        A piece is held as it is read, as the codec gives it back and, where it was read with neighbours, without them.
         """
         below = [k for k in writes if k != base and self.levels[k].parent == base]
         halo = max((self.method.halo(f) for k in below for f in self.levels[k].steps), default=0)
         blocks = self.sources[base].chunks if reads == "given" else None
-        held = reads == "spool" or not writes or (halo > 0 and (reads == "stored" or blocks is not None))
+        fetched = reads == "stored" or blocks is not None
+        held = reads == "spool" or not writes or (halo > 0 and fetched)
+        need, shape = self._need(base, writes, unit), self.levels[base].shape
+        task_bytes = 2 * sum(_volume(box) for k, box in need.items() if held or k != base) * self.itemsize
+
         piece = self._piece(base, below, writes, unit, None if held else blocks)
-        seen = math.prod(
-            min(p + 2 * halo * (p < u), n) for p, u, n in zip(piece, unit, self.levels[base].shape, strict=True)
-        )
+        beyond = [max(halo, high - low - u) for (low, high), u in zip(need[base], unit, strict=True)]
+        seen = math.prod(min(p + 2 * b, n) for p, b, n in zip(piece, beyond, shape, strict=True))
         piece_bytes = (3 if halo else 2) * seen * self.itemsize if writes else 0
-        task_bytes = 2 * self._pixels(base, writes, unit, made=not held) * self.itemsize
-        counts = _counts(unit, self.levels[base].shape)
+
+        counts = _counts(unit, shape)
         tasks = min(self.workers, math.prod(counts))
         hands = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
         at_once = max(1, min(tasks, hands, (self.memory_target - hands * piece_bytes) // max(task_bytes, 1)))
@@ -262,8 +279,12 @@ class _Drafts:
             wanted = [self.grids[base].cell[axis], *(self.levels[k].steps[axis] for k in below)]
             wanted += [_block(blocks[axis])] if blocks else []
             lengths.append(length if any(w >= n for w in wanted) else min(length, math.lcm(*wanted)))
-        most = min(PIECE_BYTES // self.itemsize, math.prod(unit) // (2 * self.workers))
+        most = min(self.piece_target // self.itemsize, math.prod(unit) // (2 * self.workers))
         return bundle(lengths, unit, most)
+
+
+def _volume(box: Box) -> int:
+    return math.prod(high - low for low, high in box)
 
 
 def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:

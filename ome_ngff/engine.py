@@ -1,17 +1,14 @@
-"""A plan, executed as dask tasks: each unit is read once, written, reduced and written again.
+"""A plan, executed as tasks: each unit is read once, written, reduced and written again.
 
-Tasks are picklable and idempotent. The threaded scheduler runs them by default, the active `dask.distributed` client
-where there is one, or whatever scheduler dask is configured for.
+Tasks are picklable and idempotent. Threads of ours run them by default, with others that help (`hands`); else the
+active `dask.distributed` client, or whatever scheduler dask is set to.
 """
 
 from __future__ import annotations
 
-import math
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -21,11 +18,13 @@ import numpy as np
 from zarr.storage import LocalStore
 
 from . import journal, storage
+from .boxes import Block, Stored, in_order, read
+from .hands import Hands, Pieces
 from .memory import give_back, kept_memory
 from .methods import Array
-from .plan import Box, Margin, Pass, Piece, Plan, bundle, children, spans, tiles
+from .plan import Box, Margin, Pass, Piece, Plan, bundle, children, slices, spans, tiles
 from .progress import Progress, counter
-from .sources import mapped_anew, pack, unpack
+from .sources import pack, unpack
 
 GRAPH_BYTES = 8 * 2**20
 KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
@@ -43,7 +42,7 @@ class Job:
         sources: the given pixels, by number of the level; anything that can be sliced.
         spool: the temporary array, where the plan has one. margins: those of the margins, by margin, or none.
         dtype: of every level.
-        journal: whether finished units are noted for a later resume.
+        resumable: whether finished units are noted for a later resume.
     """
 
     plan: Plan
@@ -53,7 +52,7 @@ class Job:
     spool: Any
     margins: Mapping[Margin, Any]
     dtype: np.dtype[Any]
-    journal: bool
+    resumable: bool
 
     def __reduce__(self) -> Any:
         """Pickle our arrays by their places: where the job arrives they are opened as they were here."""
@@ -76,74 +75,6 @@ def _arrived(fields: dict[str, Any]) -> Job:
     return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool, "sources": sources})
 
 
-class Hands:
-    """Threads that help the tasks of a pass with their pieces, and buffers of each thread, helper or not.
-
-    What each piece needs is copied into the same buffers: fresh memory is slow, as the system clears it first.
-    """
-
-    def __init__(self, count: int = 0, *, shared: bool = True) -> None:
-        self.count, self.shared = count, shared
-        self.pool = ThreadPoolExecutor(count) if count else None
-        self.own = threading.local()
-
-    def __enter__(self) -> Hands:
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-
-    def room(self, name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        """Give a buffer of this thread: the same memory whenever the name is the same."""
-        size = math.prod(shape) * dtype.itemsize
-        buffer = getattr(self.own, name, None)
-        if buffer is None or buffer.size < size:
-            buffer = np.empty(size, np.uint8)
-            setattr(self.own, name, buffer)
-        found: Array = buffer[:size].view(dtype).reshape(shape)
-        return found
-
-
-class Pieces:
-    """Work on the pieces of one task: the helpers begin as they are added, the task itself in `finish`."""
-
-    def __init__(self, hands: Hands) -> None:
-        self.hands = hands
-        self.todo: deque[Callable[[], None]] = deque()
-        self.helping: list[Future[None]] = []
-
-    def add(self, work: Callable[[], None]) -> None:
-        """Add a piece; a single one is left to the task."""
-        self.todo.append(work)
-        busy = sum(not helper.done() for helper in self.helping)
-        if self.hands.pool is not None and busy < min(self.hands.count, len(self.todo) - 1):
-            self.helping.append(self.hands.pool.submit(self._work))
-
-    def _work(self) -> None:
-        while True:
-            try:
-                work = self.todo.popleft()
-            except IndexError:
-                return
-            try:
-                work()
-            except BaseException:
-                self.todo.clear()
-                raise
-
-    def finish(self) -> None:
-        """Work until all pieces are done; where one fails, no other is begun, and none goes on when this ends."""
-        try:
-            self._work()
-        finally:
-            self.todo.clear()
-            wait(self.helping)
-        for helper in self.helping:
-            helper.result()
-        self.helping.clear()
-
-
 def run_unit(job: Job, pass_number: int, number: int, *after: Any, hands: Hands | None = None) -> int:
     """Read the box of one unit, write its part of every level of the pass, and note that it is done.
 
@@ -152,156 +83,116 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any, hands: Hands 
         after: ignored; what has to be done before (dask puts results of earlier tasks here).
         hands: who works on its pieces.
     """
-    hands = hands or Hands(shared=False)
-    plan = job.plan
-    work = plan.passes[pass_number]
-    own, need = plan.own(work, number), plan.needs(work, number)
-    held = _base(job, pass_number, work.box(number, plan.levels[work.base].shape), need[work.base], work.held)
-    if not work.writes:
-        storage.write_box(job.spool, need[work.base], held.block)
-    made = {k: np.empty([high - low for low, high in need[k]], job.dtype) for k in children(work, plan.levels)}
-    blocks = {k: Held(block, need[k]) for k, block in made.items()}
-    pieces = Pieces(hands)
-    for piece in plan.pieces(work, number):
-        pieces.add(partial(_piece, job, work, held, blocks, piece, hands))
-    pieces.finish()
-    del held
-    for k in work.writes:
-        if k != work.base:
-            level = plan.levels[k]
-            if k not in blocks:
-                parent = blocks[level.parent]
-                reduction = spans(level, plan.levels[level.parent], parent.box, need[k])
-                blocks[k] = Held(plan.method.reduce(parent.block, reduction), need[k])
-            for box in _bundles(plan, k, own[k]):
-                pieces.add(partial(_write, job, k, blocks[k], box, hands))
-    pieces.finish()
-    if job.journal:
+    work = job.plan.passes[pass_number]
+    if work.writes:
+        _write_levels(job, pass_number, number, hands or Hands())
+    else:
+        box = job.plan.needs(work, number)[work.base]
+        storage.write_box(job.spool, box, read(job.sources[work.base], box, job.dtype))
+    if job.resumable:
         journal.note(job.target, f"{pass_number}-{number}")
-    if (work.held or not hands.shared) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
+    if (work.held or hands is None) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
         give_back()  # what is kept has gaps, where blocks of other sizes lay
     return 1
 
 
-@attrs.frozen(eq=False)
-class Stored:
-    """Let boxes of an array of ours be read, on the thread that reads them."""
+def _write_levels(job: Job, pass_number: int, number: int, hands: Hands) -> None:
+    """Write what a unit owns of every level of its pass: piece by piece what is made from the base, then the rest."""
+    plan = job.plan
+    work = plan.passes[pass_number]
+    own, need = plan.own(work, number), plan.needs(work, number)
+    base = _base(job, pass_number, number)
+    made = {
+        k: Block(np.empty([high - low for low, high in need[k]], job.dtype), need[k])
+        for k in children(work, plan.levels)
+    }
+    with Pieces(hands) as pieces:
+        for piece in plan.pieces(work, number):
+            pieces.add(partial(_piece, job, work, base, made, piece, hands))
+        pieces.finish()
+        del base
+        for k in work.writes:
+            if k == work.base:
+                continue
+            level = plan.levels[k]
+            if k not in made:
+                parent = made[level.parent]
+                reduction = spans(level, plan.levels[level.parent], parent.box, need[k])
+                made[k] = Block(plan.method.reduce(parent.pixels, reduction), need[k])
+            for box in _bundles(job, k, own[k]):
+                pieces.add(partial(_write, job, k, made[k], box, hands))
+        pieces.finish()
 
-    array: Any
 
-    def __getitem__(self, box: tuple[slice, ...]) -> Any:
-        return storage.read_box(self.array, [(s.start, s.stop) for s in box])
-
-
-@attrs.frozen(eq=False)
-class Held:
-    """Hold an array, or a block of it, and the box that it covers; boxes inside that one can be read."""
-
-    block: Any
-    box: Box
-
-    def __getitem__(self, inside: tuple[slice, ...]) -> Any:
-        return self.block[
-            tuple(slice(s.start - low, s.stop - low) for s, (low, _) in zip(inside, self.box, strict=True))
-        ]
-
-
-def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Held], piece: Piece, hands: Hands) -> None:
+def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, hands: Hands) -> None:
     """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
     plan = job.plan
-    block = read(base, piece.seen, job.dtype, partial(hands.room, "seen"))
+    pixels = read(base, piece.seen, job.dtype, partial(hands.room, "seen"))
     if work.base in work.writes:
-        for box in _bundles(plan, work.base, piece.own):
-            _write(job, work.base, Held(block, piece.seen), box, hands)
+        for box in _bundles(job, work.base, piece.own):
+            _write(job, work.base, Block(pixels, piece.seen), box, hands)
     for k, box in piece.makes.items():
         reduction = spans(plan.levels[k], plan.levels[work.base], piece.seen, box)
-        made[k][slices(box)][...] = plan.method.reduce(block, reduction)
+        made[k][slices(box)][...] = plan.method.reduce(pixels, reduction)
 
 
-def _bundles(plan: Plan, level: int, box: Box) -> Iterator[Box]:
-    """Cut a box of a level into what is handed to the codec at once: a cell, or several where they are small."""
-    cell, whole = plan.grids[level].cell, [high - low for low, high in box]
-    return tiles(
-        box, bundle(cell, [-(-n // c) * c for n, c in zip(whole, cell, strict=True)], BUNDLE_BYTES // plan.itemsize)
-    )
+def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
+    """Cut a box of a level into what is handed to the codec at once: a cell, or several where they are small.
+
+    All of it goes to a store that is no folder: each chunk takes time there, and Zarr waits for several at once.
+    """
+    if not isinstance(job.target.store, LocalStore):
+        return iter([box])
+    cell = job.plan.grids[level].cell
+    cells = [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)]
+    return tiles(box, bundle(cell, cells, BUNDLE_BYTES // job.plan.itemsize))
 
 
-def _base(job: Job, pass_number: int, box: Box, need: Box, held: bool) -> Any:
-    """Give the base of a unit to read from; where it is held, its box and what it sees of its neighbours is read."""
+def _base(job: Job, pass_number: int, number: int) -> Any:
+    """Give what the pieces of a unit read their base from; where it is held, that is read here."""
     work = job.plan.passes[pass_number]
+    box, need = work.box(number, job.plan.levels[work.base].shape), job.plan.needs(work, number)[work.base]
     if work.reads == "given":
         source = job.sources[work.base]
-        return Held(read(source, need, job.dtype), need) if held else source
+        return Block(read(source, need, job.dtype), need) if work.held else source
     stored = job.spool if work.reads == "spool" else job.arrays[work.base]
-    if not held:
+    if not work.held:
         return Stored(stored)
     margins = {margin.axis: (margin, array) for margin, array in job.margins.items() if margin.reader == pass_number}
     if not margins or need == box:
-        return Held(storage.read_box(stored, need), need)
-    block = np.empty([high - low for low, high in need], job.dtype)
-    held_block = Held(block, need)
-    held_block[slices(box)][...] = storage.read_box(stored, box)
+        return Block(storage.read_box(stored, need), need)
+    block = Block(np.empty([high - low for low, high in need], job.dtype), need)
+    block[slices(box)][...] = storage.read_box(stored, box)
     for axis, (margin, array) in margins.items():
         for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
             if low < high:
                 beside = (*need[:axis], (low, high), *box[axis + 1 :])
                 start = margin.place(low, high)
                 there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
-                held_block[slices(beside)][...] = storage.read_box(array, there)
-    return held_block
+                block[slices(beside)][...] = storage.read_box(array, there)
+    return block
 
 
-def _write(job: Job, level: int, held: Held, box: Box, hands: Hands) -> None:
-    """Write a box of a level, from memory in C order: Zarr would put it so in its one loop thread.
+def _write(job: Job, level: int, block: Block, box: Box, hands: Hands) -> None:
+    """Write a box of a level, from memory in C order: a chunk that lies so by itself is not copied again.
 
     A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
     """
     files = isinstance(job.target.store, LocalStore)
-    block = _in_order(held[slices(box)], job.dtype, partial(hands.room, "own")) if files else held[slices(box)].copy()
-    storage.write_box(job.arrays[level], box, block)
+    pixels = in_order(block[slices(box)], job.dtype, partial(hands.room, "own")) if files else block[slices(box)].copy()
+    storage.write_box(job.arrays[level], box, pixels)
     for margin, array in job.margins.items():
         if margin.level == level:
-            _keep(margin, array, block, box)
+            _keep(margin, array, pixels, box)
 
 
-def _keep(margin: Margin, array: Any, block: Array, box: Box) -> None:
-    """Write the part of a block that lies beside the cuts of a later pass into their margin."""
+def _keep(margin: Margin, array: Any, pixels: Array, box: Box) -> None:
+    """Write the part of a box that lies beside the cuts of a later pass into their margin."""
     axis = margin.axis
     for low, high in margin.halves(*box[axis]):
         start = margin.place(low, high)
         there = (*box[:axis], (start, start + high - low), *box[axis + 1 :])
-        storage.write_box(array, there, Held(block, box)[slices((*box[:axis], (low, high), *box[axis + 1 :]))])
-
-
-def read(source: Any, box: Box, dtype: np.dtype[Any], room: Callable[..., Array] = np.empty) -> Array:
-    """Read a box of whatever can be sliced as native NumPy in C order; a view where that costs nothing.
-
-    Args:
-        source: what `as_source` returns. box: of it. dtype: of the pixels.
-        room: gets a shape and a dtype, and gives the memory for a copy.
-    """
-    if isinstance(source, np.memmap):
-        with mapped_anew(source) as fresh:
-            return _copy(fresh[slices(box)], dtype, room)
-    part = source[slices(box)]
-    if hasattr(part, "dask"):
-        part = part.compute(scheduler="synchronous")
-    return _in_order(np.asarray(part), dtype, room)
-
-
-def _in_order(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, room)
-
-
-def _copy(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    copy = room(part.shape, dtype)
-    copy[...] = part
-    return copy
-
-
-def slices(box: Box) -> tuple[slice, ...]:
-    """Turn a box into slices."""
-    return tuple(slice(low, high) for low, high in box)
+        storage.write_box(array, there, Block(pixels, box)[slices((*box[:axis], (low, high), *box[axis + 1 :]))])
 
 
 # Running ------------------------------------------------------------------------------------------------------------
@@ -331,8 +222,9 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
         _run_on_cluster(client, job, number, todo, count)
     elif get_scheduler() is None:
         work = job.plan.passes[number]
-        large = job.plan.bytes_of(0) > KEEP_BYTES
-        with kept_memory(work.piece_bytes) if large else nullcontext(), Hands(work.hands - work.at_once) as hands:
+        keeping = kept_memory(work.piece_bytes) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
+        helpers = work.hands - max(1, min(work.at_once, len(todo)))
+        with keeping, Hands(helpers) as hands:
             _run_here(job, number, todo, hands, count)
     else:
         from dask.base import compute

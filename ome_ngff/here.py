@@ -56,9 +56,7 @@ def run_here(coroutine: Coroutine[Any, Any, T]) -> T:
         own = _HELD.own = _Own()
     try:
         return cast(T, own.loop.run_until_complete(coroutine))
-    except Exception:
-        raise
-    except BaseException:  # interrupted: what it was at will not go on
+    except BaseException:  # what else it was at will not go on
         del _HELD.own
         raise
 

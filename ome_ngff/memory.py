@@ -2,7 +2,8 @@
 
 The codec takes buffers of the size of a chunk or a shard for each of them. glibc asks the system for large buffers and
 returns them at once; the system clears each page again before it hands it out, which can take as long as a third of the
-compression. So, while a write runs, glibc is told to keep what is freed. Elsewhere nothing is done.
+compression. So, while a write runs, glibc is told to keep what is freed, and afterwards to keep what it would keep by
+itself in a process that has freed large buffers before. Elsewhere nothing is done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # parameters of mallopt
 _USUAL = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17}  # the largest that glibc chooses by itself
+MOST = 2**28  # mallopt takes a C int
 
 _LOCK = Lock()
 _kept: list[int] = []
@@ -36,7 +38,7 @@ def _glibc() -> Any:
 
 def _choose() -> None:
     """Tell glibc which buffers it keeps, and how much of them."""
-    size = max(_kept, default=0)
+    size = min(max(_kept, default=0), MOST)
     for parameter, usual in _USUAL.items():
         _glibc().mallopt(parameter, size * (1 if parameter == _MMAP_THRESHOLD else 2) if size else usual)
 

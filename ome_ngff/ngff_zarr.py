@@ -81,7 +81,7 @@ def to_ngff_zarr(
     for name, label in labels.items():  # before the image that is there is touched
         as_labels(label.images[0].data)
         child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None)
-        draft = _request(child, label, _layout(label, chunks_per_shard, compression), "a label image")
+        draft = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels(), "a label image")
         target.fmt.validate(target.fmt.wrap(draft.document))
     tasks = execute(
         request,
@@ -94,7 +94,7 @@ def to_ngff_zarr(
     for name, label in labels.items():
         parent = storage.find_target(storage.as_place(target))
         child = parent.child(label_path(name))
-        request = _request(child, label, _layout(label, chunks_per_shard, compression), "a label image")
+        request = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels(), "a label image")
         register = partial(register_label, parent.child("labels"), name)
         execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress, after=register)
     return tasks

@@ -3,6 +3,9 @@
 A *unit* is a box of one level, the base, that one task reads once. It covers whole cells (chunks, or shards where
 there are any) of every level that the task writes, so no cell is ever touched by two tasks. A *pass* is the set of
 units that reads its base once and writes some levels; later passes start from a level that is stored already.
+
+A unit is worked on in *pieces*, each of which is read, written and reduced by one thread, a *hand*. Where pieces
+cannot be read one by one, the base of the unit is *held*: read whole, and then cut into pieces.
 """
 
 from __future__ import annotations
@@ -18,6 +21,11 @@ from .levels import Level
 from .methods import Method, Span
 
 Box = tuple[tuple[int, int], ...]
+
+
+def slices(box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
+    """Turn a box into slices."""
+    return tuple(slice(low, high) for low, high in box)
 
 
 @attrs.frozen
@@ -80,7 +88,7 @@ class Pass:
 
     @property
     def peak_bytes(self) -> int:
-        """Give what all tasks that run at once may hold together."""
+        """Give what all tasks and pieces that are worked on at once may hold together."""
         return self.at_once * self.task_bytes + self.hands * self.piece_bytes
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
@@ -192,7 +200,7 @@ class Plan:
 
     @property
     def peak_bytes(self) -> int:
-        """Give what all tasks that run at once may hold together."""
+        """Give the most that any pass may hold."""
         return max((work.peak_bytes for work in self.passes), default=0)
 
     def bytes_of(self, level: int) -> int:

@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
 from . import engine, existing, journal, storage
 from .axes import Axes
 from .config import config
-from .cutting import make_plan
+from .cutting import PIECE_BYTES, make_plan
 from .exceptions import OptionError, StoreError
 from .layout import Layout
 from .levels import Level
@@ -22,6 +23,8 @@ from .plan import Grid, Margin, Plan
 from .progress import Progress, check_progress
 from .sources import describe, refuse_self
 from .zipped import Package
+
+AWAY_BYTES = 32 * 2**20  # a piece of a store that is no folder: several chunks, which are sent at the same time
 
 
 @attrs.frozen(eq=False)
@@ -68,6 +71,7 @@ class Request:
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
             kept=self.kept, cut=cut, spread=spread or engine.spread(),
+            piece_target=PIECE_BYTES if isinstance(self.target.store, LocalStore) else AWAY_BYTES,
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:
@@ -139,7 +143,7 @@ def execute(
     spool, done = _spool(plan, target, request.dtype, done)
     margins = _margins(plan, target, request.dtype)
     job = engine.Job(plan, target, arrays, dict(request.sources), spool, margins, request.dtype, plan.units > 1)
-    end = partial(_end, target, dict(request.document), job.journal, resume, after)
+    end = partial(_end, target, dict(request.document), job.resumable, resume, after)
     if not compute:
         return engine.delayed_tasks(job, done, end)
     engine.run(job, done, progress, end)

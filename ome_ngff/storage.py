@@ -19,12 +19,13 @@ import attrs
 import zarr
 from zarr.abc.store import Store
 from zarr.api.asynchronous import create_array
-from zarr.errors import ContainsArrayError
+from zarr.errors import ContainsArrayError, NodeTypeValidationError
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
 
 from .exceptions import ExistsError, FormatError, OptionError, StoreError
 from .format import Format, detect_format, format_for_zarr
 from .here import run_here, wait_for
+from .plan import slices
 from .zarr_parts import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype, inner
 from .zipped import ENDINGS, Package
 
@@ -220,7 +221,10 @@ def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
     try:
         return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
     except (ContainsArrayError, FileNotFoundError):  # of an array of Zarr v2, Zarr says that there is no group
-        return open_array(store, path)
+        try:
+            return open_array(store, path)
+        except NodeTypeValidationError:  # another thread has just made the group
+            return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
 
 
 @contextmanager
@@ -289,7 +293,7 @@ def create_arrays(
     target: Target, documents: Mapping[str, ArrayMetadata], *, shards: bool
 ) -> dict[str, zarr.Array[Any]]:
     """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
-    put_documents(target, documents, new_groups=True)
+    put_documents(target, documents)
     with fast_pipeline(target.store, shards=shards):
         return {
             path: zarr.Array(AsyncArray(document, StorePath(target.store, target.key(path))))
@@ -297,31 +301,40 @@ def create_arrays(
         }
 
 
-def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata], *, new_groups: bool) -> None:
-    """Store documents of groups and arrays, by their paths below a target; all of them in one round trip.
-
-    Args:
-        target: the group. documents: by path, "" for the group itself.
-        new_groups: whether the groups above them, up to the root of the store, are created where there are none.
-    """
-    keys = {target.key(path) if path else target.path: document for path, document in documents.items()}
-    above = {str(parent).strip(".") for key in keys if key for parent in PurePosixPath(key).parents} - set(keys)
-    groups = {key: GroupMetadata(zarr_format=target.fmt.zarr_format) for key in above if new_groups}
+def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> None:
+    """Store documents of groups and arrays, by path below a target, and groups between, in one round trip."""
+    between = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
+    groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in between}
 
     async def put() -> None:
         await asyncio.gather(
-            *(target.store.set(*item) for item in _buffers(keys)),
-            *(target.store.set_if_not_exists(*item) for item in _buffers(groups)),
+            *(target.store.set(*item) for item in _buffers(target, documents)),
+            *(target.store.set_if_not_exists(*item) for item in _buffers(target, groups)),
         )
 
     wait_for(target.store, put())
 
 
-def _buffers(documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+def put_groups_above(target: Target) -> None:
+    """Create the groups that a target lies in, up to the root of its store, where there are none.
+
+    Raises:
+        StoreError: there is an array.
+    """
+    above = [str(parent) for parent in PurePosixPath(target.path).parents] if target.path else []
+    for path in ("" if parent == "." else parent for parent in above):
+        node = open_node(target.store, path)
+        if isinstance(node, zarr.Array):
+            raise StoreError(f"{place(target.store, path)} is an array, so that nothing can be written below it.")
+        if node is None:
+            put_documents(attrs.evolve(target, path=path), {"": GroupMetadata(zarr_format=target.fmt.zarr_format)})
+
+
+def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
     """Give the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
-            yield f"{path}/{name}" if path else name, buffer
+            yield target.key(f"{path}/{name}" if path else name), buffer
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:
@@ -333,16 +346,12 @@ def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any
     if isinstance(array.store, LocalStore):
         for cell in _jutting(array.shape, array.shards or array.chunks, box):
             (array.store.root / array.path / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
-    wait_for(array.store, inner(array).setitem(_slices(box), block))
+    wait_for(array.store, inner(array).setitem(slices(box), block))
 
 
 def read_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]]) -> Any:
     """Read a box of an array of ours."""
-    return wait_for(array.store, inner(array).getitem(_slices(box)))
-
-
-def _slices(box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
-    return tuple(slice(low, high) for low, high in box)
+    return wait_for(array.store, inner(array).getitem(slices(box)))
 
 
 def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:

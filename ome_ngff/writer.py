@@ -161,8 +161,8 @@ def write_labels(
 
     Labels in an image that is there take over what it knows: version of the format, axes, pixel sizes, position,
     units, orientation, factors of the levels and chunks (not shards and compression), so that each of their levels
-    lies on one of the image's. What is said here wins. The words that are not explained here are those of
-    `write_image`.
+    lies on one of the image's. What is said here wins; compression is "zstd" unless it is said. The words that are not
+    explained here are those of `write_image`.
 
     Args:
         labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8. They are as long as the image along

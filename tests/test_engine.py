@@ -201,6 +201,26 @@ def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
+def test_a_store_that_takes_its_time_gets_many_chunks_at_once(image: np.ndarray[Any, Any]) -> None:
+    import asyncio
+
+    from zarr.storage import MemoryStore
+
+    class Slow(MemoryStore):
+        waiting, most = 0, 0
+
+        async def set(self, key: str, value: Any, byte_range: Any = None) -> None:
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            await asyncio.sleep(0.01)
+            self.waiting -= 1
+            await super().set(key, value, byte_range)
+
+    store = Slow()
+    write_image(image, store, **WORDS)
+    assert store.most >= 8
+
+
 def test_once_a_piece_has_failed_no_other_is_begun_and_none_goes_on(
     tmp_path: Path, image: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -472,3 +473,12 @@ def test_overwriting_a_label_replaces_it_and_no_byte_of_anything_else(tmp_path: 
     assert document(path / "labels")["labels"] == ["z", "a", "nested/b"]
     assert set(document(path / "labels" / "a")["image-label"]) - {"version"} == {"source"}
     assert len(json.dumps(document(path / "labels" / "a"))) < 5000
+
+
+def test_the_first_labels_of_an_image_may_come_from_several_threads_at_once(tmp_path: Path) -> None:
+    image = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    for turn in range(8):
+        write_image(image, tmp_path / str(turn))
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda name, turn=turn: write_labels(image, tmp_path / str(turn), name=name), "abcdef"))
+        assert sorted(document(tmp_path / str(turn) / "labels")["labels"]) == list("abcdef")

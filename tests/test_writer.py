@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import dask
@@ -20,6 +20,7 @@ from ome_zarr_models.v04 import ImageLabel as ImageLabel04
 from ome_zarr_models.v05 import HCS as HCS05
 from ome_zarr_models.v05 import Image as Image05
 from ome_zarr_models.v05 import ImageLabel as ImageLabel05
+from zarr.storage import StorePath
 
 import ome_ngff
 from ome_ngff import (
@@ -37,6 +38,7 @@ from ome_ngff import (
     write_well_metadata,
     writer,
 )
+from ome_ngff.exceptions import StoreError
 from ome_ngff.layout import Layout
 
 IMAGE = {"0.4": Image04, "0.5": Image05}
@@ -165,6 +167,30 @@ def test_compression_goes_by_name_or_codec_in_both_versions(
         np.testing.assert_array_equal(pixels_by_tensorstore(path)[0], image)
 
 
+@pytest.mark.parametrize("path", [".hidden/im", "a./b/im", "im"])
+def test_groups_above_an_image_are_created_and_those_that_are_there_stay(
+    tmp_path: Path, any_format: Any, path: str
+) -> None:
+    version = 2 if any_format.version == "0.4" else 3
+    root = zarr.create_group(tmp_path, zarr_format=version, attributes={"ours": False})
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    write_image(random((32, 32)), StorePath(root.store, path), fmt=any_format)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+    assert [folder.name for folder in tmp_path.iterdir() if folder.is_dir()] == [path.split("/")[0]]
+    for parent in PurePosixPath(path).parents:
+        assert isinstance(zarr.open_group(tmp_path / parent, mode="r"), zarr.Group)
+
+
+def test_nothing_is_written_below_an_array(tmp_path: Path, any_format: Any) -> None:
+    version = 2 if any_format.version == "0.4" else 3
+    root = zarr.create_group(tmp_path, zarr_format=version)
+    root.create_array("pixels", shape=(4, 4), dtype="uint8")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(StoreError, match="pixels is an array"):
+        write_image(random((32, 32)), StorePath(root.store, "pixels/im"), fmt=any_format)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
 def used(path: Path) -> dict[str, Any]:
     """Give the settings of the codec that an array is compressed by."""
     codec = zarr.open_array(path, mode="r").compressors[0]
@@ -184,8 +210,8 @@ def test_labels_are_compressed_by_plain_zstandard_unless_something_else_is_said(
     tmp_path: Path, any_format: Any
 ) -> None:
     labels = np.kron(np.arange(16, dtype="uint32").reshape(4, 4), np.ones((16, 16), "uint32"))
-    write_image(random((64, 64)), tmp_path / "i", fmt=any_format)
-    write_labels(labels, tmp_path / "i", name="cells", scale_factors=[2])
+    write_image(random((64, 64)), tmp_path / "i", fmt=any_format, scale_factors=[2])
+    write_labels(labels, tmp_path / "i", name="cells")
     write_multiscale_labels([labels], tmp_path / "j", name="cells", fmt=any_format, compression="auto")
     write_labels(labels, tmp_path / "i", name="small", compression="blosc-zstd:9")
     write_labels(labels, tmp_path / "i", name="plain", storage_options={"compression": "gzip"})
