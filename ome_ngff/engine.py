@@ -1,11 +1,12 @@
 """A plan, executed as tasks: each unit is read once, written, reduced and written again.
 
-Tasks are picklable and idempotent. Threads of ours run them by default, with others that help (`hands`); else the
-active `dask.distributed` client, or whatever scheduler dask is set to.
+Tasks are picklable and idempotent. By default threads of ours run them, with more to share their pieces (`hands`);
+otherwise the active `dask.distributed` client, or whatever scheduler dask is set to.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,7 +29,8 @@ from .sources import pack, unpack
 
 GRAPH_BYTES = 8 * 2**20
 KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
-BUNDLE_BYTES = 2 * 2**20  # handed to the codec at once, more where one cell has more
+SMALL_BYTES = 2**17  # chunks up to which several are handed to the codec at once: to one it sends no other thread
+BUNDLE_BYTES = 2**21
 
 
 @attrs.frozen(eq=False)
@@ -91,7 +93,8 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any, hands: Hands 
         storage.write_box(job.spool, box, read(job.sources[work.base], box, job.dtype))
     if job.resumable:
         journal.note(job.target, f"{pass_number}-{number}")
-    if (work.held or hands is None) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
+    at_hand = work.reads == "given" and isinstance(job.sources[work.base], np.ndarray)
+    if (hands is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
         give_back()  # what is kept has gaps, where blocks of other sizes lay
     return 1
 
@@ -143,9 +146,11 @@ def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
     """
     if not isinstance(job.target.store, LocalStore):
         return iter([box])
-    cell = job.plan.grids[level].cell
+    cell, itemsize = job.plan.grids[level].cell, job.plan.itemsize
+    if math.prod(cell) * itemsize >= SMALL_BYTES:
+        return tiles(box, cell)
     cells = [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)]
-    return tiles(box, bundle(cell, cells, BUNDLE_BYTES // job.plan.itemsize))
+    return tiles(box, bundle(cell, cells, BUNDLE_BYTES // itemsize))
 
 
 def _base(job: Job, pass_number: int, number: int) -> Any:
@@ -223,8 +228,7 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
     elif get_scheduler() is None:
         work = job.plan.passes[number]
         keeping = kept_memory(work.piece_bytes) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
-        helpers = work.hands - max(1, min(work.at_once, len(todo)))
-        with keeping, Hands(helpers) as hands:
+        with keeping, Hands(work.hands) as hands:
             _run_here(job, number, todo, hands, count)
     else:
         from dask.base import compute

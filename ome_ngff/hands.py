@@ -6,7 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,9 @@ from .methods import Array
 
 
 class Hands:
-    """Threads that help the tasks of a pass with their pieces, and buffers of each thread, helper or not.
+    """Threads that work on the pieces of the tasks of a pass; where there are none, each task works on its own.
 
-    The thread of a task works, too: with as many tasks at once as hands there are no helpers. What each piece needs is
-    copied into the same buffers: fresh memory is slow, as the system clears it first.
+    What each piece needs is copied into the same buffers of its thread: fresh memory is slow, for the system clears it.
     """
 
     def __init__(self, count: int = 0) -> None:
@@ -45,7 +44,7 @@ class Hands:
 
 
 class Pieces:
-    """Work on the pieces of one task: the helpers begin as they are added, the task itself in `finish`.
+    """The pieces of one task, which hands begin as they are added.
 
     Where one fails, or the block does, no other is begun, and none goes on when the block ends.
     """
@@ -53,14 +52,25 @@ class Pieces:
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
         self.todo: deque[Callable[[], None]] = deque()
-        self.helping: list[Future[None]] = []
+        self.working: list[Future[None]] = []
 
     def add(self, work: Callable[[], None]) -> None:
         """Add a piece; a single one is left to the task."""
         self.todo.append(work)
-        busy = sum(not helper.done() for helper in self.helping)
-        if self.hands.pool is not None and busy < min(self.hands.count, len(self.todo) - 1):
-            self.helping.append(self.hands.pool.submit(self._work))
+        if self.hands.pool is None or len(self.todo) == 1:
+            return
+        self._tidy()
+        for _ in range(min(self.hands.count, len(self.todo)) - len(self.working)):
+            self.working.append(self.hands.pool.submit(self._work))
+
+    def finish(self) -> None:
+        """Wait until all pieces are done."""
+        self._tidy()
+        if self.working:
+            wait(self.working, return_when=FIRST_COMPLETED)  # it found nothing left to begin, or failed
+            self._stop()
+            self._tidy()
+        self._work()
 
     def _work(self) -> None:
         while True:
@@ -74,24 +84,22 @@ class Pieces:
                 self.todo.clear()
                 raise
 
-    def finish(self) -> None:
-        """Work until all pieces are done."""
-        self._work()
-        self._end()
-        for helper in self.helping:
-            if not helper.cancelled():
-                helper.result()
-        self.helping.clear()
+    def _tidy(self) -> None:
+        """Forget the hands that are done, and raise what one of them has raised."""
+        for hand in self.working:
+            if hand.done() and not hand.cancelled():
+                hand.result()
+        self.working = [hand for hand in self.working if not hand.done()]
 
-    def _end(self) -> None:
-        """Wait for the helpers that have begun; others may be waiting for those of another task."""
-        self.todo.clear()
-        for helper in self.helping:
-            helper.cancel()
-        wait(self.helping)
+    def _stop(self) -> None:
+        """Wait for the hands that have begun; others may be waiting for those of another task."""
+        for hand in self.working:
+            hand.cancel()
+        wait(self.working)
 
     def __enter__(self) -> Pieces:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        self._end()
+        self.todo.clear()
+        self._stop()
