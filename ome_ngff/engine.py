@@ -228,8 +228,9 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
     elif get_scheduler() is None:
         work = job.plan.passes[number]
         keeping = kept_memory(work.piece_bytes) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
-        with keeping, Hands(work.hands) as hands:
-            _run_here(job, number, todo, hands, count)
+        at_once = max(1, min(work.at_once, len(todo)))
+        with keeping, Hands(work.hands - (at_once == 1), joined=at_once == 1) as hands:
+            _run_here(job, number, todo, at_once, hands, count)
     else:
         from dask.base import compute
         from dask.callbacks import Callback
@@ -242,10 +243,11 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
             compute(*_tasks(job, number, todo))
 
 
-def _run_here(job: Job, number: int, todo: Sequence[int], hands: Hands, count: Callable[[], None]) -> None:
+def _run_here(
+    job: Job, number: int, todo: Sequence[int], at_once: int, hands: Hands, count: Callable[[], None]
+) -> None:
     """Run units of one pass in this process."""
-    at_once = job.plan.passes[number].at_once
-    if len(todo) < 2 or at_once == 1:
+    if at_once == 1:
         for i in todo:
             run_unit(job, number, i, hands=hands)
             count()

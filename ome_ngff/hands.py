@@ -18,10 +18,13 @@ class Hands:
     """Threads that work on the pieces of the tasks of a pass; where there are none, each task works on its own.
 
     What each piece needs is copied into the same buffers of its thread: fresh memory is slow, for the system clears it.
+
+    Args:
+        count: number of threads. joined: whether the tasks work, too, which run one at a time then.
     """
 
-    def __init__(self, count: int = 0) -> None:
-        self.count = count
+    def __init__(self, count: int = 0, *, joined: bool = False) -> None:
+        self.count, self.joined = count, joined
         self.pool = ThreadPoolExecutor(count) if count else None
         self.own = threading.local()
 
@@ -65,6 +68,8 @@ class Pieces:
 
     def finish(self) -> None:
         """Wait until all pieces are done."""
+        if self.hands.joined:
+            self._work()
         self._tidy()
         if self.working:
             wait(self.working, return_when=FIRST_COMPLETED)  # it found nothing left to begin, or failed
