@@ -29,8 +29,8 @@ from .sources import pack, unpack
 
 GRAPH_BYTES = 8 * 2**20
 KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
-SMALL_BYTES = 2**17  # chunks up to which several are handed to the codec at once: to one it sends no other thread
-BUNDLE_BYTES = 2**21
+SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no other thread than ours
+BUNDLE_BYTES = 2**21  # of smaller ones that go together
 
 
 @attrs.frozen(eq=False)
