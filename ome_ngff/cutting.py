@@ -247,9 +247,11 @@ class _Drafts:
     def pass_of(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
         """Make a pass of a given unit.
 
-        A task holds each box that it needs, and as much again for what is made of it. The base is not held where any
+        A task holds each box that it needs, and as much again for what is made of it, or for the blocks that a given
+        base is put together from; a stored one is read into its place, part by part. The base is not held where any
         part of it can be read by itself: pixels in memory, and whole blocks and chunks where no neighbours are seen.
-        A piece is held as it is read, as the codec gives it back and, where it was read with neighbours, without them.
+        A piece is held as it is read, as the codec takes or gives it and, where the base is written from pixels with
+        neighbours, without these.
         """
         below = [k for k in writes if k != base and self.levels[k].parent == base]
         halo = max((self.method.halo(f) for k in below for f in self.levels[k].steps), default=0)
@@ -257,12 +259,13 @@ class _Drafts:
         fetched = reads == "stored" or blocks is not None
         held = reads == "spool" or not writes or (halo > 0 and fetched)
         need, shape = self._need(base, writes, unit), self.levels[base].shape
-        task_bytes = 2 * sum(_volume(box) for k, box in need.items() if held or k != base) * self.itemsize
+        times = {base: (2 if reads == "given" else 1) if held else 0}
+        task_bytes = sum(times.get(k, 2) * _volume(box) for k, box in need.items()) * self.itemsize
 
         piece = self._piece(base, below, writes, unit, None if held else blocks)
         beyond = [max(halo, high - low - u) for (low, high), u in zip(need[base], unit, strict=True)]
         seen = math.prod(min(p + 2 * b, n) for p, b, n in zip(piece, beyond, shape, strict=True))
-        piece_bytes = (3 if halo else 2) * seen * self.itemsize if writes else 0
+        piece_bytes = (3 if halo and base in writes else 2) * seen * self.itemsize if writes else 0
 
         counts = _counts(unit, shape)
         tasks = min(self.workers, math.prod(counts))

@@ -104,12 +104,9 @@ def _write_levels(job: Job, pass_number: int, number: int, hands: Hands) -> None
     plan = job.plan
     work = plan.passes[pass_number]
     own, need = plan.own(work, number), plan.needs(work, number)
-    base = _base(job, pass_number, number)
-    made = {
-        k: Block(np.empty([high - low for low, high in need[k]], job.dtype), need[k])
-        for k in children(work, plan.levels)
-    }
+    made = {k: _empty(job, need[k]) for k in children(work, plan.levels)}
     with Pieces(hands) as pieces:
+        base = _base(job, pass_number, number, pieces)
         for piece in plan.pieces(work, number):
             pieces.add(partial(_piece, job, work, base, made, piece, hands))
         pieces.finish()
@@ -147,35 +144,51 @@ def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
     if not isinstance(job.target.store, LocalStore):
         return iter([box])
     cell, itemsize = job.plan.grids[level].cell, job.plan.itemsize
-    if math.prod(cell) * itemsize >= SMALL_BYTES:
-        return tiles(box, cell)
-    cells = [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)]
-    return tiles(box, bundle(cell, cells, BUNDLE_BYTES // itemsize))
+    return tiles(
+        box, cell if math.prod(cell) * itemsize >= SMALL_BYTES else _bundle(cell, box, BUNDLE_BYTES // itemsize)
+    )
 
 
-def _base(job: Job, pass_number: int, number: int) -> Any:
+def _bundle(cell: Sequence[int], box: Box, most: int) -> tuple[int, ...]:
+    """Double a cell while it has at most so many pixels and is shorter than a box; whole cells in any case."""
+    return bundle(cell, [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)], most)
+
+
+def _base(job: Job, pass_number: int, number: int, pieces: Pieces) -> Any:
     """Give what the pieces of a unit read their base from; where it is held, that is read here."""
-    work = job.plan.passes[pass_number]
-    box, need = work.box(number, job.plan.levels[work.base].shape), job.plan.needs(work, number)[work.base]
+    plan = job.plan
+    work = plan.passes[pass_number]
+    box, need = work.box(number, plan.levels[work.base].shape), plan.needs(work, number)[work.base]
     if work.reads == "given":
         source = job.sources[work.base]
         return Block(read(source, need, job.dtype), need) if work.held else source
     stored = job.spool if work.reads == "spool" else job.arrays[work.base]
     if not work.held:
         return Stored(stored)
+    block = _empty(job, need)
     margins = {margin.axis: (margin, array) for margin, array in job.margins.items() if margin.reader == pass_number}
-    if not margins or need == box:
-        return Block(storage.read_box(stored, need), need)
-    block = Block(np.empty([high - low for low, high in need], job.dtype), need)
-    block[slices(box)][...] = storage.read_box(stored, box)
+    cell = plan.spool if plan.spool and work.reads == "spool" else plan.grids[work.base].cell
+    there = box if margins else need
+    for part in tiles(there, _bundle(cell, there, math.prod(work.piece))):
+        pieces.add(partial(_fetch, stored, part, block, part))
     for axis, (margin, array) in margins.items():
         for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
             if low < high:
                 beside = (*need[:axis], (low, high), *box[axis + 1 :])
                 start = margin.place(low, high)
                 there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
-                block[slices(beside)][...] = storage.read_box(array, there)
+                pieces.add(partial(_fetch, array, there, block, beside))
+    pieces.finish()
     return block
+
+
+def _fetch(array: Any, there: Box, block: Block, here: Box) -> None:
+    """Read a box of an array of ours into a box of a block."""
+    block[slices(here)][...] = storage.read_box(array, there)
+
+
+def _empty(job: Job, box: Box) -> Block:
+    return Block(np.empty([high - low for low, high in box], job.dtype), box)
 
 
 def _write(job: Job, level: int, block: Block, box: Box, hands: Hands) -> None:
@@ -227,7 +240,7 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
         _run_on_cluster(client, job, number, todo, count)
     elif get_scheduler() is None:
         work = job.plan.passes[number]
-        keeping = kept_memory(work.piece_bytes) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
+        keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
         with keeping, Hands(work.hands - (at_once == 1), joined=at_once == 1) as hands:
             _run_here(job, number, todo, at_once, hands, count)
@@ -241,6 +254,12 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
 
         with Callback(posttask=finished):
             compute(*_tasks(job, number, todo))
+
+
+def _cell_bytes(job: Job, work: Pass) -> int:
+    """Give the size of the largest buffer that the codec takes for the cells of a pass: some more than their pixels."""
+    cells = [job.plan.grids[k].cell for k in work.writes] or [job.plan.spool or ()]
+    return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
 
 def _run_here(

@@ -11,7 +11,7 @@ from . import storage
 from .attributes import update_document
 from .image import NgffImage
 
-SAMPLE_BYTES = 64 * 2**20
+SAMPLE_BYTES = 16 * 2**20
 _BLOCK = 2**20
 _SHOWN = (0.1, 99.9)
 _CYCLE = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00")
@@ -49,13 +49,13 @@ def _channels(target: storage.Target, image: NgffImage) -> list[dict[str, Any]]:
 
 
 def _sampled_level(target: storage.Target) -> Any:
-    """Open the finest level of at most 64 MiB, or the coarsest that there is."""
+    """Open the finest level of at most 16 MiB, or the coarsest that there is."""
     levels = [storage.open_array(target.store, target.key(path)) for path in storage.level_paths(target.document)]
     return next((level for level in levels if level.nbytes <= SAMPLE_BYTES), levels[-1])
 
 
 def sample(array: Any, channel: tuple[int, int] | None) -> np.ndarray[Any, Any]:
-    """Read an array, or the middle of one that is larger than 64 MiB.
+    """Read an array, or the middle of one that is larger than 16 MiB.
 
     Args:
         array: anything that can be sliced.

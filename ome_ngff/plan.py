@@ -304,9 +304,12 @@ def children(work: Pass, levels: Sequence[Level]) -> list[int]:
 
 
 def tiles(box: Box, lengths: Sequence[int]) -> Iterator[Box]:
-    """Cut a box into boxes of such lengths; the last ones may be shorter."""
+    """Cut a box at all multiples of such lengths."""
     yield from itertools.product(
-        *([(i, min(i + n, high)) for i in range(low, high, n)] for (low, high), n in zip(box, lengths, strict=True))
+        *(
+            [(max(i, low), min(i + n, high)) for i in range(low - low % n, high, n)]
+            for (low, high), n in zip(box, lengths, strict=True)
+        )
     )
 
 

@@ -69,7 +69,7 @@ def planes(depth: int) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("layout", list(LAYOUTS))
 def test_memory_stays_at_the_target_however_large_the_tiff_is(tmp_path: Path, layout: str) -> None:
     peaks = []
-    for depth in (32, 512, 1024):  # the first to compile what is not compiled yet; then 512 MiB and 1 GiB
+    for depth in (32, 512, 1024):  # the first to compile what is not compiled yet; then several times the target
         with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=True) as tiff:
             for plane in planes(depth):
                 tiff.write(plane, contiguous=False, photometric="minisblack", metadata=None, **LAYOUTS[layout])
@@ -78,5 +78,5 @@ def test_memory_stays_at_the_target_however_large_the_tiff_is(tmp_path: Path, la
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout) / 1024)
     _, small, large = peaks
-    assert large < 96 + 250
-    assert large < 1.25 * small
+    assert large < 96 + 150
+    assert large < 1.2 * small

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ome_ngff
-from ome_ngff import IncompleteError, Scaler, StoreError, write_image, write_labels
+from ome_ngff import IncompleteError, Scaler, StoreError, engine, write_image, write_labels
 from ome_ngff.engine import read
 from ome_ngff.exceptions import ExistsError
 from ome_ngff.sources import mapped_anew
@@ -124,6 +125,34 @@ def test_each_block_of_a_costly_graph_is_computed_once(
         write_image(source, tmp_path / "i", method=any_method, **WORDS)
     assert set(computed.values()) == {1}
     assert len(computed) == source.npartitions
+
+
+@pytest.mark.parametrize("cut", ["none", "bricks", "planes"])
+@pytest.mark.parametrize("method", ["resize", "local_mean"])
+def test_a_pass_holds_no_more_than_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, cut: str
+) -> None:
+    volume = np.random.default_rng(0).integers(0, 4000, (64, 512, 512)).astype("uint16")
+    source = volume if cut == "none" else da.from_array(volume, chunks=32 if cut == "bricks" else (1, -1, -1)) + 0
+    ladder = [{axis: 2**k for axis in "zyx"} for k in (1, 2, 3)]
+    run_pass = engine._run_pass
+    held: list[tuple[int, int]] = []
+
+    def measured(job: Any, number: int, *rest: Any) -> None:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        run_pass(job, number, *rest)
+        held.append((tracemalloc.get_traced_memory()[1] - before, job.plan.passes[number].peak_bytes))
+
+    write_image(volume[:32, :64, :64], tmp_path / "warm", axes="zyx", method=method, scale_factors=ladder)
+    monkeypatch.setattr(engine, "_run_pass", measured)
+    tracemalloc.start()
+    try:
+        with ome_ngff.config.set(memory_target="12MiB", task_target="6MiB", workers=2):
+            write_image(source, tmp_path / "i", axes="zyx", method=method, scale_factors=ladder, chunks=32)
+    finally:
+        tracemalloc.stop()
+    assert all(peak < planned + 2**21 for peak, planned in held)  # dask's graphs and compiled code are no pixels
 
 
 def test_shards_are_written_whole_by_one_task_each(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:

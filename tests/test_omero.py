@@ -53,7 +53,7 @@ def test_the_finest_level_that_is_small_enough_is_looked_at(
 
 
 def test_a_level_of_64_mib_is_small_enough() -> None:
-    assert omero.SAMPLE_BYTES == 64 * 2**20
+    assert omero.SAMPLE_BYTES == 16 * 2**20
 
 
 def test_of_what_is_too_large_the_middle_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

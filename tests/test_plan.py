@@ -15,7 +15,7 @@ from ome_ngff.cutting import make_plan
 from ome_ngff.layout import Layout
 from ome_ngff.levels import levels, parse_ladder
 from ome_ngff.methods import Methods
-from ome_ngff.plan import Box, Grid, Plan, Source, children
+from ome_ngff.plan import Box, Grid, Plan, Source, children, tiles
 
 MODE = Methods.MODE.method
 LADDERS = [
@@ -166,8 +166,20 @@ def test_pieces_cover_a_unit_once_and_see_all_that_they_make_levels_of(plan: Pla
                         start, stop = plan.method.needs(f, n, low, high)
                         assert a <= start < stop <= b
                 assert all(a <= c < d <= b for (a, b), (c, d) in zip(need[work.base], piece.seen, strict=True))
-                assert (3 if piece.seen != piece.own else 2) * volume(piece.seen) * plan.itemsize <= work.piece_bytes
+                times = 3 if piece.seen != piece.own and work.base in work.writes else 2
+                assert times * volume(piece.seen) * plan.itemsize <= work.piece_bytes
             assert all((count == 1).all() for count in covered.values())
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20), st.integers(1, 9)), min_size=1, max_size=3))
+def test_tiles_cut_a_box_at_all_multiples_of_their_lengths(axes: list[tuple[int, int, int]]) -> None:
+    box = [(low, low + n) for low, n, _ in axes]
+    lengths = [length for _, _, length in axes]
+    along = []
+    for (low, high), length in zip(box, lengths, strict=True):
+        ends = [low, *(i for i in range(low + 1, high) if i % length == 0), high]
+        along.append(list(itertools.pairwise(ends)))
+    assert list(tiles(tuple(box), lengths)) == list(itertools.product(*along))
 
 
 @settings(max_examples=150, deadline=None)
