@@ -6,13 +6,14 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .cases import CASES, Case, Run
 from .data import data_file
-from .fleet import OURS, Failed, Worker
+from .fleet import OURS, Failed, Worker, claim_pages
 from .options import Settings, measuring
 from .table import Row, Table
 
@@ -47,6 +48,7 @@ def _measure(settings: Settings, data: str, runs: Sequence[Run]) -> Results:
             for run in runs if turn == 0 else list(results):
                 if run.who not in workers:
                     continue
+                claim_pages(settings.fleet.scratch, Path(file).stat().st_size)
                 try:
                     # ext4 is slow to create files for some seconds after many were deleted
                     end = stack if data == "small" else None
