@@ -241,20 +241,21 @@ class Plan:
             source = {"given": "the source", "spool": "the spool", "stored": "the stored level"}[work.reads]
             written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
             rows.append(
-                f"pass {number + 1}: {_units(len(work))} of {_by(work.unit)}, {work.at_once} at once, "
-                f"in pieces of {_by(work.piece)}, {work.hands} at once; "
-                f"reads {_size(self.bytes_of(work.base))} of level {work.base} from {source}, "
-                f"writes {_size(written)} of {what}; {_size(work.peak_bytes)} at most"
+                f"pass {number + 1}: {_units(len(work))} of {by(work.unit)}, {work.at_once} at once, "
+                f"in pieces of {by(work.piece)}, {work.hands} at once; "
+                f"reads {size(self.bytes_of(work.base))} of level {work.base} from {source}, "
+                f"writes {size(written)} of {what}; {size(work.peak_bytes)} at most"
             )
         total = sum(self.bytes_of(k) for k in range(len(self.levels)))
         rows.append(
-            f"total: {_units(self.units)}, reads {_size(self.bytes_read)}, writes {_size(total)} before compression, "
-            f"peak memory {_size(self.peak_bytes)}"
+            f"total: {_units(self.units)}, reads {size(self.bytes_read)}, writes {size(total)} before compression, "
+            f"peak memory {size(self.peak_bytes)}"
         )
         return "\n".join(rows)
 
 
-def _by(lengths: Sequence[int]) -> str:
+def by(lengths: Sequence[int]) -> str:
+    """Write lengths: 64 x 256 x 256."""
     return " x ".join(map(str, lengths))
 
 
@@ -262,7 +263,8 @@ def _units(count: int) -> str:
     return f"{count} unit{'s' * (count != 1)}"
 
 
-def _size(n: float) -> str:
+def size(n: float) -> str:
+    """Write a number of bytes: 70.1 KiB."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if n < 1024 or unit == "TiB":
             break

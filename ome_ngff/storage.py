@@ -325,7 +325,7 @@ def put_groups_above(target: Target) -> None:
     for path in ("" if parent == "." else parent for parent in above):
         node = open_node(target.store, path)
         if isinstance(node, zarr.Array):
-            raise StoreError(f"{place(target.store, path)} is an array, so that nothing can be written below it.")
+            raise StoreError(f"{place(target.store, path)} is an array; choose a path that is not below one.")
         if node is None:
             put_documents(attrs.evolve(target, path=path), {"": GroupMetadata(zarr_format=target.fmt.zarr_format)})
 

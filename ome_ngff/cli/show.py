@@ -76,15 +76,13 @@ def number(value: float | None) -> str:
 
 def size(count: float | None) -> str:
     """Write a number of bytes: 70.1 KiB."""
-    if count is None:
-        return "-"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+    from ..plan import size
+
+    return "-" if count is None else size(count)
 
 
 def by(lengths: Sequence[int] | None) -> str:
     """Write lengths: 64 x 256 x 256."""
-    return " x ".join(map(str, lengths)) if lengths else "-"
+    from ..plan import by
+
+    return by(lengths) if lengths else "-"
