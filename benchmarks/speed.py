@@ -50,7 +50,7 @@ def _measure(settings: Settings, data: str, runs: Sequence[Run]) -> Results:
                     continue
                 claim_pages(settings.fleet.scratch, Path(file).stat().st_size)
                 try:
-                    # ext4 is slow to create files for some seconds after many were deleted
+                    # ext4 is slow to create files for a minute after many were deleted
                     end = stack if data == "small" else None
                     answer = workers[run.who].write(run.job(settings.size), settings.fleet.scratch, end)
                 except Failed as error:
