@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ def _measure(settings: Settings, data: str, runs: Sequence[Run]) -> Results:
                 workers[who] = worker
         for turn in range(settings.rounds + 1):
             click.echo(f"{data}: {f'round {turn} of {settings.rounds}' if turn else 'warming up'}", err=True)
-            for run in runs if turn == 0 else list(results):
+            mixed = random.Random(turn).sample(list(results), len(results))  # none always follows the same other
+            for run in mixed if turn else runs:
                 if run.who not in workers:
                     continue
                 claim_pages(settings.fleet.scratch, Path(file).stat().st_size)
