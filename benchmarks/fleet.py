@@ -76,8 +76,7 @@ class Worker:
 def claim_pages(scratch: Path, size: int) -> None:
     """Write as many bytes to a file as a run is going to write, and remove it.
 
-    The host of a virtual machine takes free memory back. Whoever writes next, be it a library that has freed nothing,
-    waits until the machine has got the pages of its files again: longer than for all else that a run does.
+    The host of a virtual machine takes free memory back. Whoever writes next waits until the machine has got it again.
     """
     with tempfile.TemporaryFile(dir=scratch) as file:
         for _ in range(-(-size // len(PAGES))):
