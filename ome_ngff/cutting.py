@@ -225,7 +225,7 @@ class _Drafts:
     def _spool_chunks(self, slab: tuple[int, ...], unit: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
         """Cut slabs into the chunks of a spool: equal parts, of which the units that read them need the whole.
 
-        Where they do not, all that a unit needs a part of is decoded at once: such chunks are small.
+        Where they do not, what a unit needs a part of is decoded as a whole: such chunks are small.
         """
         chunks = [u if s % u == 0 or s >= n else s for s, u, n in zip(slab, unit, shape, strict=True)]
         cut = [i for i, (c, u, n) in enumerate(zip(chunks, unit, shape, strict=True)) if u % c and u < n]
@@ -247,11 +247,11 @@ class _Drafts:
     def pass_of(self, base: int, reads: Any, writes: tuple[int, ...], unit: tuple[int, ...]) -> Pass:
         """Make a pass of a given unit.
 
-        A task holds each box that it needs, and as much again for what is made of it, or for the blocks that a given
-        base is put together from; a stored one is read into its place, part by part. The base is not held where any
-        part of it can be read by itself: pixels in memory, and whole blocks and chunks where no neighbours are seen.
-        A piece is held as it is read, as the codec takes or gives it and, where the base is written from pixels with
-        neighbours, without these.
+        A task holds each box that it needs, and as much again for what is made of it, or for the blocks of a source or
+        a spool that a base is put together from; a stored one is read into its place, piece by piece. The base is not
+        held where any part of it can be read by itself: pixels in memory, and whole blocks and chunks where no
+        neighbours are seen. A piece is held as it is read, as the codec takes or gives it and, where the base is
+        written from pixels with neighbours, without these.
         """
         below = [k for k in writes if k != base and self.levels[k].parent == base]
         halo = max((self.method.halo(f) for k in below for f in self.levels[k].steps), default=0)
@@ -259,7 +259,7 @@ class _Drafts:
         fetched = reads == "stored" or blocks is not None
         held = reads == "spool" or not writes or (halo > 0 and fetched)
         need, shape = self._need(base, writes, unit), self.levels[base].shape
-        times = {base: (2 if reads == "given" else 1) if held else 0}
+        times = {base: (1 if reads == "stored" else 2) if held else 0}
         task_bytes = sum(times.get(k, 2) * _volume(box) for k, box in need.items()) * self.itemsize
 
         piece = self._piece(base, below, writes, unit, None if held else blocks)

@@ -52,7 +52,7 @@ def test_the_finest_level_that_is_small_enough_is_looked_at(
     assert channel["window"] == {"min": 0, "max": 65535, "start": start, "end": end}
 
 
-def test_a_level_of_64_mib_is_small_enough() -> None:
+def test_a_level_of_16_mib_is_small_enough() -> None:
     assert omero.SAMPLE_BYTES == 16 * 2**20
 
 
