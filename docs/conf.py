@@ -18,13 +18,14 @@ from sphinx.util import logging
 
 import ome_ngff
 from ome_ngff.format import Format, format_implementations
-from ome_ngff.rules import RULES, Rule, examples
-from ome_ngff.rules.book import MISSING
-from ome_ngff.validation import STORE_RULES, validate
-from ome_ngff.validation import examples as stores
+from ome_ngff.read.validation import validate
+from ome_ngff.read.validation.images import STORE_RULES
+from ome_ngff.spec.rules.book import MISSING, RULES, Rule
 
-sys.path.insert(0, str(Path(__file__).parent))
-import pictures
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
+import pictures  # noqa: E402
+from examples import documents as examples  # noqa: E402
+from examples import hierarchies as stores  # noqa: E402
 
 project = "ome_ngff"
 author = "the ome_ngff developers"
@@ -65,8 +66,9 @@ _scratch.cleanup()
 # What scripts use, in the order of the API page; modules follow that have names which `ome_ngff` itself has, too. The
 # rest is the house; docs/architecture.md leads through it.
 PUBLIC = """
-    writer multiscales ngff_zarr reader image metadata scale methods format axes config inputs validation dask_utils io
-    exceptions
+    writer image.arrays image.pyramid write.ngff_zarr read.open image.values spec.metadata spec.space scale pixels.methods
+    spec.versions.base spec.versions.v04 spec.versions.v05 spec.versions.registry spec.axes config inputs.open
+    read.validation pixels.resizing io exceptions
 """.split()
 
 

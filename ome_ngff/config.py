@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .exceptions import OptionError, refuse_unknown
+from .exceptions import OptionError
+from .text import refuse_unknown
 
 Given = TypeVar("Given")
 Held = TypeVar("Held")
@@ -115,6 +116,7 @@ class Config:
 
 
 _NAMES = [name for name, setting in vars(Config).items() if isinstance(setting, _Setting)]
+
 
 #: the settings of this process
 #:

@@ -5,8 +5,7 @@ Every message says what was wanted, what came, and the way out.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -97,18 +96,3 @@ class MissingError(StoreError, FileNotFoundError):
 
 class IncompleteError(StoreError):
     """The image was never finished; `resume=True` finishes it."""
-
-
-def nearest_word(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise `OptionError` for the first of the `unknown` words, naming the nearest known one."""
-    for word in unknown:
-        known = list(known)
-        raise OptionError(
-            f"{where} does not know {word!r}.{nearest_word(word, known)} Known: {', '.join(sorted(known))}."
-        )

@@ -11,17 +11,16 @@ from typing import Any
 import attrs
 from zarr.abc.store import Store
 
-from . import storage
-from .attributes import put_attributes
 from .exceptions import OptionError
-from .format import Format, format_from_version
+from .spec import Format, format_from_version
+from .store import Target, find_target, put_attributes, readable
 
 
 @attrs.frozen
 class ZarrLocation:
     """Point to the group at a path or URL, which may not exist."""
 
-    target: storage.Target
+    target: Target
 
     @property
     def store(self) -> Store:
@@ -62,7 +61,7 @@ def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None
     """
     if mode not in ("r", "r+", "a", "w"):
         raise OptionError(f"The mode is 'r', 'r+', 'a' or 'w' (got {mode!r}).")
-    target = storage.find_target(storage.readable(path) if mode == "r" else path)
+    target = find_target(readable(path) if mode == "r" else path)
     if target.attributes is None:
         if mode.startswith("r"):
             return None
@@ -73,6 +72,3 @@ def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None
     if mode == "r" and not target.store.read_only:
         target = attrs.evolve(target, store=target.store.with_read_only(True))
     return ZarrLocation(target)
-
-
-__all__ = ["ZarrLocation", "parse_url"]

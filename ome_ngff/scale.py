@@ -2,150 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
-import zarr
 
-from . import storage
-from .arguments import AxesLike, image_request
-from .axes import Axes
-from .exceptions import LabelError, MethodError, MissingError, OptionError, ScaleError, StoreError
-from .layout import Layout
-from .levels import Level, ScaleFactors, hold, levels, parse_ladder, reduce_whole
-from .methods import Method, Methods, find_method
-from .progress import Progress
-from .request import Request, execute
+from .pixels import Methods
+from .pixels import Scaler as _Scaler
+from .write import write_scaled
 
+if TYPE_CHECKING:
+    from .engine import Progress
+    from .spec import AxesLike
 
-def _number(low: int) -> Callable[[Any, attrs.Attribute[int], Any], None]:
-    def check(instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-            raise ScaleError(f"{attribute.name} must be a whole number of at least {low} (got {value!r}).")
-
-    return check
-
-
-def _method_name(method: str | Methods | Method) -> str:
-    return "resize_image" if method == "resize_image" else find_method(method).name
+__all__ = ["Methods", "Scaler"]
 
 
 @attrs.frozen
-class Scaler:
-    """Carry the parameters of a pyramid, checked when made; each method gives a pyramid of an array.
-
-    Attributes:
-        method: a name, an alias or a member of `Methods`; "resize_image" is "resize".
-        downscale: factor from level to level in y and x.
-        max_layer: number of levels beside level 0.
-        scale_factors: factors relative to level 0 instead of `downscale` and `max_layer`: ints for y and x, or dicts
-            by axis name.
-        order: 0 makes "resize" pick pixels as "nearest" does; 1 interpolates.
-        copy_metadata: `scale` copies the attributes of the source array to the new group.
-        labeled: `scale` refuses a result with values that the source does not have.
-        in_place: `scale` adds the levels beside the source array, which stays level 0.
-    """
-
-    method: str = attrs.field(default="resize", converter=_method_name)
-    downscale: int = attrs.field(default=2, validator=_number(2))
-    max_layer: int = attrs.field(default=4, validator=_number(0))
-    scale_factors: ScaleFactors | None = attrs.field(default=None, converter=hold)
-    order: int = attrs.field(default=1, validator=_number(0))
-    copy_metadata: bool = False
-    labeled: bool = False
-    in_place: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        self.ladder("tczyx")
-
-    @staticmethod
-    def methods() -> Iterable[str]:
-        """Give the names of all methods that downsample."""
-        return iter([*(member.value for member in Methods), "resize_image"])
-
-    @property
-    def func(self) -> Callable[[Any], Any]:
-        """Give the function of this class that `method` names."""
-        return getattr(self, self.method)  # type: ignore[no-any-return]
-
-    @property
-    def reducer(self) -> Method:
-        """Give the method that makes the levels."""
-        name = "nearest" if self.order == 0 and self.method in ("resize", "resize_image") else self.method
-        return find_method(name)
-
-    def ladder(self, names: Sequence[str]) -> list[tuple[int, ...]]:
-        """Give the factors of each level, relative to level 0, in the order of the axis `names`."""
-        if self.scale_factors is not None:
-            return parse_ladder(self.scale_factors, names)
-        return parse_ladder([self.downscale**k for k in range(1, self.max_layer + 1)], names)
-
-    def plan(self, shape: Sequence[int], axes: Axes | Sequence[str]) -> tuple[Level, ...]:
-        """Give the levels of an image of this shape: shapes, factors and geometry, no pixels."""
-        names = axes.names if isinstance(axes, Axes) else tuple(axes)
-        return levels(shape, self.ladder(names), self.reducer)
-
-    def nearest(self, base: Any) -> list[Any]:
-        """Take one pixel of each window."""
-        return self._pyramid(base, "nearest")
-
-    def resize(self, base: Any) -> list[Any]:
-        """Interpolate linearly in the anti-aliased image."""
-        return self._pyramid(base, "nearest" if self.order == 0 else "resize")
-
-    def local_mean(self, base: Any) -> list[Any]:
-        """Average each window."""
-        return self._pyramid(base, "local_mean")
-
-    def zoom(self, base: Any) -> list[Any]:
-        """Interpolate linearly, without anti-aliasing."""
-        return self._pyramid(base, "zoom")
-
-    def gaussian(self, base: Any) -> list[Any]:
-        """Blur with a Gaussian that matches the factor."""
-        return self._pyramid(base, "gaussian")
-
-    def mode(self, base: Any) -> list[Any]:
-        """Take the most frequent value of each window."""
-        return self._pyramid(base, "mode")
-
-    if not TYPE_CHECKING:  # type checkers know the functions above, and find other names
-
-        def __getattr__(self, name: str) -> Callable[[Any], list[Any]]:
-            """Give the function of a method of the registry that has none here."""
-            if name not in (member.value for member in Methods if not member.method.in_memory):
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-            def pyramid(base: Any) -> list[Any]:
-                return self._pyramid(base, name)
-
-            pyramid.__name__ = name
-            return pyramid
-
-    def resize_image(self, image: Any) -> Any:
-        """Give one image smaller by `downscale` in y and x, not a pyramid."""
-        name = "nearest" if self.order == 0 else "resize"
-        return reduce_whole(_array(image), self._steps(image.ndim), find_method(name))
-
-    def laplacian(self, base: Any) -> list[Any]:
-        """Give the band-pass residuals of each plane, as float32."""
-        base = _array(base)
-        if hasattr(base, "dask"):
-            shapes = [tuple(-(-n // self.downscale**k) for n in base.shape[-2:]) for k in range(self.max_layer + 1)]
-            planes = base.rechunk({base.ndim - 2: -1, base.ndim - 1: -1})
-            return [
-                planes.map_blocks(
-                    lambda block, k=k: _laplacian(block, self.downscale, self.max_layer)[k],
-                    dtype=np.float32,
-                    chunks=(*planes.chunks[:-2], *((n,) for n in shape)),
-                    meta=np.empty((0,) * base.ndim, np.float32),
-                )
-                for k, shape in enumerate(shapes)
-            ]
-        return _laplacian(base, self.downscale, self.max_layer)
+class Scaler(_Scaler):  # noqa: D101  the words stand there
+    __doc__ = _Scaler.__doc__
 
     def scale(
         self,
@@ -167,92 +41,4 @@ class Scaler:
         Raises:
             LabelError: `labeled`, and the method gives values that the array does not have.
         """
-        _write(self, input_array, output_directory, axes, overwrite, progress)
-
-    def refuse_invention(self) -> None:
-        """Raise `LabelError` where the method can give values that the source does not have."""
-        if self.reducer.invents:
-            kept = ", ".join(repr(m.value) for m in Methods if not m.method.invents)
-            raise LabelError(f"{self.method!r} invents values between labels; use one of {kept}.")
-
-    def _steps(self, ndim: int) -> tuple[int, ...]:
-        if ndim < 2:
-            raise ScaleError(f"A pyramid needs an array of at least two dimensions (got {ndim}).")
-        return (*(1,) * (ndim - 2), self.downscale, self.downscale)
-
-    def _pyramid(self, base: Any, name: str) -> list[Any]:
-        base = _array(base)
-        self._steps(base.ndim)
-        method = find_method(name)
-        found = [base]
-        names = [*(f"_{i}" for i in range(base.ndim - 5)), *"tczyx"[-base.ndim :]]
-        for level in levels(base.shape, self.ladder(names), method)[1:]:
-            found.append(reduce_whole(found[level.parent], level.steps, method))
-        return found
-
-
-def _array(image: Any) -> Any:
-    return image if hasattr(image, "dask") else np.asarray(image)
-
-
-def _laplacian(block: np.ndarray[Any, Any], downscale: int, layers: int) -> list[np.ndarray[Any, Any]]:
-    """Apply skimage's Laplacian pyramid to each plane of a block."""
-    from skimage.transform import pyramid_laplacian
-
-    if block.dtype.kind not in "iuf":
-        raise MethodError(f"'laplacian' needs integers or floats (got {block.dtype}).")
-    planes = block.reshape(math.prod(block.shape[:-2]), *block.shape[-2:])
-    stacks = [
-        list(pyramid_laplacian(p, max_layer=layers, downscale=downscale, channel_axis=None, preserve_range=True))
-        for p in planes
-    ]
-    return [
-        np.stack([s[k] for s in stacks]).astype(np.float32).reshape(*block.shape[:-2], *stacks[0][k].shape)
-        for k in range(len(stacks[0]))
-    ]
-
-
-# Stored arrays -----------------------------------------------------------------------------------------------------
-
-
-def _write(
-    scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, overwrite: bool, progress: Progress
-) -> None:
-    """Write the pyramid of a stored array."""
-    store, path = storage.locate(input_array)
-    array = storage.open_node(store, path)
-    if not isinstance(array, zarr.Array):
-        raise MissingError(f"There is no Zarr array at {storage.place(store, path)}.")
-    if scaler.labeled:
-        scaler.refuse_invention()
-    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=Layout(chunks=array.chunks))
-    attributes = dict(array.attrs) if scaler.copy_metadata else {}
-    request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
-    if scaler.in_place:
-        if overwrite:
-            raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
-        request = _beside(request, array)
-    execute(request, overwrite=overwrite, progress=progress)
-
-
-def _beside(request: Request, array: zarr.Array[Any]) -> Request:
-    """Make a stored array, which lies in the group that is written, level 0 as it stands.
-
-    Raises:
-        StoreError: it lies elsewhere, or is stored in a way that the format does not allow.
-    """
-    target = request.target
-    folder, _, name = storage.place(array.store, array.path).rpartition("/")
-    if str(target).rstrip("/") != folder or target.attributes is None:
-        raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
-    names = getattr(array.metadata, "dimension_names", None)
-    separator = getattr(array.metadata, "dimension_separator", "/")
-    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.axes.names):
-        raise StoreError(
-            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.axes.names} "
-            f"(are {names}) and its chunk keys nested by '/' (are by {separator!r}). Write a copy, without in_place."
-        )
-    multiscale = dict(request.document["multiscales"][0])
-    first, *others = multiscale["datasets"]
-    document = {**request.document, "multiscales": [{**multiscale, "datasets": [{**first, "path": name}, *others]}]}
-    return attrs.evolve(request, kept=frozenset({0}), paths=(name, *request.paths[1:]), document=document)
+        write_scaled(self, input_array, output_directory, axes, overwrite, progress)

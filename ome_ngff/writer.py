@@ -9,38 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
-from . import storage
-from .arguments import (
-    AxesLike,
-    PerAxis,
-    Transformations,
+from .exceptions import OptionError
+from .pixels import Method, Methods, ScaleFactors, as_labels
+from .spec import AxesLike, Format, PerAxis, Transformations
+from .store import Layout, find_target
+from .write import (
+    Annotation,
+    add_metadata,
+    execute,
+    execute_labels,
+    get_metadata,
     image_request,
+    label_path,
     label_request,
+    lay,
     parse_format,
     pyramid_request,
     refuse_words,
-)
-from .documents import (
-    add_metadata,
-    get_metadata,
     write_label_metadata,
     write_multiscales_metadata,
     write_plate_metadata,
     write_well_metadata,
 )
-from .exceptions import OptionError
-from .format import Format
-from .labels import Said, as_labels, execute_labels, label_path, lay
-from .layout import Layout
-from .levels import ScaleFactors
-from .methods import Method, Methods
-from .request import execute
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-    from .progress import Progress
-    from .scale import Scaler
+    from .engine import Progress
+    from .pixels import Scaler
 
 __all__ = [
     "add_metadata",
@@ -193,7 +189,7 @@ def write_labels(
             or property is none.
     """
     refuse_words(unknown, write_labels)
-    said = Said(colors, properties, label_id, source, check, label_metadata)
+    said = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_request(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
@@ -280,8 +276,8 @@ def write_multiscale_labels(
     In an image that is there, the levels have the shapes of the image's, and take over where these lie.
     """
     refuse_words(unknown, write_multiscale_labels)
-    said = Said(colors, properties, label_id, source, check, label_metadata)
-    parent, path = storage.find_target(group, parse_format(fmt)), label_path(name)
+    said = Annotation(colors, properties, label_id, source, check, label_metadata)
+    parent, path = find_target(group, parse_format(fmt)), label_path(name)
     if not isinstance(pyramid, Sequence) or not pyramid:
         raise OptionError(f"A pyramid is a list of at least one array (got {type(pyramid).__name__}).")
     levels = [as_labels(level) for level in pyramid]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from examples.hierarchies import build, sample
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from ome_ngff import Report
 from ome_ngff.format import Format
-from ome_ngff.validation.examples import build, sample
 
 PIXELS = (np.arange(2 * 9 * 40 * 70) % 65521).astype("uint16").reshape(2, 9, 40, 70)
 KNOWN: dict[str, Any] = {

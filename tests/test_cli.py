@@ -26,8 +26,8 @@ from ome_ngff.cli import COMMANDS, main
 from ome_ngff.format import Format
 from ome_ngff.inputs import open_input
 from ome_ngff.methods import ALIASES
-from ome_ngff.omero import window_of
 from ome_ngff.samples import SAMPLES
+from ome_ngff.show.contrast import window_of
 
 PLANE = skimage.data.camera()[:200, :300]
 STACK = np.stack([np.stack([PLANE.astype("uint16") * 8 + 3 * z + 100 * c for c in range(2)]) for z in range(5)])

@@ -16,7 +16,7 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, format_from_version
 from ome_ngff.image import NgffImage
 from ome_ngff.inputs import open_input
-from ome_ngff.inputs.beside import Beside, label_boxes
+from ome_ngff.inputs.zarr_store import Beside, label_boxes
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (2, 6, 40, 48)).astype("uint16")
 NUCLEI = (PIXELS[0] > 2500).astype("uint32") * 70000

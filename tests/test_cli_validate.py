@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner, Result
+from examples.documents import sample
 
 from ome_ngff import write_image
 from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV05
-from ome_ngff.rules.examples import sample
 
 
 def run(*words: Any, code: int) -> Result:

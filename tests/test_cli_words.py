@@ -24,8 +24,8 @@ from helpers import document, every_file, pixels
 import ome_ngff
 from ome_ngff import Scaler, config
 from ome_ngff.cli import COMMANDS, main
-from ome_ngff.info import describe_store
 from ome_ngff.inputs import open_input
+from ome_ngff.read.describe import describe_store
 
 PLANE = np.random.default_rng(2).integers(0, 4000, (64, 80)).astype("uint16")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent)}
@@ -189,7 +189,7 @@ def test_what_nobody_foresaw_is_one_line_and_leaves_with_1(plane: Path, monkeypa
     def fail(*args: Any, **words: Any) -> None:
         raise RuntimeError("the disk\nmelted")
 
-    monkeypatch.setattr("ome_ngff.request.execute", fail)
+    monkeypatch.setattr("ome_ngff.write.execution.check_progress", fail)
     result = run("write", plane, plane.parent / "a.zarr", code=1)
     assert result.stderr == "Error: RuntimeError: the disk melted (-vv shows where)\n"
     assert "Traceback" in run("write", plane, plane.parent / "a.zarr", "-vv", code=1).stderr

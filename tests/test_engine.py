@@ -24,11 +24,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ome_ngff
-from ome_ngff import IncompleteError, Scaler, StoreError, engine, write_image, write_labels
-from ome_ngff.engine import read
+from ome_ngff import IncompleteError, Scaler, StoreError, write_image, write_labels
+from ome_ngff.engine import schedule
+from ome_ngff.engine import units as unit_run
 from ome_ngff.exceptions import ExistsError
-from ome_ngff.sources import mapped_anew
-from ome_ngff.storage import find_target
+from ome_ngff.pixels.source import read
+from ome_ngff.pixels.travel import mapped_anew
+from ome_ngff.store.target import find_target
 
 SHAPE = (48, 70, 90)
 LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}, {"z": 4, "y": 8, "x": 8}]
@@ -135,7 +137,7 @@ def test_a_pass_holds_no_more_than_planned(
     volume = np.random.default_rng(0).integers(0, 4000, (64, 512, 512)).astype("uint16")
     source = volume if cut == "none" else da.from_array(volume, chunks=32 if cut == "bricks" else (1, -1, -1)) + 0
     ladder = [{axis: 2**k for axis in "zyx"} for k in (1, 2, 3)]
-    run_pass = engine._run_pass
+    run_pass = schedule._run_pass
     held: list[tuple[int, int]] = []
 
     def measured(job: Any, number: int, *rest: Any) -> None:
@@ -145,7 +147,7 @@ def test_a_pass_holds_no_more_than_planned(
         held.append((tracemalloc.get_traced_memory()[1] - before, job.plan.passes[number].peak_bytes))
 
     write_image(volume[:32, :64, :64], tmp_path / "warm", axes="zyx", method=method, scale_factors=ladder)
-    monkeypatch.setattr(engine, "_run_pass", measured)
+    monkeypatch.setattr(schedule, "_run_pass", measured)
     tracemalloc.start()
     try:
         with ome_ngff.config.set(memory_target="12MiB", task_target="6MiB", workers=2):
@@ -253,11 +255,10 @@ def test_a_store_that_takes_its_time_gets_many_chunks_at_once(image: np.ndarray[
 def test_once_a_piece_has_failed_no_other_is_begun_and_none_goes_on(
     tmp_path: Path, image: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ome_ngff import storage
 
     begun: list[int] = []
     running: set[int] = set()
-    write_box = storage.write_box
+    write_box = unit_run.write_box
 
     def fails_at_the_third(*arguments: Any) -> None:
         number = len(begun)
@@ -269,7 +270,7 @@ def test_once_a_piece_has_failed_no_other_is_begun_and_none_goes_on(
             raise OSError("the disk is full")
         write_box(*arguments)
 
-    monkeypatch.setattr(storage, "write_box", fails_at_the_third)
+    monkeypatch.setattr(unit_run, "write_box", fails_at_the_third)
     with ome_ngff.config.set(workers=3), pytest.raises(OSError, match="the disk is full"):
         write_image(image, tmp_path / "i", **WORDS)
     assert 3 <= len(begun) <= 6

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from examples.documents import put, sample
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +23,7 @@ from ome_ngff.format import (
     format_from_version,
     format_implementations,
 )
-from ome_ngff.rules import KINDS
-from ome_ngff.rules.examples import put, sample
+from ome_ngff.spec.rules.document import KINDS
 
 FORMATS = list(format_implementations())
 every_kind = pytest.mark.parametrize("kind", KINDS)

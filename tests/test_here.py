@@ -14,8 +14,11 @@ import pytest
 import zarr
 from zarr.storage import LocalStore, MemoryStore
 
-from ome_ngff import config, here, memory, open_image, write_image
-from ome_ngff.here import run_here, wait_for
+from ome_ngff import config, open_image, write_image
+from ome_ngff.engine import allocator as memory
+from ome_ngff.store import inline as here
+from ome_ngff.store.inline import run_inline as run_here
+from ome_ngff.store.inline import wait_for
 
 
 async def where() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The house: layers, lightness, size."""
+"""The house: rooms, their directions and fronts, lightness."""
 
 from __future__ import annotations
 
@@ -6,52 +6,145 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import attrs
 import pytest
 
 import ome_ngff
 
 PACKAGE = Path(ome_ngff.__file__).parent
-HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
-FLOOR = {
-    room: int(floor)
-    for floor, room in re.findall(r"^\| (\d) \| `(\w+)` \|", HOUSE.read_text("utf-8"), flags=re.MULTILINE)
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+# From the ground to the door. A room imports from what stands before it; "faces" are the other modules at the top.
+ORDER = ("exceptions", "text", "config", "spec", "pixels", "store", "engine", "show", "image", "read", "write")
+ORDER = (*ORDER, "inputs", "faces", "cli")
+ROOMS = [name for name in ORDER if (PACKAGE / name).is_dir()]
+# What may reach upwards, at the moment when it is called: (module, room).
+UPWARDS: set[tuple[str, str]] = set()
+# Insides of other libraries, each in one file.
+INSIDES = {
+    r"zarr\.core|zarr\._": "store/zarr_private",
+    r"dask\.highlevelgraph|dask\.core|dask\._": "pixels/dask_graph",
 }
 
 
-def rooms() -> dict[str, list[Path]]:
-    """Give the source files of each module or package below `ome_ngff`."""
-    found: dict[str, list[Path]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if room not in ("__init__", "__main__"):
-            found.setdefault(room, []).append(path)
-    return found
+@attrs.frozen
+class Import:
+    """One name that one module imports: `level` is that of the statement, `of` the path of the module it is from."""
+
+    module: str
+    of: tuple[str, ...]
+    name: str
+
+    @property
+    def rooms(self) -> tuple[str, str]:
+        return room(self.module), room(self.of[0] if self.of else self.name)
 
 
-def imports(path: Path) -> set[str]:
-    """Give the rooms that a file imports, at the top or inside functions, but not for types alone."""
-    depth = len(path.relative_to(PACKAGE).parts)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
-    skipped = {id(child) for node in typing for child in ast.walk(node)}
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and node.level == depth:
-            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-    return found - {"__version__"}
+def modules() -> list[str]:
+    return sorted(str(path.relative_to(PACKAGE).with_suffix("")) for path in PACKAGE.rglob("*.py"))
 
 
-def test_the_table_of_the_house_has_every_room_and_no_other() -> None:
-    assert set(rooms()) == set(FLOOR)
+def room(module: str) -> str:
+    first = module.partition("/")[0]
+    return first if first in ORDER else "faces"
 
 
-@pytest.mark.parametrize("room", sorted(rooms()))
-def test_imports_go_downwards(room: str) -> None:
-    used = {name for path in rooms()[room] for name in imports(path)} - {room}
-    upwards = {name for name in used if FLOOR[name] > FLOOR[room]}
-    assert not upwards
+def tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def imports(module: str) -> Iterator[Import]:
+    """Yield all that a module imports of the package: at its top, inside functions, and for types alone."""
+    parts = module.split("/")
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            of = (*parts[: len(parts) - node.level], *(node.module.split(".") if node.module else ()))
+            yield from (Import(module, of, alias.name) for alias in node.names if alias.name != "__version__")
+
+
+EVERY = [found for module in modules() if module not in ("__init__", "__main__") for found in imports(module)]
+
+
+def front(name: str) -> dict[str, str]:
+    """Return what a room exports: the module by name; "" for a module that is exported itself."""
+    stub = ast.parse((PACKAGE / name / "__init__.pyi").read_text(encoding="utf-8"))
+    nodes = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in nodes for alias in node.names}
+
+
+def test_imports_go_downwards() -> None:
+    upwards = {
+        (found.module, found.rooms[1]) for found in EVERY if ORDER.index(found.rooms[0]) < ORDER.index(found.rooms[1])
+    }
+    assert upwards == UPWARDS
+
+
+def test_no_room_but_the_door_imports_a_face() -> None:
+    assert not [found for found in EVERY if found.rooms[1] == "faces" and found.rooms[0] not in ("faces", "cli")]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = set(modules())
+    graph: dict[str, set[str]] = {}
+    for found in EVERY:
+        path = "/".join(found.of)
+        target = next((m for m in (f"{path}/{found.name}", path, f"{path}/__init__") if m in known), None)
+        if target is not None and found.rooms[0] == found.rooms[1]:
+            graph.setdefault(found.module, set()).add(target)
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if name != "cli"])
+def test_a_room_is_entered_by_its_front(name: str) -> None:
+    exported = front(name)
+    entering = [found for found in EVERY if found.rooms[1] == name and found.rooms[0] != name]
+    assert not [found for found in entering if found.of != (name,)]
+    public = {
+        alias.name
+        for node in ast.parse((PACKAGE / "__init__.pyi").read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.module == name
+        for alias in node.names
+    }
+    named = {n for n in re.findall(r"\w+", "FAMILIES") if name == "inputs"}
+    assert set(exported) == {found.name for found in entering} | public | named
+    files = {path.stem for path in (PACKAGE / name).iterdir()}
+    assert not [export for export, module in exported.items() if module and export in files]
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_front_says_what_its_room_is_for(name: str) -> None:
+    assert len((ast.get_docstring(tree(f"{name}/__init__")) or "").splitlines()) >= 3 or name == "cli"
+
+
+def test_the_page_of_the_house_has_every_room_in_order() -> None:
+    listed = re.findall(r"^\| `([\w ]+)` \|", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    assert [name for row in listed for name in row.split() if name in ORDER] == list(reversed(ORDER_OF_PAGE))
+
+
+ORDER_OF_PAGE = [name for name in ORDER if name != "faces"]
+
+
+def test_the_top_of_the_package_is_seen_at_a_glance() -> None:
+    shown = [p for p in PACKAGE.iterdir() if p.name != "__pycache__" and p.suffix in ("", ".py", ".pyi")]
+    assert len(shown) <= 27
+
+
+@pytest.mark.parametrize(("insides", "home"), INSIDES.items())
+def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> None:
+    using = set()
+    for module in modules():
+        for node in ast.walk(tree(module)):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(re.match(insides, name) for name in named):
+                using.add(module)
+    assert using == {home}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from ome_ngff import (
     to_ngff_zarr,
     write_image,
 )
-from ome_ngff.sources import as_source
+from ome_ngff.pixels.source import as_source
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 30, 40)).astype("uint16")
 

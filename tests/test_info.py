@@ -29,7 +29,7 @@ from ome_ngff import (
     write_well_metadata,
 )
 from ome_ngff.format import Format
-from ome_ngff.info import describe_store
+from ome_ngff.read.describe import describe_store
 
 IMAGE = np.arange(2 * 40 * 60, dtype="uint16").reshape(2, 40, 60)
 KNOWN: dict[str, Any] = {

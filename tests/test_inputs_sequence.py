@@ -61,7 +61,7 @@ def test_only_the_planes_that_a_slice_touches_are_opened(folder: Path, monkeypat
         opened.append(Path(path).name)
         return open_input(path, **options)
 
-    monkeypatch.setattr("ome_ngff.inputs.sequence.open_input", counting)
+    monkeypatch.setattr("ome_ngff.inputs.sequence.open_one", counting)
     np.testing.assert_array_equal(image.data[7:9, 10:20], STACK[7:9, 10:20])
     assert opened == ["plane_7.tif", "plane_8.tif"]
 

@@ -319,7 +319,7 @@ def test_a_file_larger_than_the_memory_is_sliced(path: Path) -> None:
 
 
 def test_rows_longer_than_a_window_of_the_map_are_read_right(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ome_ngff.inputs.lazy._WINDOW", 1000)
+    monkeypatch.setattr("ome_ngff.inputs.files._WINDOW", 1000)
     tifffile.imwrite(path, HYPERSTACK, ome=True, metadata={"axes": "TCZYX"})
     data = open_input(path).data
     np.testing.assert_array_equal(data[...], HYPERSTACK)

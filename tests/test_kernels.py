@@ -27,9 +27,9 @@ from oracles import (
     zoom,
 )
 
-from ome_ngff import kernels
-from ome_ngff.levels import reduce_whole
 from ome_ngff.methods import Methods
+from ome_ngff.pixels import kernels
+from ome_ngff.pixels.lazy import reduce_whole
 
 TAKEN_BY_TENSORSTORE = [*INTEGERS, "float32", "float64"]
 
@@ -245,7 +245,7 @@ def test_a_kernel_is_compiled_once_for_a_dtype() -> None:
         assert len([types for types in kernel.signatures if types[0].dtype.name == "uint16"]) == 1, kernel
 
 
-@pytest.mark.parametrize("module", ["ome_ngff", "ome_ngff.methods", "ome_ngff.scale", "ome_ngff.levels"])
+@pytest.mark.parametrize("module", ["ome_ngff", "ome_ngff.methods", "ome_ngff.scale", "ome_ngff.pixels.ladders"])
 def test_imports_stay_light_until_pixels_move(module: str) -> None:
     heavy = "{'numba', 'llvmlite', 'scipy', 'skimage', 'tifffile', 'imageio'}"
     code = f"import sys, {module}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"

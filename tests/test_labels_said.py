@@ -33,7 +33,7 @@ from ome_ngff import (
     write_multiscale_labels,
 )
 from ome_ngff.cli import main
-from ome_ngff.labels.values import label_values
+from ome_ngff.image.regions import label_values
 from ome_ngff.samples import coins
 
 SQUARES = np.kron(np.array([[0, 3], [7, 12]]), np.ones((8, 8))).astype("uint16")
@@ -333,7 +333,7 @@ def test_labels_that_are_there_are_refused_before_the_pixels_are_looked_at(tmp_p
 def test_the_values_that_occur_are_those_of_numpy(
     labels: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ome_ngff.blocks.TASK_BYTES", 2**16)
+    monkeypatch.setattr("ome_ngff.engine.scan.TASK_BYTES", 2**16)
     lazy = da.from_array(labels, chunks=tuple(max(1, n // 3) for n in labels.shape))
     for source in (labels, lazy + 0, zarr.array(labels, chunks=lazy.chunksize)):
         found = label_values(source)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from oracles import DTYPES, FLOATS, INTEGERS, REFERENCE, chunked, exact_mean, examples, images, same_bits, tolerance
 
 from ome_ngff.exceptions import MethodError
-from ome_ngff.levels import Level, levels, reduce_whole
 from ome_ngff.methods import Method, Methods, Span
+from ome_ngff.pixels.ladders import Level, levels
+from ome_ngff.pixels.lazy import reduce_whole
 
 WRITABLE = [member.method for member in Methods if not member.method.in_memory]
 PAGE = Path(__file__).parent.parent / "docs" / "methods.md"

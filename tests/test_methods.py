@@ -27,8 +27,10 @@ from oracles import (
 )
 
 from ome_ngff.exceptions import MethodError
-from ome_ngff.levels import levels, reduce_whole
-from ome_ngff.methods import ALIASES, Method, Methods, Span, _Linear, find_method
+from ome_ngff.methods import ALIASES, Method, Methods, Span, find_method
+from ome_ngff.pixels.ladders import levels
+from ome_ngff.pixels.lazy import reduce_whole
+from ome_ngff.pixels.methods import _Linear
 
 NAMES = ["resize", "nearest", "local_mean", "zoom", "gaussian", "mode", "laplacian"]
 

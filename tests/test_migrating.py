@@ -21,15 +21,7 @@ from ome_zarr_models.v05 import HCS as HCS05
 from ome_zarr_models.v05 import Image as Image05
 
 from ome_ngff import FormatV04, FormatV05, Methods, Scaler
-from ome_ngff.exceptions import (
-    ExistsError,
-    LabelError,
-    NgffError,
-    OptionError,
-    ScaleError,
-    StoreError,
-    ValidationError,
-)
+from ome_ngff.exceptions import ExistsError, LabelError, NgffError, OptionError, ScaleError, StoreError, ValidationError
 from ome_ngff.writer import write_image, write_labels, write_multiscale, write_multiscales_metadata
 
 SCRIPTS = Path(__file__).parent / "ome_zarr_scripts"

@@ -43,7 +43,8 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.axes import Axis
-from ome_ngff.metadata import Dataset, Scale, Translation
+from ome_ngff.spec.metadata import Dataset
+from ome_ngff.spec.space import Scale, Translation
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (40, 60, 70)).astype("uint16")
 

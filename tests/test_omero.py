@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ome_ngff import omero, write_image
+from ome_ngff import write_image
 from ome_ngff.image import NgffImage
-from ome_ngff.omero import add_omero, sample, window_of
-from ome_ngff.storage import find_target
+from ome_ngff.show import contrast as omero
+from ome_ngff.show.contrast import sample, window_of
+from ome_ngff.store.target import find_target
+from ome_ngff.write.omero import add_omero
 
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int64", "float32"]
 

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes
-from ome_ngff.cutting import make_plan
-from ome_ngff.layout import Layout
-from ome_ngff.levels import levels, parse_ladder
+from ome_ngff.engine.cutting import make_plan
+from ome_ngff.engine.plan import Plan, children
 from ome_ngff.methods import Methods
-from ome_ngff.plan import Box, Grid, Plan, Source, children, tiles
+from ome_ngff.pixels.boxes import Box, tiles
+from ome_ngff.pixels.ladders import levels, parse_ladder
+from ome_ngff.pixels.source import Source
+from ome_ngff.store.layout import Grid, Layout
 
 MODE = Methods.MODE.method
 LADDERS = [

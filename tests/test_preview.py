@@ -41,11 +41,13 @@ from ome_ngff import (
 from ome_ngff.cli import main
 from ome_ngff.cli.preview import escapes, terminal_protocol
 from ome_ngff.format import Format
-from ome_ngff.metadata import Omero, OmeroChannel, OmeroWindow
-from ome_ngff.preview import look
-from ome_ngff.preview.bar import bar_for, draw_bar
-from ome_ngff.preview.paint import CYCLE, blend, contrast, edges, overlay, parse_color
-from ome_ngff.preview.view import READ
+from ome_ngff.show.bar import bar_for, draw_bar
+from ome_ngff.show.contrast import contrast
+from ome_ngff.show.paint import blend, edges, overlay
+from ome_ngff.show.palette import CYCLE, parse_color
+from ome_ngff.show.view import READ, look
+from ome_ngff.spec.metadata import Omero, OmeroChannel, OmeroWindow
+from ome_ngff.store.zip import pack
 
 REFERENCE = Path(__file__).parent / "data" / "preview.png"
 COMMAND = [sys.executable, "-W", "error", "-m", "ome_ngff", "preview"]
@@ -428,7 +430,7 @@ def test_stores_of_every_version_are_seen_alike(tmp_path: Path, any_format: Form
     folder = tmp_path / "coins.zarr"
     write_image(COINS, folder, axes="yx", fmt=any_format, scale_factors=[2], chunks=128)
     if ending.endswith("zip"):
-        ome_ngff.zipped.pack(folder, tmp_path / f"coins{ending}")
+        pack(folder, tmp_path / f"coins{ending}")
     run(tmp_path / f"coins{ending}", "-o", tmp_path / "a.png", "--no-bar")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), shown(COINS))
 
@@ -558,5 +560,5 @@ def test_a_terminal_that_can_shows_the_picture(cells: Path) -> None:
 
 
 def test_to_import_it_is_light() -> None:
-    code = "import sys, ome_ngff.preview; print([m for m in ('PIL', 'dask', 'zarr', 'scipy') if m in sys.modules])"
+    code = "import sys, ome_ngff.show; print([m for m in ('PIL', 'dask', 'zarr', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -20,17 +20,17 @@ from skimage import data, filters, measure
 
 from ome_ngff import (
     NgffImage,
-    blocks,
     label_properties,
     open_image,
-    regions,
     to_multiscales,
     to_ngff_image,
     write_image,
     write_labels,
 )
-from ome_ngff.axes import AxesError
-from ome_ngff.exceptions import LabelError, ScaleError
+from ome_ngff.engine import scan
+from ome_ngff.exceptions import AxesError, LabelError, ScaleError
+from ome_ngff.image import regions
+from ome_ngff.pixels.boxes import cut_blocks
 from ome_ngff.samples import SAMPLES
 
 AXES = {2: "yx", 3: "zyx", 5: "tczyx"}
@@ -102,7 +102,7 @@ def test_the_size_of_a_task_does_not_matter(
 ) -> None:
     part = blobs[:2, :9, 28:50]
     expected = by_skimage(part, "zyx", {}, {})
-    monkeypatch.setattr(blocks, "TASK_BYTES", task)
+    monkeypatch.setattr(scan, "TASK_BYTES", task)
     monkeypatch.setattr(regions, "SLAB_PIXELS", slab)
     assert_same(label_properties(part, "zyx"), expected)
 
@@ -282,7 +282,7 @@ def test_boxes_cover_each_pixel_once_and_keep_to_their_size(lengths: list[list[i
     seen = np.zeros(shape, int)
     one_block = np.prod([max(along) for along in lengths])
     edges = [set(itertools.accumulate(along, initial=0)) for along in lengths]
-    for box in blocks.cut(lengths, most):
+    for box in cut_blocks(lengths, most):
         part = seen[tuple(slice(low, high) for low, high in box)]
         part += 1
         assert part.size <= max(most, one_block)

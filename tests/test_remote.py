@@ -30,7 +30,7 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.cli import main
-from ome_ngff.info import describe_store
+from ome_ngff.read.describe import describe_store
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples.documents import put, sample, wrong
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes, axes_findings
 from ome_ngff.exceptions import Finding, OptionError, ValidationError
 from ome_ngff.format import Format, FormatV04, FormatV05, detect_format, format_implementations
-from ome_ngff.rules import KINDS, RULES, Rule, plate_well_findings, stated_version, transformation_findings
-from ome_ngff.rules.book import MISSING
-from ome_ngff.rules.examples import put, sample, wrong
+from ome_ngff.spec.rules.book import MISSING, RULES, Rule
+from ome_ngff.spec.rules.document import KINDS, stated_version, transformation_findings
+from ome_ngff.spec.rules.plate import plate_well_findings
 
 FORMATS = list(format_implementations())
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from examples.documents import put, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ome_zarr_models.v04 import bioformats2raw as bf2raw04
@@ -31,9 +32,8 @@ from ome_zarr_models.v05 import well as well05
 from pydantic import ValidationError as ModelError
 
 from ome_ngff.format import Format, FormatV04, FormatV05, format_implementations
-from ome_ngff.rules import KINDS
-from ome_ngff.rules.book import MISSING
-from ome_ngff.rules.examples import put, sample
+from ome_ngff.spec.rules.book import MISSING
+from ome_ngff.spec.rules.document import KINDS
 
 FORMATS = list(format_implementations())
 

@@ -19,8 +19,9 @@ from oracles import DTYPES, chunked, examples, images, pixels, same_bits
 
 from ome_ngff import Axes, Scaler
 from ome_ngff.exceptions import LabelError, MethodError, ScaleError
-from ome_ngff.levels import automatic_ladder, levels, parse_ladder, reduce_whole
 from ome_ngff.methods import Method, Methods
+from ome_ngff.pixels.ladders import automatic_ladder, levels, parse_ladder
+from ome_ngff.pixels.lazy import reduce_whole
 
 # Factors as callers give them
 

@@ -19,8 +19,9 @@ from zarr.storage import MemoryStore
 
 import ome_ngff
 from ome_ngff import LabelError, OptionError, StoreError, to_multiscales, to_ngff_image, to_ngff_zarr, write_image
-from ome_ngff.attributes import update_document
-from ome_ngff.storage import find_target, locate
+from ome_ngff.store.attributes import update_document
+from ome_ngff.store.places import locate
+from ome_ngff.store.target import find_target
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (16, 128, 128)).astype("uint16")
 LADDER = [{"z": 2, "y": 2, "x": 2}]

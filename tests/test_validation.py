@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from examples.documents import put
+from examples.hierarchies import Nodes, build, sample, wrong
 from hierarchies import KNOWN, OF_LABELS, PIXELS, broken, copy_to, files, put_file, with_file
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +27,6 @@ from ome_ngff import (
     StoreError,
     ValidationError,
     config,
-    journal,
-    storage,
     validate,
     write_image,
     write_labels,
@@ -35,11 +35,11 @@ from ome_ngff import (
 )
 from ome_ngff.format import Format, FormatV04, FormatV05, format_implementations
 from ome_ngff.methods import Method
-from ome_ngff.rules import RULES, Rule
-from ome_ngff.rules.book import MISSING
-from ome_ngff.rules.examples import put
-from ome_ngff.validation import MOST_WELLS, STORE_RULES
-from ome_ngff.validation.examples import Nodes, build, sample, wrong
+from ome_ngff.read.validation import tree
+from ome_ngff.read.validation.images import STORE_RULES
+from ome_ngff.read.validation.walk import MOST_WELLS
+from ome_ngff.spec.rules.book import MISSING, RULES, Rule
+from ome_ngff.store import find_target, journal
 
 KINDS = ["image", "plate", "bf2raw", "numbered"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -148,8 +148,8 @@ def test_levels_are_opened_once_and_those_that_are_not_there_never(monkeypatch: 
     datasets = nodes["/"]["document"]["multiscales"][0]["datasets"]
     datasets += [datasets[1]] * 50 + [{**datasets[1], "path": f"far/{i}"} for i in range(50)]
     opened: list[str] = []
-    real = storage.open_node
-    monkeypatch.setattr(storage, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
+    real = tree.open_node
+    monkeypatch.setattr(tree, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
     report = validate(build(nodes, fmt))
     assert opened.count("1") == 1
     assert not any(at.startswith("far") for at in opened)
@@ -316,7 +316,7 @@ def test_our_plates_have_none_either(tmp_path: Path, any_format: Format) -> None
 
 def test_a_write_that_was_killed_is_found_and_told_to_be_resumed(tmp_path: Path) -> None:
     write_image(PIXELS, tmp_path / "a.zarr", scale_factors=[2], **KNOWN)
-    target = storage.find_target(tmp_path / "a.zarr")
+    target = find_target(tmp_path / "a.zarr")
     journal.begin(target, {"metadata": dict(target.attributes or {})}, {})
     report = validate(tmp_path / "a.zarr")
     assert not report.valid
@@ -528,8 +528,8 @@ def test_paths_that_climb_out_are_findings_and_are_not_followed(
 ) -> None:
     store = build(put(sample(kind, FormatV05()), path, climb), FormatV05())
     opened: list[str] = []
-    real = storage.open_node
-    monkeypatch.setattr(storage, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
+    real = tree.open_node
+    monkeypatch.setattr(tree, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
     assert rule in broken(validate(store), "error")
     assert not any(".." in at or "etc" in at for at in opened)
 
@@ -590,8 +590,8 @@ def test_a_plate_of_a_hundred_thousand_wells_opens_those_that_are_there(
 ) -> None:
     copy_to(big_plate(250, 3), str(tmp_path / "p.zarr"))
     opened: list[str] = []
-    real = storage.open_node
-    monkeypatch.setattr(storage, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
+    real = tree.open_node
+    monkeypatch.setattr(tree, "open_node", lambda store, at: (opened.append(at), real(store, at))[1])
     report = validate(tmp_path / "p.zarr")
     (finding,) = (f for f in report.findings if f.rule == "well-there")
     assert finding.what.endswith("and 99992 more.")
@@ -599,7 +599,7 @@ def test_a_plate_of_a_hundred_thousand_wells_opens_those_that_are_there(
 
 
 def test_a_plate_larger_than_any_is_looked_into_by_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ome_ngff.validation.walk.MOST_WELLS", 7)
+    monkeypatch.setattr("ome_ngff.read.validation.walk.MOST_WELLS", 7)
     copy_to(big_plate(1, 200), str(tmp_path / "p.zarr"))
     report = validate(tmp_path / "p.zarr")
     assert report.seen["wells"] == 7

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from examples.hierarchies import build, sample
 from helpers import every_file
 from hierarchies import KNOWN, OF_LABELS, PIXELS, broken, files, put_file, with_file
 from hypothesis import given
@@ -29,7 +30,6 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.format import Format, FormatV04, FormatV05
-from ome_ngff.validation.examples import build, sample
 from ome_ngff.writer import add_metadata
 
 # Files of metadata ---------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from ome_ngff import (
     writer,
 )
 from ome_ngff.exceptions import StoreError
-from ome_ngff.layout import Layout
+from ome_ngff.store.layout import Layout
 
 IMAGE = {"0.4": Image04, "0.5": Image05}
 LABEL = {"0.4": ImageLabel04, "0.5": ImageLabel05}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..exceptions import nearest_word
+from ..text import nearest_word
 from .errors import reported
 from .options import verbosity
 
@@ -51,6 +51,3 @@ class Commands(click.Group):
 @verbosity
 def main() -> None:
     """Turn arrays and image files into OME-Zarr images and labels that can be trusted."""
-
-
-__all__ = ["COMMANDS", "main"]

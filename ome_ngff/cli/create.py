@@ -9,28 +9,29 @@ from typing import Any
 import click
 
 from . import options
+from .options import PLACE, Named, verbosity
 
 CHUNKS = 256
 
 
 def _names() -> list[str]:
-    from ..samples import SAMPLES
+    from ..image import SAMPLES
 
     return list(SAMPLES)
 
 
 def _find(name: str) -> Callable[[], Any]:
-    from ..samples import find_sample
+    from ..image import find_sample
 
     return find_sample(name)
 
 
 @click.command("create", short_help="Write a demo: a real picture with its segmentation.")
-@click.argument("output", metavar="PATH", type=options.PLACE)
+@click.argument("output", metavar="PATH", type=PLACE)
 @click.option(
     "--method",
     "load",
-    type=options.Named("PICTURE", _names, _find),
+    type=Named("PICTURE", _names, _find),
     default="cell",
     show_default=True,
     help="Which picture.",
@@ -38,17 +39,15 @@ def _find(name: str) -> Callable[[], Any]:
 @options.fmt
 @options.overwrite
 @options.as_json("Print what was written as JSON.")
-@options.verbosity
+@verbosity
 def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_json: bool) -> None:
     """Write a real picture and its segmentation as an OME-Zarr image with labels, and show what was written.
 
     cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
     colon in colour, with its nuclei. They come with scikit-image; nothing is downloaded.
     """
-    from ..arguments import image_request
-    from ..layout import Layout
-    from ..omero import add_omero
-    from ..request import execute
+    from ..store import Layout
+    from ..write import add_omero, execute, image_request
     from ..writer import write_labels
     from .info import report
     from .machine import staged

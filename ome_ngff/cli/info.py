@@ -10,25 +10,27 @@ import click
 
 from . import options
 from .errors import verbosity_wanted
-from .show import by, number, size, table
+from .options import PLACE, verbosity
+from .tables import by, number, size, table
 
 if TYPE_CHECKING:
-    from ..info import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
+    from ..read import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
+
 
 _MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "group": "groups"}
 _MOST = 12
 
 
 @click.command("info", short_help="Show what an OME-Zarr is.")
-@click.argument("path", type=options.PLACE)
+@click.argument("path", type=PLACE)
 @options.as_json("Print JSON.")
-@options.verbosity
+@verbosity
 def command(path: str, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
     It may be any OME-Zarr, finished or not, or a bare Zarr group or array.
     """
-    from ..info import describe_store
+    from ..read import describe_store
 
     found = describe_store(path)
     if as_json or verbosity_wanted() >= 0:
@@ -37,7 +39,7 @@ def command(path: str, as_json: bool) -> None:
 
 def report(path: str, as_json: bool, at: int = 1) -> None:
     """Print what stands at a path as JSON where that is asked for, else as text where the user hears that much."""
-    from ..info import describe_store
+    from ..read import describe_store
 
     if as_json or verbosity_wanted() >= at:
         _print(describe_store(path), as_json)

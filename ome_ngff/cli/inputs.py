@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..axes import SPATIAL, TIME_UNITS, full_unit
 from ..exceptions import AxesError
+from ..spec import SPATIAL, TIME_UNITS, full_unit
 
 if TYPE_CHECKING:
     from ..image import NgffImage

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .options import PLACE, machine, method, overwrite, progress, refuse_both, resume, scale_factors, storage, verbosity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
 
 
 @click.command("labels", short_help="Write a segmentation into an OME-Zarr image.")
-@click.argument("source", metavar="INPUT", type=options.PLACE)
-@click.argument("image", type=options.PLACE)
+@click.argument("source", metavar="INPUT", type=PLACE)
+@click.argument("image", type=PLACE)
 @options.source
 @click.option("--name", default="labels", show_default=True, help="Name of the label image.")
-@options.method("mode")
+@method("mode")
 @click.option("--colors", metavar="NAME", help="auto, tab10, tab20 or a colour map of matplotlib.")
 @click.option("--properties", metavar="FILE", help="CSV file with a row for each label.")
 @click.option("--id", "label_id", metavar="COLUMN", help="Column of FILE with the label values.  [default: label]")
 @click.option("--check", is_flag=True, help="Refuse properties of labels that do not occur.")
-@options.scale_factors
-@options.storage
-@options.overwrite
-@options.resume
-@options.machine
+@scale_factors
+@storage
+@overwrite
+@resume
+@machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what the image then holds.")
-@options.verbosity
+@verbosity
 def command(
     source: str,
     image: str,
@@ -54,18 +55,18 @@ def command(
     """
     import attrs
 
-    from ..arguments import label_request
     from ..exceptions import MissingError
-    from ..info import describe_store
-    from ..layout import Layout
+    from ..read import describe_store
+    from ..store import Layout
+    from ..write import label_request
     from ..writer import write_labels
     from .info import report
     from .inputs import adjusted
     from .machine import cluster, settings
-    from .show import show_plan
+    from .tables import show_plan
 
-    options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
-    options.refuse_both(workers=workers, scheduler=scheduler)
+    refuse_both(overwrite=given["overwrite"], resume=given["resume"])
+    refuse_both(workers=workers, scheduler=scheduler)
     found = describe_store(image)
     if not any(image.complete and image.levels for image in found.images):
         raise MissingError(f"There is no finished OME-Zarr image at {image}; write it first.")
@@ -84,15 +85,15 @@ def command(
             levels = {word: given[word] for word in ("name", "method", "scale_factors")}
             show_plan(label_request(labels.data, image, layout=layout, **levels, **laid).plan(), as_json)
         else:
-            write_labels(labels.data, image, progress=options.progress(), **given, **laid)
+            write_labels(labels.data, image, progress=progress(), **given, **laid)
             report(image, as_json)
 
 
 def _opened(source: str, series: str | None, axes: Any, known: Sequence[str]) -> NgffImage:
     """Open the segmentation; a file that does not say what its dimensions are has those of the image, or of space."""
-    from ..axes import SPATIAL
     from ..exceptions import AxesError
     from ..inputs import open_input
+    from ..spec import SPATIAL
 
     try:
         return open_input(source, series=series, axes=axes)

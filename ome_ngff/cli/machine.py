@@ -11,7 +11,8 @@ import attrs
 from ..exceptions import OptionError, StoreError
 
 if TYPE_CHECKING:
-    from ..request import Request
+    from ..write import Request
+
 
 _PATIENCE = 10  # seconds until a scheduler must have answered
 
@@ -66,7 +67,7 @@ def staged(request: Request, *, overwrite: bool, resume: bool = False) -> Iterat
     Raises:
         OptionError: a ZIP is to be resumed. ExistsError: it is there already.
     """
-    from ..storage import find_target
+    from ..store import find_target
 
     package = request.target.package
     if package is None:
@@ -77,6 +78,3 @@ def staged(request: Request, *, overwrite: bool, resume: bool = False) -> Iterat
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with package.staged() as folder:
         yield attrs.evolve(request, target=find_target(folder, request.target.fmt))
-
-
-__all__ = ["cluster", "settings", "staged"]

@@ -63,13 +63,13 @@ class Named(Parsed):
 
 def _methods() -> list[str]:
     """Give the names of all methods that can be written."""
-    from ..methods import Methods
+    from ..pixels import Methods
 
     return [member.value for member in Methods if not member.method.in_memory]
 
 
 def _method(text: str) -> str:
-    from ..methods import find_method
+    from ..pixels import find_method
 
     name = find_method(text).name
     if name not in _methods():
@@ -78,13 +78,13 @@ def _method(text: str) -> str:
 
 
 def _versions() -> list[str]:
-    from ..format import format_implementations
+    from ..spec import format_implementations
 
     return sorted(fmt.version for fmt in format_implementations())
 
 
 def _format(text: str) -> Any:
-    from ..format import format_from_version
+    from ..spec import format_from_version
 
     return format_from_version(text)
 
@@ -193,7 +193,6 @@ PLACE = Place()
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
-
 verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),

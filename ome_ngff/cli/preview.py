@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from . import options
 from .errors import verbosity_wanted
+from .options import PLACE, Parsed, verbosity
 
 
 def _level(text: str) -> int | None:
@@ -25,14 +25,14 @@ def _level(text: str) -> int | None:
 
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image.")
-@click.argument("path", type=options.PLACE)
+@click.argument("path", type=PLACE)
 @click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")
 @click.option("--channel", "channels", multiple=True, metavar="NAME|N", help="A channel to show; may be repeated.")
 @click.option(
     "--level",
-    type=options.Parsed("auto|N", _level),
+    type=Parsed("auto|N", _level),
     help="The level to show.  [default: auto, the coarsest of 512 pixels]",
 )
 @click.option(
@@ -44,15 +44,15 @@ def _level(text: str) -> int | None:
 )
 @click.option("--time", type=click.IntRange(0), default=0, metavar="N", help="The time point.  [default: 0]")
 @click.option("--bar/--no-bar", default=True, help="Whether to draw a scale bar.  [default: bar]")
-@options.verbosity
+@verbosity
 def command(path: str, output: str | None, channels: tuple[str, ...], **given: Any) -> None:
     """Make a picture of the OME-Zarr image PATH: a folder, a zip file or a URL.
 
     Channels have their colours and contrast from the image's metadata; without any, contrast is that of the pixels.
     Where no FILE is given, the picture is shown in terminals that can (iTerm2, WezTerm, kitty, Ghostty).
     """
-    from ..preview import look, paint_view
-    from ..reader import open_image
+    from ..read import open_image
+    from ..show import look, paint_view
 
     view = look(open_image(path), channels=channels or None, **given)
     protocol = None if output else terminal_protocol(os.environ) if sys.stdout.isatty() else None

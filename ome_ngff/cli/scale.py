@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from . import options
+from .options import AXES, PLACE, machine, method, progress, refuse_both, verbosity
 
 
 @click.command("scale", short_help="Write a pyramid of a Zarr array.")
-@click.argument("array", type=options.PLACE)
-@click.argument("output", type=options.PLACE)
-@click.argument("axes", type=options.AXES)
-@options.method("resize")
+@click.argument("array", type=PLACE)
+@click.argument("output", type=PLACE)
+@click.argument("axes", type=AXES)
+@method("resize")
 @click.option("--downscale", type=click.IntRange(2), default=2, show_default=True, help="Factor from level to level.")
 @click.option(
     "--max-layer", "--max_layer", type=click.IntRange(0), default=4, show_default=True, help="Levels beside level 0."
@@ -22,9 +23,9 @@ from . import options
 @click.option("--labeled", is_flag=True, help="Refuse methods that give values which the array does not have.")
 @click.option("--in-place", is_flag=True, help="Add the levels beside the array, in the group OUTPUT that holds it.")
 @options.overwrite
-@options.machine
+@machine
 @options.as_json("Print what was written as JSON.")
-@options.verbosity
+@verbosity
 def command(
     array: str,
     output: str,
@@ -41,8 +42,8 @@ def command(
     from .info import report
     from .machine import cluster, settings
 
-    options.refuse_both(workers=workers, scheduler=scheduler)
+    refuse_both(workers=workers, scheduler=scheduler)
     scaler = Scaler(**parameters)
     with settings(workers, memory_target), cluster(workers, scheduler):
-        scaler.scale(array, output, axes, overwrite=overwrite, progress=options.progress())
+        scaler.scale(array, output, axes, overwrite=overwrite, progress=progress())
     report(output, as_json)

@@ -10,10 +10,12 @@ import click
 
 from . import options
 from .errors import verbosity_wanted
+from .options import PLACE, progress, verbosity, version
 
 if TYPE_CHECKING:
     from ..exceptions import Finding
-    from ..validation import Report
+    from ..read import Report
+
 
 _MOST = 10  # findings of one rule that are printed
 _COLORS = {"error": "red", "warning": "yellow", "note": "blue"}
@@ -21,21 +23,21 @@ _RANK = list(_COLORS)
 
 
 @click.command("validate", short_help="Check an OME-Zarr against the specification.")
-@click.argument("path", type=options.PLACE)
+@click.argument("path", type=PLACE)
 @click.option("--strict", is_flag=True, help="Turn warnings into errors.")
 @click.option("--data", is_flag=True, help="Decode every chunk too.")
 @options.as_json("Print JSON.")
-@options.version
-@options.verbosity
+@version
+@verbosity
 def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None) -> None:
     """Check what stands at PATH, a folder, a zip file, a URL or a JSON file with attributes.
 
     Prints one line for each finding: its severity, the rule, where it is, what is wrong, and how to mend it. Leaves
     with 0 where PATH is valid, 1 where it is not, and 2 where it cannot be read as OME-Zarr at all.
     """
-    from ..validation import validate
+    from ..read import validate
 
-    report = validate(path, strict=strict, data=data, fmt=fmt, progress=options.progress() if data else None)
+    report = validate(path, strict=strict, data=data, fmt=fmt, progress=progress() if data else None)
     if as_json:
         click.echo(report.to_json())
     else:

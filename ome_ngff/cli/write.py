@@ -10,30 +10,31 @@ import click
 
 from . import options
 from .errors import warn
+from .options import PLACE, fmt, machine, method, progress, refuse_both, scale_factors, storage, verbosity
 
 if TYPE_CHECKING:
     from ..image import NgffImage
-    from ..inputs.beside import Beside
-    from ..request import Request
+    from ..inputs import Beside
+    from ..write import Request
 
 
 @click.command("write", short_help="Write an image file as an OME-Zarr image.")
-@click.argument("source", metavar="INPUT", type=options.PLACE)
-@click.argument("output", type=options.PLACE)
+@click.argument("source", metavar="INPUT", type=PLACE)
+@click.argument("output", type=PLACE)
 @options.source
 @click.option("--name", help="Name of the image.  [default: that of INPUT]")
-@options.method("resize")
-@options.scale_factors
-@options.storage
-@options.fmt
+@method("resize")
+@scale_factors
+@storage
+@fmt
 @click.option("--no-omero", is_flag=True, help="Leave out names, colours and contrast of the channels.")
 @click.option("--no-labels", is_flag=True, help="Leave out the labels of an OME-Zarr INPUT.")
 @options.overwrite
 @options.resume
-@options.machine
+@machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what was written.")
-@options.verbosity
+@verbosity
 def command(
     source: str,
     output: str,
@@ -54,17 +55,15 @@ def command(
     planes ("plane_*.tif"). Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options
     win. OUTPUT is a path or a URL; one that ends with .ozx becomes a single file.
     """
-    from ..inputs import open_input
-    from ..inputs.beside import Beside
-    from ..omero import add_omero
-    from ..request import execute
+    from ..inputs import Beside, open_input
+    from ..write import add_omero, execute
     from .info import report
     from .inputs import adjusted
     from .machine import cluster, settings, staged
-    from .show import show_plan
+    from .tables import show_plan
 
-    options.refuse_both(overwrite=overwrite, resume=resume)
-    options.refuse_both(workers=workers, scheduler=scheduler)
+    refuse_both(overwrite=overwrite, resume=resume)
+    refuse_both(workers=workers, scheduler=scheduler)
     image = open_input(source, series=given.pop("series"), axes=given.pop("axes"))
     image = adjusted(image, **{word: given.pop(word) for word in ("scale", "translation", "axes_units", "name")})
     beside = Beside.of(image)
@@ -77,7 +76,7 @@ def command(
             return
         with cluster(workers, scheduler), staged(request, overwrite=overwrite, resume=resume) as request:
             after = None if no_omero else partial(add_omero, request.target, image)
-            words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": options.progress()}
+            words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress()}
             execute(request, after=after, **words)
             if beside is not None and not no_labels:
                 _copy_labels(beside, image, request, given, words)
@@ -86,8 +85,8 @@ def command(
 
 def _request(image: NgffImage, output: str, *, chunks: Any, shards: Any, compression: Any, **given: Any) -> Request:
     """Parse everything, as `write_image` does; nothing is touched."""
-    from ..arguments import image_request
-    from ..layout import Layout
+    from ..store import Layout
+    from ..write import image_request
 
     return image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
@@ -121,7 +120,7 @@ def _cut(request: Request) -> Any:
 def _copy_labels(beside: Beside, image: NgffImage, request: Request, given: Any, words: Any) -> None:
     """Write the labels of the input, too; say which of them cannot be."""
     from ..exceptions import NgffError
-    from ..inputs.beside import label_boxes
+    from ..inputs import label_boxes
     from ..writer import write_labels
 
     for name in beside.labels():

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from ..axes import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
 from ..exceptions import AxesError, InputError
 from ..image import NgffImage
-from .lazy import reordered
+from ..pixels import reordered
+from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
 
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
@@ -154,6 +154,3 @@ def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
         channel_names=list(names) if names and len(names) == channels else None,
         channel_colors=list(colors)[:channels] if colors and len(colors) >= channels else None,
     )
-
-
-__all__ = ["Facts", "arranged", "named_axes", "unit_named"]

@@ -10,10 +10,11 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..axes import KNOWN_AXES
 from ..image import NgffImage
+from ..pixels import Slices, native
+from ..spec import KNOWN_AXES
 from .arrange import Facts, arranged, named_axes
-from .lazy import Box, FileArray, native, stamp_of
+from .files import FileArray, stamp_of
 from .npy import refuse_records
 from .npz import only_one
 
@@ -34,7 +35,7 @@ class Hdf5Array(FileArray):
         file = h5py.File(self.path, "r")
         return file[self.dataset], file.close
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         return np.asarray(self.opened()[box], self.dtype)
 
@@ -83,6 +84,3 @@ def _sizes(attributes: Mapping[str, Any], names: Sequence[str]) -> Facts:
         return Facts()
     scale = {axis: float(size) for axis, size in zip("zyx", sizes, strict=True) if axis in names and size > 0}
     return Facts(scale=scale, units=dict.fromkeys(scale, "micrometer"))
-
-
-__all__ = ["Hdf5Array", "open_file"]

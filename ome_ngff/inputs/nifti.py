@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..image import NgffImage
+from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged, named_axes, unit_named
-from .lazy import Box, LazyArray, MappedArray
+from .files import MappedArray
 from .npy import refuse_records
 from .unpacked import UnpackedArray
 
@@ -62,7 +63,7 @@ class RescaledArray(LazyArray):
         """Give the chunks of the stored values."""
         return self.source.chunks
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         return (self.source.read(box) * np.float64(self.slope) + self.inter).astype(np.float32)
 
@@ -135,6 +136,3 @@ def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
 def _unit(word: str) -> str:
     """Turn nibabel's names ("micron", "sec", "msec", "usec") into ones that are known."""
     return {"msec": "ms", "usec": "us", "sec": "s"}.get(word, word)
-
-
-__all__ = ["RescaledArray", "open_file"]

@@ -11,7 +11,7 @@ import numpy as np
 from ..exceptions import InputError
 from ..image import NgffImage
 from .arrange import Facts, arranged, named_axes
-from .lazy import MappedArray
+from .files import MappedArray
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
@@ -27,6 +27,3 @@ def refuse_records(dtype: np.dtype[Any], source: str) -> None:
     """Raise `InputError` for a dtype that no pixel has: records, text, dates, complex numbers, 128 bits."""
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise InputError(f"{source} holds {dtype}, but pixels are integers, floats (up to 64 bits) or bool.")
-
-
-__all__ = ["open_file", "refuse_records"]

@@ -10,10 +10,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..exceptions import InputError, nearest_word
+from ..exceptions import InputError
 from ..image import NgffImage
+from ..text import nearest_word
 from .arrange import Facts, arranged, named_axes
-from .lazy import MappedArray
+from .files import MappedArray
 from .npy import refuse_records
 from .unpacked import UnpackedArray
 
@@ -77,6 +78,3 @@ def _start(path: str, member: zipfile.ZipInfo) -> int:
         file.seek(member.header_offset)
         name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     return member.header_offset + _LOCAL_HEADER.size + int(name) + int(extra)
-
-
-__all__ = ["only_one", "open_file"]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..exceptions import InputError
 from ..image import NgffImage
+from ..pixels import Slices
 from .arrange import Facts, arranged, named_axes
-from .lazy import Box, FileArray, stamp_of
+from .files import FileArray, stamp_of
 
 _LIMIT = RLock()  # Pillow's limit is that of the process
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +43,7 @@ class Picture(FileArray):
             raise InputError(f"{self.path} says in its header that it is {says}, but is {comes}.")
         return pixels, lambda: None
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         return np.array(self.opened()[box])
 
@@ -124,6 +125,3 @@ def _any_size() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit
-
-
-__all__ = ["Picture", "open_file"]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..exceptions import AxesError, InputError, MissingError
 from ..image import NgffImage
-from . import FAMILIES, open_input
+from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged
-from .lazy import Box, LazyArray
+from .families import FAMILIES, open_one
 from .tiff_files import COMPANION, tied_together
 
 
@@ -63,7 +63,7 @@ class SequenceArray(LazyArray):
         """Give one file, or its chunk, per chunk."""
         return (1,) * len(self.grid) + self.plane_chunks
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         outer, inner = box[: len(self.grid)], box[len(self.grid) :]
         out = np.empty([part.stop - part.start for part in box], self.dtype)
@@ -74,7 +74,7 @@ class SequenceArray(LazyArray):
 
     def open_plane(self, index: int) -> Any:
         """Open one file and refuse it if it is unlike the first one."""
-        data = open_input(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
+        data = open_one(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
         _refuse_odd(self.names[index], data, self.plane, self.dtype)
         return data
 
@@ -92,14 +92,14 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
     """
     files = _images_in(where) if os.path.isdir(where) else _matching(where)
     if len(files) == 1 or tied_together(files):
-        return open_input(min(files), series=series, axes=axes)
+        return open_one(min(files), series=series, axes=axes)
     folder = os.path.commonpath([os.path.dirname(file) for file in files])
     names = [os.path.relpath(file, folder) for file in files]
     counting = _counted(names, None if axes is None else len(axes))
     names.sort(key=lambda name: [_numbers(name)[i] for i in counting])
     grid = _grid(names, counting)
     plane_axes = None if axes is None else tuple(axes)[len(grid) :]
-    first = open_input(os.path.join(folder, names[0]), series=series, axes=plane_axes)
+    first = open_one(os.path.join(folder, names[0]), series=series, axes=plane_axes)
     counted = tuple(axes)[: len(grid)] if axes is not None else ("t" if "z" in first.dims else "z",)
     data = _stack(folder, names, grid, first, series, plane_axes)
     facts = Facts(
@@ -243,6 +243,3 @@ def _name(where: str, names: list[str]) -> str:
     if os.path.isdir(where):
         return Path(os.path.abspath(where)).name
     return re.split(r"\d", os.path.basename(names[0]))[0].rstrip("_- .") or "image"
-
-
-__all__ = ["SequenceArray", "open_sequence"]

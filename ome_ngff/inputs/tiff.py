@@ -11,10 +11,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exceptions import AxesError, InputError, nearest_word
+from ..exceptions import AxesError, InputError
 from ..image import NgffImage
+from ..pixels import Slices, native
+from ..text import nearest_word
 from .arrange import arranged, named_axes
-from .lazy import Box, FileArray, MappedArray, native, stamp_of
+from .files import FileArray, MappedArray, stamp_of
 from .npy import refuse_records
 from .tiff_checks import refuse_cut, refuse_undecodable, tell_gaps
 from .tiff_facts import facts_of
@@ -52,7 +54,7 @@ class TiffArray(FileArray):
 
         return (tiff.series[self.series].levels[0], files), close
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         series, files = self.opened()
         frames = len(self.shape) - len(series.keyframe.shape)
@@ -68,7 +70,7 @@ class TiffArray(FileArray):
         return out
 
 
-def _read_page(series: TiffPageSeries, files: Any, index: int, box: Box, out: NDArray[Any]) -> None:
+def _read_page(series: TiffPageSeries, files: Any, index: int, box: Slices, out: NDArray[Any]) -> None:
     """Decode a box of one page into `out`."""
     with files.lock:
         page = series[index]
@@ -109,7 +111,7 @@ def _in_one_piece(page: Any) -> bool:
     return bool(page.dataoffsets[0]) and all(offset + count == after for (offset, count), (after, _) in pairs)
 
 
-def _read_plain(page: Any, files: Any, box: Box, out: NDArray[Any]) -> None:
+def _read_plain(page: Any, files: Any, box: Slices, out: NDArray[Any]) -> None:
     """Read a box of a page that lies in the file as it is: its rows, and no others."""
     shape, dtype = page.keyframe.shape, np.dtype(page.parent.byteorder + page.keyframe.dtype.char)
     row = dtype.itemsize * math.prod(shape[1:])
@@ -211,6 +213,3 @@ def _array(
         raise InputError(f"{path} cuts its images into pages in a way that is not known here ({key.axes} pages).")
     chunks = None if key.is_final else (1,) * (len(shape) - len(key.shape)) + _segment(key)
     return TiffArray(path, stamp_of(path), shape, native(series.dtype), chunks, index, companion)
-
-
-__all__ = ["TiffArray", "open_file"]

@@ -83,6 +83,3 @@ def tell_gaps(tiff: TiffFile, index: int, path: str) -> None:
         raise InputError(f"{path} is one of several files, of which these are missing: {shown}{more}.")
     warnings.warn(f"{path} lacks {gaps} of the {len(series)} planes that its metadata names; they are zeros.",
                   UserWarning, stacklevel=2)  # fmt: skip
-
-
-__all__ = ["refuse_cut", "refuse_undecodable", "tell_gaps"]

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from ..axes import SPACE_UNITS, TIME_UNITS
+from ..spec import SPACE_UNITS, TIME_UNITS
 from .arrange import Facts, unit_named
 from .tiff_files import tag
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
+
 
 # Resolutions that cameras, scanners and paint programs write for screens and printers, in dots per inch.
 _SCREEN_AND_PRINT = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 240, 300, 350, 360, 400, 600, 720, 1200, 2400)
@@ -150,6 +151,3 @@ def _hex(rgba: str | None) -> str:
         return f"{(int(rgba or -1) & 0xFFFFFFFF) >> 8:06X}"
     except ValueError:
         return _WHITE
-
-
-__all__ = ["facts_of", "imagej_facts", "ome_facts"]

@@ -14,6 +14,7 @@ from ..exceptions import InputError
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
+
 COMPANION = ".companion.ome"
 _OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8", ".ome.tf2")
 
@@ -107,6 +108,3 @@ def files_named(element: ElementTree.Element, own: str = "") -> Iterator[str]:
 def tag(element: ElementTree.Element) -> str:
     """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
-
-
-__all__ = ["COMPANION", "files_named", "opened", "opening", "tag", "tied_together"]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import config
-from .lazy import Box, FileArray, native, read_mapped, stamp_of
+from ..pixels import Slices, native
+from .files import FileArray, read_mapped, stamp_of
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -56,7 +57,7 @@ class UnpackedArray(FileArray):
         file.flush()
         return file, file.close
 
-    def read(self, box: Box) -> NDArray[Any]:
+    def read(self, box: Slices) -> NDArray[Any]:
         """Read a box."""
         return read_mapped(self.opened().fileno(), self, box)
 
@@ -69,6 +70,3 @@ def _unpacking(path: str, member: str) -> Iterator[Any]:
         return
     with zipfile.ZipFile(path) as archive, archive.open(member) as packed:
         yield packed
-
-
-__all__ = ["UnpackedArray"]

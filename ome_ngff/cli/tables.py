@@ -1,0 +1,88 @@
+"""Tables: drawn by rich on a terminal, plain columns elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..engine import Plan
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; columns in which nothing stands are left out."""
+    rows = [list(row) for row in rows]
+    kept = [i for i in range(len(headings)) if any(row[i] not in ("", "-") for row in rows)]
+    if not rows or not kept:
+        return
+    headings = [headings[i] for i in kept]
+    rows = [[row[i] or "-" for i in kept] for row in rows]
+    if sys.stdout.isatty():
+        _draw(title, headings, rows)
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    click.echo(f"\n{title}")
+    for row in (headings, *rows):
+        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _draw(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(*headings, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    Console().print(drawn)
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Print a plan as text, or as JSON with all numbers in bytes and pixels."""
+    if not as_json:
+        click.echo(str(plan))
+        return
+    passes = [
+        {
+            "units": len(work), "unit": work.unit, "at_once": work.at_once, "task_bytes": work.task_bytes,
+            "piece": work.piece, "pieces_at_once": work.hands, "piece_bytes": work.piece_bytes,
+            "from": work.reads, "reads": work.base, "writes": work.writes,
+        }
+        for work in plan.passes
+    ]  # fmt: skip
+    levels = [
+        {"shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+        for level, grid in zip(plan.levels, plan.grids, strict=True)
+    ]
+    written = sum(plan.bytes_of(k) for k in range(len(plan.levels)))
+    total = {
+        "units": plan.units,
+        "bytes_read": plan.bytes_read,
+        "bytes_written": written,
+        "peak_bytes": plan.peak_bytes,
+    }
+    click.echo(json.dumps({"levels": levels, "passes": passes, **total}, indent=2))
+
+
+def number(value: float | None) -> str:
+    """Write a number with at most six digits that count."""
+    return "-" if value is None else f"{value:.6g}"
+
+
+def size(count: float | None) -> str:
+    """Write a number of bytes: 70.1 KiB."""
+    from ..text import size
+
+    return "-" if count is None else size(count)
+
+
+def by(lengths: Sequence[int] | None) -> str:
+    """Write lengths: 64 x 256 x 256."""
+    from ..text import by
+
+    return by(lengths) if lengths else "-"

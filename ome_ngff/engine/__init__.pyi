@@ -1,0 +1,13 @@
+from . import schedule as schedule
+from .cache import cached as cached
+from .cutting import PIECE_BYTES as PIECE_BYTES
+from .cutting import make_plan as make_plan
+from .job import prepare as prepare
+from .plan import Plan as Plan
+from .progress import Progress as Progress
+from .progress import check_progress as check_progress
+from .progress import counter as counter
+from .scan import over_blocks as over_blocks
+from .schedule import active_client as active_client
+from .schedule import delayed_tasks as delayed_tasks
+from .schedule import run as run

@@ -1,0 +1,50 @@
+"""A costly source, computed once into a temporary array that goes when nobody holds it any more."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import numpy as np
+import zarr
+
+from ..config import config
+from ..pixels import Level, Methods, describe
+from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool
+from .cutting import make_plan
+from .job import prepare
+from .progress import Progress, check_progress
+from .schedule import run, spread
+
+
+def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Array[Any]:
+    """Compute a source once, block by block, in memory that stays flat.
+
+    Args:
+        source: what `as_source` returns. chunks: of the temporary array, which stands in `config.cache_store`.
+        progress: see `counter`.
+    """
+    check_progress(progress)
+    ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
+    level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
+    folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
+    target = attrs.evolve(find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex}}})
+    options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks}}
+    try:
+        arrays = create_arrays(target, describe_arrays(target, [""] * source.ndim, options), shards=False)
+        plan = make_plan(
+            (level,), (Grid(chunks),), Methods.NEAREST.method, dtype.itemsize, {0: describe(source)},
+            memory_target=config.memory_target, task_target=config.task_target, workers=config.workers, spread=spread(),
+        )  # fmt: skip
+        job, done = prepare(plan, target, {0: arrays["pixels"]}, {0: source}, dtype, set())
+        run(job, done, progress, lambda: remove_spool(target))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    stored = zarr.open_array(f"{folder}/pixels", mode="r")
+    weakref.finalize(stored, shutil.rmtree, folder, ignore_errors=True)
+    return stored

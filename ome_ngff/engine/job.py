@@ -1,0 +1,108 @@
+"""What every task of a plan needs: stored levels, pixels, temporary arrays. It is pickled by their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..pixels import pack, unpack
+from ..store import Target, locate, open_array, temporary
+from .plan import Margin, Plan
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """Hold what every task needs.
+
+    Attributes:
+        plan: how the work is cut.
+        target: the group that is written.
+        arrays: the stored levels, by number.
+        sources: the given pixels, by number of the level; anything that can be sliced.
+        spool: the temporary array, where the plan has one. margins: those of the margins, by margin, or none.
+        dtype: of every level.
+        resumable: whether finished units are noted for a later resume.
+    """
+
+    plan: Plan
+    target: Target
+    arrays: Mapping[int, Any]
+    sources: Mapping[int, Any]
+    spool: Any
+    margins: Mapping[Margin, Any]
+    dtype: np.dtype[Any]
+    resumable: bool
+
+    def __reduce__(self) -> Any:
+        """Pickle our arrays by their places: where the job arrives they are opened as they were here."""
+        fields = {name: getattr(self, name) for name in attrs.fields_dict(Job)}
+        fields["arrays"] = {k: locate(array) for k, array in self.arrays.items()}
+        fields["margins"] = {margin: locate(array) for margin, array in self.margins.items()}
+        fields["spool"] = None if self.spool is None else locate(self.spool)
+        fields["sources"] = {k: pack(source) for k, source in self.sources.items()}
+        return _arrived, (fields,)
+
+
+def _arrived(fields: dict[str, Any]) -> Job:
+    def opened(place: Any) -> Any:
+        return open_array(*place, mode="r+")
+
+    arrays = {k: opened(place) for k, place in fields["arrays"].items()}
+    margins = {margin: opened(place) for margin, place in fields["margins"].items()}
+    spool = None if fields["spool"] is None else opened(fields["spool"])
+    sources = {k: unpack(source) for k, source in fields["sources"].items()}
+    return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool, "sources": sources})
+
+
+def prepare(
+    plan: Plan,
+    target: Target,
+    arrays: Mapping[int, Any],
+    sources: Mapping[int, Any],
+    dtype: np.dtype[Any],
+    done: set[str],
+) -> tuple[Job, set[str]]:
+    """Open the temporary arrays of a plan.
+
+    Args:
+        plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
+        sources: the given pixels, by level. dtype: of every level. done: names of the units that are on disk.
+
+    Returns:
+        The job, and the units that need not run.
+    """
+    spool, done = _spool(plan, target, dtype, done)
+    margins = _margins(plan, target, dtype)
+    return Job(plan, target, arrays, dict(sources), spool, margins, dtype, plan.units > 1), done
+
+
+def _margins(plan: Plan, target: Target, dtype: np.dtype[Any]) -> dict[Margin, Any]:
+    """Open the temporary arrays of the margins, in the journal's folder, which goes when the write is finished."""
+    if not target.store.supports_deletes:
+        return {}
+    return {
+        margin: temporary.ready_temporary(
+            target,
+            f"margin-{margin.reader}-{margin.axis}",
+            margin.shape(plan.levels[margin.level]),
+            margin.chunks(plan.grids[margin.level]),
+            dtype,
+        )
+        for margin in plan.margins
+    }
+
+
+def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:
+    """Open the temporary array of a plan that has one; where it is new, its units are not done, or not needed."""
+    if plan.spool is None:
+        return None, done
+    filling = next(i for i, work in enumerate(plan.passes) if not work.writes)
+    fills, reads = ({f"{p}-{i}" for i in range(len(plan.passes[p]))} for p in (filling, filling + 1))
+    if reads <= done:
+        return None, done | fills
+    shape = plan.levels[plan.passes[filling].base].shape
+    spool, fresh = temporary.make_spool(target, shape, plan.spool, dtype)
+    return spool, done - fills if fresh else done

@@ -1,0 +1,158 @@
+"""All units of a plan: on threads of ours, on a cluster, on the scheduler that dask is set to, or delayed."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from .allocator import kept_memory
+from .job import Job
+from .plan import Pass
+from .progress import Progress, counter
+from .units import BUNDLE_BYTES, KEEP_BYTES, run_unit
+from .workers import WorkerPool
+
+GRAPH_BYTES = 8 * 2**20
+
+
+# Running ------------------------------------------------------------------------------------------------------------
+
+
+def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -> None:
+    """Run all units that are not in `done`, pass by pass, then `end`.
+
+    Args:
+        job: what to do. done: names of the units that are on disk already.
+        progress: True for a bar on the terminal, or a callable that gets the units done and their total.
+        end: writes the metadata.
+    """
+    with counter(progress, len(done), job.plan.units, job.plan.bytes_read) as count:
+        for number, work in enumerate(job.plan.passes):
+            todo = [i for i in range(len(work)) if f"{number}-{i}" not in done]
+            _run_pass(job, number, todo, count)
+    end()
+
+
+def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
+    """Run units of one pass on the scheduler that dask is set to. Once this ends, no task goes on writing."""
+    from dask.base import get_scheduler
+
+    client = active_client()
+    if client is not None and todo:
+        _run_on_cluster(client, job, number, todo, count)
+    elif get_scheduler() is None:
+        work = job.plan.passes[number]
+        keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
+        at_once = max(1, min(work.at_once, len(todo)))
+        with keeping, WorkerPool(work.hands - (at_once == 1), joined=at_once == 1) as hands:
+            _run_here(job, number, todo, at_once, hands, count)
+    else:
+        from dask.base import compute
+        from dask.callbacks import Callback
+
+        def finished(key: Any, *rest: Any) -> None:
+            if str(key).startswith(run_unit.__name__):
+                count()
+
+        with Callback(posttask=finished):
+            compute(*_tasks(job, number, todo))
+
+
+def _cell_bytes(job: Job, work: Pass) -> int:
+    """Give the size of the largest buffer that the codec takes for the cells of a pass: some more than their pixels."""
+    cells = [job.plan.grids[k].cell for k in work.writes] or [job.plan.spool or ()]
+    return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
+
+
+def _run_here(
+    job: Job, number: int, todo: Sequence[int], at_once: int, hands: WorkerPool, count: Callable[[], None]
+) -> None:
+    """Run units of one pass in this process."""
+    if at_once == 1:
+        for i in todo:
+            run_unit(job, number, i, hands=hands)
+            count()
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(run_unit, job, number, i, hands=hands) for i in todo]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                count()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
+    """Run units of one pass on the workers of a client.
+
+    The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are too many
+    for a graph go to every worker instead.
+    """
+    from distributed import as_completed, wait
+
+    held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
+    if held > GRAPH_BYTES:
+        shared = client.scatter(job, broadcast=True, hash=False)
+        futures = [client.submit(run_unit, shared, number, i, pure=False) for i in todo]
+    else:
+        futures = client.compute(_tasks(job, number, todo))
+    try:
+        for future in as_completed(futures):
+            future.result()
+            count()
+    except BaseException:
+        begun = {key for keys in client.processing().values() for key in keys}
+        client.cancel([future for future in futures if future.key not in begun])
+        wait([future for future in futures if future.key in begun])
+        raise
+
+
+def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]:
+    from dask.delayed import delayed
+
+    unit, shared = delayed(run_unit, pure=False), delayed(job, traverse=False, pure=False)
+    return [unit(shared, number, i, *after) for i in todo]
+
+
+def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any]:
+    """Give the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
+    from dask.delayed import delayed
+
+    before: list[Any] = []
+    tasks: list[Any] = []
+    for number, work in enumerate(job.plan.passes):
+        after = [delayed(len, pure=False)(before)] if before else []
+        before = _tasks(job, number, [i for i in range(len(work)) if f"{number}-{i}" not in done], *after)
+        tasks += before
+    return [*tasks, delayed(_end_after, pure=False)(delayed(end, traverse=False, pure=False), before)]
+
+
+def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
+    end()
+
+
+def spread() -> bool:
+    """Tell whether tasks run elsewhere than in threads of ours: on a cluster, or on a scheduler that dask is set to."""
+    from dask.base import get_scheduler
+
+    return active_client() is not None or get_scheduler() is not None
+
+
+def active_client() -> Any:
+    """Return the active distributed client, without importing distributed where nobody has."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None

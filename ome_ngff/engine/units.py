@@ -1,0 +1,158 @@
+"""One unit of a plan: read once, written, reduced and written again, piece by piece."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from zarr.storage import LocalStore
+
+from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
+from ..store import StoredBoxes, journal, read_box, write_box
+from .allocator import give_back
+from .job import Job
+from .plan import Margin, Pass, Piece, children, spans
+from .workers import TaskGroup, WorkerPool
+
+KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
+SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no other thread than ours
+BUNDLE_BYTES = 2**21  # of smaller ones that go together
+
+
+def run_unit(job: Job, pass_number: int, number: int, *after: Any, hands: WorkerPool | None = None) -> int:
+    """Read the box of one unit, write its part of every level of the pass, and note that it is done.
+
+    Args:
+        job: what the unit belongs to. pass_number: its pass. number: its number in the pass.
+        after: ignored; what has to be done before (dask puts results of earlier tasks here).
+        hands: who works on its pieces.
+    """
+    work = job.plan.passes[pass_number]
+    if work.writes:
+        _write_levels(job, pass_number, number, hands or WorkerPool())
+    else:
+        box = job.plan.needs(work, number)[work.base]
+        write_box(job.spool, box, read(job.sources[work.base], box, job.dtype))
+    if job.resumable:
+        journal.note(job.target, f"{pass_number}-{number}")
+    at_hand = work.reads == "given" and isinstance(job.sources[work.base], np.ndarray)
+    if (hands is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
+        give_back()  # what is kept has gaps, where blocks of other sizes lay
+    return 1
+
+
+def _write_levels(job: Job, pass_number: int, number: int, hands: WorkerPool) -> None:
+    """Write what a unit owns of every level of its pass: piece by piece what is made from the base, then the rest."""
+    plan = job.plan
+    work = plan.passes[pass_number]
+    own, need = plan.own(work, number), plan.needs(work, number)
+    made = {k: _empty(job, need[k]) for k in children(work, plan.levels)}
+    with TaskGroup(hands) as pieces:
+        base = _base(job, pass_number, number, pieces)
+        for piece in plan.pieces(work, number):
+            pieces.add(partial(_piece, job, work, base, made, piece, hands))
+        pieces.finish()
+        del base
+        for k in work.writes:
+            if k == work.base:
+                continue
+            level = plan.levels[k]
+            if k not in made:
+                parent = made[level.parent]
+                reduction = spans(level, plan.levels[level.parent], parent.box, need[k])
+                made[k] = Block(plan.method.reduce(parent.pixels, reduction), need[k])
+            for box in _bundles(job, k, own[k]):
+                pieces.add(partial(_write, job, k, made[k], box, hands))
+        pieces.finish()
+
+
+def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, hands: WorkerPool) -> None:
+    """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
+    plan = job.plan
+    pixels = read(base, piece.seen, job.dtype, partial(hands.room, "seen"))
+    if work.base in work.writes:
+        for box in _bundles(job, work.base, piece.own):
+            _write(job, work.base, Block(pixels, piece.seen), box, hands)
+    for k, box in piece.makes.items():
+        reduction = spans(plan.levels[k], plan.levels[work.base], piece.seen, box)
+        made[k][slices(box)][...] = plan.method.reduce(pixels, reduction)
+
+
+def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
+    """Cut a box of a level into what is handed to the codec at once: a cell, or several where they are small.
+
+    All of it goes to a store that is no folder: each chunk takes time there, and Zarr waits for several at once.
+    """
+    if not isinstance(job.target.store, LocalStore):
+        return iter([box])
+    cell, itemsize = job.plan.grids[level].cell, job.plan.itemsize
+    return tiles(
+        box, cell if math.prod(cell) * itemsize >= SMALL_BYTES else _bundle(cell, box, BUNDLE_BYTES // itemsize)
+    )
+
+
+def _bundle(cell: Sequence[int], box: Box, most: int) -> tuple[int, ...]:
+    """Double a cell while it has at most so many pixels and is shorter than a box; whole cells in any case."""
+    return bundle(cell, [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)], most)
+
+
+def _base(job: Job, pass_number: int, number: int, pieces: TaskGroup) -> Any:
+    """Give what the pieces of a unit read their base from; where it is held, that is read here."""
+    plan = job.plan
+    work = plan.passes[pass_number]
+    box, need = work.box(number, plan.levels[work.base].shape), plan.needs(work, number)[work.base]
+    if work.reads == "given":
+        source = job.sources[work.base]
+        return Block(read(source, need, job.dtype), need) if work.held else source
+    stored = job.spool if work.reads == "spool" else job.arrays[work.base]
+    if not work.held:
+        return StoredBoxes(stored)
+    block = _empty(job, need)
+    margins = {margin.axis: (margin, array) for margin, array in job.margins.items() if margin.reader == pass_number}
+    cell = plan.spool if plan.spool and work.reads == "spool" else plan.grids[work.base].cell
+    there = box if margins else need
+    for part in tiles(there, _bundle(cell, there, math.prod(work.piece))):
+        pieces.add(partial(_fetch, stored, part, block, part))
+    for axis, (margin, array) in margins.items():
+        for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
+            if low < high:
+                beside = (*need[:axis], (low, high), *box[axis + 1 :])
+                start = margin.place(low, high)
+                there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
+                pieces.add(partial(_fetch, array, there, block, beside))
+    pieces.finish()
+    return block
+
+
+def _fetch(array: Any, there: Box, block: Block, here: Box) -> None:
+    """Read a box of an array of ours into a box of a block."""
+    block[slices(here)][...] = read_box(array, there)
+
+
+def _empty(job: Job, box: Box) -> Block:
+    return Block(np.empty([high - low for low, high in box], job.dtype), box)
+
+
+def _write(job: Job, level: int, block: Block, box: Box, hands: WorkerPool) -> None:
+    """Write a box of a level, from memory in C order: a chunk that lies so by itself is not copied again.
+
+    A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
+    """
+    files = isinstance(job.target.store, LocalStore)
+    pixels = in_order(block[slices(box)], job.dtype, partial(hands.room, "own")) if files else block[slices(box)].copy()
+    write_box(job.arrays[level], box, pixels)
+    for margin, array in job.margins.items():
+        if margin.level == level:
+            _keep(margin, array, pixels, box)
+
+
+def _keep(margin: Margin, array: Any, pixels: Array, box: Box) -> None:
+    """Write the part of a box that lies beside the cuts of a later pass into their margin."""
+    axis = margin.axis
+    for low, high in margin.halves(*box[axis]):
+        start = margin.place(low, high)
+        there = (*box[:axis], (start, start + high - low), *box[axis + 1 :])
+        write_box(array, there, Block(pixels, box)[slices((*box[:axis], (low, high), *box[axis + 1 :]))])

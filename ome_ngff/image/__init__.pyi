@@ -1,0 +1,15 @@
+from .arrays import to_ngff_image as to_ngff_image
+from .pyramid import LPS as LPS
+from .pyramid import RAS as RAS
+from .pyramid import to_multiscales as to_multiscales
+from .regions import label_properties as label_properties
+from .regions import label_values as label_values
+from .samples import SAMPLES as SAMPLES
+from .samples import Sample as Sample
+from .samples import cell as cell
+from .samples import coins as coins
+from .samples import find_sample as find_sample
+from .samples import tissue as tissue
+from .values import Multiscales as Multiscales
+from .values import NgffImage as NgffImage
+from .values import NgffMultiscales as NgffMultiscales

@@ -1,0 +1,104 @@
+"""From an array to an image in space: `to_ngff_image`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import StorePath
+
+from ..exceptions import AxesError, InputError, MissingError
+from ..pixels import as_source, blocks_of, views_of
+from ..spec import KNOWN_AXES, Axes
+from ..store import locate, open_node, places
+from . import xarray
+from .values import NgffImage
+
+_DEFAULT_DIMS = {2: "yx", 3: "zyx", 4: "zyxc", 5: "tzyxc"}
+
+
+def to_ngff_image(
+    data: Any,
+    dims: Sequence[str] | None = None,
+    scale: Mapping[str, float] | Sequence[float] | None = None,
+    translation: Mapping[str, float] | Sequence[float] | None = None,
+    name: str = "image",
+    axes_units: Mapping[str, str] | None = None,
+    channel_names: Sequence[str] | None = None,
+) -> NgffImage:
+    """Put an array into physical space, lazily.
+
+    Args:
+        data: NumPy, dask, a tensor, a CuPy array, Zarr, h5py, xarray, anything that can be sliced or speaks
+            `__array__` or `__dlpack__`; or the path, URL or mapping of a stored Zarr array.
+        dims: name of each dimension. None: those of xarray, else yx, zyx, zyxc or tzyxc by their number.
+        scale: pixel size per axis, in `axes_units`. translation: position of the centre of the first pixel per axis.
+        name: what the image is called. axes_units: unit per axis. channel_names: one name per channel.
+
+    Returns:
+        An image whose data is a dask array in the order that the specification asks for: t, c, z, y, x.
+
+    Raises:
+        InputError: the data is no array of numbers. AxesError: the dims do not fit it.
+    """
+    import dask.array as da
+
+    if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
+        data = _stored_array(data)
+    known = xarray.read(data, dims, scale is not None, translation is not None)
+    source = as_source(data)
+    given = tuple(dims) if dims is not None else known.get("dims") or _default_dims(source.ndim)
+    if len(given) != source.ndim:
+        raise AxesError(f"dims {given} name {len(given)} dimensions, but the data has {source.ndim}.")
+    unknown = [d for d in given if d not in KNOWN_AXES]
+    if unknown or len(set(given)) != len(given):
+        raise AxesError(f"dims are t, c, z, y, x, each at most once (got {','.join(given)}).")
+    order = sorted(range(source.ndim), key=lambda i: "tczyx".index(given[i]))
+    if isinstance(source, np.ndarray):
+        lazy = views_of(source.transpose(order))
+    else:
+        lazy = source if hasattr(source, "dask") else da.from_array(source, chunks=blocks_of(source), asarray=False)
+        lazy = lazy if order == list(range(source.ndim)) else lazy.transpose(order)
+    ordered = tuple(given[i] for i in order)
+    image = NgffImage(
+        lazy,
+        ordered,
+        _by_axis(scale if scale is not None else known.get("scale"), given, 1.0, "scale"),
+        _by_axis(translation if translation is not None else known.get("translation"), given, 0.0, "translation"),
+        name,
+        axes_units if axes_units is not None else known.get("axes_units"),
+        channel_names=channel_names if channel_names is not None else known.get("channel_names"),
+        given_dims=None if given == ordered else given,
+    )
+    image.check()
+    return image
+
+
+def _default_dims(ndim: int) -> tuple[str, ...]:
+    if ndim not in _DEFAULT_DIMS:
+        raise AxesError(f"An image has 2 to 5 dimensions (got {ndim}).")
+    return tuple(_DEFAULT_DIMS[ndim])
+
+
+def _by_axis(values: Any, dims: Sequence[str], default: float, what: str) -> dict[str, float]:
+    """Give one number per axis, whether they came as a mapping or in the order of the dims."""
+    ordered = Axes("".join(name for name in "tczyx" if name in dims))
+    if not isinstance(values, Mapping) and values is not None:
+        if isinstance(values, (str, int, float)) or len(values) != len(dims):
+            raise AxesError(f"{what} needs a dict, or one number for each of {','.join(dims)} (got {values!r}).")
+        values = dict(zip(dims, values, strict=True))
+    return dict(zip(ordered.names, ordered.vector(values, default, what), strict=True))
+
+
+def _stored_array(place: Any) -> zarr.Array[Any]:
+    store, path = locate(place)
+    found = open_node(store, path)
+    if found is None:
+        raise MissingError(f"There is no Zarr array at {places.place(store, path)}.")
+    if isinstance(found, zarr.Group):
+        raise InputError(f"{places.place(store, path)} is a group; open_image reads images.")
+    return found

@@ -1,0 +1,141 @@
+"""From an image to a lazy pyramid: `to_multiscales`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..engine import cached
+from ..exceptions import MethodError, OptionError
+from ..pixels import (
+    Method,
+    Methods,
+    ScaleFactors,
+    as_source,
+    factors_by_axis,
+    find_method,
+    halved_ladder,
+    levels,
+    reduce_whole,
+)
+from ..spec import AnatomicalOrientation, Axes, Dataset, Metadata, Scale, Translation
+from ..store import default_chunks, parse_lengths
+from .arrays import to_ngff_image
+from .values import Multiscales, NgffImage
+
+#: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
+LPS = {
+    "x": AnatomicalOrientation.RIGHT_TO_LEFT,
+    "y": AnatomicalOrientation.ANTERIOR_TO_POSTERIOR,
+    "z": AnatomicalOrientation.INFERIOR_TO_SUPERIOR,
+}
+#: orientation of axes that grow to the right, to the front and to the head of a patient (RFC-4)
+RAS = {
+    "x": AnatomicalOrientation.LEFT_TO_RIGHT,
+    "y": AnatomicalOrientation.POSTERIOR_TO_ANTERIOR,
+    "z": AnatomicalOrientation.INFERIOR_TO_SUPERIOR,
+}
+ORIENTATIONS = {"LPS": LPS, "RAS": RAS}
+
+
+def to_multiscales(
+    data: Any,
+    scale_factors: int | ScaleFactors = 128,
+    method: str | Methods | Method | None = None,
+    chunks: Any = None,
+    progress: Any = None,
+    cache: bool | None = None,
+    orientation: str | Mapping[str, AnatomicalOrientation | str] | None = None,
+) -> Multiscales:
+    """Make a lazy pyramid; its images can be computed on their own, and a write gives the same pixels.
+
+    Args:
+        data: an `NgffImage`, or anything that `to_ngff_image` takes.
+        scale_factors: the smallest length along a spatial axis, down to which every axis is halved; or factors
+            relative to level 0: ints for every spatial axis, or dicts by axis.
+        method: how levels are made; None is `Methods.GAUSSIAN`.
+        chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
+            mapping by axis. None: 128 for volumes, 256 for planes.
+        progress: a bar (True) or a callable of (units done, units in all) for the spooling that `cache=True` does.
+        cache: True spools the source to `config.cache_store` first, so that a costly source is computed once however
+            often the pyramid is looked at. None and False leave it to the write, which spools where its plan has to.
+        orientation: "LPS", "RAS", or `AnatomicalOrientation` by axis (RFC-4).
+
+    Raises:
+        ScaleError, MethodError, ChunkError, AxesError: an argument cannot be used.
+    """
+    image = data if isinstance(data, NgffImage) else to_ngff_image(data)
+    lazy = to_ngff_image(image.data, image.dims, image.scale, image.translation)
+    given = image.given_dims or image.dims
+    image = attrs.evolve(image, data=lazy.data, dims=lazy.dims, scale=lazy.scale, translation=lazy.translation)
+    if orientation is not None:
+        image = attrs.evolve(image, axes_orientations=_orientations(orientation, image.dims))
+    image.check()
+    axes, shape = image.axes, tuple(image.data.shape)
+    reducer = find_method(method if method is not None else Methods.GAUSSIAN)
+    if reducer.in_memory:
+        raise MethodError(f"{reducer.name!r} gives residuals in memory; see Scaler.{reducer.name}.")
+    if isinstance(chunks, Sequence) and len(chunks) == len(given):
+        chunks = dict(zip(given, chunks, strict=True))
+    lengths = _chunks(chunks, shape, axes)
+    ladder = halved_ladder(scale_factors, shape, axes)
+    if ladder:
+        reducer.check(image.data.dtype)
+    if cache:
+        import dask.array as da
+
+        source = as_source(image.data)
+        stored = cached(source, default_chunks(source.shape, axes), progress)
+        image = attrs.evolve(image, data=da.from_array(stored, chunks=stored.chunks, asarray=False))
+    found = levels(shape, ladder, reducer)
+    base = [axes.vector(image.scale, 1.0, "scale"), axes.vector(image.translation, 0.0, "translation")]
+    arrays: list[Any] = []
+    for k, level in enumerate(found):
+        arrays.append(image.data if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer))
+    images = [
+        attrs.evolve(
+            image,
+            data=array,
+            scale=dict(zip(image.dims, level.scale(base[0]), strict=True)),
+            translation=dict(zip(image.dims, level.translation(base[1], base[0]), strict=True)),
+        )
+        for array, level in zip(arrays, found, strict=True)
+    ]
+    datasets = [
+        Dataset(
+            f"scale{k}/{image.name}",
+            [Scale(level.scale(base[0])), Translation(level.translation(base[1], base[0]))],
+        )
+        for k, level in enumerate(found)
+    ]
+    metadata = Metadata(list(axes), datasets, name=image.name)
+    if ladder:
+        metadata.type, metadata.metadata = reducer.name, reducer.describe()
+    return Multiscales(
+        images=images,
+        metadata=metadata,
+        scale_factors=scale_factors if not isinstance(scale_factors, int) else factors_by_axis(ladder, image.dims),
+        method=Methods(reducer.name),  # type: ignore[arg-type]  # looked up by name
+        chunks=dict(zip(image.dims, lengths, strict=True)),
+        levels=found,
+        made=arrays,
+    )
+
+
+def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, str]:
+    if isinstance(orientation, str):
+        if orientation.upper() not in ORIENTATIONS:
+            raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
+        orientation = {name: value for name, value in ORIENTATIONS[orientation.upper()].items() if name in dims}
+    if not isinstance(orientation, Mapping):
+        raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
+    return {name: str(getattr(value, "value", value)) for name, value in orientation.items()}
+
+
+def _chunks(chunks: Any, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
+    spatial = [n for n, axis in zip(shape, axes, strict=True) if axis.type == "space" and n > 1]
+    length = 128 if len(spatial) > 2 else 256
+    default = [length if axis.type == "space" else 1 for axis in axes]
+    return parse_lengths(chunks, axes, default, "chunks")

@@ -1,0 +1,244 @@
+"""The data model: an image in physical space, and a pyramid of them. Values only; nothing here touches a disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import numpy as np
+
+from ..exceptions import AxesError, OptionError, ScaleError
+from ..pixels import Level, Methods
+from ..spec import Axes, Metadata, entries, full_unit, is_integer, is_list
+
+if TYPE_CHECKING:
+    from ..show import Preview
+
+
+def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)
+
+
+def _names(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
+@attrs.define(eq=False, repr=False)
+class NgffImage:
+    """Hold an array and where it lies in physical space.
+
+    Attributes:
+        data: anything with `shape`, `dtype` and slicing: NumPy, dask, Zarr, h5py, a memory map.
+        dims: name of each dimension, slowest first, such as `("c", "z", "y", "x")`.
+        scale: pixel size per axis, in `axes_units` per pixel; an axis that is missing has 1.
+        translation: position of the centre of the first pixel per axis, in `axes_units`; missing axes have 0.
+        name: what the image is called.
+        axes_units: UDUNITS-2 unit per axis, such as "micrometer".
+        axes_orientations: direction in which an axis grows (RFC-4), such as "left-to-right".
+        channel_names: one name per channel.
+        channel_colors: one "RRGGBB" per channel.
+        computed_callbacks: called without arguments once the image has been written.
+        given_dims: the dims in the order in which `to_ngff_image` got them, where that was another.
+    """
+
+    data: Any
+    dims: tuple[str, ...] = attrs.field(converter=_names)
+    scale: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
+    translation: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
+    name: str = "image"
+    axes_units: dict[str, str] | None = attrs.field(default=None, converter=_mapping)
+    axes_orientations: dict[str, Any] | None = attrs.field(default=None, converter=_mapping)
+    channel_names: Sequence[str] | None = None
+    channel_colors: Sequence[str] | None = None
+    computed_callbacks: list[Callable[[], object]] = attrs.field(factory=list)
+    given_dims: tuple[str, ...] | None = attrs.field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.dims) != self.data.ndim:
+            raise AxesError(f"dims {self.dims} name {len(self.dims)} dimensions, but the data has {self.data.ndim}.")
+        for what in ("scale", "translation", "axes_units", "axes_orientations"):
+            for name in getattr(self, what) or ():
+                if name not in self.dims:
+                    raise AxesError(f"{what} names the axis {name!r}, but the dims are {','.join(self.dims)}.")
+
+    @property
+    def axes(self) -> Axes:
+        """Give the axes with their units and orientation."""
+        units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
+        orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
+        return Axes([{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims])
+
+    def check(self) -> None:
+        """Raise where the image cannot be written as it is.
+
+        Raises:
+            ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
+                channels. OptionError: a colour is none.
+        """
+        for name, size in (self.scale or {}).items():
+            if not size > 0:
+                raise ScaleError(f"A pixel size is above zero (got {size!r} for {name}); turn the axis round instead.")
+        count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
+        for what in ("channel_names", "channel_colors"):
+            given = getattr(self, what)
+            if given and len(given) != count:
+                raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
+        for color in self.channel_colors or ():
+            if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
+                raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+
+    def facts(self) -> dict[str, str]:
+        """Say what the image is, for a person: shape, dtype, chunks, pixel sizes, extent."""
+        shape = self.data.shape
+        facts = {
+            "pixels": ", ".join(f"{name} {n}" for name, n in zip(self.dims, shape, strict=True)),
+            "dtype": str(self.data.dtype),
+        }
+        chunks = getattr(self.data, "chunksize", None) or getattr(self.data, "chunks", None)
+        if chunks:
+            facts["chunks"] = " x ".join(str(c) for c in chunks)
+        sizes, extents = [], []
+        for name, n in zip(self.dims, shape, strict=True):
+            size, unit = (self.scale or {}).get(name, 1.0), (self.axes_units or {}).get(name)
+            if size != 1.0 or unit:
+                sizes.append(f"{name} {size:g}{f' {unit}' if unit else ''}")
+                extents.append(f"{name} {size * n:g}{f' {unit}' if unit else ''}")
+        if sizes:
+            facts["pixel size"], facts["extent"] = ", ".join(sizes), ", ".join(extents)
+        if self.channel_names:
+            facts["channels"] = ", ".join(self.channel_names)
+        return facts
+
+    def to_xarray(self) -> Any:
+        """Return an `xarray.DataArray` whose coordinates are positions in physical space.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        import xarray
+
+        coords = {}
+        for name, n in zip(self.dims, self.data.shape, strict=True):
+            if name == "c" and self.channel_names and len(self.channel_names) == n:
+                coords[name] = (name, list(self.channel_names))
+                continue
+            start, step = (self.translation or {}).get(name, 0.0), (self.scale or {}).get(name, 1.0)
+            unit = (self.axes_units or {}).get(name)
+            coords[name] = (name, start + step * np.arange(n), {"units": unit} if unit else {})  # type: ignore[assignment]
+        return xarray.DataArray(self.data, coords, self.dims, self.name)
+
+    def __repr__(self) -> str:
+        return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
+
+    def _repr_html_(self) -> str:
+        from ..show import picture, table
+
+        return table("NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors))
+
+
+@attrs.define(eq=False)
+class Multiscales:
+    """Hold a pyramid: its levels, its metadata, and how it was made.
+
+    Attributes:
+        images: the levels, the largest first.
+        metadata: what is written about them.
+        scale_factors: as they were given to `to_multiscales`. method: how levels are made. chunks: by axis.
+        labels: label images of this image, by name.
+        attributes: attributes of the group that belong to others, kept as they are.
+        image_label: colours, properties and source, where this is a label image; see `colors` and `properties`.
+        levels: geometry of the levels that `to_multiscales` made. made: the lazy arrays that it made.
+    """
+
+    images: list[NgffImage]
+    metadata: Metadata
+    scale_factors: Sequence[Any] | None = None
+    method: Methods | None = None
+    chunks: dict[str, int] | None = None
+    labels: Mapping[str, Multiscales] = attrs.field(factory=dict, repr=False)
+    attributes: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    image_label: dict[str, Any] | None = attrs.field(default=None, repr=False)
+    levels: tuple[Level, ...] = attrs.field(default=(), repr=False)
+    made: list[Any] = attrs.field(factory=list, repr=False)
+
+    @property
+    def colors(self) -> dict[int, tuple[int, ...]]:
+        """Give the colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
+        return {value: tuple(entry["rgba"]) for value, entry in self._said("colors") if is_list(entry.get("rgba"))}
+
+    @property
+    def properties(self) -> dict[int, dict[str, Any]]:
+        """Give the properties of a label image by label value."""
+        return {v: {k: w for k, w in entry.items() if k != "label-value"} for v, entry in self._said("properties")}
+
+    def _said(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield what `image_label` lists, as far as it can be understood."""
+        for _, entry in entries((self.image_label or {}).get(key), key):
+            if is_integer(entry.get("label-value")):
+                yield entry["label-value"], entry
+
+    def given(self) -> set[int]:
+        """Give the numbers of the levels whose pixels have to be written as they are.
+
+        The engine makes a level anew, out of the one before it, only where nobody has put other pixels into it or into
+        one that it is made from.
+        """
+        own = [k < len(self.made) and image.data is self.made[k] for k, image in enumerate(self.images)]
+        found = {0}
+        for k, level in enumerate(self.levels[: len(self.images)]):
+            if not own[k] or not own[0] or (k and level.parent in found - {0}):
+                found.add(k)
+        return found | set(range(len(self.levels), len(self.images)))
+
+    def preview(
+        self,
+        labels: str | Sequence[str] = (),
+        *,
+        level: int | None = None,
+        channels: Sequence[int | str] | None = None,
+        projection: Literal["max", "middle"] = "max",
+        time: int = 0,
+        fill: bool = False,
+        bar: bool = True,
+    ) -> Preview:
+        """Make a picture: channels in their colours, labels on top, a scale bar.
+
+        Contrast is that of `omero`, else the 0.1th to 99.9th percentile of what is seen.
+
+        Args:
+            labels: names of label images; their objects are outlined.
+            level: number of the level, shown pixel by pixel. None: the coarsest that has 512 pixels along its longer
+                side, or a coarser one where more than 512 MiB would be read, shown with 512 to 1023 pixels.
+            channels: names or numbers. None: those that are active in `omero`, six at most.
+            projection: along z, "max" for the brightest of all planes, "middle" for the plane in the middle.
+            time: number of the time point. fill: whether labels are filled, too. bar: whether there is a scale bar.
+
+        Returns:
+            A picture that notebooks show: `.save("a.png")` writes it, `.pixels` has it as an array.
+
+        Raises:
+            MissingError: there is no such level, time point or label image. OptionError: there is no such channel.
+            LabelError: labels are no integers. InputError: there is no picture of it, or it would be too large.
+        """
+        from ..show import look, paint_view
+
+        return paint_view(
+            look(self, labels, level=level, channels=channels, projection=projection, time=time, fill=fill, bar=bar)
+        )
+
+    def _repr_html_(self) -> str:
+        from ..show import picture, table
+
+        first, last = self.images[0], self.images[-1]
+        facts = first.facts()
+        shapes = (" x ".join(map(str, image.data.shape)) for image in self.images)
+        facts = {"levels": ", ".join(shapes), **facts}
+        if self.method is not None:
+            facts["method"] = self.method.value
+        shown = picture(first.data, first.dims, first.channel_colors)
+        return table("Multiscales", first.name, facts, shown or picture(last.data, last.dims, last.channel_colors))
+
+
+NgffMultiscales = Multiscales  # its name in ngff-zarr

@@ -1,0 +1,73 @@
+"""`open_input`: a file, a folder or a glob of planes as one `NgffImage`; the pixels stay where they are."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..exceptions import AxesError, MissingError
+from ..text import nearest_word
+from .families import ZARR, family_of
+from .sequence import open_sequence
+
+if TYPE_CHECKING:
+    from ..image import NgffImage
+
+_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+
+
+def open_input(
+    path: str | os.PathLike[str], *, series: int | str | None = None, axes: str | Sequence[str] | None = None
+) -> NgffImage:
+    """Open an image file, a Zarr, a folder or a glob of planes, without reading its pixels.
+
+    Args:
+        path: a file, a folder or a glob of planes ("plane_*.tif"), "file.h5::/path" for what lies inside a file, or
+            the URL of a Zarr.
+        series: index or name of one of several images in the file; the first one by default.
+        axes: one name per dimension in the order of the file, such as "zyx"; overrides what the file says. "s" is
+            colour. A sequence of planes takes the axes that its numbers count, then those of one plane.
+
+    Returns:
+        The image: axes in the order t, c, z, y, x, with the pixel sizes, units, channels and orientation that the
+        file knows. Its `data` can be sliced from several threads and pickled.
+
+    Raises:
+        MissingError: nothing is there.
+        InputError: it is no image that can be read here, or is broken.
+        AxesError: the dimensions cannot be told, or are none that OME-NGFF allows; `axes` is the way out.
+    """
+    where, inner = _place(os.fspath(path))
+    if axes is not None and not axes:
+        raise AxesError("axes names no dimension; say axes='zyx' or leave it out.")
+    if "://" in where:
+        return ZARR.open(where, inner, series, axes)
+    if _is_sequence(where):
+        return open_sequence(where, series, axes)
+    where = os.path.abspath(where)
+    return family_of(where).open(where, inner, series, axes)
+
+
+def _is_sequence(path: str) -> bool:
+    """Tell whether the path is a glob, or a folder that is no Zarr."""
+    if os.path.isdir(path):
+        named = path.rstrip("/" + os.sep).lower().endswith(ZARR.suffixes)
+        return not named and not any(os.path.exists(os.path.join(path, name)) for name in _ZARR_FILES)
+    if os.path.exists(path):
+        return False
+    if glob.has_magic(path):
+        return True
+    folder = Path(path).parent
+    siblings = os.listdir(folder) if folder.is_dir() else []
+    raise MissingError(f"There is no {path}.{nearest_word(Path(path).name, siblings)}")
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Split "file.h5::/path" into the file and what is meant inside of it."""
+    if "::" not in path or os.path.exists(path):
+        return path, ""
+    where, _, inner = path.partition("::")
+    return where, inner.strip("/")

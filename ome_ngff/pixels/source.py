@@ -1,0 +1,116 @@
+"""What callers call an image, seen as something that can be sliced; read in boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..exceptions import InputError
+from .arrays import OnDevice
+from .boxes import Box, slices
+from .dask_graph import holds_blocks, unwrapped
+from .methods import Array
+from .travel import mapped_anew
+
+
+@attrs.frozen
+class Source:
+    """Describe pixels that are given.
+
+    Attributes:
+        chunks: lengths of the blocks that can only be read whole, per axis; None where any slice costs no more than
+            its pixels (NumPy, memory maps).
+    """
+
+    chunks: tuple[tuple[int, ...], ...] | None = None
+
+
+def as_source(image: Any) -> Any:
+    """Return something with `shape`, `dtype`, `ndim` and slicing for whatever a caller calls an image.
+
+    What can be sliced is never copied whole: dask, Zarr, h5py and memory maps come back as they are, and a dask array
+    that only wraps a stored array comes back as that array.
+
+    Raises:
+        InputError: it is no array of numbers.
+    """
+    if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
+        image = image.data
+    if isinstance(image, np.ma.MaskedArray):
+        raise InputError("A masked array has no values under its mask; pass array.filled(value).")
+    if hasattr(image, "__cuda_array_interface__"):
+        image = OnDevice(image)
+    if all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__")) and isinstance(
+        getattr(image, "dtype", None), np.dtype
+    ):
+        found = unwrapped(image) if hasattr(image, "dask") else image
+    elif hasattr(image, "__dlpack__"):
+        found = _exported(image)
+    else:
+        found = np.asarray(image)
+    if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
+        raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
+    if found.ndim < 2 or 0 in found.shape:
+        raise InputError(f"An image has at least two dimensions and one pixel (got the shape {tuple(found.shape)}).")
+    if any(length != length for length in found.shape):  # NaN: dask does not know it
+        raise InputError(
+            f"The shape {tuple(found.shape)} is not known yet; call compute_chunk_sizes() on the dask array."
+        )
+    return found
+
+
+def _exported(tensor: Any) -> Any:
+    """Return a tensor of another library as NumPy, without a copy."""
+    try:
+        return np.from_dlpack(tensor)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{type(tensor).__name__} does not hand its pixels over ({error}); give a plain tensor in the memory of "
+            "the CPU, of a type that NumPy has."
+        ) from error
+
+
+def describe(source: Any) -> Source:
+    """Say in which blocks a source has to be read."""
+    if isinstance(source, np.ndarray) or holds_blocks(source):
+        return Source()
+    chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
+    if not chunks:
+        return Source()
+    if all(isinstance(c, tuple) for c in chunks):
+        return Source(tuple(tuple(map(int, c)) for c in chunks))
+    regular = []
+    for chunk, length in zip(chunks, source.shape, strict=True):
+        whole, rest = divmod(length, int(chunk))
+        regular.append((int(chunk),) * whole + ((rest,) if rest else ()))
+    return Source(tuple(regular))
+
+
+def read(source: Any, box: Box, dtype: np.dtype[Any], room: Callable[..., Array] = np.empty) -> Array:
+    """Read a box of whatever can be sliced as native NumPy in C order; a view where that costs nothing.
+
+    Args:
+        source: what `as_source` returns. box: of it. dtype: of the pixels.
+        room: gets a shape and a dtype, and gives the memory for a copy.
+    """
+    if isinstance(source, np.memmap):
+        with mapped_anew(source) as fresh:
+            return _copy(fresh[slices(box)], dtype, room)
+    part = source[slices(box)]
+    if hasattr(part, "dask"):
+        part = part.compute(scheduler="synchronous")
+    return in_order(np.asarray(part), dtype, room)
+
+
+def in_order(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
+    """Give pixels in C order: as they are, or copied into the memory that `room` gives."""
+    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, room)
+
+
+def _copy(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
+    copy = room(part.shape, dtype)
+    copy[...] = part
+    return copy

@@ -1,0 +1,11 @@
+from .describe import describe_store as describe_store
+from .infos import ArrayInfo as ArrayInfo
+from .infos import AxisInfo as AxisInfo
+from .infos import ImageInfo as ImageInfo
+from .infos import StoreInfo as StoreInfo
+from .open import from_ngff_zarr as from_ngff_zarr
+from .open import from_ome_zarr as from_ome_zarr
+from .open import open_image as open_image
+from .stored import level_paths as level_paths
+from .validation import validate as validate
+from .validation.report import Report as Report

@@ -1,0 +1,237 @@
+"""What a store is: `describe_store` tells it of any OME-Zarr, ours or not, finished or not, and of bare Zarr.
+
+Metadata only: no pixel is decoded, and no document, however broken, makes it fail; what is wrong becomes a note.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import zarr
+from zarr.abc.store import Store
+
+from ..exceptions import AxesError, MissingError
+from ..spec import Axis, entries, format_implementations, is_list, is_number, part_of, stated_version
+from ..store import MARK, find_target, journal, locate, open_node, places, readable
+from .arrays import UNREADABLE, describe_array
+from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
+
+Document = Mapping[str, Any]
+
+
+def describe_store(place: Any) -> StoreInfo:
+    """Say what stands at a place.
+
+    Args:
+        place: a path, a URL, a zip file, a `zarr.Group` or `zarr.Array`, or a Zarr store.
+
+    Raises:
+        MissingError: there is no Zarr.
+        StoreError: there is one that cannot be read.
+    """
+    store, path, name = find_place(place)
+    node = open_node(store, path)
+    if node is None:
+        raise MissingError(f"There is no Zarr group and no Zarr array at {name}.")
+    if isinstance(node, zarr.Array):
+        return StoreInfo(name, "array", None, node.metadata.zarr_format, arrays=(describe_array(node, ""),))
+    return _group(node, name)
+
+
+def find_place(place: Any) -> tuple[Store, str, str]:
+    """Return the store, the path in it, and a name for people, of a place that `describe_store` takes."""
+    name = os.fspath(place) if isinstance(place, (str, os.PathLike)) else ""
+    store, path = locate(readable(place))
+    return store, path, name or places.place(store, path)
+
+
+def _group(group: zarr.Group, name: str) -> StoreInfo:
+    """Describe a group by what its attributes say it is."""
+    document = _document(group)
+    kind = kind_of(document)
+    found = StoreInfo(name, kind, stated_version(document), group.metadata.zarr_format)
+    if kind in ("image", "label image"):
+        return attrs.evolve(found, images=_images(group, ""), labels=_labels(group, "labels"))
+    if kind == "labels":
+        return attrs.evolve(found, labels=_labels(group, ""))
+    if kind in ("plate", "well"):
+        listed = entries(part_of(document[kind], "wells" if kind == "plate" else "images"), "")
+        return attrs.evolve(found, members=tuple(str(part.get("path")) for _, part in listed))
+    arrays: list[ArrayInfo] = []
+    groups: list[str] = []
+    with suppress(*UNREADABLE, NotImplementedError):  # a web server lists nothing
+        for member, node in sorted(group.members()):
+            if isinstance(node, zarr.Array):
+                arrays.append(describe_array(node, member))
+            elif (kind, member) != ("bioformats2raw", "OME"):  # its metadata, no image
+                groups.append(member)
+    return attrs.evolve(found, arrays=tuple(arrays), members=tuple(groups))
+
+
+def _document(group: zarr.Group) -> Document:
+    """Take the metadata out of the attributes of a group; that of an unfinished write is in its mark."""
+    attributes = dict(group.attrs)
+    mark = _mark(attributes)
+    for source in (attributes, part_of(mark, "metadata")):
+        for fmt in format_implementations() if isinstance(source, Mapping) else ():
+            if document := fmt.unwrap(source):
+                return document
+    return {}
+
+
+def _mark(attributes: Document) -> Any:
+    return part_of(attributes.get(MARK), "incomplete")
+
+
+def kind_of(document: Document) -> str:
+    """Say in a word what a document describes."""
+    if "multiscales" in document:
+        return "label image" if "image-label" in document else "image"
+    kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
+    return next((kind for key, kind in kinds.items() if key in document), "group")
+
+
+# Images --------------------------------------------------------------------------------------------------------------
+
+
+def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
+    """Describe the images of a group; most have one."""
+    document, mark = _document(group), _mark(dict(group.attrs))
+    progress = _progress(group, mark) if isinstance(mark, Mapping) else None
+    found = []
+    for _, multiscale in entries(document.get("multiscales"), ""):
+        levels, notes = _levels(group, multiscale)
+        name, method = multiscale.get("name"), multiscale.get("type")
+        found.append(
+            ImageInfo(
+                path,
+                name=name if isinstance(name, str) else None,
+                method=method if isinstance(method, str) else None,
+                complete=mark is None,
+                progress=progress,
+                axes=_axes(multiscale, levels, notes),
+                levels=tuple(levels),
+                channels=_channels(document.get("omero")),
+                notes=tuple(notes) if mark is None else (),
+            )
+        )
+    return tuple(found)
+
+
+def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
+    """Count the units of an unfinished write that are on disk, and all."""
+    try:
+        shapes, passes = mark["levels"], mark["cut"][:-1]
+        total = sum(
+            math.prod(-(-n // u) for n, u in zip(shapes[base], unit, strict=True)) for base, _, _, unit in passes
+        )
+        return min(len(journal.noted(find_target(group)) - {journal.CLEARED}), total), total
+    except (*UNREADABLE, NotImplementedError, ArithmeticError, IndexError):
+        return None
+
+
+def _levels(group: zarr.Group, multiscale: Document) -> tuple[list[ArrayInfo], list[str]]:
+    """Describe the levels that are there, and note those that are not."""
+    levels, notes = [], []
+    for _, dataset in entries(multiscale.get("datasets"), ""):
+        path = str(dataset.get("path"))
+        try:
+            node = open_node(group.store, "/".join(filter(None, [group.path, path])))
+        except UNREADABLE as error:
+            notes.append(f"The level {path!r} cannot be read: {error}")
+            continue
+        if isinstance(node, zarr.Array):
+            scale, translation = placed([dataset, multiscale], node.ndim)
+            levels.append(attrs.evolve(describe_array(node, path), scale=scale, translation=translation))
+        else:
+            notes.append(f"The level {path!r} is not there.")
+    return levels, notes
+
+
+def placed(parts: Sequence[Document], ndim: int) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Compose the transformations of a dataset with those of its image; None where they cannot be understood."""
+    scale, translation = [1.0] * ndim, [0.0] * ndim
+    stated = False
+    for part in parts:
+        for _, step in entries(part.get("coordinateTransformations"), ""):
+            kind = step.get("type")
+            vector = step.get(kind) if isinstance(kind, str) else None
+            if kind == "identity":
+                continue
+            if not is_list(vector) or len(vector) != ndim or not all(map(is_number, vector)):
+                return None, None
+            stated = True
+            if kind == "scale":
+                scale = [a * b for a, b in zip(scale, vector, strict=True)]
+                translation = [a * b for a, b in zip(translation, vector, strict=True)]
+            elif kind == "translation":
+                translation = [a + b for a, b in zip(translation, vector, strict=True)]
+    return (tuple(scale), tuple(translation)) if stated else (None, None)
+
+
+def _axes(multiscale: Document, levels: Sequence[ArrayInfo], notes: list[str]) -> tuple[AxisInfo, ...]:
+    """Describe the axes; before 0.3 they were always t, c, z, y, x, in 0.3 names alone."""
+    first = levels[0] if levels else None
+    given = multiscale.get("axes", "tczyx"[-len(first.shape) :] if first else "")
+    try:
+        axes = [Axis.parse(axis) for axis in given]
+    except (AxesError, TypeError):
+        axes = []
+    if first is not None and len(axes) != len(first.shape):
+        notes.append(f"The axes {given!r} do not describe an array of {len(first.shape)} dimensions.")
+        axes = [Axis(str(i)) for i in range(len(first.shape))]
+    found = []
+    for i, axis in enumerate(axes):
+        size = first.shape[i] if first else None
+        pixel = first.scale[i] if first and first.scale else None
+        measured = size is not None and pixel is not None and axis.type in ("space", "time")
+        extent = size * pixel if measured and size and pixel else None
+        found.append(AxisInfo(axis.name, axis.type, axis.unit, axis.orientation, size, pixel, extent))
+    return tuple(found)
+
+
+def _channels(omero: Any) -> tuple[ChannelInfo, ...]:
+    found = []
+    for _, channel in entries(part_of(omero, "channels"), ""):
+        window = channel.get("window")
+        label, color, start, end = (
+            channel.get("label"), channel.get("color"), part_of(window, "start"), part_of(window, "end")
+        )  # fmt: skip
+        found.append(
+            ChannelInfo(
+                label=None if label is None else str(label),
+                color=None if color is None else str(color),
+                start=start if is_number(start) else None,
+                end=end if is_number(end) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
+    """Describe the label images below a path: those that are listed there, and those that are not finished."""
+    store, root = group.store, "/".join(filter(None, [group.path, path]))
+    found: list[ImageInfo] = []
+    with suppress(*UNREADABLE):
+        node = open_node(store, root)
+        if not isinstance(node, zarr.Group):
+            return ()
+        listed = _document(node).get("labels")
+        names = [name for name in listed if isinstance(name, str)] if is_list(listed) else []
+        with suppress(*UNREADABLE, NotImplementedError):
+            names += sorted(name for name, member in node.groups() if name not in names and _mark(dict(member.attrs)))
+        for name in names:
+            below = "/".join(filter(None, [path, name]))
+            try:
+                label = open_node(store, f"{root}/{name}".strip("/"))
+                images = _images(label, below) if isinstance(label, zarr.Group) else ()
+            except UNREADABLE:
+                images = ()
+            empty = ImageInfo(below, name, None, True, None, (), (), (), (f"The label image {name!r} is not there.",))
+            found += images or (empty,)
+    return tuple(found)

@@ -1,0 +1,107 @@
+"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and how to mend it.
+
+The rules for documents are in `ome_ngff.rules`; here are those that need more than one document: arrays, other groups,
+chunks. `STORE_RULES` has them by their id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.storage import ZipStore
+
+from ...engine import Progress, check_progress
+from ...exceptions import MissingError, StoreError
+from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
+from ..describe import find_place, kind_of
+from .chunks import check_chunks
+from .files import FILE
+from .report import Report, stricter
+from .tree import Tree, reason
+from .walk import Walk
+from .zips import zip_findings
+
+
+def validate(
+    store: Any,
+    *,
+    strict: bool = False,
+    data: bool = False,
+    fmt: Format | str | None = None,
+    progress: Progress = None,
+) -> Report:
+    """Check an OME-Zarr hierarchy against the specification: its documents, and what they claim.
+
+    Images, labels, plates with their wells and fields, and collections of bioformats2raw are walked. Whatever stands
+    in the store, the outcome is a report.
+
+    Args:
+        store: a path, a URL, a zip file, a `zarr.Group` or a Zarr store; or a JSON file that holds the attributes of
+            a group (or is its `zarr.json`), of which the document alone is checked.
+        strict: turn warnings into errors.
+        data: decode every chunk too, and look into every well of a plate that has more than 1536.
+        fmt: OME-NGFF version whose rules are asked; None takes the one that the root states.
+        progress: with `data`, True for a bar, or a callable of (chunks done, chunks in all).
+
+    Raises:
+        MissingError: there is nothing.
+        StoreError: a JSON file cannot be read.
+        FormatError: there is no such version.
+    """
+    check_progress(progress)
+    asked = None if fmt is None else format_from_version(fmt)
+    file = _document_file(store)
+    if file is not None:
+        return _check_file(file, asked, strict)
+    place, path, name = find_place(store)
+    tree = Tree(place, path)
+    node = tree.open("")
+    walk = Walk(tree, asked, everything=data)
+    walk.root(node)
+    if isinstance(place, ZipStore) and not path:
+        zarr_format = node.metadata.zarr_format if isinstance(node, zarr.Group) else None
+        walk.findings += zip_findings(place.path, zarr_format, None if walk.kind is None else walk.fmt.version)
+    if node is None and not walk.findings:
+        below = walk.groups_below()
+        raise MissingError(f"There is no Zarr group at {name}{f', but below it: {below}' if below else ''}.")
+    if data:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Zarr says of codecs, it has said when the array was opened
+            found, walk.seen["chunks"] = check_chunks(tree, list(walk.arrays), progress)
+        walk.findings += found
+    walk.finish()
+    findings = stricter(walk.findings) if strict else walk.findings
+    seen = {what: count for what, count in walk.seen.items() if count}
+    return Report(name, walk.kind, None if walk.kind is None else walk.fmt.version, tuple(findings), seen)
+
+
+def _document_file(place: Any) -> Path | None:
+    """Return the path of a file that can only be JSON; None for anything else."""
+    if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
+        file = Path(place)
+        if file.is_file() and file.suffix.lower() not in (".zip", ".ozx"):
+            return file
+    return None
+
+
+def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
+    """Check the attributes that a JSON file holds, alone or as `zarr.json` does."""
+    try:
+        content = file.read_bytes()
+        attributes = json.loads(content)
+    except (ValueError, RecursionError, OSError) as error:
+        raise StoreError(f"{file} is no JSON ({reason(error)}); give a file with the attributes of a group.") from error
+    if isinstance(attributes, Mapping) and "zarr_format" in attributes and "attributes" in attributes:
+        attributes = attributes["attributes"]
+    known = attributes if isinstance(attributes, Mapping) else {}
+    there = [fmt for fmt in format_implementations() if fmt.unwrap(known)]
+    fmt = asked or detect_format(known, there[0] if there else CurrentFormat())
+    findings = [*FILE(file.name, content, False), *fmt.findings(attributes)]
+    kind = kind_of(fmt.unwrap(known)) if there else None
+    return Report(str(file), kind, fmt.version if there else None, tuple(stricter(findings) if strict else findings))

@@ -1,0 +1,204 @@
+"""The rules for what lies in a hierarchy: that it is there, that it can be opened, that its parts agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import zarr
+
+from ...spec import MISSING, Check, Faults, Format, Rules
+from ...text import listed, show
+from .images import STORE_RULES
+from .tree import Broken, Node
+
+NODE = Rules("image", STORE_RULES)
+
+
+@NODE.must(
+    "zarr-readable",
+    "Arrays MUST be defined and stored in a hierarchical organization as defined by the Zarr specification.",
+    at="/1.metadata",
+    wrong='{"zarr_format": 3, "node_ty',
+)
+def _readable(where: str, node: Node) -> Faults:
+    if isinstance(node, Broken):
+        what = f"Zarr cannot make sense of what is here ({node.why})."
+        yield where, what, "Restore zarr.json (or .zarray, .zgroup) from a copy, or install the codec that it names."
+
+
+@attrs.frozen(eq=False)
+class Place:
+    """Hold what is known of a group or array: where it is, its version of Zarr, and the formats that it should have.
+
+    Attributes:
+        mark: that of an unfinished write. twice: what there is of two versions, in words.
+    """
+
+    where: str
+    zarr_format: int
+    own: Format
+    fmt: Format
+    mark: Any = None
+    twice: str = ""
+
+
+PLACE = Rules("image", STORE_RULES)
+
+
+@PLACE.must(
+    "zarr-version",
+    "OME-Zarr 0.5 is implemented using the Zarr format as defined by the version 3 of the Zarr specification, 0.4 by "
+    "the version 2.",
+    at="/1.zarr_format",
+    wrong=2,
+)
+def _zarr_version(place: Place) -> Faults:
+    if place.zarr_format != place.own.zarr_format:
+        what = f"OME-Zarr {place.own.version} is stored in Zarr v{place.own.zarr_format} (got v{place.zarr_format})."
+        yield place.where, what, "Convert the arrays and groups to this version of Zarr, or the metadata to the other."
+
+
+@PLACE.must(
+    "version-hierarchy",
+    "The OME-Zarr Metadata version MUST be consistent within a hierarchy.",
+    at="/labels/cells.version",
+    wrong="0.4",
+)
+def _version_hierarchy(place: Place) -> Faults:
+    if place.own != place.fmt:
+        what = f"This is OME-Zarr {place.own.version} in a hierarchy of {place.fmt.version}."
+        yield place.where, what, "Convert one of them, so that all have one version."
+
+
+@PLACE.must(
+    "incomplete-write",
+    "A write by ome_ngff that was not finished: there are pixels missing, and no metadata.",
+    at="/labels/cells.mark",
+    wrong={"incomplete": {}},
+)
+def _incomplete(place: Place) -> Faults:
+    if place.mark is not None:
+        mend = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
+        yield place.where, "The write of this image was never finished.", mend
+
+
+@PLACE.note(
+    "zarr-twice",
+    "Where 0.4 and 0.5 metadata stand side by side, readers prefer 0.5; only this is checked.",
+    at="/.twice",
+    wrong=True,
+)
+def _twice(place: Place) -> Faults:
+    if place.twice:
+        what = f"There is metadata of {place.twice}; the newer counts."
+        yield place.where, what, "Delete that of one version, or keep both alike."
+
+
+COPY = Rules("image", STORE_RULES)
+
+
+@COPY.should(
+    "consolidated-stale",
+    "Consolidated metadata is a copy of the metadata of the hierarchy; readers that trust it see what it says.",
+    at="/.consolidated",
+    wrong=["0"],
+)
+def _stale(where: str, paths: Sequence[str]) -> Faults:
+    if paths:
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        what = f"The consolidated metadata is out of date: it differs from {', '.join(paths[:3])}{more}."
+        yield where, what, "Run zarr.consolidate_metadata on this group, or delete the copy."
+
+
+# What a document names has to be there ------------------------------------------------------------------------------
+
+
+def leads_to(wanted: str, sentence: str, mend: str) -> Check:
+    """Make the check that a name leads to a "group" or an "array"; what is broken there is told elsewhere."""
+
+    def check(where: str, node: Node) -> Faults:
+        there = "group" if isinstance(node, zarr.Group) else "array" if isinstance(node, zarr.Array) else ""
+        if node is None:
+            yield where, f"{sentence} There is nothing here.", mend
+        elif there and there != wanted:
+            yield where, f"{sentence} There is {'an' if there == 'array' else 'a'} {there} here.", mend
+
+    return check
+
+
+DATASET = Rules("image", STORE_RULES)
+DATASET.must(
+    "dataset-array",
+    'Each dictionary in "datasets" MUST contain the field "path", whose value contains the path to the array for this '
+    "resolution.",
+    at="/1",
+    wrong=MISSING,
+)(leads_to("array", "A dataset leads to an array.", "Restore the array, or take the level out of datasets."))
+LABELS = Rules("image", STORE_RULES)
+
+
+@LABELS.must(
+    "labels-group",
+    'The "labels" group is nested within an image group, at the same level of the Zarr hierarchy as the resolution '
+    "levels for the original image.",
+    at="/labels",
+    wrong={"shape": [8, 8], "dtype": "uint8"},
+)
+def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
+    if isinstance(node, zarr.Array):
+        yield where, "There is an array where the group of the label images belongs.", "Move it into a label image."
+    if node is None and found:
+        mend = "Create a group there, and list them in its metadata."
+        yield where, f"This is a folder, and no Zarr group, but has label images ({listed(found, 3, ', ')}).", mend
+
+
+LABEL_GROUP = Rules("image", STORE_RULES)
+LABEL_GROUP.must(
+    "label-there",
+    "The value of `labels` is a JSON array of paths to the labeled multiscale image(s).",
+    at="/labels/cells",
+    wrong=MISSING,
+)(leads_to("group", "A path of labels leads to a label image.", "Take it out of the list of labels."))
+LABEL_LIST = Rules("image", STORE_RULES)
+
+
+@LABEL_LIST.should(
+    "labels-listed",
+    "All label images SHOULD be listed within this metadata file.",
+    at="/labels.document.labels",
+    wrong=[],
+)
+def _labels_listed(where: str, unlisted: Sequence[str], between: Sequence[str]) -> Faults:
+    for path in unlisted:
+        yield where, f"The label image {show(path)} is not listed.", "Add it to the list of labels."
+
+
+@LABEL_LIST.must(
+    "labels-between",
+    'Intermediate groups between "labels" and the images within it are allowed, but these MUST NOT contain metadata.',
+    at="/labels/by_hand.document",
+    wrong={"labels": ["nuclei"]},
+)
+def _labels_between(where: str, unlisted: Sequence[str], between: Sequence[str]) -> Faults:
+    for path in between:
+        what = f"The group {show(path)} lies between labels and a label image, and has metadata of OME-Zarr."
+        yield where, what, "Delete this metadata; list all label images in labels itself."
+
+
+LABEL_SOURCE = Rules("image", STORE_RULES)
+
+
+@LABEL_SOURCE.must(
+    "label-source-there",
+    "This object MAY include a key `image`, whose value MUST be a string specifying the relative path to a Zarr image "
+    "group.",
+    at="/labels/cells.document.image-label.source.image",
+    wrong="../nuclei",
+)
+def _label_source(where: str, there: bool) -> Faults:
+    if not there:
+        what = "The source of a label image leads to an image; there is none."
+        mend = 'Write the way to the image that holds the labels: "../../", and "../" more for each group in between.'
+        yield f"{where}: image-label.source.image", what, mend

@@ -1,0 +1,171 @@
+"""The rules for plates and collections in a store: that wells, fields and series are there, and that they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ...spec import MISSING, Faults, Rules, entries, is_integer, part_of
+from ...text import show
+from .images import STORE_RULES
+from .members import leads_to
+
+PLATE = Rules("plate", STORE_RULES)
+
+
+@PLATE.must(
+    "well-there",
+    "Each well object MUST contain a `path` key whose value MUST be a string specifying the path to the well subgroup.",
+    at="/A/1",
+    wrong=MISSING,
+)
+def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+    if absent:
+        listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        what = f"Wells that the plate lists are not there: {listed}."
+        yield f"{where}: plate.wells", what, "List the wells that have images; the rows and columns may all stay."
+
+
+@PLATE.must(
+    "plate-row",
+    "Three groups MUST be defined above the images: [...] the group above the well defines a row of wells.",
+    at="/A",
+    wrong={"folder": True},
+)
+def _rows(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+    for row in rows:
+        yield where, f"The row {show(row)} is a folder, and no Zarr group.", "Create a group there, without attributes."
+
+
+PLATE_SIZE = Rules("plate", STORE_RULES)
+
+
+@PLATE_SIZE.note("plate-sampled", "A plate of more wells than any real one is checked by samples.", at="", wrong=None)
+def _sampled(where: str, opened: int, wells: int) -> Faults:
+    if opened < wells:
+        what = f"{opened} of the {wells} wells were looked into, spread over the plate."
+        yield f"{where}: plate.wells", what, "Check all of them, and their pixels, with data=True (--data)."
+
+
+FIELD = Rules("plate", STORE_RULES)
+FIELD.must(
+    "field-there",
+    "Each image object MUST contain a `path` key whose value MUST be a string specifying the path to the field of "
+    "view.",
+    at="/A/1/0",
+    wrong=MISSING,
+)(leads_to("group", "A path of a well leads to an image.", "Take the field out of the well's images."))
+
+
+@attrs.frozen(eq=False)
+class Well:
+    """Hold a well and its plate: where the well is, and the documents of both."""
+
+    where: str
+    document: Any
+    plate: Any
+
+    @property
+    def acquisitions(self) -> dict[int, Mapping[str, Any]]:
+        """Give the plate's acquisitions by their id."""
+        listed = [value for _, value in entries(part_of(self.plate, "acquisitions"), "")]
+        return {value["id"]: value for value in listed if is_integer(value.get("id"))}
+
+    @property
+    def fields(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Give the place and the document of every field."""
+        listed = entries(part_of(self.document, "images"), f"{self.where}: well.images")
+        return [(place, field) for place, field in listed]
+
+
+WELL = Rules("plate", STORE_RULES)
+
+
+@WELL.must(
+    "field-acquisition",
+    "If multiple acquisitions were performed in the plate, it MUST contain an `acquisition` key identifying the "
+    "acquisition.",
+    at="/A/1.document.well.images[0].acquisition",
+    wrong=MISSING,
+)
+def _field_acquisition(well: Well) -> Faults:
+    for place, field in well.fields if len(well.acquisitions) > 1 else ():
+        if "acquisition" not in field:
+            what = f"The plate has {len(well.acquisitions)} acquisitions; a field has to say which one it is of."
+            yield place, what, f'Add "acquisition": {min(well.acquisitions)}, or what it is.'
+
+
+@WELL.must(
+    "field-acquisition-known",
+    "[The acquisition] MUST match one of the acquisition JSON objects defined in the plate metadata.",
+    at="/A/1.document.well.images[0].acquisition",
+    wrong=7,
+)
+def _field_acquisition_known(well: Well) -> Faults:
+    for place, field in well.fields:
+        number = field.get("acquisition")
+        if is_integer(number) and well.acquisitions and number not in well.acquisitions:
+            what = f"The plate has no acquisition {show(number)}, but {', '.join(map(show, well.acquisitions))}."
+            yield f"{place}.acquisition", what, "Write the id of one of them, or add it to the plate."
+
+
+@WELL.should(
+    "field-count",
+    "The `field_count` is a positive integer defining the maximum number of fields per view across all wells; the "
+    "`maximumfieldcount` is that of an acquisition.",
+    at="/.document.plate.field_count",
+    wrong=1,
+)
+def _field_count(well: Well) -> Faults:
+    numbers = [field.get("acquisition") for _, field in well.fields]
+    counts = {"field_count": (len(numbers), part_of(well.plate, "field_count"))}
+    for number, acquisition in well.acquisitions.items():
+        counts[f"maximumfieldcount of acquisition {show(number)}"] = (
+            sum(is_integer(n) and n == number for n in numbers), acquisition.get("maximumfieldcount")
+        )  # fmt: skip
+    for name, (count, most) in counts.items():
+        if is_integer(most, 1) and count > most:
+            what = f"The well has {count} fields, more than the {show(most)} of {name}."
+            yield f"{well.where}: well.images", what, f"Set it to {count} in the plate, or to the most of any well."
+
+
+# Collections of bioformats2raw ---------------------------------------------------------------------------------------
+
+
+SERIES = Rules("bf2raw", STORE_RULES)
+SERIES.must(
+    "series-there",
+    '"series" MUST be a list of string objects, each of which is a path to an image group.',
+    at="/1",
+    wrong=MISSING,
+)(leads_to("group", "An image of the series is a group.", "Take it out of series, or convert the file again."))
+COLLECTION = Rules("numbered", STORE_RULES)
+
+
+@COLLECTION.must(
+    "series-numbered",
+    'If the "series" attribute does not exist and no "plate" is present: separate "multiscales" images MUST be stored '
+    "in consecutively numbered groups starting from 0.",
+    at="/0",
+    wrong=MISSING,
+)
+def _series_numbered(where: str, numbered: Sequence[int] | None, xml: bool) -> Faults:
+    if numbered is not None and sorted(numbered) != list(range(max(len(numbered), 1))):
+        there = f"there are {show(sorted(numbered))}" if numbered else "there is none"
+        what = f"Without series the images are the groups 0, 1, 2, ...; {there}."
+        yield where, what, 'List the images as "series" in the attributes of the group OME.'
+
+
+@COLLECTION.should(
+    "series-xml",
+    "Conforming groups SHOULD have OME metadata representing the entire collection of images in a file named "
+    '"OME/METADATA.ome.xml".',
+    at="/OME.xml",
+    wrong=MISSING,
+)
+def _series_xml(where: str, numbered: Sequence[int] | None, xml: bool) -> Faults:
+    if not xml:
+        what = "There should be OME metadata in OME/METADATA.ome.xml."
+        yield where, what, "Convert the file again with bioformats2raw, which writes it."

@@ -1,0 +1,331 @@
+"""The way through a hierarchy: which groups are opened, and which rules are asked of each.
+
+A kind of group only ever leads to smaller ones (plate, well, image, labels, label image), so there are no loops; paths
+that climb out of the store are findings, and are not followed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import attrs
+import zarr
+
+from ...exceptions import Finding
+from ...spec import (
+    CurrentFormat,
+    Format,
+    Rules,
+    detect_format,
+    entries,
+    format_for_zarr,
+    format_implementations,
+    is_list,
+    part_of,
+    path_fault,
+)
+from ...store import MARK
+from ..describe import kind_of
+from .files import FILE
+from .images import LABEL, Image, Level, image_findings, omero_findings
+from .members import COPY, DATASET, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, PLACE, Place
+from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, Well
+from .tree import Broken, Node, Tree, joined, spelled
+
+Document = Mapping[str, Any]
+MOST_WELLS = 1536  # the largest plate that there is
+_DEEPEST = 4  # groups between labels and a label image
+_FORMATS = tuple(format_implementations())
+
+
+class Said(NamedTuple):
+    """Hold what a group says of itself: its document, and the format that it is of."""
+
+    document: Document
+    fmt: Format
+
+
+class Walk:
+    """Go through a hierarchy once.
+
+    Attributes:
+        findings: what was found. seen: what was looked at. arrays: paths of all arrays.
+        kind: of the root; None where it is nothing of OME-Zarr. fmt: the format whose rules are asked.
+    """
+
+    def __init__(self, tree: Tree, fmt: Format | None, everything: bool) -> None:
+        self.tree = tree
+        self.everything = everything
+        self.findings: list[Finding] = []
+        self.seen: Counter[str] = Counter()
+        self.arrays: dict[str, None] = {}
+        self.kind: str | None = None
+        self.fmt: Format = fmt or CurrentFormat()
+        self._told = fmt is not None
+
+    def root(self, node: Node) -> None:
+        """Check the whole hierarchy below its root."""
+        if not isinstance(node, zarr.Group):
+            self._ask(NODE, "/", node)
+            if isinstance(node, zarr.Array):
+                what = "This is an array; an image is a group that has arrays."
+                self.findings.append(Finding("error", "document-kind", "/", what, "Check the group that holds it."))
+            return
+        if not self._told:
+            self.fmt = detect_format(dict(node.attrs), format_for_zarr(node.metadata.zarr_format))
+        said = self._group("", node, None)
+        document = said.document
+        if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
+            self.kind = kind_of(document)
+        elif below := self.groups_below():
+            mend = f"Check what is below: {below}."
+            self.findings = [attrs.evolve(f, mend=mend) if f.rule == "document-kind" else f for f in self.findings]
+        if "multiscales" in document:
+            images = self._image("", said)
+            self._labels("", said, images)
+            if "image-label" in document:
+                self._label("", document, images, None, "")
+        if "labels" in document:
+            self._label_list("", document, None)
+        if "plate" in document:
+            self._plate("", document)
+        if "well" in document:
+            self._well("", document, None)
+        if "bioformats2raw.layout" in document:
+            self._collection("", document)
+
+    def groups_below(self) -> str:
+        """Name the first groups directly below the root, for who has pointed at the folder that they are in."""
+        first = sorted(self.tree.names(""))[:100]
+        names = (name for name in first if isinstance(self.tree.open(name), zarr.Group))
+        return ", ".join(spelled(name)[1:] for name in itertools.islice(names, 3))
+
+    def finish(self) -> None:
+        """Add what only shows once all has been opened."""
+        self.tree.look_for_the_rest()
+        for group, paths in self.tree.stale.items():
+            names = [spelled(path) for path in dict.fromkeys(paths)]
+            self._ask(COPY, spelled(group), names)
+
+    def _ask(self, rules: Rules, *part: Any) -> None:
+        self.findings.extend(rules(*part))
+
+    def _group(self, path: str, group: zarr.Group, kind: str | None) -> Said:
+        """Check what a group says of itself."""
+        attributes, where, zarr_format = dict(group.attrs), spelled(path), group.metadata.zarr_format
+        fmt = detect_format(attributes, format_for_zarr(zarr_format)) if path else self.fmt
+        mark = part_of(attributes.get(MARK), "incomplete")
+        twice = "Zarr v2 and of v3" if path in self.tree.twice else ""
+        if all(each.unwrap(attributes) for each in _FORMATS):
+            twice = " and of ".join(f"OME-Zarr {each.version}" for each in reversed(_FORMATS))
+        self._ask(PLACE, Place(where, zarr_format, fmt, self.fmt, mark, twice))
+        document = fmt.unwrap(attributes)
+        for finding in fmt.findings(attributes, kind) if document or mark is None else ():
+            inside = finding.where not in ("attributes", "")
+            self.findings.append(attrs.evolve(finding, where=f"{where}: {finding.where}" if inside else where))
+        self.tree.watch(path, group, self._files(path, group).get(joined(path, "zarr.json"), b""))
+        return Said(document, fmt)
+
+    def _files(self, path: str, node: zarr.Group | zarr.Array[Any]) -> dict[str, bytes]:
+        """Read and check the files of a node; what numbers a group has is checked with its documents."""
+        found = dict(self.tree.files(path, node))
+        for name, content in found.items():
+            self._ask(FILE, spelled(name), content, isinstance(node, zarr.Array))
+        return found
+
+    def _open(self, path: str, rules: Rules) -> Node:
+        """Open what a document names; `rules` ask whether it is what it should be."""
+        node = self.tree.open(path)
+        self._ask(NODE, spelled(path), node)
+        self._ask(rules, spelled(path), node)
+        return node
+
+    def _below(self, parent: str, paths: Iterable[Any], rules: Rules) -> dict[str, zarr.Group]:
+        """Open the groups that a document names below a group; what is wrong with the names is told elsewhere."""
+        good = dict.fromkeys(path for path in paths if not path_fault(path))
+        absent = self.tree.absent(parent, good)
+        found = {}
+        for path in good:
+            full = joined(parent, path)
+            if path in absent:
+                self._ask(rules, spelled(full), None)
+            elif isinstance(node := self._open(full, rules), zarr.Group):
+                found[full] = node
+        return found
+
+    # Images --------------------------------------------------------------------------------------------------------
+
+    def _image_group(self, path: str, group: zarr.Group) -> None:
+        """Check a group that should be an image, and its labels."""
+        said = self._group(path, group, "image")
+        self._labels(path, said, self._image(path, said))
+
+    def _image(self, path: str, said: Said, kind: str = "images") -> list[Image]:
+        """Check the arrays of an image; most groups have one image."""
+        images = []
+        for where, multiscale in entries(said.document.get("multiscales"), f"{spelled(path)}: multiscales"):
+            good: dict[str, Document] = {}
+            for _, dataset in entries(multiscale.get("datasets"), ""):
+                if not path_fault(dataset.get("path")):
+                    good.setdefault(dataset["path"], dataset)
+            absent = self.tree.absent(path, good)
+            levels = [
+                self._level(joined(path, name), name in absent, (dataset, multiscale), said.fmt)
+                for name, dataset in good.items()
+            ]
+            images.append(Image(where, multiscale, tuple(levels)))
+            self.findings.extend(image_findings(images[-1], said.fmt))
+        self.findings.extend(omero_findings(said.document.get("omero"), images))
+        self.seen[kind] += bool(images)
+        return images
+
+    def _level(self, path: str, absent: bool, parts: tuple[Document, ...], fmt: Format) -> Level:
+        if absent:
+            self._ask(DATASET, spelled(path), None)
+        node = None if absent else self._open(path, DATASET)
+        level = Level.of(spelled(path), node, parts)
+        if isinstance(level.node, Broken) and not isinstance(node, Broken):
+            self._ask(NODE, level.where, level.node)
+        if level.zarr_format is not None and path not in self.arrays:
+            self.arrays[path] = None
+            self.seen["arrays"] += 1
+            self._ask(PLACE, Place(level.where, level.zarr_format, fmt, fmt))
+            if isinstance(level.node, zarr.Array):
+                self._files(path, level.node)
+        return level
+
+    # Labels --------------------------------------------------------------------------------------------------------
+
+    def _labels(self, path: str, said: Said, images: list[Image]) -> None:
+        """Check the group of the label images of an image, where there is one; label images have none themselves."""
+        paths = [d.get("path") for i in images for _, d in entries(i.document.get("datasets"), "")]
+        here = joined(path, "labels")
+        if "image-label" in said.document or not images or "labels" in paths:
+            return
+        node = self.tree.open(here)
+        self._ask(NODE, spelled(here), node)
+        found = self._unlisted(here, "", frozenset(), _DEEPEST)[0] if node is None else []
+        self._ask(LABELS, spelled(here), node, found)
+        if isinstance(node, zarr.Group):
+            self._label_list(here, self._group(here, node, "labels").document, images[0])
+
+    def _label_list(self, path: str, document: Document, image: Image | None) -> None:
+        """Check the label images below a group, those that are listed and those that are not."""
+        listed = document.get("labels")
+        names = [name for name in listed if isinstance(name, str)] if is_list(listed) else []
+        for full, group in self._below(path, names, LABEL_GROUP).items():
+            said = self._group(full, group, "label")
+            self._label(full, said.document, self._image(full, said, "labels"), image, path.rpartition("/")[0])
+        unlisted, between = self._unlisted(path, "", frozenset(names), _DEEPEST)
+        self._ask(LABEL_LIST, spelled(path), unlisted, between)
+
+    def _label(self, path: str, document: Document, labels: list[Image], image: Image | None, parent: str) -> None:
+        """Check a label image against its image, which is at `parent`."""
+        for label in labels[:1]:
+            self._ask(LABEL, label, image)
+        source = part_of(part_of(document.get("image-label"), "source"), "image")
+        leads = None if path_fault(source, climb=True) else followed(path, source)
+        if leads is not None and leads != parent:
+            node = self.tree.open(leads)
+            there = isinstance(node, Broken) or (
+                isinstance(node, zarr.Group) and any("multiscales" in f.unwrap(node.attrs) for f in _FORMATS)
+            )
+            self._ask(LABEL_SOURCE, spelled(path), there)
+
+    def _unlisted(self, path: str, below: str, listed: frozenset[str], deep: int) -> tuple[list[str], list[str]]:
+        """Find label images that are not listed, and groups on the way that have metadata; both relative to `path`."""
+        unlisted, between = [], []
+        for name in sorted(self.tree.names(joined(path, below))) if deep else ():
+            here = joined(below, name)
+            group = None if here in listed else self.tree.open(joined(path, here))
+            self._ask(NODE, spelled(joined(path, here)), group)
+            if not isinstance(group, zarr.Group):
+                continue
+            fmt = detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
+            document = fmt.unwrap(group.attrs)
+            if MARK in group.attrs:
+                self._group(joined(path, here), group, "label")
+            elif "multiscales" in document:
+                unlisted.append(here)
+            else:
+                more = self._unlisted(path, here, listed, deep - 1)
+                leads = any(other.startswith(f"{here}/") for other in (*listed, *more[0]))
+                between += [here] * bool(document and leads) + more[1]
+                unlisted += more[0]
+        return unlisted, between
+
+    # Plates --------------------------------------------------------------------------------------------------------
+
+    def _plate(self, path: str, document: Document) -> None:
+        plate, where = document["plate"], spelled(path)
+        self.seen["plates"] += 1
+        listed = [str(well.get("path")) for _, well in entries(part_of(plate, "wells"), "")]
+        wells = list(dict.fromkeys(well for well in listed if not path_fault(well) and well.count("/") == 1))
+        absent = self.tree.absent(path, wells)
+        there = [well for well in wells if well not in absent]
+        opened = there
+        if len(there) > MOST_WELLS and not self.everything:
+            opened = [there[i * len(there) // MOST_WELLS] for i in range(MOST_WELLS)]
+        rows = [row for row in dict.fromkeys(well.partition("/")[0] for well in opened) if self._no_row(path, row)]
+        for well in opened:
+            full = joined(path, well)
+            node = self.tree.open(full)
+            self._ask(NODE, spelled(full), node)
+            if isinstance(node, zarr.Group):
+                self._well(full, self._group(full, node, "well").document, plate)
+            elif not isinstance(node, Broken):
+                absent.add(well)
+        self._ask(PLATE, where, [spelled(joined(path, w)) for w in wells if w in absent], rows)
+        self._ask(PLATE_SIZE, where, len(opened), len(there))
+
+    def _no_row(self, path: str, row: str) -> bool:
+        node = self.tree.open(joined(path, row))
+        self._ask(NODE, spelled(joined(path, row)), node)
+        return not isinstance(node, (zarr.Group, Broken))
+
+    def _well(self, path: str, document: Document, plate: Any) -> None:
+        self.seen["wells"] += 1
+        well = Well(spelled(path), document.get("well"), plate)
+        self._ask(WELL, well)
+        for full, group in self._below(path, (f.get("path") for _, f in well.fields), FIELD).items():
+            self._image_group(full, group)
+
+    # Collections ---------------------------------------------------------------------------------------------------
+
+    def _collection(self, path: str, document: Document) -> None:
+        """Check a collection of bioformats2raw: the images that it lists, else those that have numbers."""
+        self.seen["collections"] += 1
+        here = joined(path, "OME")
+        node = self.tree.open(here)
+        self._ask(NODE, spelled(here), node)
+        series: Any = None
+        if isinstance(node, zarr.Group) and any("series" in fmt.unwrap(node.attrs) for fmt in _FORMATS):
+            series = self._group(here, node, "bf2raw").document.get("series")
+        numbered = None
+        if series is None and "plate" not in document:
+            numbered = self._numbers(path)
+            series = [str(number) for number in numbered]
+        self._ask(COLLECTION, spelled(path), numbered, self.tree.has(joined(here, "METADATA.ome.xml")))
+        if "plate" not in document:
+            for full, group in self._below(path, series if is_list(series) else (), SERIES).items():
+                self._image_group(full, group)
+
+    def _numbers(self, path: str) -> list[int]:
+        """Give the numbers that are names below a group."""
+        names = self.tree.names(path)
+        if names:
+            return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name[:9])))
+        return list(itertools.takewhile(lambda n: self.tree.open(joined(path, str(n))) is not None, itertools.count()))
+
+
+def followed(path: str, link: str) -> str | None:
+    """Follow a relative link from a group; None where it leads out of the store."""
+    steps = path.split("/") if path else []
+    for step in link.split("/"):
+        if step == ".." and not steps:
+            return None
+        steps = steps[:-1] if step == ".." else [*steps, step] if step not in ("", ".") else steps
+    return "/".join(steps)

@@ -1,0 +1,181 @@
+"""The rules for a hierarchy in a single file (RFC-9): what lies where in the ZIP."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from ...exceptions import Finding
+from ...spec import Faults, Rules, part_of
+from ...text import listed, show
+from .images import STORE_RULES
+
+_METADATA = "zarr.json"
+_MOST = 1000  # entries whose headers are read
+
+
+def zip_findings(file: Path, zarr_format: int | None, version: str | None) -> Iterator[Finding]:
+    """Yield every rule for single files that a ZIP breaks; one of OME-Zarr 0.4 breaks none, unless it is an .ozx.
+
+    Args:
+        file: the ZIP. zarr_format: of the group at its root, None where there is none. version: of OME-NGFF.
+    """
+    if zarr_format == 2 and file.suffix.lower() != ".ozx":
+        return
+    try:
+        archive = Archive.of(file, version)
+    except Exception:  # a ZIP that cannot be read has been told of where its root was opened
+        return
+    yield from ZIP(archive)
+
+
+@attrs.frozen
+class Archive:
+    """Hold what is known of a ZIP.
+
+    Attributes:
+        file: where it is. version: of OME-NGFF, that the group at the root states.
+        listed: names of the entries as in the central directory. stored: the same as they follow in the file.
+        compressed: those that are. short: those whose header has no ZIP64 sizes.
+        comment: that of the archive.
+    """
+
+    file: Path
+    version: str | None
+    listed: tuple[str, ...]
+    stored: tuple[str, ...]
+    compressed: tuple[str, ...]
+    short: tuple[str, ...]
+    comment: bytes
+
+    @classmethod
+    def of(cls, file: Path, version: str | None) -> Archive:
+        """Read the directory of a ZIP, and the headers of the first of its entries."""
+        with zipfile.ZipFile(file) as archive, file.open("rb") as content:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            short = []
+            for entry in entries[:_MOST]:
+                content.seek(entry.header_offset)
+                if not _has_zip64(content.read(2**11)):
+                    short.append(entry.filename)
+            return cls(
+                file, version,
+                tuple(entry.filename for entry in entries),
+                tuple(entry.filename for entry in sorted(entries, key=lambda entry: entry.header_offset)),
+                tuple(entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED),
+                tuple(short), archive.comment,
+            )  # fmt: skip
+
+
+def _has_zip64(header: bytes) -> bool:
+    """Tell whether the header of an entry has the field of ZIP64 (its number is 1)."""
+    if len(header) < 30:
+        return False
+    name, extra = struct.unpack_from("<HH", header, 26)
+    fields = header[30 + name : 30 + name + extra]
+    while len(fields) >= 4:
+        number, length = struct.unpack_from("<HH", fields)
+        if number == 1:
+            return True
+        fields = fields[4 + length :]
+    return False
+
+
+ZIP = Rules("zip", STORE_RULES)
+
+
+@ZIP.must(
+    "zip-root",
+    "The root of the ZIP archive MUST correspond to the root of the OME-Zarr hierarchy. The ZIP file MUST contain the "
+    "OME-Zarr's root-level `zarr.json`.",
+    at="/.zip.folder",
+    wrong="cells.zarr/",
+    form=True,
+)
+def _root(archive: Archive) -> Faults:
+    if _METADATA not in archive.listed:
+        inside = [name for name in archive.listed if name.endswith(f"/{_METADATA}")]
+        below = f"; there is one in {show(_folder(min(inside, key=_depth)))}" if inside else ""
+        mend = "Pack what is in the folder, not the folder itself." if inside else "Pack an OME-Zarr of 0.5 or later."
+        yield "/", f"There is no zarr.json at the root of the archive{below}.", mend
+
+
+def _depth(name: str) -> int:
+    return name.count("/")
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+@ZIP.should("zip-name", "The name of OME-Zarr zip files SHOULD end with `.ozx`.", at="/.zip.name", wrong="a.zip")
+def _name(archive: Archive) -> Faults:
+    if archive.file.suffix.lower() != ".ozx":
+        yield "/", f"The file should be an .ozx (got {show(archive.file.suffix)}).", "Rename it."
+
+
+@ZIP.should(
+    "zip64",
+    "The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size.",
+    at="/.zip.zip64",
+    wrong=False,
+)
+def _zip64(archive: Archive) -> Faults:
+    if archive.short:
+        what = f"Entries should have sizes of ZIP64 (not so: {listed(archive.short, 3, ', ')})."
+        yield "/", what, _PACK
+
+
+_PACK = "Unpack the file, and pack it again: open_image and to_ngff_zarr write it as it should be."
+
+
+@ZIP.should(
+    "zip-stored",
+    "ZIP-level compression SHOULD be disabled in favor of Zarr-level compression codecs.",
+    at="/.zip.compressed",
+    wrong=True,
+)
+def _stored(archive: Archive) -> Faults:
+    if archive.compressed:
+        what = (
+            f"Entries should be stored as they are: {len(archive.compressed)} of {len(archive.listed)} are compressed."
+        )
+        yield "/", what, _PACK
+
+
+@ZIP.should(
+    "zip-order",
+    "The root-level `zarr.json` file SHOULD be the first ZIP file entry and the first entry in the central directory "
+    "header; other `zarr.json` files SHOULD follow immediately afterwards, in breadth-first order.",
+    at="/.zip.metadata",
+    wrong="last",
+)
+def _order(archive: Archive) -> Faults:
+    for names, place in ((archive.stored, "file"), (archive.listed, "central directory")):
+        metadata = [name for name in names if name.rpartition("/")[2] == _METADATA]
+        if list(names[: len(metadata)]) != sorted(metadata, key=_depth):
+            yield "/", f"The files zarr.json should come first in the {place}, breadth first.", _PACK
+            return
+
+
+@ZIP.should(
+    "zip-comment",
+    "The ZIP archive comment SHOULD contain an UTF-8-encoded JSON string with an `ome` attribute that holds a "
+    "`version` key with the OME-Zarr version as string value.",
+    at="/.zip.comment",
+    wrong="",
+)
+def _comment(archive: Archive) -> Faults:
+    try:
+        said = json.loads(archive.comment.rstrip(b"\0").decode("utf-8"))
+    except (ValueError, RecursionError):
+        said = None
+    stated = part_of(part_of(said, "ome"), "version")
+    if not isinstance(stated, str) or (archive.version is not None and stated != archive.version):
+        wanted = f'{{"ome": {{"version": "{archive.version or "0.5"}"}}}}'
+        yield "/", f"The comment of the archive should be {wanted} (got {show(archive.comment)}).", _PACK

@@ -1,0 +1,9 @@
+from .contrast import SAMPLE_BYTES as SAMPLE_BYTES
+from .contrast import sample as sample
+from .contrast import type_window as type_window
+from .contrast import window_of as window_of
+from .preview import Preview as Preview
+from .preview import paint_view as paint_view
+from .thumbnail import picture as picture
+from .thumbnail import table as table
+from .view import look as look

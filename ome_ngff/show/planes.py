@@ -1,0 +1,150 @@
+"""Planes of a level: which axis is which, how large a picture becomes, and the lazy plane that is seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from ..exceptions import InputError
+from ..pixels import Array
+from ..spec import in_meters
+
+if TYPE_CHECKING:
+    from .protocols import Level, Pyramid
+
+
+SIZE = 512  # pixels that the longer side of a picture has at least
+_STRETCH = 20  # pixel sizes of y and x that differ by more are taken for a mistake
+_ROLES = {"space": "z", "channel": "c", "time": "t"}
+
+
+@attrs.frozen(eq=False)
+class Plane:
+    """Hold a level, with its axes told apart.
+
+    Attributes:
+        level: the image. at: dimension of "y", "x" and, where there are such, "z", "c" and "t".
+        full: lengths of level 0. chunks: lengths of a chunk, by name of the axis.
+    """
+
+    level: Level
+    at: Mapping[str, int]
+    full: tuple[int, ...]
+    chunks: Mapping[str, int]
+
+    @classmethod
+    def of(cls, image: Pyramid, number: int) -> Plane:
+        """Take a level of a pyramid.
+
+        Raises:
+            InputError: it is no image of numbers.
+        """
+        level, axes = image.images[number], image.metadata.axes
+        if level.data.ndim < 2 or level.data.dtype.kind not in "biuf":
+            raise InputError(
+                f"A picture needs two dimensions of numbers (got {level.data.ndim} of {level.data.dtype})."
+            )
+        space = [i for i, axis in enumerate(axes) if axis.type == "space"]
+        if {"y", "x"} <= set(level.dims):
+            y, x = level.dims.index("y"), level.dims.index("x")
+        else:
+            y, x = space[-2:] if len(space) > 1 else (level.data.ndim - 2, level.data.ndim - 1)
+        at = {"y": y, "x": x}
+        for i, axis in enumerate(axes):
+            if i not in (y, x) and axis.type in _ROLES:
+                at.setdefault(_ROLES[axis.type], i)
+        return cls(level, at, tuple(image.images[0].data.shape), image.chunks or {})
+
+    def length(self, role: str) -> int:
+        """Give the number of pixels along an axis; 1 where there is no such axis."""
+        return int(self.level.data.shape[self.at[role]]) if role in self.at else 1
+
+    def pixel(self, role: str) -> tuple[float, str | None]:
+        """Give the size of a pixel, and its unit."""
+        name = self.level.dims[self.at[role]]
+        size = abs((self.level.scale or {}).get(name, 1.0))
+        return size if 0 < size < math.inf else 1.0, (self.level.axes_units or {}).get(name)
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Give the height and width in square pixels of the smaller of the two sizes."""
+        high, wide = (in_meters(*self.pixel(role)) for role in "yx")
+        if not 1 / _STRETCH < high / wide < _STRETCH:
+            high = wide
+        return self.length("y") * high / min(high, wide), self.length("x") * wide / min(high, wide)
+
+    def picture(self, *, shrink: bool) -> tuple[int, int]:
+        """Give the height and width of its picture: what is small is enlarged by a whole factor.
+
+        Args:
+            shrink: whether a large one is shrunk by a whole factor, to less than twice `SIZE`.
+        """
+        longer = max(self.sides)
+        zoom = max(1.0, SIZE // longer)
+        if shrink and longer >= SIZE:
+            zoom = 1 / (longer // SIZE)
+        high, wide = (max(1, round(side * zoom)) for side in self.sides)
+        return high, wide
+
+    def bytes_read(self, projection: str, channels: int = 1) -> int:
+        """Estimate how much has to be decoded, in bytes."""
+        chunk = self.chunks.get(self.level.dims[self.at["z"]], 1) if "z" in self.at else 1
+        deep = self.length("z") if projection == "max" else min(chunk, self.length("z"))
+        return int(self.length("y") * self.length("x") * deep * channels * self.level.data.dtype.itemsize)
+
+    def read(self, *, time: int, channel: int = 0, depth: int | None = None) -> Any:
+        """Return the lazy plane, of shape (y, x): the greatest values along z, or the plane at a depth."""
+        import dask.array as da
+
+        data = self.level.data if isinstance(self.level.data, da.Array) else da.from_array(self.level.data)
+        picks = {"t": min(time, self.length("t") - 1), "c": min(channel, self.length("c") - 1)}
+        picks |= {} if depth is None else {"z": depth}
+        kept = [self.at[role] for role in "zyx" if role in self.at and role not in picks]
+        box = {self.at[role]: index for role, index in picks.items() if role in self.at}
+        seen = data[tuple(slice(None) if i in kept else box.get(i, 0) for i in range(data.ndim))]
+        seen = seen.transpose([sorted(kept).index(i) for i in kept])
+        if seen.ndim == 3:
+            seen = da.reduction(seen, _greatest, _greatest, axis=0, dtype=seen.dtype, meta=np.empty((0, 0), seen.dtype))
+        return seen
+
+    def reach(self, role: str, image: Plane) -> tuple[float, float]:
+        """Lay this level under another image, along an axis.
+
+        Where both have the same length at level 0 they lie on each other, else where their transformations put them.
+
+        Returns:
+            Where the image starts, and how long it is, in pixels of this level.
+        """
+        if self.full[self.at[role]] == image.full[image.at[role]]:
+            return 0.0, float(self.length(role))
+        (step, start), (own_step, own_start) = image._edge(role), self._edge(role)
+        return (start - own_start) / own_step, image.length(role) * step / own_step
+
+    def under(self, role: str, image: Plane, shares: Array) -> Array:
+        """Find the pixels of this level under places of another image.
+
+        Args:
+            role: the axis. image: the other one. shares: places in it, from 0 to 1 across it.
+
+        Returns:
+            An index for each place, -1 outside.
+        """
+        if role not in image.at:
+            return np.full(shares.shape, self.length(role) // 2)
+        start, length = self.reach(role, image)
+        found = np.floor(start + shares * length + 1e-6)
+        return np.where((found >= 0) & (found < self.length(role)), found, -1).astype(int)
+
+    def _edge(self, role: str) -> tuple[float, float]:
+        """Give the size of a pixel and the position of the first one's outer edge, in metres where that can be."""
+        size, unit = self.pixel(role)
+        start = (self.level.translation or {}).get(self.level.dims[self.at[role]], 0.0)
+        return in_meters(size, unit), in_meters(start - size / 2, unit)
+
+
+def _greatest(values: Any, axis: Any, keepdims: Any) -> Any:
+    return np.fmax.reduce(values, axis=axis, keepdims=keepdims)

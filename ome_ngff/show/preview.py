@@ -1,0 +1,65 @@
+"""A picture of an image, to see what it is: channels in colour, labels on top, a scale bar.
+
+`View` says what is seen and reads it, `paint` turns arrays into colours, `bar` draws the scale bar.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..exceptions import OptionError
+from ..pixels import Array
+from .view import View
+
+
+@attrs.frozen(eq=False)
+class Preview:
+    """Hold a picture. Notebooks show it, and `numpy.asarray` takes it.
+
+    Attributes:
+        pixels: red, green and blue, of shape (height, width, 3) and type uint8.
+        text: what the picture shows.
+    """
+
+    pixels: Array = attrs.field(repr=False)
+    text: str
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to a file, as the ending of its name says: PNG, JPEG, TIFF and others.
+
+        Raises:
+            OptionError: no picture is known by this ending. OSError: the file cannot be written.
+        """
+        from PIL import Image
+
+        known = {end for end, name in Image.registered_extensions().items() if name in Image.SAVE}
+        if Path(path).suffix.lower() not in known:
+            raise OptionError(f"No picture is known by the ending of {str(path)!r}; name it .png, .jpg or .tif.")
+        Image.fromarray(self.pixels).save(path)
+
+    def png(self) -> bytes:
+        """Return the bytes of a PNG file."""
+        from PIL import Image
+
+        file = BytesIO()
+        Image.fromarray(self.pixels).save(file, "png")
+        return file.getvalue()
+
+    _repr_png_ = png
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.pixels, dtype) if copy else np.asarray(self.pixels, dtype)
+
+
+def paint_view(view: View) -> Preview:
+    """Read what a view shows, and paint it.
+
+    Raises:
+        StoreError: a chunk cannot be read. LabelError: labels are no integers.
+    """
+    return Preview(view.pixels(), str(view))

@@ -1,0 +1,107 @@
+"""Small pictures for notebooks, made only where the pixels are at hand: nothing is computed, nothing is downloaded."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore, MemoryStore, ZipStore
+
+from ..exceptions import NgffError
+from ..pixels import Source, as_source, describe
+from .contrast import contrast
+from .paint import blend
+from .palette import RGB, default_colors
+
+EDGE = 160  # pixels of the longer side
+MOST_BYTES = 4 * 2**20  # that are decoded for it
+MOST_CHANNELS = 6
+
+
+def picture(data: Any, dims: Sequence[str], colors: Sequence[str] | None = None) -> str:
+    """Show the middle plane of an image as an `<img>` element of HTML.
+
+    Args:
+        data: the pixels. dims: name of each dimension. colors: "RRGGBB" per channel.
+
+    Returns:
+        The element, or "" where the pixels are not at hand.
+    """
+    planes = _planes(data, dims)
+    if planes is None:
+        return ""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(_mixed(planes, colors)).save(file, "png")
+    code = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{code}" alt="the middle plane">'
+
+
+def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
+    """Lay out facts, and a picture beside them where there is one, as HTML."""
+    rows = "".join(
+        f'<tr><th style="text-align: left">{html.escape(k)}</th><td style="text-align: left">{html.escape(v)}</td></tr>'
+        for k, v in facts.items()
+    )
+    text = f"<div><b>{html.escape(title)}</b> {html.escape(name)}<table>{rows}</table></div>"
+    return f'<div style="display: flex; gap: 1em; align-items: flex-start">{text}{shown}</div>'
+
+
+def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
+    """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
+    known = isinstance(data, (np.ndarray, zarr.Array)) or type(data).__module__.startswith(("dask", "h5py", "ome_ngff"))
+    if not known or not {"y", "x"} <= set(dims):
+        return None
+    try:
+        source = as_source(data)
+    except NgffError:
+        return None
+    sizes = dict(zip(dims, source.shape, strict=True))
+    step = max(1, -(-max(sizes["y"], sizes["x"]) // EDGE))
+    box = {d: slice(n // 2, n // 2 + 1) for d, n in sizes.items()} | {
+        "y": slice(0, sizes["y"], step), "x": slice(0, sizes["x"], step),
+    }  # fmt: skip
+    if "c" in dims:
+        box["c"] = slice(0, min(MOST_CHANNELS, sizes["c"]))
+    if not _cheap(source, [box[d] for d in dims]):
+        return None
+    try:
+        pixels = np.asarray(source[tuple(box[d] for d in dims)])
+    except (NgffError, OSError, RuntimeError, ValueError):  # whoever reads the pixels is told; a notebook goes on
+        return None
+    order = [d for d in dims if d not in "cyx"] + [d for d in "cyx" if d in dims]
+    shape = (-1, *(pixels.shape[dims.index(d)] for d in "yx"))
+    return pixels.transpose([dims.index(d) for d in order]).reshape(shape)
+
+
+def _cheap(source: Any, box: Sequence[slice]) -> bool:
+    """Tell whether a box can be read by touching memory, or by decoding a few chunks on this machine."""
+    if isinstance(source, np.ndarray) or (hasattr(source, "dask") and describe(source) == Source()):  # NumPy blocks
+        return True
+    stored = getattr(source, "origin", source)
+    if isinstance(stored, zarr.Array):
+        here = isinstance(stored.store, (LocalStore, MemoryStore, ZipStore))
+    else:
+        here = type(stored).__module__.startswith("h5py")
+    chunks = getattr(source, "inner", None) or getattr(source, "chunks", None)
+    if not here or not chunks:
+        return here and source.nbytes <= MOST_BYTES
+    decoded = source.dtype.itemsize
+    for cut, length, chunk in zip(box, source.shape, chunks, strict=True):
+        decoded *= min(length, (-(-cut.stop // chunk) - cut.start // chunk) * chunk)
+    return bool(decoded <= MOST_BYTES)
+
+
+def _mixed(planes: np.ndarray[Any, Any], colors: Sequence[str] | None) -> np.ndarray[Any, Any]:
+    """Mix channels to a picture, uint8 of shape (y, x, 3). Three of uint8 may be a photograph."""
+    count = len(planes)
+    known = (*(colors or ()), *default_colors(count, count in (3, 4) and planes.dtype == np.uint8)[len(colors or ()) :])
+    photograph = known[:3] == RGB and planes.dtype == np.uint8
+    windows = [(0.0, 255.0) if photograph else contrast(plane) for plane in planes]
+    return blend(list(planes), windows, known[:count])

@@ -1,0 +1,256 @@
+"""The rules for axes: names, types, counts, order, units, orientation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...text import listed, nearest_word, show
+from ..vocabulary import KNOWN_AXES, ORIENTATIONS, SPATIAL, UNITS, full_unit
+from .book import MISSING, Faults, Rules, is_objects, part_of
+
+AXES = Rules("image")
+
+
+def _example(names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "type": KNOWN_AXES.get(name, "custom")} for name in names]
+
+
+def _names(axes: Any) -> list[str]:
+    return [axis["name"] for axis in axes]
+
+
+@AXES.must(
+    "axes-form",
+    '"axes" MUST be a list of dictionaries, where each dictionary MUST contain the field "name".',
+    at="multiscales[0].axes[0].name",
+    wrong=MISSING,
+    form=True,
+)
+def _form(axes: Any, where: str) -> Faults:
+    if not is_objects(axes):
+        yield where, f"axes must be a list of dicts (got {show(axes)}).", 'Write [{"name": "y", "type": "space"}, ...].'
+        return
+    for index, axis in enumerate(axes):
+        if not isinstance(axis.get("name"), str):
+            what = f"Each axis must have a name, a string (got {show(axis.get('name'))})."
+            yield f"{where}[{index}].name", what, "Name it t, c, z, y or x, or as you like."
+
+
+@AXES.must(
+    "axes-count",
+    'The length of "axes" must be between 2 and 5.',
+    at="multiscales[0].axes",
+    wrong=_example("x"),
+)
+def _count(axes: Any, where: str) -> Faults:
+    if not 2 <= len(axes) <= 5:
+        what = f"An image has 2 to 5 axes (got {len(axes)}: {listed(_names(axes))})."
+        yield where, what, "Split the image, or drop axes of length 1."
+
+
+@AXES.must(
+    "axes-unique",
+    'The values MUST be unique across all "name" fields.',
+    at="multiscales[0].axes[3].name",
+    wrong="x",
+)
+def _unique(axes: Any, where: str) -> Faults:
+    names = _names(axes)
+    if len(set(names)) != len(names):
+        yield where, f"Axis names must be unique (got {listed(names)}).", "Rename all but one."
+
+
+@AXES.must(
+    "axes-space-count",
+    'The "axes" MUST contain 2 or 3 entries of "type:space".',
+    at="multiscales[0].axes",
+    wrong=_example("tcx"),
+)
+def _space_count(axes: Any, where: str) -> Faults:
+    count = sum(axis.get("type") == "space" for axis in axes)
+    if count not in (2, 3):
+        mend = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
+        yield where, f"2 or 3 axes must have the type space (got {count}).", mend
+
+
+@AXES.must(
+    "axes-time-count",
+    'The "axes" MAY contain one additional entry of "type:time".',
+    at="multiscales[0].axes[1].type",
+    wrong="time",
+)
+def _time_count(axes: Any, where: str) -> Faults:
+    count = sum(axis.get("type") == "time" for axis in axes)
+    if count > 1:
+        yield where, f"At most one axis has the type time (got {count}).", "Give one of them a type of its own."
+
+
+@AXES.must(
+    "axes-channel-count",
+    'The "axes" MAY contain one additional entry of "type:channel" or a null / custom type.',
+    at="multiscales[0].axes",
+    wrong=[{"name": "lifetime"}, *_example("cyx")],
+)
+def _channel_count(axes: Any, where: str) -> Faults:
+    others = [axis["name"] for axis in axes if axis.get("type") not in ("space", "time")]
+    if len(others) > 1:
+        what = f"At most one axis is a channel or a custom one (got {listed(others)})."
+        yield where, what, "Put them one after the other along a single axis, or in images of their own."
+
+
+@AXES.must(
+    "axes-order",
+    'The entries MUST be ordered by "type" where the "time" axis must come first (if present), followed by the '
+    '"channel" or custom axis (if present) and the axes of type "space".',
+    at="multiscales[0].axes",
+    wrong=_example("yxt"),
+)
+def _order(axes: Any, where: str) -> Faults:
+    names, rank = _names(axes), _ranks(axes)
+    if rank != sorted(rank):
+        wanted = [name for _, name in sorted(zip(rank, names, strict=True), key=lambda pair: pair[0])]
+        yield where, f"Axes go time, channel, space (got {listed(names)}).", f"Transpose to {listed(wanted)}."
+
+
+def _ranks(axes: Any) -> list[int]:
+    return [{"time": 0, "space": 2}.get(str(axis.get("type")), 1) for axis in axes]
+
+
+@AXES.should(
+    "axes-zyx",
+    'The spatial axes SHOULD be ordered as "zyx".',
+    at="multiscales[0].axes",
+    wrong=_example("xyz"),
+)
+def _zyx(axes: Any, where: str) -> Faults:
+    space = [axis["name"] for axis in axes if axis.get("type") == "space" and axis["name"] in SPATIAL]
+    wanted = sorted(space, key=SPATIAL.index)
+    if space != wanted:
+        what = f"Space axes should be in the order z, y, x (got {listed(space)})."
+        yield where, what, f"Transpose them to {listed(wanted)}."
+
+
+@AXES.should("axis-type", 'It SHOULD contain the field "type".', at="multiscales[0].axes[1].type", wrong=MISSING)
+def _type(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        if axis.get("type") is None:
+            guess = KNOWN_AXES.get(axis["name"])
+            mend = f'Add "type": "{guess}".' if guess else "Say space, time, channel or a word of your own."
+            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", mend
+
+
+@AXES.must(
+    "axis-type-form",
+    'It SHOULD be one of "space", "time" or "channel", but MAY take other string values.',
+    at="multiscales[0].axes[1].type",
+    wrong=["channel"],
+)
+def _type_form(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        if not isinstance(axis.get("type"), (str, type(None))):
+            what = f"The type of an axis is a string (got {show(axis['type'])})."
+            yield f"{where}[{index}].type", what, "Say space, time, channel or a word of your own."
+
+
+@AXES.must(
+    "axis-unit-form",
+    'The value of "unit" SHOULD be one of the following strings.',
+    at="multiscales[0].axes[4].unit",
+    wrong=0.5,
+)
+def _unit_form(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        if not isinstance(axis.get("unit"), (str, type(None))):
+            what = f"The unit of an axis is a string (got {show(axis['unit'])})."
+            yield f"{where}[{index}].unit", what, "Name the unit here; how many of it a pixel has is its scale."
+
+
+@AXES.should(
+    "axis-unit",
+    'The value of "unit" SHOULD be one of the following strings, which are valid units according to UDUNITS-2.',
+    at="multiscales[0].axes[4].unit",
+    wrong="micron",
+)
+def _unit(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        kind, unit = str(axis.get("type")), axis.get("unit")
+        if kind in UNITS and isinstance(unit, str) and unit not in UNITS[kind]:
+            meant = full_unit(unit)
+            mend = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
+            what = f"{show(unit)} is no unit of {kind} that the specification lists."
+            yield f"{where}[{index}].unit", what, mend or "Convert to one of the units of UDUNITS-2."
+
+
+@AXES.should("axis-unit-channel", "Channels carry no unit.", at="multiscales[0].axes[1].unit", wrong="nanometer")
+def _unit_channel(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        if axis.get("type") == "channel" and axis.get("unit") is not None:
+            what = f"A channel axis carries no unit (got {show(axis['unit'])})."
+            yield f"{where}[{index}].unit", what, "Leave it out."
+
+
+def _orientations(axes: Any) -> list[tuple[int, str]]:
+    """Return index and value of every orientation that RFC-4 knows."""
+    values = [(index, part_of(axis.get("orientation"), "value")) for index, axis in enumerate(axes)]
+    return [(index, value) for index, value in values if isinstance(value, str) and value in ORIENTATIONS]
+
+
+@AXES.must(
+    "axis-orientation",
+    'The `orientation` field is an object with a `type` field ("anatomical") and a `value` field of the controlled '
+    "vocabulary.",
+    at="multiscales[0].axes[4].orientation",
+    wrong="left-to-right",
+)
+def _orientation(axes: Any, where: str) -> Faults:
+    known = dict(_orientations(axes))
+    for index, axis in enumerate(axes):
+        given = axis.get("orientation")
+        if given is not None and (index not in known or given.get("type") != "anatomical"):
+            value = part_of(given, "value")
+            unknown = isinstance(value, str) and value not in ORIENTATIONS
+            mend = nearest_word(value, sorted(ORIENTATIONS)).strip() if unknown else ""
+            what = f"{show(given)} is no anatomical orientation of RFC-4."
+            mend = mend or 'Write {"type": "anatomical", "value": "left-to-right"} or another of its values.'
+            yield f"{where}[{index}].orientation", what, mend
+
+
+@AXES.must(
+    "axis-orientation-space",
+    'The `orientation` field MUST only be used on spatial axes (axes with `type` field set to "space").',
+    at="multiscales[0].axes[1].orientation",
+    wrong={"type": "anatomical", "value": "proximal-to-distal"},
+)
+def _orientation_space(axes: Any, where: str) -> Faults:
+    for index, axis in enumerate(axes):
+        if axis.get("orientation") is not None and axis.get("type") != "space":
+            what = f"Only space axes have an orientation ({show(axis['name'])})."
+            yield f"{where}[{index}].orientation", what, "Leave it out."
+
+
+@AXES.must(
+    "axis-orientation-all",
+    "If one space axis has an orientation, all of them have one.",
+    at="multiscales[0].axes[2].orientation",
+    wrong=MISSING,
+)
+def _orientation_all(axes: Any, where: str) -> Faults:
+    space = [axis for axis in axes if axis.get("type") == "space"]
+    without = [axis["name"] for axis in space if axis.get("orientation") is None]
+    if 0 < len(without) < len(space):
+        what = f"{len(space) - len(without)} of {len(space)} space axes have an orientation."
+        yield where, what, f"Give {listed(without)} one too."
+
+
+@AXES.must(
+    "axis-orientation-once",
+    'A set of NGFF `axes` MUST only have one of the set {"left-to-right", "right-to-left"} or '
+    '{"anterior-to-posterior", "posterior-to-anterior"} or the remaining values.',
+    at="multiscales[0].axes[2].orientation.value",
+    wrong="right-to-left",
+)
+def _orientation_once(axes: Any, where: str) -> Faults:
+    values = [value for _, value in _orientations(axes)]
+    if len({frozenset(value.split("-to-")) for value in values}) != len(values):
+        what = f"Two axes run along the same anatomical direction ({listed(values)})."
+        yield where, what, "Give each axis a direction of its own."

@@ -1,0 +1,162 @@
+"""The rules that the specification has for metadata documents, each once, below the sentence that it comes from.
+
+Nothing here opens a store, and no JSON value makes a rule fail. `RULES` has all rules by their id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...exceptions import Finding
+from ...text import refuse_unknown, show
+from ..dialect import Dialect
+from .bf2raw import LAYOUT, SERIES
+from .book import MISSING, Entry, Faults, Rules, entries
+from .image import image_findings
+from .label import label_findings
+from .plate import plate_findings
+from .transformations import TRANSFORMATIONS
+from .values import VALUES
+from .well import WELL
+
+KINDS = {
+    "image": ("multiscales",),
+    "labels": ("labels",),
+    "label": ("multiscales", "image-label"),
+    "plate": ("plate",),
+    "well": ("well",),
+    "bf2raw": ("bioformats2raw.layout", "series"),
+}
+
+
+def stated_version(document: Any) -> str | None:
+    """Return the version that a document states: at its top (0.5), or inside its first part (0.4)."""
+    parts = [document, *(part for _, part in _parts(document))]
+    if isinstance(document, Mapping):
+        parts.append(document.get("omero"))
+    for part in parts:
+        if isinstance(part, Mapping) and isinstance(part.get("version"), (str, float)):
+            return str(part["version"])
+    return None
+
+
+def document_findings(attributes: Any, kind: str | None, dialect: Dialect) -> Iterator[Finding]:
+    """Yield every rule for documents that the attributes of a group break.
+
+    Args:
+        attributes: what stands in the group's attributes, any JSON value.
+        kind: what the document should be, one of `KINDS`; None finds out.
+        dialect: of the version whose rules hold.
+
+    Raises:
+        OptionError: there is no such kind.
+    """
+    refuse_unknown([] if kind is None else {kind} - set(KINDS), KINDS, "kind")
+    absent = list(ATTRIBUTES(attributes, kind, dialect))
+    yield from absent
+    for part in (dialect.unwrap(attributes), dialect.strip(attributes)) if isinstance(attributes, Mapping) else ():
+        yield from VALUES(part)
+    if not absent:
+        document = dialect.unwrap(attributes)
+        yield from VERSIONS(document, dialect)
+        yield from image_findings(document)
+        yield from label_findings(document, kind)
+        yield from plate_findings(document)
+        for key, rules in (("well", WELL), ("bioformats2raw.layout", LAYOUT), ("series", SERIES)):
+            if key in document:
+                yield from rules(document[key])
+
+
+def transformation_findings(transformations: Any, ndim: int | None, where: str) -> Iterator[Finding]:
+    """Yield every rule that one dataset's `coordinateTransformations` break; `ndim` is the number of axes."""
+    return TRANSFORMATIONS(transformations, ndim, where)
+
+
+ATTRIBUTES = Rules("image")
+
+
+@ATTRIBUTES.must(
+    "attributes-form",
+    "OME-NGFF metadata MUST be stored as attributes in the corresponding Zarr groups.",
+    at="",
+    wrong=["multiscales"],
+    form=True,
+)
+def _attributes_form(attributes: Any, kind: str | None, dialect: Dialect) -> Faults:
+    if not isinstance(attributes, Mapping):
+        what = f"The attributes of a group are a dict (got {show(attributes)})."
+        yield "attributes", what, "Give the attributes of one group."
+
+
+@ATTRIBUTES.must(
+    "document-kind",
+    'The "OME-Zarr Metadata" contains metadata keys as specified below for discovering certain types of data.',
+    at="multiscales",
+    wrong=MISSING,
+)
+def _kind(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> Faults:
+    known = dict.fromkeys(key for keys in KINDS.values() for key in keys)
+    wanted, there = KINDS[kind] if kind else known, dialect.unwrap(attributes)
+    if not any(key in there for key in wanted):
+        named = show(list(there or attributes))
+        what = f"There must be {' or '.join(wanted)} of OME-NGFF {dialect.version} (got {named})."
+        other = [key for key in (*known, "ome") if key in attributes and not there and key != dialect.namespace]
+        mend = f"Check it as another version: {', '.join(other)} is where that has it." if other else ""
+        yield "attributes", what, mend or "Is this the right group?"
+
+
+VERSIONS = Rules("image")
+
+
+def _parts(document: Any) -> Iterator[Entry]:
+    """Yield the parts of a document that can state a version."""
+    if isinstance(document, Mapping):
+        yield from entries(document.get("multiscales"), "multiscales")
+        yield from (Entry(key, document[key]) for key in PARTS if isinstance(document.get(key), Mapping))
+
+
+PARTS = ("plate", "well", "image-label")
+
+
+@VERSIONS.must(
+    "version",
+    "The version of the OME-Zarr Metadata is denoted as a string in the `version` attribute within the `ome` "
+    "namespace.",
+    at="version",
+    wrong=0.5,
+)
+def _version(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    if dialect.namespace and document.get("version") != dialect.version:
+        what = f"The version must be {dialect.version!r} (got {show(document.get('version'))})."
+        yield "version", what, f'Write "version": "{dialect.version}", or check it as the version that it is.'
+
+
+@VERSIONS.must(
+    "version-consistent",
+    "The OME-Zarr Metadata version MUST be consistent within a hierarchy.",
+    at="multiscales[0].version",
+    wrong="0.3",
+)
+def _version_consistent(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    for where, part in _parts(document):
+        if part.get("version", dialect.version) != dialect.version:
+            what = f"The version must be {dialect.version!r} (got {show(part['version'])})."
+            yield (
+                f"{where}.version",
+                what,
+                f'Write "version": "{dialect.version}", or check it as the version that it is.',
+            )
+
+
+@VERSIONS.should(
+    "version-given",
+    'It SHOULD contain the field "version", which indicates the version of the multiscale metadata of this image.',
+    at="multiscales[0].version",
+    wrong=MISSING,
+)
+def _version_given(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    if not dialect.namespace:
+        for where, part in _parts(document):  # plates have a rule of their own
+            if "version" not in part and where != "plate":
+                yield where, f"{where} should state the version.", f'Add "version": "{dialect.version}" to it.'

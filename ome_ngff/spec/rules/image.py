@@ -1,0 +1,226 @@
+"""The rules for images: multiscales, datasets, transformations, and how the channels are shown (omero)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...exceptions import Finding
+from ...text import show
+from ..vocabulary import UNITS
+from .axes import AXES
+from .book import MISSING, Faults, Rules, entries, is_list, is_number, is_objects, part_of
+from .paths import path_fault
+from .transformations import TRANSFORMATIONS
+
+
+def image_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield every rule that `multiscales` and `omero` break, where they are there."""
+    if "multiscales" in document:
+        multiscales = document["multiscales"]
+        yield from MULTISCALES(multiscales)
+        for where, multiscale in entries(multiscales, "multiscales"):
+            yield from AXES(multiscale.get("axes"), f"{where}.axes")
+            yield from MULTISCALE(multiscale, where)
+            yield from _transformations(multiscale, where)
+    if "omero" in document:
+        yield from OMERO(document["omero"])
+
+
+def _transformations(multiscale: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    axes = multiscale.get("axes")
+    ndim = len(axes) if is_objects(axes) else None
+    for place, dataset in entries(multiscale.get("datasets"), f"{where}.datasets"):
+        yield from TRANSFORMATIONS(dataset.get("coordinateTransformations"), ndim, f"{place}.coordinateTransformations")
+    # Each "multiscales" dictionary MAY contain the field "coordinateTransformations". The transformations MUST follow
+    # the same rules about allowed types, order, etc. as in "datasets:coordinateTransformations".
+    if "coordinateTransformations" in multiscale:
+        given = multiscale["coordinateTransformations"]
+        yield from TRANSFORMATIONS(given, ndim, f"{where}.coordinateTransformations")
+
+
+MULTISCALES = Rules("image")
+
+
+@MULTISCALES.must(
+    "multiscales-form",
+    '"multiscales" contains a list of dictionaries where each entry describes a multiscale image.',
+    at="multiscales",
+    wrong=[],
+)
+def _multiscales_form(multiscales: Any) -> Faults:
+    if not is_objects(multiscales):
+        what = f"There must be a list with at least one image (got {show(multiscales)})."
+        yield "multiscales", what, "Describe the image in a dict."
+
+
+MULTISCALE = Rules("image")
+
+
+@MULTISCALE.should(
+    "multiscales-name",
+    'Each "multiscales" dictionary SHOULD contain the field "name".',
+    at="multiscales[0].name",
+    wrong=MISSING,
+)
+def _name(multiscale: Mapping[str, Any], where: str) -> Faults:
+    if not isinstance(multiscale.get("name"), str):
+        yield where, f"An image should have a name (got {show(multiscale.get('name'))}).", 'Add "name": "..." to it.'
+
+
+@MULTISCALE.should(
+    "multiscales-type",
+    'Each "multiscales" dictionary SHOULD contain the field "type", which gives the type of downscaling method used to '
+    "generate the multiscale image pyramid.",
+    at="multiscales[0].type",
+    wrong=MISSING,
+)
+def _type(multiscale: Mapping[str, Any], where: str) -> Faults:
+    if _downscaled(multiscale) and not isinstance(multiscale.get("type"), str):
+        what = f"An image should name its downscaling method (got {show(multiscale.get('type'))})."
+        yield where, what, 'Add "type": "local_mean", or what it was.'
+
+
+def _downscaled(multiscale: Mapping[str, Any]) -> bool:
+    """Tell whether there is anything to say: an image of one level was not downscaled by any method."""
+    return len(entries(multiscale.get("datasets"), "")) != 1
+
+
+@MULTISCALE.should(
+    "multiscales-metadata",
+    'It SHOULD contain the field "metadata", which contains a dictionary with additional information about the '
+    "downscaling method.",
+    at="multiscales[0].metadata",
+    wrong=MISSING,
+)
+def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
+    if _downscaled(multiscale) and not isinstance(multiscale.get("metadata"), Mapping):
+        what = f"An image should say in a dict how it was downscaled (got {show(multiscale.get('metadata'))})."
+        yield where, what, 'Add "metadata" with description, method, version, args and kwargs.'
+
+
+@MULTISCALE.should(
+    "axis-unit-given",
+    'It SHOULD contain the field "unit" to specify the physical unit of this dimension.',
+    at="multiscales[0].axes[4].unit",
+    wrong=MISSING,
+)
+def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
+    for place, axis in entries(multiscale.get("axes"), f"{where}.axes"):
+        if str(axis.get("type")) in UNITS and axis.get("unit") is None:
+            mend = 'It says "units".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
+            yield place, f"The axis {show(axis.get('name'))} should have a unit.", mend
+
+
+@MULTISCALE.must(
+    "datasets-form",
+    'Each "multiscales" dictionary MUST contain the field "datasets", which is a list of dictionaries describing the '
+    "arrays storing the individual resolution levels.",
+    at="multiscales[0].datasets",
+    wrong=[],
+)
+def _datasets_form(multiscale: Mapping[str, Any], where: str) -> Faults:
+    if not is_objects(multiscale.get("datasets")):
+        what = f"There must be at least one dataset (got {show(multiscale.get('datasets'))})."
+        yield f"{where}.datasets", what, "List the arrays, the largest first."
+
+
+@MULTISCALE.must(
+    "dataset-path",
+    'Each dictionary in "datasets" MUST contain the field "path", whose value contains the path to the array for this '
+    "resolution relative to the current zarr group.",
+    at="multiscales[0].datasets[0].path",
+    wrong="/images/cells/0",
+)
+def _dataset_path(multiscale: Mapping[str, Any], where: str) -> Faults:
+    for place, dataset in entries(multiscale.get("datasets"), f"{where}.datasets"):
+        fault = path_fault(dataset.get("path"))
+        if fault:
+            yield f"{place}.path", fault, "Write the name of the array in this group, such as '0'."
+
+
+@MULTISCALE.must(
+    "dataset-path-unique",
+    'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest: each array is one level.',
+    at="multiscales[0].datasets[1].path",
+    wrong="0",
+)
+def _dataset_path_unique(multiscale: Mapping[str, Any], where: str) -> Faults:
+    seen: set[str] = set()
+    for place, dataset in entries(multiscale.get("datasets"), f"{where}.datasets"):
+        path = dataset.get("path")
+        if isinstance(path, str):
+            if path in seen:
+                yield f"{place}.path", f"The array {show(path)} is listed before.", "List each level once."
+            seen.add(path)
+
+
+@MULTISCALE.must(
+    "datasets-order",
+    'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest.',
+    at="multiscales[0].datasets[1].coordinateTransformations[0].scale",
+    wrong=[1.0, 1.0, 1.0, 0.25, 0.25],
+)
+def _datasets_order(multiscale: Mapping[str, Any], where: str) -> Faults:
+    levels = entries(multiscale.get("datasets"), f"{where}.datasets")
+    scales = [(place, scale) for place, dataset in levels if (scale := _scale(dataset))]
+    for (_, finer), (place, coarser) in itertools.pairwise(scales):
+        # Rounding of the numbers is no change of the resolution.
+        if len(finer) == len(coarser) and any(c < f * (1 - 1e-6) for f, c in zip(finer, coarser, strict=True)):
+            what = f"The pixels {show(coarser)} are smaller than {show(finer)}, those of the level before."
+            yield place, what, "List the levels from the finest to the coarsest, and check their scales."
+
+
+def _scale(dataset: Mapping[str, Any]) -> list[float] | None:
+    for _, transformation in entries(dataset.get("coordinateTransformations"), ""):
+        scale = transformation.get("scale")
+        if transformation.get("type") == "scale" and is_list(scale) and all(is_number(s) and s > 0 for s in scale):
+            return list(scale)
+    return None
+
+
+OMERO = Rules("image")
+
+
+@OMERO.must(
+    "omero-channels",
+    '"channels": [  # Array matching the c dimension size',
+    at="omero.channels",
+    wrong=MISSING,
+    form=True,
+)
+def _channels(omero: Any) -> Faults:
+    channels = part_of(omero, "channels")
+    if not is_list(channels) or not all(isinstance(channel, Mapping) for channel in channels):
+        what = f"omero needs a list of channels (got {show(channels if isinstance(omero, Mapping) else omero)})."
+        yield "omero.channels", what, "List one dict for each channel, or leave omero out."
+
+
+@OMERO.must(
+    "omero-color",
+    "Each `color` of the `channels` is six hex digits; some viewers crash without it.",
+    at="omero.channels[0].color",
+    wrong="#FF0000",
+)
+def _color(omero: Any) -> Faults:
+    for where, channel in entries(omero["channels"], "omero.channels"):
+        color = channel.get("color")
+        if not isinstance(color, str) or not re.fullmatch("[0-9a-fA-F]{6}", color):
+            yield f"{where}.color", f"A color is six hex digits (got {show(color)}).", "Write red as FF0000."
+
+
+@OMERO.must(
+    "omero-window",
+    "The `window` of each of the `channels` has numbers `min`, `max`, `start`, `end`.",
+    at="omero.channels[0].window",
+    wrong=MISSING,
+)
+def _window(omero: Any) -> Faults:
+    for where, channel in entries(omero["channels"], "omero.channels"):
+        window = channel.get("window")
+        wrong = [key for key in ("min", "max", "start", "end") if not is_number(part_of(window, key))]
+        if wrong:
+            what = f"A window needs numbers for {', '.join(wrong)} (got {show(window)})."
+            yield f"{where}.window", what, "Say the range of the pixels (min, max) and what is shown (start, end)."

@@ -1,0 +1,304 @@
+"""The rules for plates: rows and columns, wells, acquisitions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...exceptions import Finding
+from ...text import listed, show
+from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects
+from .paths import is_alphanumeric
+
+
+def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield every rule that `plate` breaks, where it is there."""
+    if "plate" in document:
+        plate = document["plate"]
+        yield from PLATE(plate)
+        if isinstance(plate, Mapping):
+            rows, columns = _indices(_line_names(plate, "rows")), _indices(_line_names(plate, "columns"))
+            for where, well in entries(plate.get("wells"), "plate.wells"):
+                yield from PLATE_WELL(well, rows, columns, where)
+
+
+def plate_well_findings(well: Any, rows: Sequence[str], columns: Sequence[str], where: str) -> Iterator[Finding]:
+    """Yield every rule that one entry of a plate's `wells` breaks; `rows` and `columns` are the plate's names."""
+    return PLATE_WELL(well if isinstance(well, Mapping) else {}, _indices(rows), _indices(columns), where)
+
+
+def _line_names(plate: Mapping[str, Any], lines: str) -> list[Any]:
+    """Return the names of the rows or columns by index; None for what is no object."""
+    value = plate.get(lines)
+    return [line.get("name") if isinstance(line, Mapping) else None for line in value] if is_list(value) else []
+
+
+def _indices(names: Sequence[Any]) -> dict[str, int]:
+    """Return the index of each name, the first where a name is there twice."""
+    return {name: index for index, name in reversed(list(enumerate(names))) if isinstance(name, str)}
+
+
+PLATE = Rules("plate")
+
+
+@PLATE.must(
+    "plate-form",
+    "The plate layout can be found under the custom attributes of the plate group under the `plate` key.",
+    at="plate",
+    wrong=[],
+    form=True,
+)
+def _plate_form(plate: Any) -> Faults:
+    if not isinstance(plate, Mapping):
+        yield "plate", f"plate must be a dict (got {show(plate)}).", "Write rows, columns and wells into a dict."
+
+
+@PLATE.must(
+    "plate-lists",
+    "The `plate` dictionary MUST contain a `columns` (`rows`, `wells`) key whose value MUST be a list of JSON objects.",
+    at="plate.rows",
+    wrong=[],
+)
+def _plate_lists(plate: Mapping[str, Any]) -> Faults:
+    for key in ("columns", "rows", "wells"):
+        if not is_objects(plate.get(key)):
+            what = f"{key} must be a list with at least one dict (got {show(plate.get(key))})."
+            mend = "List all rows and columns that the plate has, and the wells with images."
+            yield f"plate.{key}", what, mend
+
+
+def _lines(plate: Mapping[str, Any]) -> Iterator[Entry]:
+    for key in ("rows", "columns"):
+        yield from entries(plate.get(key), f"plate.{key}")
+
+
+@PLATE.must(
+    "plate-line-name",
+    "Each row and column object MUST contain a `name` key. The `name` MUST contain only alphanumeric characters.",
+    at="plate.columns[0].name",
+    wrong="A-1",
+)
+def _line_name(plate: Mapping[str, Any]) -> Faults:
+    for where, line in _lines(plate):
+        if not is_alphanumeric(line.get("name")):
+            what = f"The name of a row or column is letters and digits (got {show(line.get('name'))})."
+            yield f"{where}.name", what, "Rename it, and the groups with it."
+
+
+@PLATE.must(
+    "plate-line-unique",
+    "The `name` MUST NOT be a duplicate of any other `name` in the `rows` (`columns`) list.",
+    at="plate.rows[1].name",
+    wrong="A",
+)
+def _line_unique(plate: Mapping[str, Any]) -> Faults:
+    for key in ("rows", "columns"):
+        for name, count in Counter(filter(is_alphanumeric, _line_names(plate, key))).items():
+            if count > 1:
+                yield f"plate.{key}", f"The name {show(name)} is there {count} times.", "Name each of them once."
+
+
+@PLATE.should(
+    "plate-line-case",
+    "Care SHOULD be taken to avoid collisions on case-insensitive filesystems (e.g. avoid using both `Aa` and `aA`).",
+    at="plate.rows[1].name",
+    wrong="a",
+)
+def _line_case(plate: Mapping[str, Any]) -> Faults:
+    for key in ("rows", "columns"):
+        names = sorted({name for name in _line_names(plate, key) if is_alphanumeric(name)})
+        for folded, count in Counter(name.lower() for name in names).items():
+            if count > 1:
+                alike = listed([name for name in names if name.lower() == folded])
+                yield f"plate.{key}", f"Some file systems take {alike} for one name.", "Rename all but one."
+
+
+@PLATE.must(
+    "plate-well-unique",
+    "A list of JSON objects defining the wells of the plate; no well is there twice.",
+    at="plate.wells[1]",
+    wrong={"path": "A/1", "rowIndex": 0, "columnIndex": 0},
+)
+def _well_unique(plate: Mapping[str, Any]) -> Faults:
+    paths = [well.get("path") for _, well in entries(plate.get("wells"), "")]
+    for path, count in Counter(path for path in paths if isinstance(path, str)).items():
+        if count > 1:
+            yield "plate.wells", f"The well {show(path)} is there {count} times.", "List each well once."
+
+
+@PLATE.should(
+    "plate-name",
+    "The `plate` dictionary SHOULD contain a `name` key.",
+    at="plate.name",
+    wrong=MISSING,
+)
+def _plate_name(plate: Mapping[str, Any]) -> Faults:
+    if "name" not in plate:
+        yield "plate", "A plate should have a name.", 'Add "name": "..." to it.'
+
+
+@PLATE.should(
+    "plate-field-count",
+    "The `plate` dictionary SHOULD contain a `field_count` key.",
+    at="plate.field_count",
+    wrong=MISSING,
+)
+def _field_count(plate: Mapping[str, Any]) -> Faults:
+    if "field_count" not in plate:
+        yield "plate", "A plate should say how many fields a well has at most.", 'Add "field_count": 1, or what it is.'
+
+
+@PLATE.should(
+    "plate-version",
+    "The `plate` dictionary MUST contain a `version` key (the schema does not ask for it).",
+    at="plate.version",
+    wrong=MISSING,
+)
+def _plate_version(plate: Mapping[str, Any]) -> Faults:
+    if "version" not in plate:
+        yield "plate", "A plate should state the version.", 'Add "version" to it.'
+
+
+def _acquisitions(plate: Mapping[str, Any]) -> list[Entry]:
+    return entries(plate.get("acquisitions"), "plate.acquisitions")
+
+
+@PLATE.must(
+    "acquisitions-form",
+    "The `plate` dictionary MAY contain an `acquisitions` key whose value MUST be a list of JSON objects.",
+    at="plate.acquisitions",
+    wrong={"id": 0},
+)
+def _acquisitions_form(plate: Mapping[str, Any]) -> Faults:
+    given = plate.get("acquisitions", [])
+    if not is_list(given) or len(_acquisitions(plate)) != len(given):
+        yield "plate.acquisitions", f"acquisitions must be a list of dicts (got {show(given)}).", 'Write [{"id": 0}].'
+
+
+@PLATE.must(
+    "acquisition-id",
+    "Each acquisition object MUST contain an `id` key whose value MUST be an unique integer identifier greater than or "
+    "equal to 0 within the context of the plate.",
+    at="plate.acquisitions[0].id",
+    wrong=-1,
+)
+def _acquisition_id(plate: Mapping[str, Any]) -> Faults:
+    seen: set[int] = set()
+    for where, acquisition in _acquisitions(plate):
+        given = acquisition.get("id")
+        if not is_integer(given, 0):
+            yield f"{where}.id", f"id must be an integer from 0 (got {show(given)}).", "Number the acquisitions."
+        elif given in seen:
+            yield f"{where}.id", f"The id {show(given)} is there before.", "Give each acquisition an id of its own."
+        else:
+            seen.add(given)
+
+
+@PLATE.should(
+    "acquisition-name",
+    "Each acquisition object SHOULD contain a `name` key.",
+    at="plate.acquisitions[0].name",
+    wrong=MISSING,
+)
+def _acquisition_name(plate: Mapping[str, Any]) -> Faults:
+    for where, acquisition in _acquisitions(plate):
+        if "name" not in acquisition:
+            yield where, "An acquisition should have a name.", 'Add "name": "..." to it.'
+
+
+@PLATE.should(
+    "acquisition-field-count",
+    "Each acquisition object SHOULD contain a `maximumfieldcount` key.",
+    at="plate.acquisitions[0].maximumfieldcount",
+    wrong=MISSING,
+)
+def _acquisition_count(plate: Mapping[str, Any]) -> Faults:
+    for where, acquisition in _acquisitions(plate):
+        if "maximumfieldcount" not in acquisition:
+            what = "An acquisition should say how many fields a well has at most."
+            yield where, what, 'Add "maximumfieldcount": 1, or what it is.'
+
+
+@PLATE.must(
+    "plate-text",
+    "A `name` (of the plate, of an acquisition) or `description` key whose value MUST be a string.",
+    at="plate.name",
+    wrong=96,
+)
+def _text(plate: Mapping[str, Any]) -> Faults:
+    places = [("plate", plate, ("name",)), *((w, a, ("name", "description")) for w, a in _acquisitions(plate))]
+    for where, part, keys in places:
+        for key in keys:
+            if key in part and not isinstance(part[key], str):
+                yield f"{where}.{key}", f"{key} must be a string (got {show(part[key])}).", "Put it in quotes."
+
+
+@PLATE.must(
+    "plate-count",
+    "A `field_count` or `maximumfieldcount` key whose value MUST be a positive integer.",
+    at="plate.field_count",
+    wrong=0,
+)
+def _count(plate: Mapping[str, Any]) -> Faults:
+    places = [("plate", plate, "field_count"), *((w, a, "maximumfieldcount") for w, a in _acquisitions(plate))]
+    for where, part, key in places:
+        if key in part and not is_integer(part[key], 1):
+            what = f"{key} must be an integer from 1 (got {show(part[key])})."
+            yield f"{where}.{key}", what, "Say the largest number of fields of any well."
+
+
+@PLATE.must(
+    "acquisition-time",
+    "Each acquisition object MAY contain a `starttime` and/or `endtime` key whose values MUST be integer epoch "
+    "timestamps.",
+    at="plate.acquisitions[0].starttime",
+    wrong="2026-03-01T09:30:00Z",
+)
+def _time(plate: Mapping[str, Any]) -> Faults:
+    for where, acquisition in _acquisitions(plate):
+        for key in ("starttime", "endtime"):
+            if key in acquisition and not is_integer(acquisition[key], 0):
+                what = f"{key} must be an integer from 0 (got {show(acquisition[key])})."
+                yield f"{where}.{key}", what, "Write an epoch timestamp, such as 1772357400."
+
+
+PLATE_WELL = Rules("plate")
+
+
+@PLATE_WELL.must(
+    "plate-well-path",
+    "The `path` MUST consist of a `name` in the `rows` list, a file separator (`/`), and a `name` from the `columns` "
+    "list, in that order. The `path` MUST NOT contain additional leading or trailing directories.",
+    at="plate.wells[0].path",
+    wrong="1/A",
+)
+def _well_path(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str, int], where: str) -> Faults:
+    row, column = _row_and_column(well)
+    if row not in rows or column not in columns:
+        swapped = column in rows and row in columns
+        mend = "This is column/row: swap rows and columns." if swapped else "Write it as in 'A/1'."
+        yield f"{where}.path", f"path must be row/column of the plate (got {show(well.get('path'))}).", mend
+
+
+def _row_and_column(well: Mapping[str, Any]) -> tuple[str, str]:
+    path = well.get("path")
+    row, _, column = path.partition("/") if isinstance(path, str) else ("", "", "")
+    return row, column
+
+
+@PLATE_WELL.must(
+    "plate-well-index",
+    "`rowIndex` and `columnIndex` MUST be 0-based. The `rowIndex`, `columnIndex`, and `path` MUST all refer to the "
+    "same row/column pair.",
+    at="plate.wells[0].rowIndex",
+    wrong=1,
+)
+def _well_index(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str, int], where: str) -> Faults:
+    row, column = _row_and_column(well)
+    for key, name, lines in (("rowIndex", row, rows), ("columnIndex", column, columns)):
+        given, index = well.get(key), lines.get(name)
+        if not is_integer(given, 0) or (index is not None and given != index):
+            wanted = "an integer from 0" if index is None else str(index)
+            mend = "Count from 0, in the order of the plate's lists."
+            yield f"{where}.{key}", f"{key} must be {wanted} (got {show(given)}).", mend

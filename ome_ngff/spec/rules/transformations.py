@@ -1,0 +1,131 @@
+"""The rules for `coordinateTransformations`, those of a dataset and those of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...text import show
+from .book import MISSING, Faults, Rules, is_list, is_number
+
+TRANSFORMATIONS = Rules("image")
+_FIRST = "multiscales[0].datasets[0].coordinateTransformations"
+_WANTED = 'Write [{"type": "scale", "scale": [...]}, {"type": "translation", "translation": [...]}].'
+
+
+@TRANSFORMATIONS.must(
+    "dataset-transformations",
+    'Each dictionary in "datasets" MUST contain the field "coordinateTransformations", which contains a list of '
+    "transformations that map the data coordinates to the physical coordinates.",
+    at=_FIRST,
+    wrong=MISSING,
+    form=True,
+)
+def _transformations_form(given: Any, ndim: int | None, where: str) -> Faults:
+    if not is_list(given) or not all(isinstance(t, Mapping) for t in given):
+        yield where, f"There must be a list of transformations (got {show(given)}).", _WANTED
+
+
+@TRANSFORMATIONS.must(
+    "transformation-type",
+    "The transformation MUST only be of type `translation` or `scale`.",
+    at=f"{_FIRST}[1]",
+    wrong={"type": "identity"},
+)
+def _transformation_type(given: Any, ndim: int | None, where: str) -> Faults:
+    for index, transformation in enumerate(given):
+        if transformation.get("type") not in ("scale", "translation"):
+            what = f"Only scale and translation are allowed (got {show(transformation.get('type'))})."
+            yield f"{where}[{index}]", what, "An identity is a scale of ones; compute anything else into the pixels."
+
+
+def _types(given: Any) -> list[Any]:
+    return [transformation.get("type") for transformation in given]
+
+
+@TRANSFORMATIONS.must(
+    "dataset-scale-count",
+    "They MUST contain exactly one `scale` transformation that specifies the pixel size in physical units or time "
+    "duration.",
+    at=_FIRST,
+    wrong=[],
+)
+def _scale_count(given: Any, ndim: int | None, where: str) -> Faults:
+    if _types(given).count("scale") != 1:
+        mend = "Multiply them into one." if "scale" in _types(given) else _WANTED
+        yield where, f"There must be exactly one scale (got {show(_types(given))}).", mend
+
+
+@TRANSFORMATIONS.must(
+    "dataset-translation-count",
+    "It MAY contain exactly one `translation` that specifies the offset from the origin in physical units.",
+    at=f"{_FIRST}[0]",
+    wrong={"type": "translation", "translation": [0.0, 0.0, 0.0, 2.0, 2.0]},
+)
+def _translation_count(given: Any, ndim: int | None, where: str) -> Faults:
+    if _types(given).count("translation") > 1:
+        yield where, f"There is at most one translation (got {show(_types(given))}).", "Add them into one."
+
+
+@TRANSFORMATIONS.must(
+    "dataset-translation-order",
+    "If `translation` is given it MUST be listed after `scale` to ensure that it is given in physical coordinates.",
+    at=_FIRST,
+    wrong=[
+        {"type": "translation", "translation": [0.0, 0.0, 0.0, 2.0, 2.0]},
+        {"type": "scale", "scale": [1.0, 1.0, 1.0, 0.5, 0.5]},
+    ],
+)
+def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
+    types = _types(given)
+    if "scale" in types and "translation" in types and types.index("translation") < types.index("scale"):
+        mend = "Put the scale first and multiply the translation by it."
+        yield where, f"The translation comes after the scale (got {show(types)}).", mend
+
+
+@TRANSFORMATIONS.must(
+    "transformation-vector",
+    "translation | scale vector, stored as a list of floats (and not as binary data at a `path`).",
+    at=f"{_FIRST}[0].scale",
+    wrong=["1.0", "1.0", "1.0", "0.5", "0.5"],
+)
+def _vector_form(given: Any, ndim: int | None, where: str) -> Faults:
+    for index, key, vector in _vectors(given):
+        mend = f'Write the numbers themselves below "{key}".'
+        if "path" in given[index]:
+            yield f"{where}[{index}]", f"A {key} is not kept at a path (got {show(given[index]['path'])}).", mend
+        elif not is_list(vector) or not all(is_number(v) for v in vector):
+            yield f"{where}[{index}]", f"A {key} needs finite numbers (got {show(vector)}).", mend
+
+
+def _vectors(given: Any) -> Iterator[tuple[int, str, Any]]:
+    for index, transformation in enumerate(given):
+        key = transformation.get("type")
+        if key in ("scale", "translation"):
+            yield index, key, transformation.get(key)
+
+
+@TRANSFORMATIONS.must(
+    "transformation-length",
+    'The length of the `scale` and `translation` array MUST be the same as the length of "axes".',
+    at=f"{_FIRST}[0].scale",
+    wrong=[0.5, 0.5],
+)
+def _vector_length(given: Any, ndim: int | None, where: str) -> Faults:
+    for index, key, vector in _vectors(given):
+        if ndim is not None and is_list(vector) and len(vector) != ndim:
+            what = f"{key} has {len(vector)} numbers for {ndim} axes."
+            yield f"{where}[{index}]", what, "Give one number for each axis, in their order."
+
+
+@TRANSFORMATIONS.must(
+    "scale-positive",
+    "The `scale` specifies the pixel size in physical units or time duration: a number above zero.",
+    at=f"{_FIRST}[0].scale",
+    wrong=[1.0, 1.0, 1.0, -0.5, 0.5],
+)
+def _scale_positive(given: Any, ndim: int | None, where: str) -> Faults:
+    for index, key, vector in _vectors(given):
+        if key == "scale" and is_list(vector) and any(is_number(v) and v <= 0 for v in vector):
+            mend = "Use 1.0 where there is no size; turn the pixels around where the axis runs backwards."
+            yield f"{where}[{index}]", f"A scale is above zero (got {show(vector)}).", mend

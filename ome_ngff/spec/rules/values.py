@@ -1,0 +1,62 @@
+"""The rule for values: a document can be written as JSON that every reader takes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...text import show
+from .book import Faults, Rules
+
+VALUES = Rules("image")
+_MOST = 20  # values that are named, per document
+
+
+@VALUES.must(
+    "json-values",
+    'Metadata is JSON: "Numeric values that cannot be represented in the grammar (such as Infinity and NaN) are not '
+    'permitted" (RFC 8259). Browsers do not read such a file at all.',
+    at="multiscales[0].metadata.threshold",
+    wrong=math.nan,
+)
+def _json_values(part: Mapping[str, Any]) -> Faults:
+    if _written(part):
+        return
+    odd = list(itertools.islice(_odd(part), _MOST))
+    for where, value in odd:
+        mend = "write null" if isinstance(value, float) else "make it plain with .item() or .tolist() if it is of NumPy"
+        yield where, f"JSON has no {show(value)} ({type(value).__name__}).", f"Leave it out, or {mend}."
+    if not odd:
+        yield "attributes", "The values are too deep in each other, or in themselves.", "Write them side by side."
+
+
+def _written(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _odd(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the place and the value of whatever cannot be written; what contains itself is entered once."""
+    waiting: list[tuple[str, Any]] = [("", part)]
+    entered: set[int] = set()
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, dict):
+            inner = [(f"{where}.{key}", item) for key, item in value.items()]
+            yield from ((f"{where}.{key}".removeprefix("."), key) for key in value if not _written({key: None}))
+        elif isinstance(value, (list, tuple)):
+            inner = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
+        elif _written(value):
+            continue
+        else:
+            yield where.removeprefix("."), value
+            continue
+        if id(value) not in entered:
+            entered.add(id(value))
+            waiting += reversed(inner)

@@ -1,0 +1,166 @@
+"""What all versions of OME-NGFF share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from ...exceptions import Finding, FormatError, ScaleError, ValidationError
+from ..dialect import Dialect
+from ..rules.document import document_findings, stated_version, transformation_findings
+from ..rules.plate import plate_well_findings
+
+Document = dict[str, Any]
+
+
+class Format:
+    """Describe one version of OME-NGFF. Instances have no state: all of a class are equal and hash alike."""
+
+    version: ClassVar[str]
+    zarr_format: ClassVar[Literal[2, 3]]
+    dialect: ClassVar[Dialect]
+    earlier: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def chunk_key_encoding(self) -> dict[str, str]:
+        """How chunk keys are spelled, as `zarr.create_array` takes it; always nested by "/"."""
+        return {"name": self.dialect.chunk_keys, "separator": "/"}
+
+    def wrap(self, document: Mapping[str, Any]) -> Document:
+        """Turn a metadata document into the attributes of its group."""
+        return self.dialect.wrap(document)
+
+    def unwrap(self, attributes: Mapping[str, Any]) -> Document:
+        """Take the metadata document out of the attributes of a group; empty where there is none of this version."""
+        return self.dialect.unwrap(attributes)
+
+    def strip(self, attributes: Mapping[str, Any]) -> Document:
+        """Return the attributes that are not metadata of this version: what belongs to others."""
+        return self.dialect.strip(attributes)
+
+    def array_options(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return what `zarr.create_array` needs for an array with these axis names."""
+        named = {"dimension_names": list(names)} if self.dialect.dimension_names else {}
+        return {"zarr_format": self.zarr_format, "chunk_key_encoding": self.chunk_key_encoding, **named}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def matches(self, attributes: Mapping[str, Any]) -> bool:
+        """Tell whether attributes (or a document) carry metadata of this version."""
+        document = self.unwrap(attributes) or dict(attributes)
+        return stated_version(document) == self.version
+
+    # Documents -----------------------------------------------------------------------------------------------------
+
+    def multiscale(
+        self, axes: list[Document], datasets: Sequence[Mapping[str, Any]], name: str, **optional: Any
+    ) -> Document:
+        """Make the document of an image: one multiscale with its `axes` and `datasets`; None is left out."""
+        extra = {key: value for key, value in optional.items() if value is not None}
+        return {"multiscales": [self.dialect.stamp({"name": name, "axes": axes, "datasets": list(datasets), **extra})]}
+
+    def image_label(self, **parts: Any) -> Document:
+        """Make the `image-label` part of a label image; None is left out."""
+        return {"image-label": self.dialect.stamp({key: value for key, value in parts.items() if value is not None})}
+
+    def plate(self, **parts: Any) -> Document:
+        """Make the document of a plate; None is left out."""
+        return {"plate": {**{k: v for k, v in parts.items() if v is not None}, "version": self.version}}
+
+    def well(self, images: list[Document]) -> Document:
+        """Make the document of a well."""
+        return {"well": self.dialect.stamp({"images": images})}
+
+    # Rules ---------------------------------------------------------------------------------------------------------
+
+    def findings(self, attributes: Any, kind: str | None = None) -> list[Finding]:
+        """Collect every rule for documents that the attributes of a group break.
+
+        Args:
+            attributes: what stands in the group's attributes (0.5: with its `ome` key); any JSON value.
+            kind: "image", "labels", "label", "plate", "well" or "bf2raw"; None finds out.
+
+        Raises:
+            OptionError: there is no such kind.
+        """
+        return list(document_findings(attributes, kind, self.dialect))
+
+    def validate(self, attributes: Any, kind: str | None = None, strict: bool = False) -> None:
+        """Raise where a group's attributes break a rule; arguments as in `findings`, `strict` counts warnings too.
+
+        Raises:
+            ValidationError: once, with all faults in `findings`.
+        """
+        fatal = ("error", "warning") if strict else ("error",)
+        findings = [finding for finding in self.findings(attributes, kind) if finding.severity in fatal]
+        if findings:
+            raise ValidationError(findings)
+
+    def generate_coordinate_transformations(self, shapes: Sequence[Sequence[int]]) -> list[list[Document]]:
+        """Derive a scale and a translation for each level from the shapes alone, in pixels of level 0.
+
+        The factor of an axis is the ratio of the lengths, rounded to the whole number that it stands for when the
+        level is that number of times shorter (rounded up or down); the first pixel lies in the middle of its window.
+        """
+        transformations = []
+        for shape in shapes:
+            if len(shape) != len(shapes[0]):
+                raise FormatError(f"All levels have the same number of dimensions (got {list(map(tuple, shapes))}).")
+            scale = [whole_factor(full, part) for full, part in zip(shapes[0], shape, strict=True)]
+            transformations.append(
+                [
+                    {"type": "scale", "scale": scale},
+                    {"type": "translation", "translation": [(s - 1) / 2 for s in scale]},
+                ]
+            )
+        return transformations
+
+    def validate_coordinate_transformations(
+        self, ndim: int, nlevels: int, coordinate_transformations: Sequence[Sequence[Mapping[str, Any]]] | None = None
+    ) -> None:
+        """Raise where the transformations of `nlevels` datasets of `ndim` dimensions break a rule.
+
+        Raises:
+            ScaleError: with all faults.
+        """
+        given = coordinate_transformations
+        if not isinstance(given, (list, tuple)) or len(given) != nlevels:
+            got = len(given) if isinstance(given, (list, tuple)) else given
+            raise ScaleError(
+                f"coordinate_transformations needs one list for each of the {nlevels} levels (got {got!r})."
+            )
+        findings: list[Finding] = []
+        for index, transformations in enumerate(given):
+            findings += transformation_findings(transformations, ndim, f"coordinate_transformations[{index}]")
+        if findings:
+            raise ScaleError("; ".join(map(str, findings)))
+
+    def generate_well_dict(self, well: str, rows: Sequence[str], columns: Sequence[str]) -> Document:
+        """Turn "A/1" into the dict of a plate's well.
+
+        Raises:
+            FormatError: the row or the column is not one of the plate's.
+        """
+        row, _, column = well.partition("/")
+        if row not in rows or column not in columns:
+            raise FormatError(f"The well {well!r} must be row/column of {list(rows)} and {list(columns)}.")
+        return {"path": well, "rowIndex": list(rows).index(row), "columnIndex": list(columns).index(column)}
+
+    def validate_well_dict(self, well: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str]) -> None:
+        """Raise `ValidationError` where the dict of a plate's well contradicts itself or the plate."""
+        findings = list(plate_well_findings(well, rows, columns, "well"))
+        if findings:
+            raise ValidationError(findings)
+
+
+def whole_factor(full: int, part: int) -> float:
+    """Return the whole number of times that `part` is shorter than `full`, or the plain ratio where there is none."""
+    nearest = max(1, round(full / max(part, 1)))
+    return float(nearest) if part in (-(-full // nearest), full // nearest) else full / part

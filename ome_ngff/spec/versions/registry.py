@@ -1,0 +1,48 @@
+"""The versions that can be read and written. A new one is a class beside these and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...exceptions import FormatError
+from ...text import nearest_word
+from .base import Format
+from .v04 import FormatV04
+from .v05 import FormatV05
+
+CurrentFormat = FormatV05
+_FORMATS: tuple[type[Format], ...] = (FormatV05, FormatV04)
+
+
+def format_implementations() -> Iterator[Format]:
+    """Give one instance of each format, the newest first."""
+    for implementation in _FORMATS:
+        yield implementation()
+
+
+def format_from_version(version: str | float | Format) -> Format:
+    """Return the format for "0.4", 0.4 or a format itself.
+
+    Raises:
+        FormatError: there is no such version here.
+    """
+    if isinstance(version, Format):
+        return version
+    known = {implementation.version: implementation for implementation in _FORMATS}
+    if str(version) not in known:
+        raise FormatError(
+            f"There is no OME-NGFF version {version!r} here.{nearest_word(str(version), known)} "
+            f"Known: {', '.join(known)}."
+        )
+    return known[str(version)]()
+
+
+def format_for_zarr(zarr_format: int) -> Format:
+    """Return the newest format that is stored in this version of Zarr."""
+    return next(fmt for fmt in format_implementations() if fmt.zarr_format == zarr_format)
+
+
+def detect_format(metadata: Mapping[str, Any], default: Format) -> Format:
+    """Return the format that the attributes of a group state, else `default`."""
+    return next((fmt for fmt in format_implementations() if metadata and fmt.matches(metadata)), default)

@@ -1,0 +1,124 @@
+"""Attributes of groups: replaced in one step, or changed alone; no untrue copy of them stays.
+
+Consolidated metadata is a copy of the metadata below a group, which becomes untrue when something there is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import LocalStore
+
+from .inline import wait_for
+from .nodes import put_documents, put_groups_above
+from .opening import open_node
+from .target import MARK, Target
+from .zarr_private import GroupMetadata, default_buffer_prototype
+
+STALE = 60  # seconds after which whoever holds a lock is gone: the section takes milliseconds
+_PART = "consolidated_metadata"
+
+
+def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
+    """Create the group, or replace all its attributes in one step."""
+    target.refuse_package()
+    zarr_format = target.fmt.zarr_format
+    metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
+    if target.attributes is None:
+        put_groups_above(target)
+    put_documents(target, {"": metadata})
+    _forget_copies(target.store, target.path, zarr_format)
+    if target.handle is not None:
+        target.handle.metadata.attributes.clear()
+        target.handle.metadata.attributes.update(attributes)
+        object.__setattr__(target.handle.metadata, "consolidated_metadata", None)  # else it writes its copy back
+
+
+def require_group(target: Target) -> None:
+    """Create an empty group where there is none."""
+    if target.attributes is None:
+        put_attributes(target, {})
+
+
+def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Change parts of a group's OME metadata; its other parts and attributes stay.
+
+    Args:
+        target: the group, which is created where there is none.
+        change: gets the metadata as it is now, and returns the parts that are new. No other process of this machine
+            changes it meanwhile.
+    """
+    with _alone(target):
+        node = open_node(target.store, target.path)
+        there = dict(node.attrs) if isinstance(node, zarr.Group) else None
+        document = target.fmt.unwrap(there or {})
+        document.pop("version", None)
+        document = target.fmt.wrap({**document, **change(dict(document))})
+        put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+
+
+@contextmanager
+def _alone(target: Target) -> Iterator[None]:
+    """Hold a lock file beside the group's metadata (local stores; elsewhere the last writer wins)."""
+    if not isinstance(target.store, LocalStore):
+        yield
+        return
+    folder: Path = target.store.root / target.path
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, mine = folder / f".{MARK}.lock", uuid4().hex
+    while True:
+        try:
+            with lock.open("x") as file:
+                file.write(mine)
+            break
+        except FileExistsError:
+            with suppress(FileNotFoundError):
+                if time.time() - lock.stat().st_mtime > STALE:
+                    lock.replace(lock.with_name(f"{lock.name}.{mine}")).unlink()
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            if lock.read_text() == mine:
+                lock.unlink()
+
+
+def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
+    """Take consolidated metadata away from a group that has been written, and from all above it in its store.
+
+    Readers believe it: Zarr-Python shows shapes that are no more, and no label image that came later. The formats ask
+    for none; whoever wants it makes it anew, once all is written. In Zarr v3 the group itself has lost it by now.
+    """
+    steps = path.split("/") if path else []
+    groups = ["".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + (zarr_format == 2))]
+
+    async def forget_all() -> None:
+        await asyncio.gather(*(_forget(store, group, zarr_format) for group in groups))
+
+    if groups and store.supports_deletes:
+        wait_for(store, forget_all())
+
+
+async def _forget(store: Store, group: str, zarr_format: int) -> None:
+    if zarr_format == 2:
+        if await store.exists(f"{group}.zmetadata"):
+            await store.delete(f"{group}.zmetadata")
+        return
+    file = await store.get(f"{group}zarr.json", default_buffer_prototype())
+    content = b"" if file is None else file.to_bytes()
+    if f'"{_PART}"'.encode() in content:
+        metadata = json.loads(content)
+        if metadata.pop(_PART, None) is not None:
+            buffer = default_buffer_prototype().buffer.from_bytes(json.dumps(metadata, indent=2).encode())
+            await store.set(f"{group}zarr.json", buffer)

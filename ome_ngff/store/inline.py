@@ -1,0 +1,66 @@
+"""Zarr's coroutines, run to their end on the thread that calls.
+
+Zarr waits for its coroutines in one loop thread, which hands the work of a local store to a third thread. For one chunk
+these are four changes of threads, each of which may wait for a core that is busy with the codec: two threads that write
+chunk by chunk so keep little more than one core busy. Nothing of a local store is ever waited for, so the thread that
+wants the chunk written can do all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from zarr.abc.store import Store
+from zarr.storage import LocalStore
+
+from .zarr_private import sync
+
+T = TypeVar("T")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Do at once what is meant for another thread."""
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        done: asyncio.Future[T] = self.create_future()
+        done.set_result(func(*args))
+        return done
+
+
+class _Own:
+    """Hold the loop of a thread, and close it when the thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = _Loop()
+
+    def __del__(self) -> None:
+        self.loop.close()
+
+
+_HELD = threading.local()
+
+
+def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine of a local store returns; inside a running loop (a notebook's), by Zarr's own thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return sync(coroutine)
+    own = getattr(_HELD, "own", None)
+    if own is None:
+        own = _HELD.own = _Own()
+    try:
+        return cast(T, own.loop.run_until_complete(coroutine))
+    except BaseException:  # what else it was at will not go on
+        del _HELD.own
+        raise
+
+
+def wait_for(store: Store, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine of a store returns, in the way that is the fastest for it."""
+    return run_inline(coroutine) if isinstance(store, LocalStore) else sync(coroutine)

@@ -1,0 +1,218 @@
+"""How levels are stored: chunks, shards and compression as callers give them, fitted to every level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..exceptions import ChunkError, OptionError
+from ..pixels import Level
+from ..spec import SPATIAL, Axes
+from ..text import refuse_unknown
+from .codecs import LABELS, Compression
+
+
+@attrs.frozen
+class Grid:
+    """Say how one level is stored: lengths per axis, never larger than the level (shards: whole chunks)."""
+
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None = None
+
+    @property
+    def cell(self) -> tuple[int, ...]:
+        """Give the smallest box that is written at once: a shard, or a chunk."""
+        return self.shards or self.chunks
+
+
+SHARD_BYTES = 64 * 2**20
+_OPTIONS = ("chunks", "shards", "compression", "compressor", "compressors", "fill_value", "dimension_separator")
+
+
+def default_chunks(shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
+    """Give 128 per spatial axis for volumes, 1024 for planes, 1 for time and channels; never more than there is."""
+    spatial = [n for n, axis in zip(shape, axes, strict=True) if axis.type == "space" and n > 1]
+    length = 128 if len(spatial) > 2 else 1024
+    return tuple(min(n, length if axis.type == "space" else 1) for n, axis in zip(shape, axes, strict=True))
+
+
+def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> tuple[int, ...]:
+    """Turn chunks or shards as callers give them into one length per axis.
+
+    Args:
+        given: None, an int for the spatial axes, a mapping by axis name, or a tuple for all or for the last axes.
+        axes: the axes. default: lengths of the axes that are not spoken of. what: "chunks" or "shards".
+
+    Raises:
+        ChunkError: they are no whole numbers above zero, or too many.
+        OptionError: a mapping names an axis that is not there.
+    """
+    if isinstance(given, Mapping):
+        refuse_unknown([name for name in given if name not in axes.names], axes.names, what)
+        by_index = {axes.names.index(name): value for name, value in given.items()}
+    elif isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        by_index = {i: given for i, axis in enumerate(axes) if axis.type == "space"}
+    elif given is None:
+        by_index = {}
+    elif isinstance(given, Sequence) and not isinstance(given, str) and 0 < len(given) <= len(axes):
+        by_index = dict(enumerate(given, start=len(axes) - len(given)))
+    else:
+        raise ChunkError(f"{what} is a whole number, one per axis {','.join(axes.names)}, or a dict (got {given!r}).")
+    lengths = list(default)
+    for index, value in by_index.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ChunkError(f"{what} must be whole numbers above zero (got {value!r} for axis {axes.names[index]}).")
+        lengths[index] = int(value)
+    return tuple(lengths)
+
+
+def automatic_shards(shape: Sequence[int], axes: Axes, chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Double the chunks, the shortest spatial axis first, up to about 64 MiB of pixels or the whole level."""
+    shards = list(chunks)
+    while short := [i for i, axis in enumerate(axes) if axis.name in SPATIAL and shards[i] < shape[i]]:
+        if 2 * math.prod(shards) * itemsize > SHARD_BYTES:
+            break
+        shards[min(short, key=lambda i: (shards[i], -i))] *= 2
+    return tuple(shards)
+
+
+def _largest_part(whole: int, most: int) -> int:
+    return max(part for part in range(1, min(whole, most) + 1) if whole % part == 0)
+
+
+def fit(level: Level, chunks: Sequence[int], shards: Sequence[int] | None) -> Grid:
+    """Fit chunks and shards of level 0 to a level: shards shrink with it, so that one unit owns one shard of each."""
+    fitted = tuple(min(c, n) for c, n in zip(chunks, level.shape, strict=True))
+    if shards is None:
+        return Grid(fitted)
+    lengths = []
+    for chunk, shard, factor, n in zip(fitted, shards, level.factors, level.shape, strict=True):
+        lengths.append(chunk * max(1, min(shard // factor // chunk, math.ceil(n / chunk))))
+    return Grid(fitted, tuple(lengths))
+
+
+@attrs.frozen(eq=False)
+class Layout:
+    """Carry chunks, shards and compression of a pyramid; options per level win over those for all.
+
+    Attributes:
+        chunks, shards, compression: as callers give them, for level 0; None takes the default.
+        options: none, one dict for all levels, or one per level.
+    """
+
+    chunks: Any = None
+    shards: Any = None
+    compression: Any = None
+    options: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def parse(
+        cls, chunks: Any = None, shards: Any = None, compression: Any = None, storage_options: Any = None
+    ) -> Layout:
+        """Check the words of `storage_options`, and that nothing is said twice with another value.
+
+        Raises:
+            OptionError: an unknown word, or a contradiction.
+        """
+        listed = isinstance(storage_options, Sequence) and not isinstance(storage_options, str)
+        options = [] if storage_options is None else list(storage_options) if listed else [storage_options]
+        for option in options:
+            if not isinstance(option, Mapping):
+                raise OptionError(
+                    f"storage_options is a dict, or a list of one dict per level (got {storage_options!r})."
+                )
+            refuse_unknown([word for word in option if word not in _OPTIONS], _OPTIONS, "storage_options")
+            for word, value in (("chunks", chunks), ("shards", shards), ("compression", compression)):
+                if value is not None and option.get(word) is not None and option[word] != value:
+                    raise OptionError(
+                        f"{word}={value!r} and storage_options[{word!r}]={option[word]!r} contradict each other."
+                    )
+            if option.get("dimension_separator", "/") != "/":
+                raise OptionError("The chunk keys of OME-Zarr are nested; the only dimension_separator is '/'.")
+            said = [w for w in ("compression", "compressor", "compressors") if w in option]
+            if len(said) > 1 or (said and said != ["compression"] and compression is not None):
+                raise OptionError(
+                    f"Say the compression once (got {' and '.join([*said, f'compression={compression!r}'])})."
+                )
+        return cls(chunks, shards, compression, tuple(options))
+
+    def of_labels(self) -> Layout:
+        """Compress as suits labels, where nothing else is said."""
+        return self if self.compression not in (None, "auto") else attrs.evolve(self, compression=LABELS)
+
+    def of(self, level: int, count: int) -> Mapping[str, Any]:
+        """Give the options of one level of `count`.
+
+        Raises:
+            OptionError: there is a list that is not as long as there are levels.
+        """
+        if len(self.options) > 1 and len(self.options) != count:
+            raise OptionError(
+                f"storage_options needs one dict for each of the {count} levels (got {len(self.options)})."
+            )
+        return {} if not self.options else self.options[level if len(self.options) > 1 else 0]
+
+    def first_chunks(self, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
+        """Give the chunks of level 0."""
+        return self._chunks(self.options[0] if self.options else {}, shape, axes)
+
+    def _chunks(self, option: Mapping[str, Any], shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
+        given = option.get("chunks") or self.chunks
+        default = default_chunks(shape, axes)
+        shards = option.get("shards") or self.shards
+        if shards is not None and not isinstance(shards, str):  # the largest parts of a shard up to the default
+            whole = parse_lengths(shards, axes, default, "shards")
+            default = tuple(
+                c if c == n <= s else _largest_part(s, c) for s, c, n in zip(whole, default, shape, strict=True)
+            )
+        chunks = parse_lengths(None if isinstance(given, str) and given == "auto" else given, axes, default, "chunks")
+        return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+
+    def grids(self, levels: Sequence[Level], axes: Axes, itemsize: int, zarr_format: int) -> tuple[Grid, ...]:
+        """Give the grid of every level.
+
+        Raises:
+            ChunkError: chunks do not divide shards, or the format has no shards.
+        """
+        shape, found = levels[0].shape, []
+        for number, level in enumerate(levels):
+            option = self.of(number, len(levels))
+            chunks, given = self._chunks(option, shape, axes), option.get("shards") or self.shards
+            shards = None
+            if given is not None:
+                if zarr_format == 2:
+                    raise ChunkError("OME-NGFF 0.4 is Zarr v2, which has no shards; write 0.5, or leave shards out.")
+                auto = isinstance(given, str) and given == "auto"
+                shards = (
+                    automatic_shards(shape, axes, chunks, itemsize)
+                    if auto
+                    else parse_lengths(given, axes, chunks, "shards")
+                )
+                shards = tuple(c if c == n <= s else s for s, c, n in zip(shards, chunks, shape, strict=True))
+                if any(s % c for s, c in zip(shards, chunks, strict=True)):
+                    raise ChunkError(f"chunks must divide shards (got chunks {chunks} and shards {shards}).")
+            own = (
+                attrs.evolve(level, factors=(1,) * len(shape))
+                if option.get("shards") and len(self.options) > 1
+                else level
+            )
+            found.append(fit(own, chunks, shards))
+        return tuple(found)
+
+    def compressions(self, count: int) -> list[Compression]:
+        """Give the compression of each of `count` levels."""
+        found = []
+        for level in range(count):
+            option = self.of(level, count)
+            given = self.compression
+            for word in ("compression", "compressor", "compressors"):
+                if word in option:
+                    given = option[word]
+                    if given is None and word != "compression":  # what Zarr means by it
+                        given = "none"
+            found.append(Compression.parse(None if isinstance(given, str) and given == "auto" else given))
+        return found

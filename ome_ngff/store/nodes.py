@@ -1,0 +1,103 @@
+"""Creating and deleting of groups and arrays."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Any
+
+import attrs
+import zarr
+from zarr.api.asynchronous import create_array
+from zarr.storage import LocalStore, MemoryStore, StorePath
+
+from ..exceptions import OptionError, StoreError
+from .inline import run_inline, wait_for
+from .opening import fast_pipeline, open_node
+from .places import place
+from .target import Target
+from .zarr_private import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype
+
+
+def describe_arrays(
+    target: Target, names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
+) -> dict[str, ArrayMetadata]:
+    """Create arrays in memory and give their documents: what Zarr refuses is refused before anything is touched.
+
+    Args:
+        target: the group below which they will be. names: of the axes.
+        options: for `zarr.create_array`, by the path of the array.
+
+    Raises:
+        OptionError: Zarr refuses an option.
+    """
+    common = target.fmt.array_options(names)
+
+    async def create() -> dict[str, ArrayMetadata]:
+        store = MemoryStore()
+        return {path: (await create_array(store, name=path, **common, **o)).metadata for path, o in options.items()}
+
+    try:
+        return run_inline(create())
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"Zarr cannot create such an array: {error}") from error
+
+
+def create_arrays(
+    target: Target, documents: Mapping[str, ArrayMetadata], *, shards: bool
+) -> dict[str, zarr.Array[Any]]:
+    """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
+    put_documents(target, documents)
+    with fast_pipeline(target.store, shards=shards):
+        return {
+            path: zarr.Array(AsyncArray(document, StorePath(target.store, target.key(path))))
+            for path, document in documents.items()
+        }
+
+
+def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> None:
+    """Store documents of groups and arrays, by path below a target, and groups between, in one round trip."""
+    between = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
+    groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in between}
+
+    async def put() -> None:
+        await asyncio.gather(
+            *(target.store.set(*item) for item in _buffers(target, documents)),
+            *(target.store.set_if_not_exists(*item) for item in _buffers(target, groups)),
+        )
+
+    wait_for(target.store, put())
+
+
+def put_groups_above(target: Target) -> None:
+    """Create the groups that a target lies in, up to the root of its store, where there are none.
+
+    Raises:
+        StoreError: there is an array.
+    """
+    above = [str(parent) for parent in PurePosixPath(target.path).parents] if target.path else []
+    for path in ("" if parent == "." else parent for parent in above):
+        node = open_node(target.store, path)
+        if isinstance(node, zarr.Array):
+            raise StoreError(f"{place(target.store, path)} is an array; choose a path that is not below one.")
+        if node is None:
+            put_documents(attrs.evolve(target, path=path), {"": GroupMetadata(zarr_format=target.fmt.zarr_format)})
+
+
+def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+    """Give the keys and bytes that documents are stored as."""
+    for path, document in documents.items():
+        for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
+            yield target.key(f"{path}/{name}" if path else name), buffer
+
+
+def delete(target: Target, name: str) -> None:
+    """Delete what stands at a path below a target, if anything does."""
+    if isinstance(target.store, LocalStore):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(target.store.root / target.key(name))
+    elif target.store.supports_deletes:
+        wait_for(target.store, target.store.delete_dir(target.key(name)))

@@ -1,0 +1,59 @@
+"""Where pixels come from, so that nothing is read from what is being written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import FsspecStore, LocalStore
+
+from ..exceptions import StoreError
+from .places import place
+from .target import Target
+
+
+def refuse_self(source: Any, target: Target) -> None:
+    """Raise `StoreError` where the pixels are read from the very group that would be written."""
+    for store, path in _origins(source):
+        if isinstance(target.store, LocalStore):
+            here, there = _local(target.store, target.path), _local(store, path)
+            inside = there is not None and here is not None and there.is_relative_to(here)
+        else:
+            inside = store == target.store and (not target.path or f"{path}/".startswith(f"{target.path}/"))
+        if inside:
+            where = place(store, path) if not isinstance(store, Path) else str(store)
+            raise StoreError(f"The pixels are read from {where}, which lies in {target}; write to another place.")
+
+
+def _local(store: Any, path: str) -> Path | None:
+    """Return where something lies on this machine's disk, or None."""
+    if isinstance(store, Path):
+        return store.resolve()
+    if isinstance(store, LocalStore):
+        return (store.root / path).resolve()
+    if isinstance(store, FsspecStore) and "local" in str(type(getattr(store.fs, "sync_fs", store.fs))).lower():
+        return (Path(store.path) / path).resolve()
+    return None
+
+
+def _origins(source: Any) -> list[tuple[Any, str]]:
+    """Find the stored arrays and the files that a source reads from: (store, path) or (file, "")."""
+    origin = getattr(source, "origin", None)  # of the arrays of `inputs`
+    if origin is not None:
+        return [(origin, "")] if isinstance(origin, Path) else _origins(origin)
+    if isinstance(source, zarr.Array):
+        return [(source.store, source.path)]
+    if isinstance(source, np.memmap):
+        return [(Path(source.filename), "")] if source.filename else []
+    if isinstance(getattr(getattr(source, "file", None), "filename", None), str):  # h5py
+        return [(Path(source.file.filename), "")]
+    if isinstance(source, np.ndarray) and isinstance(source.base, (np.ndarray, np.memmap)):
+        return _origins(source.base)
+    found: list[tuple[Any, str]] = []
+    for name, layer in getattr(getattr(source, "dask", None), "layers", {}).items():
+        if name.startswith("original-"):
+            for wrapped in dict(layer).values():
+                found += _origins(getattr(wrapped, "value", wrapped))
+    return found

@@ -1,0 +1,81 @@
+"""Places as callers name them: paths, URLs, stores, groups."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+
+from ..exceptions import OptionError, StoreError
+from .zip import ENDINGS
+
+
+def place(store: Store, path: str = "") -> str:
+    """Say where something is stored, as a person would."""
+    root = str(store.root) if isinstance(store, LocalStore) else str(store)
+    if isinstance(store, FsspecStore):
+        root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
+    return f"{root}/{path}" if path else root
+
+
+def locate(group: Any) -> tuple[Store, str]:
+    """Turn what callers pass as a place into a store and a path in it; nothing is created or opened.
+
+    Raises:
+        OptionError: it is not a place.
+    """
+    if isinstance(group, (zarr.Group, zarr.Array)):
+        return group.store, group.path
+    if isinstance(group, StorePath):
+        return group.store, group.path
+    if isinstance(group, Store):
+        return group, ""
+    if hasattr(group, "store_path"):  # what is asynchronous in Zarr
+        return group.store_path.store, group.store_path.path
+    if hasattr(group, "fmt") and isinstance(
+        getattr(group, "store", None), Store
+    ):  # a target, or what `parse_url` gives
+        return group.store, "" if hasattr(group, "root_attrs") else group.path
+    if isinstance(group, (str, Path)):
+        text = str(group)
+        if "://" in text and not text.startswith("file://"):
+            return _remote(text), ""
+        return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
+    if isinstance(group, MutableMapping):
+        return MemoryStore(group), ""
+    raise OptionError(f"The place of an image is a path, a URL, a Zarr group or a store (got {type(group).__name__}).")
+
+
+def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
+    """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
+    if isinstance(group, (str, Path)):
+        if "://" in str(group) and storage_options:
+            return _remote(str(group), dict(storage_options))
+        if storage_options:
+            raise OptionError(f"storage_options are for the file system behind a URL (got {group}).")
+        if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
+            if not zipfile.is_zipfile(group):
+                raise StoreError(f"{group} is no ZIP, or was not written to its end.")
+            return zarr.storage.ZipStore(group, mode="r", read_only=True)
+    return group
+
+
+def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
+    try:
+        return FsspecStore.from_url(url, storage_options=storage_options)
+    except ImportError as error:
+        extra = "s3" if url.startswith("s3") else "http"
+        raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{url} cannot be opened: {error}") from error
+
+
+def in_memory(store: Store) -> bool:
+    """Tell whether a store is in the memory of this process alone."""
+    protocol = getattr(getattr(store, "fs", None), "protocol", ())
+    return isinstance(store, MemoryStore) or "memory" in (protocol if isinstance(protocol, tuple) else (protocol,))

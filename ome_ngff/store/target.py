@@ -1,0 +1,117 @@
+"""The group that is, or becomes, an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import MemoryStore, StorePath
+
+from ..exceptions import ExistsError, FormatError, StoreError
+from ..spec import Format, detect_format, format_for_zarr
+from .opening import open_node
+from .places import locate, place
+from .zip import Package
+
+MARK = "ome_ngff"  # the attribute of an unfinished write
+
+
+@attrs.frozen
+class Target:
+    """Point to a group that an image is, or will be, written to. Making one touches nothing.
+
+    Attributes:
+        store: the Zarr store. path: the group's path in it, "" for the root.
+        fmt: the format to write, that of the existing group where there is one.
+        attributes: attributes of the existing group, or None where there is no group yet.
+        handle: the caller's own group. It remembers attributes and writes all of them back with the caller's next one,
+            so it is told of ours.
+        package: the ZIP that the group becomes, where it is one; only `request.execute` writes these.
+    """
+
+    store: Store
+    path: str
+    fmt: Format
+    attributes: dict[str, Any] | None
+    handle: zarr.Group | None = attrs.field(default=None, eq=False, repr=False)
+    package: Package | None = None
+
+    @property
+    def mark(self) -> dict[str, Any] | None:
+        """Give what an unfinished write says of itself, or None."""
+        mark = (self.attributes or {}).get(MARK)
+        return mark.get("incomplete") if isinstance(mark, Mapping) else None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Give the metadata of the existing group."""
+        return self.fmt.unwrap(self.attributes or {})
+
+    def key(self, name: str) -> str:
+        """Give the path in the store of something below the group."""
+        return f"{self.path}/{name}" if self.path else name
+
+    def child(self, name: str, fmt: Format | None = None) -> Target:
+        """Point to a group below this one."""
+        self.refuse_package()
+        return find_target(StorePath(self.store, self.key(name)), fmt or self.fmt)
+
+    def refuse_package(self) -> None:
+        """Raise `StoreError` for a ZIP: nothing can be added to it later."""
+        if self.package is not None:
+            raise StoreError(
+                f"{self} is a ZIP, which is written as a whole: let to_ngff_zarr write the image with its labels and "
+                "metadata, or write a folder."
+            )
+
+    def __str__(self) -> str:
+        return place(self.store, self.path) if self.package is None else str(self.package)
+
+
+def find_target(group: Any, fmt: Format | None = None) -> Target:
+    """Find the group that a caller means, without touching it.
+
+    Args:
+        group: a path, a URL, a `zarr.Group`, a Zarr store, a store path or a mutable mapping.
+        fmt: the format asked for; None takes that of the existing group, else the newest.
+
+    Raises:
+        ExistsError: there is an array instead of a group.
+        FormatError: the group has the other version of Zarr.
+    """
+    package = Package.find(group)
+    if package is not None:
+        return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
+    store, path = locate(group)
+    found = open_node(store, path)
+    if isinstance(found, zarr.Array):
+        raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
+    if found is None:
+        return Target(store, path, fmt or _format_of_parents(store, path), None)
+    attributes = dict(found.attrs)
+    here = found.metadata.zarr_format
+    if fmt is not None and fmt.zarr_format != here:
+        raise FormatError(
+            f"{place(store, path)} is a group of Zarr v{here}, but OME-NGFF {fmt.version} is stored in Zarr "
+            f"v{fmt.zarr_format}; write to another place, or leave out the format."
+        )
+    handle = group if isinstance(group, zarr.Group) and not group.read_only else None
+    return Target(store, path, fmt or detect_format(attributes, format_for_zarr(here)), attributes, handle)
+
+
+def _format_of_parents(store: Store, path: str) -> Format:
+    """Take the Zarr version of the nearest group above, so that a hierarchy has one; else the newest format."""
+    while path:
+        path = path.rpartition("/")[0]
+        parent = open_node(store, path)
+        if isinstance(parent, zarr.Group):
+            return format_for_zarr(parent.metadata.zarr_format)
+    return format_for_zarr(3)
+
+
+def as_place(target: Target) -> StorePath:
+    """Give the place of a target, to look at it again."""
+    return StorePath(target.store, target.path)

@@ -1,0 +1,55 @@
+"""Temporary arrays of a write: the spool, and the margins of later passes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.storage import LocalStore
+
+from ..config import config
+from .codecs import Compression
+from .journal import JOURNAL
+from .opening import fast_pipeline, open_array, open_node
+from .target import Target
+
+
+def ready_temporary(
+    target: Target, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any
+) -> zarr.Array[Any]:
+    """Open or create an array without compression in the journal's folder."""
+    path = target.key(f"{JOURNAL}/{name}")
+    if isinstance(open_node(target.store, path), zarr.Array):
+        return open_array(target.store, path, mode="r+")
+    with fast_pipeline(target.store):
+        return zarr.create_array(
+            target.store, name=path, shape=shape, chunks=chunks, dtype=dtype, compressors=None,
+            zarr_format=target.fmt.zarr_format,
+        )  # fmt: skip
+
+
+def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any) -> tuple[zarr.Array[Any], bool]:
+    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write."""
+    store = LocalStore(_spool_folder(target.mark or {}))
+    found = open_node(store, "")
+    with fast_pipeline(store):
+        wanted = (tuple(shape), tuple(chunks), dtype)
+        if isinstance(found, zarr.Array) and (found.shape, found.chunks, found.dtype) == wanted:
+            return zarr.open_array(store=store, mode="r+"), False
+        codec = Compression("blosc-lz4", 1).compressors(3, dtype)
+        return zarr.create_array(
+            store, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True
+        ), True
+
+
+def remove_spool(target: Target) -> None:
+    """Delete the temporary array of the write that a group is marked with, if it has one."""
+    if target.mark:
+        shutil.rmtree(_spool_folder(target.mark), ignore_errors=True)
+
+
+def _spool_folder(mark: Mapping[str, Any]) -> Path:
+    return Path(config.cache_store) / f"ome_ngff-spool-{mark.get('write', 'unnamed')}"

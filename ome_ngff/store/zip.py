@@ -1,0 +1,132 @@
+"""One hierarchy as one file (RFC-9): a ZIP whose metadata comes first, entries stored and not compressed.
+
+A ZIP cannot be changed once it is written, so an image is written to a folder beside it first, and then packed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+from zarr.storage import StorePath, ZipStore
+
+from ..exceptions import ExistsError, FormatError, StoreError
+from .zarr_private import default_buffer_prototype, sync
+
+ENDINGS = (".zip", ".ozx")
+
+
+@attrs.frozen(eq=False)
+class Package:
+    """Point to the ZIP that an image becomes.
+
+    Attributes:
+        file: the ZIP. store: the caller's own, which has it open for writing.
+    """
+
+    file: Path
+    store: ZipStore | None = None
+
+    @classmethod
+    def find(cls, place: Any) -> Package | None:
+        """Return the package that a place is; None for every other place.
+
+        Raises:
+            StoreError: it is a ZIP that cannot be written: behind a URL, or a group in one.
+        """
+        store = place if isinstance(place, ZipStore) else getattr(place, "store", None)
+        if isinstance(store, ZipStore):
+            if store.read_only:
+                return None
+            if store is not place:
+                raise StoreError(f"A ZIP is written as a whole; pass the store of {store} itself, or its path.")
+            return cls(Path(store.path), store)
+        if not isinstance(place, (str, os.PathLike)) or not str(place).lower().endswith(ENDINGS):
+            return None
+        if "://" in str(place) and not str(place).startswith("file://"):
+            raise StoreError(f"{place} is a ZIP behind a URL; these are read and written on a disk of this machine.")
+        file = Path(str(place).removeprefix("file://")).expanduser()
+        return None if file.is_dir() else cls(file)
+
+    def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
+        """Raise where something is in the way, or the file cannot be what its name says.
+
+        Raises:
+            ExistsError: something is in the way. FormatError: an `.ozx` of Zarr v2, which has no `zarr.json`.
+        """
+        if zarr_format == 2 and self.file.suffix.lower() == ".ozx":
+            raise FormatError(
+                f"{self.file} would hold OME-NGFF 0.4; an .ozx holds 0.5 or later. Name it .zip, or write 0.5."
+            )
+        if self.store is None:
+            if self.file.exists() and not overwrite:
+                raise ExistsError(f"{self.file} already exists; pass overwrite=True to replace it.")
+            return
+        sync(StorePath.open(self.store, "", None))  # where nobody has done so yet
+        if not sync(self.store.is_empty("")):
+            raise ExistsError(f"{self.store} holds something, and what is in a ZIP stays; pass a new ZIP, or a path.")
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Give the path of a folder beside the file; what the block has put there is packed once it ends well."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".ome_ngff-", dir=self.file.resolve().parent) as temporary:
+            folder = Path(temporary) / "image"
+            yield folder
+            if self.store is None:
+                pack(folder, Path(temporary) / "packed")
+                (Path(temporary) / "packed").replace(self.file)
+            else:
+                put(folder, self.store)
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+
+def pack(folder: Path, file: Path) -> None:
+    """Pack a hierarchy: the root's `zarr.json`, the other ones breadth first, then everything else.
+
+    Args:
+        folder: the root of the hierarchy. file: the ZIP that is made.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for path in _ordered(folder):
+            with (folder / path).open("rb") as source, archive.open(_entry(path), "w", force_zip64=True) as entry:
+                while block := source.read(2**24):
+                    entry.write(block)
+        version = _version(folder)
+        if version is not None:
+            comment = {"ome": {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}}
+            archive.comment = json.dumps(comment).encode()
+
+
+def put(folder: Path, store: ZipStore) -> None:
+    """Copy a hierarchy into a ZIP that somebody else has open and closes, in the order of `pack`."""
+    for path in _ordered(folder):
+        buffer = default_buffer_prototype().buffer.from_bytes((folder / path).read_bytes())
+        sync(store.set(path.as_posix(), buffer))
+
+
+def _ordered(folder: Path) -> list[Path]:
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(found, key=lambda path: (path.name != "zarr.json", len(path.parts), path.as_posix()))
+
+
+def _entry(path: Path) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(path.as_posix(), (1980, 1, 1, 0, 0, 0))
+
+
+def _version(folder: Path) -> str | None:
+    """Read the version of a hierarchy of 0.5 or later; single files are made of no other."""
+    root = folder / "zarr.json"
+    if not root.is_file():
+        return None
+    version = json.loads(root.read_text(encoding="utf-8")).get("attributes", {}).get("ome", {}).get("version")
+    return version if isinstance(version, str) else None

@@ -1,0 +1,63 @@
+"""Words of messages: names that are close, sizes, lists, values cut short."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import reprlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .exceptions import OptionError
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string."""
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise `OptionError` for the first of the `unknown` words, naming the nearest known one."""
+    for word in unknown:
+        known = list(known)
+        raise OptionError(
+            f"{where} does not know {word!r}.{nearest_word(word, known)} Known: {', '.join(sorted(known))}."
+        )
+
+
+def by(lengths: Sequence[int]) -> str:
+    """Write lengths: 64 x 256 x 256."""
+    return " x ".join(map(str, lengths))
+
+
+def size(n: float) -> str:
+    """Write a number of bytes: 70.1 KiB."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if n < 1024 or unit == "TiB":
+            break
+        n /= 1024
+    return f"{n:.0f} {unit}" if n >= 100 or unit == "B" else f"{n:.1f} {unit}"
+
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 3, 60, 60, 60
+
+
+def show(value: Any) -> str:
+    """Write a value for a message, shortened where it is long or deep."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        return f"<{type(value).__name__} that is too long to write>"
+
+
+def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
+    """Write names for a message, the first of them where there are many."""
+    short = [name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]]
+    return comma.join([*short, "..."] if len(names) > most else short)
+
+
+def same_json(a: Any, b: Any) -> bool:
+    """Tell whether two values are the same once written as JSON."""
+    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)

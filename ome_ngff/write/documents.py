@@ -1,0 +1,175 @@
+"""Metadata alone: of images, labels, plates and wells whose arrays are there already, or belong to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Never
+
+import zarr
+
+from ..exceptions import MissingError
+from ..pixels import as_labels
+from ..read import level_paths
+from ..spec import Axes, AxesLike, Format
+from ..store import Target, find_target, open_array, open_node, readable, require_group, update_document
+from .arguments import parse_format, refuse_words
+from .labels.annotation import Annotation
+from .labels.request import register_label
+
+
+def write_multiscales_metadata(
+    group: Any,
+    datasets: Sequence[Mapping[str, Any]],
+    fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    axes_units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    *,
+    omero: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    **unknown: Never,
+) -> None:
+    """Write the metadata of an image whose arrays are there already, replacing what the group says of itself.
+
+    Args:
+        group: as in `write_image`. datasets: dicts with `path` and `coordinateTransformations`, largest level first.
+        fmt, axes, axes_units, name, omero: as in `write_image`. metadata: how the levels were made.
+
+    Raises:
+        ValidationError: the document breaks rules of the specification.
+    """
+    refuse_words(unknown, write_multiscales_metadata)
+    target = find_target(group, parse_format(fmt))
+    extra = dict(metadata or {})
+    omero = extra.pop("omero", None) or omero
+    ndim = None
+    if axes is None:
+        given = [t for d in datasets for t in d.get("coordinateTransformations", ()) if t.get("scale")]
+        ndim = len(given[0]["scale"]) if given else None
+    parsed = Axes(axes, axes_units, ndim=ndim)
+    name = name or target.path.rpartition("/")[2] or "image"
+    document = target.fmt.multiscale(parsed.to_list(), datasets, name, metadata=extra or None)
+    if omero is not None:
+        document["omero"] = dict(omero)
+    target.fmt.validate(target.fmt.wrap(document))
+    _update(target, document)
+
+
+def write_label_metadata(
+    group: Any,
+    name: str,
+    colors: Any = None,
+    properties: Any = None,
+    fmt: Format | str | None = None,
+    *,
+    source: str | Mapping[str, Any] | None = None,
+    label_id: str | None = None,
+    check: bool = False,
+    **unknown: Never,
+) -> None:
+    """Write the `image-label` metadata of a label image that is there already, and register it.
+
+    What is left out stays as it is.
+
+    Args:
+        group: the `labels` group. name: the label image below it. fmt: as in `write_image`.
+        colors, properties, label_id, source, check: as in `write_labels`.
+
+    Raises:
+        MissingError: there is no such label image.
+        LabelError: a colour or a property is none, or is of a label that does not occur.
+        ValidationError: the metadata breaks rules of the specification.
+    """
+    refuse_words(unknown, write_label_metadata)
+    labels = find_target(group, parse_format(fmt))
+    label = labels.child(name)
+    if label.attributes is None:
+        raise MissingError(f"There is no label image at {label}; write it with write_labels.")
+    there = label.document.get("image-label")
+    if source is None and not (isinstance(there, Mapping) and "source" in there):
+        source = {"image": "../" * (name.count("/") + 2)}
+    said = Annotation(colors, properties, label_id, source, check)
+    _add(label, labels.fmt.image_label(**said.parts(lambda: _pixels(label))))
+    register_label(labels, name)
+
+
+def _pixels(label: Target) -> Any:
+    """Open level 0 of a label image that is stored."""
+    path = next(iter(level_paths(label.document)), "0")
+    found = open_node(label.store, label.key(path))
+    if not isinstance(found, zarr.Array):
+        raise MissingError(f"There is no array of labels at {label}/{path}.")
+    return as_labels(open_array(label.store, label.key(path)))
+
+
+def write_plate_metadata(
+    group: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    wells: Sequence[str | Mapping[str, Any]],
+    fmt: Format | str | None = None,
+    acquisitions: Sequence[Mapping[str, Any]] | None = None,
+    field_count: int | None = None,
+    name: str | None = None,
+) -> None:
+    """Write the metadata of a plate.
+
+    Args:
+        group: the plate's group. rows, columns: their names. wells: "A/1" or dicts of the specification.
+        acquisitions: dicts with an `id`. field_count: most fields of a well. fmt, name: as in `write_image`.
+
+    Raises:
+        FormatError: a well has no such row or column, or a rule is broken.
+    """
+    target = find_target(group, parse_format(fmt))
+    entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
+    document = target.fmt.plate(
+        rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
+        field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
+    )  # fmt: skip
+    target.fmt.validate(target.fmt.wrap(document), "plate")
+    _update(target, document)
+    for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
+        require_group(target.child(row))
+
+
+def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
+    """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
+    target = find_target(group, parse_format(fmt))
+    document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
+    target.fmt.validate(target.fmt.wrap(document), "well")
+    _update(target, document)
+
+
+def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:
+    """Add parts, such as `omero`, to the OME metadata that a group has.
+
+    Args:
+        group: as in `write_image`. fmt: as in `write_image`.
+        metadata: the parts by key. One that is a dict is merged into the one that is there; any other replaces it.
+
+    Raises:
+        ValidationError: the group would break rules of the specification.
+    """
+    _add(find_target(group, parse_format(fmt)), metadata)
+
+
+def get_metadata(group: Any) -> dict[str, Any]:
+    """Return the OME metadata of a group; empty where there is none."""
+    return find_target(readable(group)).document
+
+
+def _add(target: Target, metadata: Mapping[str, Any]) -> None:
+    """Merge parts into the document of a group, once the result is known to be valid."""
+    there = target.document
+    parts = {
+        key: {**there[key], **part} if isinstance(part, Mapping) and isinstance(there.get(key), Mapping) else part
+        for key, part in metadata.items()
+    }
+    target.fmt.validate(target.fmt.wrap({**there, **parts}))
+    _update(target, parts)
+
+
+def _update(target: Target, document: Mapping[str, Any]) -> None:
+    """Put parts of a document into a group, keeping its other parts and attributes."""
+    update_document(target, lambda there: document)

@@ -1,0 +1,102 @@
+"""What is said of labels beside their pixels: colours, properties and source, checked against the values that occur."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exceptions import LabelError, OptionError
+from ...image import label_values
+from ...text import refuse_unknown, show
+from .colors import parse_colors
+from .tables import VALUE, parse_properties
+
+LISTED = 10  # missing values that a message names
+
+
+@attrs.frozen
+class Annotation:
+    """Hold what is said of labels, as callers say it.
+
+    Attributes:
+        colors: see `parse_colors`. properties, label_id: see `parse_properties`.
+        source: the document of the specification, or the path to the image in it.
+        check: raise where colours or properties name a value that does not occur; 0 may always have a colour.
+        label_metadata: colors, properties and source in one dict, as ome-zarr has them.
+    """
+
+    colors: Any = None
+    properties: Any = None
+    label_id: str | None = None
+    source: Any = None
+    check: bool = False
+    label_metadata: Mapping[str, Any] | None = None
+
+    def _all(self) -> dict[str, Any]:
+        """Join what is said here and there.
+
+        Raises:
+            OptionError: something is said twice, or has no meaning.
+        """
+        own = {"colors": self.colors, "properties": self.properties, "source": self.source}
+        more = dict(self.label_metadata or {})
+        refuse_unknown([word for word in more if word not in own], own, "label_metadata")
+        for word, value in more.items():
+            if value is not None and own[word] is not None:
+                raise OptionError(f"Say {word} once: as {word}= or in label_metadata.")
+        return {word: more.get(word) if value is None else value for word, value in own.items()}
+
+    @property
+    def needs_values(self) -> bool:
+        """Tell whether `parts` will look at the pixels."""
+        return self.check or isinstance(self._all()["colors"], str)
+
+    def parts(self, pixels: Callable[[], Any]) -> dict[str, Any]:
+        """Return those parts of `image-label` that something is said of.
+
+        Args:
+            pixels: gives the labels as `as_source` returns them; called, and read once, where values are needed.
+
+        Raises:
+            LabelError: a colour or a property is none, or a value does not occur.
+            OptionError: something is said twice, or is of another type.
+        """
+        said, values = self._all(), cache(lambda: label_values(pixels()))
+        parts: dict[str, Any] = {
+            "source": _source(said["source"]),
+            "properties": parse_properties(said["properties"], self.label_id),
+            "colors": parse_colors(said["colors"], values),
+        }
+        for word in ("colors", "properties") if self.check else ():
+            _refuse_missing(word, parts[word] or [], values)
+        return {word: part for word, part in parts.items() if part is not None}
+
+
+def _source(source: Any) -> dict[str, Any] | None:
+    if isinstance(source, str):
+        return {"image": source}
+    if source is not None and not isinstance(source, Mapping):
+        raise OptionError(f"source is the path to the image, such as '../../', or a dict of it (got {show(source)}).")
+    return None if source is None else dict(source)
+
+
+def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:
+    """Raise `LabelError` where entries name values that do not occur."""
+    found = values()
+    limits = np.iinfo(found.dtype)
+    named = [entry[VALUE] for entry in entries if isinstance(entry.get(VALUE), int)]
+    possible = np.array([value for value in named if limits.min <= value <= limits.max], found.dtype)
+    there = {*possible[np.isin(possible, found)].tolist(), *([0] if word == "colors" else [])}
+    missing = [value for value in named if value not in there]
+    if missing:
+        listed = ", ".join(map(str, missing[:LISTED])) + (", ..." if len(missing) > LISTED else "")
+        span = f"{len(found)} values from {found[0]} to {found[-1]}" if len(found) > 1 else f"{found[0]} alone"
+        raise LabelError(
+            f"{word} names {len(missing)} label{'s' * (len(missing) > 1)} that the pixels do not have: {listed} "
+            f"(they have {span}). Leave these out, or pass check=False."
+        )

@@ -1,0 +1,105 @@
+"""What stands where something is written: refused, or found and cleared away when the caller has said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import zarr
+from zarr.storage import FsspecStore, LocalStore
+
+from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
+from ..read import level_paths
+from ..store import JOURNAL, MARK, Target, delete, open_node, wait_for
+
+
+def refuse_existing(
+    target: Target, paths: Sequence[str], *, overwrite: bool, resume: bool, what: str = "an image"
+) -> None:
+    """Raise where the target holds what the caller has not allowed to replace or to finish.
+
+    Raises:
+        IncompleteError: an unfinished write, without `overwrite` or `resume`.
+        ExistsError: an image, or an array in the place of a level, without `overwrite`; or a file, in any case.
+        StoreError: the place can only be read.
+    """
+    _refuse_place(target)
+    if overwrite and resume:
+        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    if overwrite:
+        return
+    if target.mark is not None:
+        if not resume:
+            raise IncompleteError(
+                f"{target} holds {what} that is incomplete; pass resume=True to finish it or overwrite=True to start "
+                "again."
+            )
+        return
+    if "multiscales" in target.document:
+        if not resume:
+            raise ExistsError(
+                f"{target} already holds {what}; pass overwrite=True to replace it or resume=True to finish it."
+            )
+        return
+    for path in paths:
+        if open_node(target.store, target.key(path)) is not None:
+            raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
+
+
+def _refuse_place(target: Target) -> None:
+    """Raise where there can be no group: in what can only be read, or in the place of a file."""
+    if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
+        raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
+    if target.store.read_only:
+        raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
+    if isinstance(target.store, LocalStore):
+        folder = target.store.root / target.path
+        for place in (folder, *folder.parents):
+            if place.is_file():
+                raise ExistsError(f"{place} is a file; an image needs a folder of its own.")
+
+
+def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
+    """Give what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
+    document, mark = target.document, target.mark or {}
+    found = {*level_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
+    if "multiscales" in document or mark:
+        found |= set(_label_groups(target))
+    return sorted(found)
+
+
+def clear(target: Target, paths: Sequence[str]) -> None:
+    """Delete what stands at `paths` below a target, groups that this leaves empty, and the journal."""
+    for path in (*paths, JOURNAL):
+        delete(target, path)
+        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+            delete(target, path)
+
+
+def _children(target: Target, path: str) -> set[str]:
+    """Give what lies directly below a group, its own metadata aside."""
+
+    async def names() -> list[str]:
+        return [name async for name in target.store.list_dir(target.key(path))]
+
+    with suppress(FileNotFoundError):
+        found = {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())}
+        return found - {"zarr.json", ".zgroup", ".zattrs"}
+    return set()
+
+
+def _label_groups(target: Target) -> list[str]:
+    """Give the paths below a target of its label images; "labels" itself where nothing else is in it."""
+    labels = open_node(target.store, target.key("labels"))
+    if not isinstance(labels, zarr.Group):
+        return []
+    registered = target.fmt.unwrap(dict(labels.attrs)).get("labels")
+    ours = {name for name in registered if isinstance(name, str)} if isinstance(registered, list) else set()
+    others = set()
+    for name, node in labels.groups():
+        if "image-label" in target.fmt.unwrap(dict(node.attrs)) or MARK in node.attrs:
+            ours.add(name)
+        elif name not in {path.split("/")[0] for path in ours}:
+            others.add(name)
+    others |= {name for name, _ in labels.arrays()}
+    return [f"labels/{name}" for name in sorted(ours)] if others else ["labels"]

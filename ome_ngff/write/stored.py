@@ -1,0 +1,62 @@
+"""Pyramids of stored arrays, as copies or in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import zarr
+
+from ..engine import Progress
+from ..exceptions import MissingError, OptionError, StoreError
+from ..pixels import Scaler
+from ..spec import AxesLike
+from ..store import Layout, locate, open_node, place
+from .arguments import image_request
+from .execution import execute
+from .request import Request
+
+# Stored arrays -----------------------------------------------------------------------------------------------------
+
+
+def write_scaled(
+    scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, overwrite: bool, progress: Progress
+) -> None:
+    """Write the pyramid of a stored array."""
+    store, path = locate(input_array)
+    array = open_node(store, path)
+    if not isinstance(array, zarr.Array):
+        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
+    if scaler.labeled:
+        scaler.refuse_invention()
+    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=Layout(chunks=array.chunks))
+    attributes = dict(array.attrs) if scaler.copy_metadata else {}
+    request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
+    if scaler.in_place:
+        if overwrite:
+            raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
+        request = _beside(request, array)
+    execute(request, overwrite=overwrite, progress=progress)
+
+
+def _beside(request: Request, array: zarr.Array[Any]) -> Request:
+    """Make a stored array, which lies in the group that is written, level 0 as it stands.
+
+    Raises:
+        StoreError: it lies elsewhere, or is stored in a way that the format does not allow.
+    """
+    target = request.target
+    folder, _, name = place(array.store, array.path).rpartition("/")
+    if str(target).rstrip("/") != folder or target.attributes is None:
+        raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
+    names = getattr(array.metadata, "dimension_names", None)
+    separator = getattr(array.metadata, "dimension_separator", "/")
+    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.axes.names):
+        raise StoreError(
+            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.axes.names} "
+            f"(are {names}) and its chunk keys nested by '/' (are by {separator!r}). Write a copy, without in_place."
+        )
+    multiscale = dict(request.document["multiscales"][0])
+    first, *others = multiscale["datasets"]
+    document = {**request.document, "multiscales": [{**multiscale, "datasets": [{**first, "path": name}, *others]}]}
+    return attrs.evolve(request, kept=frozenset({0}), paths=(name, *request.paths[1:]), document=document)
