@@ -48,7 +48,8 @@ napoleon_use_ivar = True
 # network, and a bare word such as `Format` is what annotations under TYPE_CHECKING come to.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!ome_ngff\.).*"),
-    ("py:.*", r"ome_ngff\.(layout|levels|request|storage)\..*"),  # rooms that the API page does not show
+    ("py:.*", r"ome_ngff\.(spec|pixels|store|engine|image|show|read|write|inputs)\.[a-z]\w*\..*"),  # private modules
+    ("py:.*", r"ome_ngff\.(pixels|store|engine)\..*"),  # rooms that the API page does not show
 ]
 
 # Examples write where nobody looks.
@@ -63,22 +64,26 @@ _scratch.cleanup()
 """
 
 
-# What scripts use, in the order of the API page; modules follow that have names which `ome_ngff` itself has, too. The
-# rest is the house; docs/architecture.md leads through it.
-PUBLIC = """
-    writer image.arrays image.pyramid write.ngff_zarr read.open image.values spec.metadata spec.space scale pixels.methods
-    spec.versions.base spec.versions.v04 spec.versions.v05 spec.versions.registry spec.axes config inputs.open
-    read.validation pixels.resizing io exceptions
-""".split()
+# What scripts use, in the order of the API page: modules at the top are shown whole, of a room what `ome_ngff` itself has.
+PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
+SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
 
 
 def modules() -> str:
     """Return a table of the names that `ome_ngff` itself has, and one section for every public module."""
-    section = "## ome_ngff.{0}\n\n```{{eval-rst}}\n.. automodule:: ome_ngff.{0}\n   :members:\n```\n"
     homes = list(dict.fromkeys([*PUBLIC, *public_names().values()]))
     names = sorted(public_names().items(), key=lambda item: homes.index(item[1]))
     rows = [f"| {{py:obj}}`{name} <ome_ngff.{home}.{name}>` | {first_line(name, home)} |" for name, home in names]
-    return "\n".join(["| name | does |", "|---|---|", *rows, "", *map(section.format, homes)])
+    return "\n".join(["| name | does |", "|---|---|", *rows, "", *map(section, homes)])
+
+
+def section(home: str) -> str:
+    """Return the section of a module."""
+    room = (Path(ome_ngff.__file__).parent / home).is_dir()
+    of_room = [name for name, where in public_names().items() if where == home]
+    members = ", ".join(SHOWN.get(home, of_room if room else []))
+    directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
+    return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 
 
 def public_names() -> dict[str, str]:
@@ -90,8 +95,10 @@ def public_names() -> dict[str, str]:
 
 def first_line(name: str, home: str) -> str:
     """Return the first line of what a public name says of itself."""
-    beside = ModuleAnalyzer.for_module(f"ome_ngff.{home}").find_attr_docs().get(("", name))
-    said = beside[0] if beside else (getattr(ome_ngff, name).__doc__ or "").strip().split("\n")[0]
+    value = getattr(ome_ngff, name)
+    defined = getattr(value, "__module__", f"ome_ngff.{home}")
+    beside = ModuleAnalyzer.for_module(defined).find_attr_docs().get(("", name))
+    said = beside[0] if beside else (value.__doc__ or "").strip().split("\n")[0]
     return said.replace("|", "\\|")
 
 
