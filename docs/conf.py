@@ -64,7 +64,7 @@ _scratch.cleanup()
 """
 
 
-# What scripts use, in the order of the API page: modules at the top are shown whole, of a room what `ome_ngff` itself has.
+# What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
 PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
 SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
 

@@ -118,7 +118,7 @@ def write_image(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
         layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations,
+        coordinate_transformations=coordinate_transformations, resume=resume,
     )  # fmt: skip
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 
@@ -194,7 +194,7 @@ def write_labels(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
         layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations,
+        coordinate_transformations=coordinate_transformations, resume=resume,
     )  # fmt: skip
     return execute_labels(request, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 

@@ -16,7 +16,7 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, format_from_version
 from ome_ngff.image import NgffImage
 from ome_ngff.inputs import open_input
-from ome_ngff.inputs.zarr_store import Beside, label_boxes
+from ome_ngff.inputs.zarr_store import SourceImage, label_boxes
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (2, 6, 40, 48)).astype("uint16")
 NUCLEI = (PIXELS[0] > 2500).astype("uint32") * 70000
@@ -107,7 +107,10 @@ def test_labels_that_cannot_come_along_are_told_and_the_others_come(source: Path
     (found.get("ome") or found)["labels"] = ["gone", "nuclei"]
     labels.attrs.update(found)
     result = run("write", source, source.parent / "out.zarr")
-    assert result.stderr == "Warning: The labels 'gone' were left out: labels/gone is no image.\n"
+    assert (
+        result.stderr
+        == f"Warning: The labels 'gone' were left out: There is no OME-Zarr at {source / 'labels' / 'gone'}.\n"
+    )
     assert document(source.parent / "out.zarr" / "labels")["labels"] == ["nuclei"]
 
 
@@ -125,7 +128,7 @@ def test_rendering_that_is_not_valid_is_made_anew_from_names_and_colours(source:
 
 @pytest.mark.parametrize("inner", ["", "::", "::labels/nuclei"])
 def test_an_image_is_found_from_its_first_level(source: Path, inner: str) -> None:
-    beside = Beside.of(open_input(f"{source}{inner}"))
+    beside = SourceImage.of(open_input(f"{source}{inner}"))
     assert beside is not None
     assert beside.labels() == ([] if inner.endswith("nuclei") else ["nuclei", "flat"])
 
@@ -134,7 +137,7 @@ def test_what_is_no_image_has_nothing_beside_it(source: Path) -> None:
     zarr.create_array(source.parent / "array", data=NUCLEI)
     np.save(source.parent / "a.npy", NUCLEI)
     for name in ("array", "a.npy", "source.zarr/0"):
-        assert Beside.of(open_input(source.parent / name, axes="czyx" if name.endswith("0") else "zyx")) is None
+        assert SourceImage.of(open_input(source.parent / name, axes="czyx" if name.endswith("0") else "zyx")) is None
 
 
 @pytest.mark.parametrize(

@@ -262,5 +262,5 @@ def test_a_single_file_has_what_a_folder_has(plane: Path) -> None:
         assert one["images"][0]["channels"]
     image = open_input(plane.parent / "a.ozx")
     np.testing.assert_array_equal(image.data[...], PLANE)
-    image.data.store.close()
+    image.data.origin.store.close()
     assert document(plane.parent / "demo-a.zarr" / "labels")["labels"]

@@ -33,6 +33,7 @@ from ome_ngff import (
     write_multiscale_labels,
 )
 from ome_ngff.cli import main
+from ome_ngff.exceptions import InputError
 from ome_ngff.image.regions import label_values
 from ome_ngff.samples import coins
 
@@ -381,7 +382,7 @@ def test_nested_labels_that_are_described_later_find_their_image(tmp_path: Path)
     assert found["source"] == {"image": "../../../"}
     assert [c["label-value"] for c in found["colors"]] == [0, 3, 7, 12]
     zarr.create_group(tmp_path / "labels" / "c", zarr_format=3)
-    with pytest.raises(MissingError, match="no array of labels"):
+    with pytest.raises(InputError, match="not an OME-Zarr image"):
         write_label_metadata(tmp_path / "labels", "c", colors="auto")
 
 

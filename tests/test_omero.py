@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import document, pixels
+from helpers import pixels
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ome_ngff import write_image
-from ome_ngff.image import NgffImage
+from ome_ngff.read import StoredImage
 from ome_ngff.show import contrast as omero
 from ome_ngff.show.contrast import sample, window_of
 from ome_ngff.store.target import find_target
-from ome_ngff.write.omero import add_omero
+from ome_ngff.write import omero as rendering
+from ome_ngff.write.omero import Rendering
 
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int64", "float32"]
 
@@ -45,11 +46,12 @@ def _values(dtype: str) -> st.SearchStrategy[Any]:
 def test_the_finest_level_that_is_small_enough_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, level: int
 ) -> None:
+    monkeypatch.setattr(rendering, "SAMPLE_BYTES", limit)
     monkeypatch.setattr(omero, "SAMPLE_BYTES", limit)
     image = np.random.default_rng(0).integers(0, 4000, (200, 240)).astype("uint16")
     write_image(image, tmp_path / "a", scale_factors=[2, 4], chunks=64)
-    add_omero(find_target(tmp_path / "a"), NgffImage(image, ("y", "x")))
-    (channel,) = document(tmp_path / "a")["omero"]["channels"]
+    found = Rendering()(find_target(tmp_path / "a"), StoredImage.of(find_target(tmp_path / "a")).metadata)
+    (channel,) = found["omero"]["channels"]
     start, end = np.percentile(pixels(tmp_path / "a")[level], [0.1, 99.9], method="nearest")
     assert channel["window"] == {"min": 0, "max": 65535, "start": start, "end": end}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import click
@@ -46,18 +45,21 @@ def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_
     cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
     colon in colour, with its nuclei. They come with scikit-image; nothing is downloaded.
     """
-    from ..store import Layout
-    from ..write import add_omero, execute, image_request
+    import attrs
+
+    from ..store import Layout, Target
+    from ..write import Rendering, execute, image_request
     from ..writer import write_labels
     from .info import report
-    from .machine import staged
 
     picture = load()
     image = picture.image
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS)
     )
-    with staged(request, overwrite=overwrite) as request:
-        execute(request, overwrite=overwrite, after=partial(add_omero, request.target, image))
-        write_labels(picture.labels, request.target, picture.label_name, axes="yx", colors="auto")
+
+    def segment(target: Target) -> None:
+        write_labels(picture.labels, target, picture.label_name, axes="yx", colors="auto")
+
+    execute(attrs.evolve(request, measured=Rendering.of(image)), overwrite=overwrite, below=segment)
     report(output, as_json, at=0)

@@ -56,12 +56,12 @@ def command(
     import attrs
 
     from ..exceptions import MissingError
+    from ..inputs import adjusted
     from ..read import describe_store
     from ..store import Layout
     from ..write import label_request
     from ..writer import write_labels
     from .info import report
-    from .inputs import adjusted
     from .machine import cluster, settings
     from .tables import show_plan
 

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import Any
 
 from ..exceptions import OptionError, StoreError
-
-if TYPE_CHECKING:
-    from ..write import Request
-
 
 _PATIENCE = 10  # seconds until a scheduler must have answered
 
@@ -58,23 +52,3 @@ def _distributed(option: str) -> Any:
     except ModuleNotFoundError:
         raise OptionError(f"{option} needs dask.distributed: pip install 'ome-ngff[distributed]'") from None
     return distributed
-
-
-@contextmanager
-def staged(request: Request, *, overwrite: bool, resume: bool = False) -> Iterator[Request]:
-    """Let a request for a ZIP go to a folder beside it, which is packed at the end; leave any other as it is.
-
-    Raises:
-        OptionError: a ZIP is to be resumed. ExistsError: it is there already.
-    """
-    from ..store import find_target
-
-    package = request.target.package
-    if package is None:
-        yield request
-        return
-    if resume:
-        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out --resume.")
-    package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
-    with package.staged() as folder:
-        yield attrs.evolve(request, target=find_target(folder, request.target.fmt))

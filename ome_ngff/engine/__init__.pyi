@@ -1,4 +1,3 @@
-from . import schedule as schedule
 from .cache import cached as cached
 from .cutting import PIECE_BYTES as PIECE_BYTES
 from .cutting import make_plan as make_plan
@@ -11,3 +10,4 @@ from .scan import over_blocks as over_blocks
 from .schedule import active_client as active_client
 from .schedule import delayed_tasks as delayed_tasks
 from .schedule import run as run
+from .schedule import spread as spread

@@ -1,4 +1,6 @@
+from .conversion import Conversion as Conversion
+from .conversion import adjusted as adjusted
+from .conversion import converted as converted
+from .conversion import drafted as drafted
 from .families import FAMILIES as FAMILIES
 from .open import open_input as open_input
-from .zarr_store import Beside as Beside
-from .zarr_store import label_boxes as label_boxes

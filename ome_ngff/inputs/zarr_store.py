@@ -9,10 +9,13 @@ from typing import Any
 
 import attrs
 import zarr
+from zarr.storage import StorePath
 
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
-from ..spec import KNOWN_AXES, Axis
+from ..read import StoredImage, StoredLevel, document_of
+from ..spec import KNOWN_AXES, Metadata, Omero, image_names, label_names
+from ..store import Target, find_target, locate, open_node, readable
 from .arrange import Facts, arranged, named_axes
 from .npy import refuse_records
 from .npz import only_one
@@ -36,106 +39,69 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     name = re.sub(r"(\.ome)?(\.zarr)?(\.zip|\.ozx|\.zr)?$", "", PurePath(inner or path.rstrip("/")).name) or "image"
     if isinstance(node, zarr.Array):
         return _array(node, where, axes, Facts(name=name))
-    document = document_of(node)
-    if "multiscales" in document:
-        return image_in(node, document, where, _index(document["multiscales"], series, where), axes, name)
+    target = find_target(node)
+    document = target.document
+    if "multiscales" in document or target.mark is not None:
+        return image_in(target, where, _index(document, series, where), axes, name)
     if "bioformats2raw.layout" in document and not inner:
         return open_file(path, str(series or 0), None, axes)
     if "plate" in document or "well" in document:
         kind, example = ("plate", "A/1/0") if "plate" in document else ("well", "0")
         example = f"{path}::{'/'.join(filter(None, [inner, example]))}"
         raise InputError(f"{where} is a {kind}; say which image, as in '{example}'.")
-    if isinstance(document.get("labels"), list):
-        label = only_one("", [str(label) for label in document["labels"]], where)
-        return open_file(path, f"{inner}/{label}".strip("/"), series, axes)
+    labels = label_names(document)
+    if labels:
+        return open_file(path, f"{inner}/{only_one('', labels, where)}".strip("/"), series, axes)
     array = only_one("", sorted(name for name, _ in node.arrays()), where)
     return _array(node[array], f"{where}/{array}", axes, Facts(name=array))
 
 
-def document_of(group: Any) -> Mapping[str, Any]:
-    """Return the OME metadata of a group of any version."""
-    attributes = dict(group.attrs)
-    document = attributes.get("ome", attributes)
-    return document if isinstance(document, Mapping) else {}
-
-
 def _opened(path: str, inner: str, where: str) -> Any:
-    store: Any = zarr.storage.ZipStore(path, mode="r") if path.lower().endswith((".ozx", ".zip")) else path
-    try:
-        return zarr.open(store, mode="r", path=inner or None)
-    except FileNotFoundError:
-        raise MissingError(f"There is no Zarr array and no Zarr group at {where}.") from None
+    store, at = locate(readable(path))
+    node = open_node(store, "/".join(filter(None, [at, inner])))
+    if node is None:
+        raise MissingError(f"There is no Zarr array and no Zarr group at {where}.")
+    return node
 
 
-def _index(multiscales: Any, series: int | str | None, where: str) -> int:
+def _index(document: Mapping[str, Any], series: int | str | None, where: str) -> int:
     """Return which of the images of a group is meant."""
-    names = [str(image.get("name", "")) for image in multiscales]
+    names = image_names(document)
     wanted = str(0 if series is None else series)
     if wanted in names:
         return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(names):
+    if wanted.isdecimal() and (int(wanted) < len(names) or series is None):
         return int(wanted)
     listed = ", ".join(f"{i} ({name})" for i, name in enumerate(names))
     raise InputError(f"{where} has no image {wanted!r}; it has {listed or 'none'}.")
 
 
-def image_in(
-    group: Any, document: Mapping[str, Any], where: str, index: int, axes: Sequence[str] | None, name: str
-) -> NgffImage:
+def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None, name: str) -> NgffImage:
     """Open the first level of an image with what its metadata says.
 
+    Args:
+        target: its group. where: what messages call it. index: which of the images of the group.
+        axes: one name per dimension; overrides what the metadata says. name: of an image that has none.
+
     Raises:
-        InputError: the metadata names an array that is not there, or is none that can be understood.
+        NgffError: the image cannot be understood; see `StoredImage.of`.
     """
-    image = document["multiscales"][index]
-    level = image["datasets"][0]
-    try:
-        array = group[level["path"]]
-    except KeyError:
-        raise InputError(f"{where} names the level {level['path']!r}, which is not there.") from None
-    # Before 0.3 axes were always t, c, z, y, x; in 0.3 they were names.
-    described = [Axis.parse(axis) for axis in image.get("axes", "tczyx"[-array.ndim :])]
-    names = [axis.name for axis in described]
-    if len(names) != array.ndim:
-        raise InputError(f"{where} names the axes {','.join(names)}, but its arrays have {array.ndim} dimensions.")
-    scale, translation = _placed([level, image], array.ndim)
-    labels, colors = _channels(document.get("omero"))
+    found = StoredImage.of(target, index)
+    scale, translation = found.geometry(0)
+    channels = found.metadata.omero.channels if found.metadata.omero else []
+    colors = [(channel.color or "").lstrip("#").upper() for channel in channels]
+    labels = [channel.label for channel in channels if channel.label is not None]
     facts = Facts(
-        name=image.get("name") or name,
-        scale=dict(zip(names, scale, strict=True)),
-        translation=dict(zip(names, translation, strict=True)) if any(translation) else {},
-        units={axis.name: axis.unit for axis in described if axis.unit},
-        orientations={axis.name: axis.orientation for axis in described if axis.orientation},
-        channel_names=labels,
-        channel_colors=colors,
+        name=image_names(document_of(target))[index] or name,
+        scale=dict(zip(found.names, scale, strict=True)),
+        translation=dict(zip(found.names, translation, strict=True)) if any(translation) else {},
+        units={axis.name: axis.unit for axis in found.metadata.axes if axis.unit},
+        orientations={axis.name: axis.orientation for axis in found.metadata.axes if axis.orientation},
+        channel_names=labels if channels and len(labels) == len(channels) else None,
+        channel_colors=colors if channels and all(re.fullmatch("[0-9A-F]{6}", color) for color in colors) else None,
     )
-    return arranged(array, named_axes(axes, array.ndim, where, names), where, facts)
-
-
-def _placed(parts: Sequence[Mapping[str, Any]], ndim: int) -> tuple[list[float], list[float]]:
-    """Compose the transformations of a dataset with those of its image, which scale its translation too."""
-    scale, translation = [1.0] * ndim, [0.0] * ndim
-    for part in parts:
-        for step in part.get("coordinateTransformations") or ():
-            if step.get("type") == "scale":
-                scale = [a * float(b) for a, b in zip(scale, step["scale"], strict=True)]
-                translation = [a * float(b) for a, b in zip(translation, step["scale"], strict=True)]
-            elif step.get("type") == "translation":
-                translation = [a + float(b) for a, b in zip(translation, step["translation"], strict=True)]
-    return scale, translation
-
-
-def _channels(omero: Any) -> tuple[list[str] | None, list[str] | None]:
-    """Return names and colours of all channels; None where one of them has none."""
-    channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    if not channels:
-        return None, None
-    labels = [channel.get("label") for channel in channels]
-    colors = [str(channel.get("color", "")).lstrip("#").upper() for channel in channels]
-    return (
-        [str(label) for label in labels] if all(label is not None for label in labels) else None,
-        colors if all(re.fullmatch("[0-9A-F]{6}", color) for color in colors) else None,
-    )
+    array = found.level(0)
+    return arranged(array, named_axes(axes, array.ndim, where, found.names), where, facts)
 
 
 def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> NgffImage:
@@ -144,68 +110,56 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
     own = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     own = tuple(str(name).lower() for name in own)
     own = own if own and set(own) <= set(KNOWN_AXES) else ()
-    return arranged(array, named_axes(axes, array.ndim, where, own), where, facts)
+    return arranged(StoredLevel(array, where), named_axes(axes, array.ndim, where, own), where, facts)
 
 
 @attrs.frozen(eq=False)
-class Beside:
-    """Point to the group of an OME-Zarr image.
+class SourceImage:
+    """Point to the OME-Zarr image that an input is the first level of: what it says besides its pixels.
 
     Attributes:
-        group: the group.
+        target: its group. metadata: what it says of itself.
     """
 
-    group: zarr.Group
+    target: Target
+    metadata: Metadata
 
     @classmethod
-    def of(cls, image: NgffImage) -> Beside | None:
-        """Find the group of the image that an input is the first level of; None for every other input."""
+    def of(cls, image: NgffImage) -> SourceImage | None:
+        """Find the image that an input is the first level of; None for every other input."""
         array = getattr(image.data, "origin", image.data)
         if not isinstance(array, zarr.Array):
             return None
         parts = array.path.split("/")
         for depth in range(len(parts) - 1, -1, -1):
             try:
-                group = zarr.open_group(array.store, path="/".join(parts[:depth]), mode="r")
-            except (OSError, ValueError):
+                target = find_target(StorePath(array.store, "/".join(parts[:depth])))
+                for series in range(len(image_names(target.document))):
+                    found = StoredImage.of(target, series)
+                    if found.arrays[0].path == array.path:
+                        return cls(target, found.metadata)
+            except NgffError:
                 continue
-            firsts = [known["datasets"][0]["path"] for known in document_of(group).get("multiscales", ())]
-            if "/".join(parts[depth:]) in firsts:
-                return cls(group)
         return None
 
-    def omero(self, channels: int) -> dict[str, Any] | None:
+    def omero(self, channels: int) -> Omero | None:
         """Return how the image is shown, where that is said for this number of channels."""
-        omero = document_of(self.group).get("omero")
-        if not isinstance(omero, Mapping) or not isinstance(omero.get("channels"), list):
-            return None
-        return dict(omero) if len(omero["channels"]) == channels else None
+        omero = self.metadata.omero
+        return omero if omero is not None and len(omero.channels) == channels else None
 
     def labels(self) -> list[str]:
-        """Give the names of the labels, in the order in which they are listed."""
-        node = self._node("labels")
-        listed = document_of(node).get("labels") if isinstance(node, zarr.Group) else None
-        return [str(name) for name in listed] if isinstance(listed, list) else []
+        """Return the names of its labels, in the order in which they are listed."""
+        return label_names(self.target.child("labels").document)
 
     def label(self, name: str) -> tuple[NgffImage, dict[str, Any]]:
-        """Open a label image, and give its colours and properties.
+        """Open a label image; return it with its colours and properties.
 
         Raises:
-            NgffError: it is none, or is not there.
+            NgffError: it is not there, or not an image.
         """
-        node = self._node(f"labels/{name}")
-        document = document_of(node) if isinstance(node, zarr.Group) else {}
-        if not isinstance(node, zarr.Group) or not document.get("multiscales"):
-            raise NgffError(f"labels/{name} is no image.")
-        said = document.get("image-label") or {}
-        kept = {key: said[key] for key in ("colors", "properties") if said.get(key)}
-        return image_in(node, document, f"labels/{name}", 0, None, name), kept
-
-    def _node(self, path: str) -> Any:
-        try:
-            return self.group[path]
-        except KeyError:
-            return None
+        target = self.target.child(f"labels/{name}")
+        image, said = image_in(target, f"labels/{name}", 0, None, name), StoredImage.of(target).image_label or {}
+        return image, {key: said[key] for key in ("colors", "properties") if said.get(key)}
 
 
 def label_boxes(lengths: Any, image: NgffImage, label: NgffImage) -> Any:

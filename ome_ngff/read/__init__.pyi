@@ -6,6 +6,8 @@ from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr
 from .open import open_image as open_image
-from .stored import level_paths as level_paths
+from .stored import StoredImage as StoredImage
+from .stored import StoredLevel as StoredLevel
+from .stored import document_of as document_of
 from .validation import validate as validate
 from .validation.report import Report as Report

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +15,22 @@ import attrs
 import zarr
 from zarr.abc.store import Store
 
-from ..exceptions import AxesError, MissingError
-from ..spec import Axis, entries, format_implementations, is_list, is_number, part_of, stated_version
+from ..exceptions import MissingError, NgffError
+from ..spec import (
+    Axis,
+    Metadata,
+    decode_omero,
+    detect_format,
+    entries,
+    entries_of,
+    format_for_zarr,
+    format_implementations,
+    label_names,
+    part_of,
+    path_fault,
+    stated_geometry,
+    stated_version,
+)
 from ..store import MARK, find_target, journal, locate, open_node, places, readable
 from .arrays import UNREADABLE, describe_array
 from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
@@ -104,9 +118,11 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     found = []
-    for _, multiscale in entries(document.get("multiscales"), ""):
+    for series, multiscale in enumerate(entries_of(document.get("multiscales"))):
         levels, notes = _levels(group, multiscale)
-        name, method = multiscale.get("name"), multiscale.get("type")
+        first = levels[0] if levels else None
+        axes = _axes(_decoded(group, document, series, first, notes), first)
+        name, method = part_of(multiscale, "name"), part_of(multiscale, "type")
         found.append(
             ImageInfo(
                 path,
@@ -114,13 +130,25 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 method=method if isinstance(method, str) else None,
                 complete=mark is None,
                 progress=progress,
-                axes=_axes(multiscale, levels, notes),
+                axes=axes,
                 levels=tuple(levels),
-                channels=_channels(document.get("omero")),
+                channels=_channels(document),
                 notes=tuple(notes) if mark is None else (),
             )
         )
     return tuple(found)
+
+
+def _decoded(
+    group: zarr.Group, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
+) -> Metadata | None:
+    """Return the metadata of an image; where it is not understood, note what."""
+    fmt = detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
+    try:
+        return fmt.decode(document, series, len(first.shape) if first else None)
+    except NgffError as error:
+        notes.append(str(error))
+        return None
 
 
 def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
@@ -135,55 +163,28 @@ def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
         return None
 
 
-def _levels(group: zarr.Group, multiscale: Document) -> tuple[list[ArrayInfo], list[str]]:
+def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[str]]:
     """Describe the levels that are there, and note those that are not."""
     levels, notes = [], []
-    for _, dataset in entries(multiscale.get("datasets"), ""):
+    for _, dataset in entries(part_of(multiscale, "datasets"), ""):
         path = str(dataset.get("path"))
         try:
-            node = open_node(group.store, "/".join(filter(None, [group.path, path])))
+            node = open_node(group.store, "/".join(filter(None, [group.path, path]))) if not path_fault(path) else None
         except UNREADABLE as error:
             notes.append(f"The level {path!r} cannot be read: {error}")
             continue
         if isinstance(node, zarr.Array):
-            scale, translation = placed([dataset, multiscale], node.ndim)
+            scale, translation = stated_geometry([dataset, multiscale], node.ndim)
             levels.append(attrs.evolve(describe_array(node, path), scale=scale, translation=translation))
         else:
             notes.append(f"The level {path!r} is not there.")
     return levels, notes
 
 
-def placed(parts: Sequence[Document], ndim: int) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Compose the transformations of a dataset with those of its image; None where they cannot be understood."""
-    scale, translation = [1.0] * ndim, [0.0] * ndim
-    stated = False
-    for part in parts:
-        for _, step in entries(part.get("coordinateTransformations"), ""):
-            kind = step.get("type")
-            vector = step.get(kind) if isinstance(kind, str) else None
-            if kind == "identity":
-                continue
-            if not is_list(vector) or len(vector) != ndim or not all(map(is_number, vector)):
-                return None, None
-            stated = True
-            if kind == "scale":
-                scale = [a * b for a, b in zip(scale, vector, strict=True)]
-                translation = [a * b for a, b in zip(translation, vector, strict=True)]
-            elif kind == "translation":
-                translation = [a + b for a, b in zip(translation, vector, strict=True)]
-    return (tuple(scale), tuple(translation)) if stated else (None, None)
-
-
-def _axes(multiscale: Document, levels: Sequence[ArrayInfo], notes: list[str]) -> tuple[AxisInfo, ...]:
-    """Describe the axes; before 0.3 they were always t, c, z, y, x, in 0.3 names alone."""
-    first = levels[0] if levels else None
-    given = multiscale.get("axes", "tczyx"[-len(first.shape) :] if first else "")
-    try:
-        axes = [Axis.parse(axis) for axis in given]
-    except (AxesError, TypeError):
-        axes = []
-    if first is not None and len(axes) != len(first.shape):
-        notes.append(f"The axes {given!r} do not describe an array of {len(first.shape)} dimensions.")
+def _axes(metadata: Metadata | None, first: ArrayInfo | None) -> tuple[AxisInfo, ...]:
+    """Describe the axes; where they are not known, as many as the arrays have."""
+    axes = metadata.axes if metadata is not None else []
+    if first is not None and metadata is None:
         axes = [Axis(str(i)) for i in range(len(first.shape))]
     found = []
     for i, axis in enumerate(axes):
@@ -195,22 +196,13 @@ def _axes(multiscale: Document, levels: Sequence[ArrayInfo], notes: list[str]) -
     return tuple(found)
 
 
-def _channels(omero: Any) -> tuple[ChannelInfo, ...]:
-    found = []
-    for _, channel in entries(part_of(omero, "channels"), ""):
-        window = channel.get("window")
-        label, color, start, end = (
-            channel.get("label"), channel.get("color"), part_of(window, "start"), part_of(window, "end")
-        )  # fmt: skip
-        found.append(
-            ChannelInfo(
-                label=None if label is None else str(label),
-                color=None if color is None else str(color),
-                start=start if is_number(start) else None,
-                end=end if is_number(end) else None,
-            )
-        )
-    return tuple(found)
+def _channels(document: Document) -> tuple[ChannelInfo, ...]:
+    omero = decode_omero(document.get("omero"))
+    windows = [(c, c.window) for c in (omero.channels if omero else ())]
+    return tuple(
+        ChannelInfo(label=c.label, color=c.color, start=w.start if w else None, end=w.end if w else None)
+        for c, w in windows
+    )
 
 
 def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
@@ -221,8 +213,7 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
         node = open_node(store, root)
         if not isinstance(node, zarr.Group):
             return ()
-        listed = _document(node).get("labels")
-        names = [name for name in listed if isinstance(name, str)] if is_list(listed) else []
+        names = label_names(_document(node))
         with suppress(*UNREADABLE, NotImplementedError):
             names += sorted(name for name, member in node.groups() if name not in names and _mark(dict(member.attrs)))
         for name in names:

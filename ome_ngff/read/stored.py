@@ -1,18 +1,150 @@
-"""What stands in a store."""
+"""A stored image of any version, parsed once: attributes and arrays to values, or an error that says why not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+import numpy as np
+import zarr
+from numpy.typing import NDArray
 
-def level_paths(document: Mapping[str, Any]) -> list[str]:
-    """Give the paths of all levels that a document names."""
-    found = []
-    multiscales = document.get("multiscales")
-    for multiscale in multiscales if isinstance(multiscales, list) else []:
-        datasets = multiscale.get("datasets") if isinstance(multiscale, Mapping) else None
-        for dataset in datasets if isinstance(datasets, list) else []:
-            if isinstance(dataset, Mapping) and isinstance(dataset.get("path"), str):
-                found.append(dataset["path"].strip("/"))
-    return [path for path in found if path and ".." not in path.split("/")]
+from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
+from ..pixels import LazyArray, Slices, native
+from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
+from ..store import Target, open_array, open_node, place
+
+
+@attrs.frozen(eq=False)
+class StoredImage:
+    """Hold what stands at a place: an image whose arrays are open, and no pixel read.
+
+    Attributes:
+        target: its group. metadata: what its document says; each level has its transformations.
+        arrays: the levels, the largest first. image_label: what is said of labels, where it is a label image.
+    """
+
+    target: Target
+    metadata: Metadata
+    arrays: tuple[zarr.Array[Any], ...]
+    image_label: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, target: Target, series: int = 0, *, unfinished: bool = False) -> StoredImage:
+        """Parse the image of a group.
+
+        Args:
+            target: the group. series: which of its images, where it has several.
+            unfinished: whether the image may be one whose write is under way.
+
+        Raises:
+            MissingError: there is nothing, or a level is missing. IncompleteError: the image was never finished.
+            InputError: the group holds no image, or one that makes no sense.
+            FormatError: its version, or something in it, is not understood here.
+        """
+        document = document_of(target, unfinished=unfinished)
+        paths = dataset_paths(entry_of(document, series))
+        arrays = tuple(_level(target, path) for path in paths)
+        try:
+            metadata = target.fmt.decode(document, series, arrays[0].ndim)
+        except NgffError as error:
+            raise type(error)(f"{target}: {error}") from None
+        if len({array.ndim for array in arrays}) > 1:
+            raise InputError(f"The levels of {target} have {', '.join(str(a.ndim) for a in arrays)} dimensions.")
+        for dataset, array in zip(metadata.datasets, arrays, strict=True):
+            if not dataset.coordinateTransformations:  # before 0.4 there were none
+                ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
+                dataset.coordinateTransformations = [Scale(ratios)]
+        label = document.get("image-label")
+        return cls(target, metadata, arrays, dict(label) if isinstance(label, Mapping) else None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes, in the order of the dimensions."""
+        return tuple(axis.name for axis in self.metadata.axes)
+
+    def level(self, number: int) -> StoredLevel:
+        """Return a level as something that is read box by box."""
+        array = self.arrays[number]
+        return StoredLevel(array, place(self.target.store, array.path))
+
+    def geometry(self, level: int) -> tuple[list[float], list[float]]:
+        """Return the pixel size and the position of the first pixel of a level, one number per axis each."""
+        steps = self.metadata.datasets[level].coordinateTransformations
+        return placed([steps, self.metadata.coordinateTransformations or []], len(self.metadata.axes))
+
+
+@attrs.frozen(eq=False)
+class StoredLevel(LazyArray):
+    """Read a stored array box by box, in native byte order, and say where a chunk cannot be read."""
+
+    array: Any
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return native(self.array.dtype)
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """Lengths of a chunk."""
+        return tuple(self.array.chunks)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Lengths of what is best read whole: a shard, or a chunk."""
+        return tuple(self.array.shards or self.array.chunks)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return ("StoredLevel", self.where, self.array.metadata.to_dict())
+
+    @property
+    def origin(self) -> Any:
+        return self.array
+
+    def read(self, box: Slices) -> NDArray[Any]:
+        try:
+            return np.asarray(self.array[box]).astype(self.dtype, copy=False)
+        except Exception as error:  # every codec and every file system has errors of its own
+            raise StoreError(f"{self.where} cannot be read at {box}: {error}") from error
+
+
+def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
+    """Return the document of an image, of one whose write is under way too where that is wanted.
+
+    Raises:
+        MissingError: there is nothing. IncompleteError: the image was never finished.
+        InputError: the group holds no image.
+    """
+    if target.attributes is None:
+        raise MissingError(f"There is no OME-Zarr at {target}.")
+    if target.mark is not None and not unfinished:
+        raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
+    document = target.document if target.mark is None else target.fmt.unwrap(target.mark.get("metadata") or {})
+    if "multiscales" not in document:
+        found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
+        raise InputError(f"{target} is not an OME-Zarr image (it has {found}).")
+    return document
+
+
+def _level(target: Target, path: str) -> zarr.Array[Any]:
+    """Open the array of a level.
+
+    Raises:
+        MissingError: there is none. IncompleteError: there is none yet.
+    """
+    key = target.key(path)
+    try:
+        return open_array(target.store, key)
+    except Exception:  # once more, and slowly, to say what is there instead
+        if isinstance(open_node(target.store, key), zarr.Array):
+            raise
+    if target.mark is not None:
+        raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
+    where = place(target.store, key)
+    raise MissingError(f"{target} names the level {path!r}, but there is no array at {where}.")

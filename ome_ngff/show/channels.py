@@ -86,7 +86,7 @@ def _as_said(channel: Channel, entry: OmeroChannel, gray: bool) -> Channel:
     return attrs.evolve(
         channel,
         name=str(entry.label or channel.name),
-        color="FFFFFF" if gray else entry.color.lstrip("#").upper(),
+        color="FFFFFF" if gray else (entry.color or channel.color).lstrip("#").upper(),
         window=window,
         active=channel.active and entry.extra.get("active") is not False,
     )

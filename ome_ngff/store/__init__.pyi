@@ -9,6 +9,7 @@ from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
+from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
 from .nodes import create_arrays as create_arrays

@@ -95,6 +95,15 @@ def fit(level: Level, chunks: Sequence[int], shards: Sequence[int] | None) -> Gr
     return Grid(fitted, tuple(lengths))
 
 
+@attrs.frozen
+class LevelStorage:
+    """State how one level is stored."""
+
+    grid: Grid
+    compression: Compression
+    fill_value: Any
+
+
 @attrs.frozen(eq=False)
 class Layout:
     """Carry chunks, shards and compression of a pyramid; options per level win over those for all.
@@ -171,6 +180,22 @@ class Layout:
             )
         chunks = parse_lengths(None if isinstance(given, str) and given == "auto" else given, axes, default, "chunks")
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+
+    def storage(
+        self, levels: Sequence[Level], axes: Axes, dtype: np.dtype[Any], zarr_format: int
+    ) -> tuple[LevelStorage, ...]:
+        """Return how every level is stored.
+
+        Raises:
+            ChunkError: chunks do not divide shards, or the format has no shards. CodecError: no such compression.
+        """
+        count = len(levels)
+        grids = self.grids(levels, axes, dtype.itemsize, zarr_format)
+        found = []
+        for number, (grid, compression) in enumerate(zip(grids, self.compressions(count), strict=True)):
+            compression.compressors(zarr_format, dtype)  # refuses what this version of Zarr does not have
+            found.append(LevelStorage(grid, compression, self.of(number, count).get("fill_value", 0)))
+        return tuple(found)
 
     def grids(self, levels: Sequence[Level], axes: Axes, itemsize: int, zarr_format: int) -> tuple[Grid, ...]:
         """Give the grid of every level.

@@ -16,6 +16,6 @@ from .labels.request import label_request as label_request
 from .labels.request import lay as lay
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
-from .omero import add_omero as add_omero
+from .omero import Rendering as Rendering
 from .request import Request as Request
 from .stored import write_scaled as write_scaled

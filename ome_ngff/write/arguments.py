@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..exceptions import FormatError, OptionError, ScaleError
+from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
 from ..pixels import (
     Level,
     Method,
@@ -21,10 +19,28 @@ from ..pixels import (
     levels,
     parse_ladder,
 )
-from ..spec import Axes, AxesLike, Format, PerAxis, Transformations, format_from_version
+from ..spec import (
+    OMERO,
+    Axes,
+    AxesLike,
+    Dataset,
+    Format,
+    Metadata,
+    Omero,
+    PerAxis,
+    Scale,
+    Transformation,
+    Transformations,
+    Translation,
+    decode_omero,
+    factors_of,
+    format_from_version,
+    parse_transformations,
+)
 from ..store import Layout, Target, find_target
 from ..text import refuse_unknown
 from .request import Request
+from .resume import begun_ladder
 
 if TYPE_CHECKING:
     from ..pixels import Scaler
@@ -71,13 +87,15 @@ def image_request(
     omero: Mapping[str, Any] | None = None,
     coordinate_transformations: Transformations | None = None,
     pattern: ReferenceLevels | None = None,
+    resume: bool = False,
 ) -> Request:
     """Parse the arguments of `write_image` into a request, without touching the disk.
 
     Args:
         pattern: levels that have to come out; None takes those that the arguments lead to.
+        resume: whether what is not given is taken from the write that was begun there.
     """
-    layout = layout or Layout()
+    layout, target = layout or Layout(), _target(group, fmt)
     source = as_source(image)
     parsed = Axes(axes, axes_units, ndim=source.ndim)
     base_scale, base_translation = _geometry(parsed, scale, translation)
@@ -95,16 +113,19 @@ def image_request(
         ladder = parse_ladder(scale_factors, parsed.names)
     if pattern is not None:
         ladder = pattern.fitting(ladder)
-    elif ladder is None:
+    elif ladder is None and resume:
+        ladder = begun_ladder(target)
+    if ladder is None:
         ladder = automatic_ladder(source.shape, parsed, base_scale, layout.first_chunks(source.shape, parsed))
     if ladder:
         reducer.check(source.dtype)
     found = levels(source.shape, ladder, reducer, pattern.shapes if pattern is not None else None)
     made_by = {"type": reducer.name, "metadata": reducer.describe()} if ladder else {}
-    transformations = coordinate_transformations or [
-        _transformations(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
+    steps = _steps(target, parsed, found, coordinate_transformations) or [
+        _placed(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
     ]
-    return _request({0: source}, found, parsed, group, fmt, name, omero, transformations, reducer, layout, made_by)
+    metadata = _metadata(target, parsed, steps, name, omero, found[0].shape, **made_by)
+    return Request.of(target, parsed, metadata, found, {0: source}, reducer, layout)
 
 
 def pyramid_request(
@@ -139,21 +160,20 @@ def pyramid_request(
     found = [Level(shape, ones, k, ones, (0.0,) * len(parsed)) for k, shape in enumerate(shapes)]
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
-    transformations = coordinate_transformations
-    if transformations is None and pattern is not None:
-        transformations = pattern.transformations(base_scale, base_translation)
-    elif transformations is None:
-        transformations = [
-            _transformations(
-                [f * s for f, s in zip(factors["scale"], base_scale, strict=True)],
-                [t + at * s for t, at, s in zip(base_translation, shift["translation"], base_scale, strict=True)],
+    target = _target(group, fmt)
+    steps = _steps(target, parsed, found, coordinate_transformations)
+    if steps is None and pattern is not None:
+        steps = pattern.transformations(base_scale, base_translation)
+    elif steps is None:
+        steps = [
+            _placed(
+                [f * s for f, s in zip(factors, base_scale, strict=True)],
+                [t + at * s for t, at, s in zip(base_translation, shift, base_scale, strict=True)],
             )
-            for factors, shift in format_from_version("0.5").generate_coordinate_transformations(shapes)
+            for factors, shift in factors_of(shapes)
         ]
-    return _request(
-        sources, found, parsed, group, fmt, name, omero, transformations, Methods.NEAREST.method, layout or Layout(),
-        {"metadata": extra or None},
-    )  # fmt: skip
+    described = _metadata(target, parsed, steps, name, omero, shapes[0], metadata=extra or None)
+    return Request.of(target, parsed, described, found, sources, Methods.NEAREST.method, layout or Layout())
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -163,25 +183,30 @@ def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
             raise ScaleError(f"The levels of a pyramid go from large to small (got the shapes {shapes}).")
 
 
-def _request(
-    sources: dict[int, Any], found: Sequence[Level], axes: Axes, group: Any, fmt: Format | str | None, name: str,
-    omero: Mapping[str, Any] | None, transformations: Transformations, method: Method, layout: Layout,
-    extra: Mapping[str, Any],
-) -> Request:  # fmt: skip
-    target = group if isinstance(group, Target) else find_target(group, parse_format(fmt))
-    target.fmt.validate_coordinate_transformations(len(axes), len(found), transformations)
-    paths = tuple(str(k) for k in range(len(found)))
-    datasets = [
-        {"path": path, "coordinateTransformations": [dict(t) for t in transformation]}
-        for path, transformation in zip(paths, transformations, strict=True)
-    ]
-    document = target.fmt.multiscale(axes.to_list(), datasets, parse_name(name), **extra)
-    if omero is not None:
-        document["omero"] = _omero(omero, axes, found[0].shape)
-    dtype = np.dtype(sources[0].dtype).newbyteorder("=")
-    request = Request(target, axes, dtype, tuple(found), paths, sources, method, layout, document)
-    request.array_options()
-    return request
+def _target(group: Any, fmt: Format | str | None) -> Target:
+    return group if isinstance(group, Target) else find_target(group, parse_format(fmt))
+
+
+def _metadata(
+    target: Target, axes: Axes, steps: Sequence[Sequence[Transformation]], name: str, omero: Any,
+    shape: Sequence[int], **made_by: Any,
+) -> Metadata:  # fmt: skip
+    """Describe an image whose levels lie as their transformations say."""
+    datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
+    return Metadata(
+        list(axes), datasets, name=parse_name(name), version=target.fmt.version,
+        omero=None if omero is None else _omero(omero, axes, shape), **made_by,
+    )  # fmt: skip
+
+
+def _steps(
+    target: Target, axes: Axes, found: Sequence[Level], given: Transformations | None
+) -> list[list[Transformation]] | None:
+    """Take the transformations of all levels that a caller gives."""
+    if not given:
+        return None
+    target.fmt.validate_coordinate_transformations(len(axes), len(found), given)
+    return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
 
 
 def _geometry(
@@ -193,15 +218,25 @@ def _geometry(
     return base, axes.vector(translation, 0.0, "translation")
 
 
-def _transformations(scale: Sequence[float], translation: Sequence[float]) -> list[dict[str, Any]]:
-    return [{"type": "scale", "scale": list(scale)}, {"type": "translation", "translation": list(translation)}]
+def _placed(scale: Sequence[float], translation: Sequence[float]) -> list[Transformation]:
+    return [Scale(list(scale)), Translation(list(translation))]
 
 
-def _omero(omero: Mapping[str, Any], axes: Axes, shape: Sequence[int]) -> dict[str, Any]:
+def _omero(omero: Any, axes: Axes, shape: Sequence[int]) -> Omero | None:
+    """Take the rendering that a caller gives, for as many channels as there are.
+
+    Raises:
+        FormatError: it is not one of this image, or breaks a rule.
+    """
+    if isinstance(omero, Omero):
+        return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
     if not isinstance(channels, Sequence):
         raise FormatError(f"omero needs a list of channels (got {omero!r}).")
     wanted = shape[axes.names.index("c")] if "c" in axes.names else 1
     if len(channels) != wanted:
         raise FormatError(f"omero describes {len(channels)} channels, but the image has {wanted}.")
-    return dict(omero)
+    faults = [finding for finding in OMERO(omero) if finding.severity == "error"]
+    if faults:
+        raise ValidationError(faults)
+    return decode_omero(omero)

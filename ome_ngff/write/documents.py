@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Never
 
-import zarr
-
 from ..exceptions import MissingError
 from ..pixels import as_labels
-from ..read import level_paths
+from ..read import StoredImage
 from ..spec import Axes, AxesLike, Format
-from ..store import Target, find_target, open_array, open_node, readable, require_group, update_document
+from ..store import Target, find_target, readable, require_group, update_document
 from .arguments import parse_format, refuse_words
 from .labels.annotation import Annotation
 from .labels.request import register_label
@@ -95,11 +93,7 @@ def write_label_metadata(
 
 def _pixels(label: Target) -> Any:
     """Open level 0 of a label image that is stored."""
-    path = next(iter(level_paths(label.document)), "0")
-    found = open_node(label.store, label.key(path))
-    if not isinstance(found, zarr.Array):
-        raise MissingError(f"There is no array of labels at {label}/{path}.")
-    return as_labels(open_array(label.store, label.key(path)))
+    return as_labels(StoredImage.of(label, unfinished=True).arrays[0])
 
 
 def write_plate_metadata(

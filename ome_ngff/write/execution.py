@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import attrs
@@ -11,7 +10,7 @@ import zarr
 
 from ..engine import Plan, Progress, active_client, check_progress, delayed_tasks, prepare, run
 from ..exceptions import OptionError, StoreError
-from ..read import level_paths
+from ..spec import Metadata
 from ..store import (
     Package,
     Target,
@@ -24,10 +23,11 @@ from ..store import (
     open_node,
     refuse_self,
     remove_spool,
+    update_document,
 )
-from ..text import same_json
 from . import replace
 from .request import Request
+from .resume import agree
 
 
 def execute(
@@ -37,7 +37,7 @@ def execute(
     resume: bool = False,
     compute: bool = True,
     progress: Progress = None,
-    after: Callable[[], None] | None = None,
+    below: Callable[[Target], None] | None = None,
 ) -> list[Any]:
     """Carry a request out: refuse, clear or resume the target, run the plan, write the metadata.
 
@@ -45,26 +45,34 @@ def execute(
         request: what to write. overwrite, resume: what may happen to what is there.
         compute: False returns the tasks as `dask.delayed.Delayed` instead of running them.
         progress: see `progress.counter`.
-        after: called once the metadata is written.
+        below: writes what belongs below the image, such as labels, once that is there; into a ZIP with it.
     """
-    target = request.target
     check_progress(progress)
-    if target.package is not None:
-        if resume or not compute:
-            raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
-        return _execute_packed(request, target.package, overwrite, progress, after)
+    package = request.target.package
+    if package is not None:
+        words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
+        if words:
+            raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+        return _execute_packed(request, package, overwrite, progress, below)
+    tasks = _executed(request, overwrite, resume, compute, progress)
+    if below is not None:
+        below(request.target)
+    return tasks
+
+
+def _executed(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
+    """Carry a request for a group out."""
+    target = request.target
     documents = _accept(request, overwrite=overwrite, resume=resume)
     if resume and target.mark is None and "multiscales" in target.document:
-        _agree(target, request, _finished_settings(target))
-        journal.forget_units(target)
-        journal.sweep_partial(target)
-        if after is not None:
-            after()
+        Ending(target, request.metadata, request.measured, request.afterwards, noted=True, resumed=True).complete()
         return []
-    target, plan, done = _begun(request, resume, spread=not compute)
+    target, plan, done = _begun(request, resume, elsewhere=not compute)
     arrays = _arrays(request, target, documents, fresh=not done)
     job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
-    end = partial(_end, target, dict(request.document), job.resumable, resume, after)
+    end = Ending(
+        target, request.metadata, request.measured, request.afterwards, noted=job.resumable or resume, resumed=resume
+    )
     if not compute:
         return delayed_tasks(job, done, end)
     run(job, done, progress, end)
@@ -72,33 +80,35 @@ def execute(
 
 
 def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any]:
-    """Raise whatever a write can be refused for, and give the documents of its arrays; nothing is touched."""
+    """Raise whatever a write can be refused for, and return the documents of its arrays; nothing is touched."""
     target = request.target
-    documents = describe_arrays(target, request.axes.names, request.array_options())
-    target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document)})
+    documents = describe_arrays(target, request.names, request.array_options())
+    target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document())})
     replace.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
     if target.attributes is not None:
         for k, source in request.sources.items():
             if k not in request.kept:
                 refuse_self(source, target)
     _refuse_unshared(request)
-    if resume and target.mark is not None:
-        _agree(target, request, target.mark)
+    if resume and (target.mark is not None or "multiscales" in target.document):
+        agree(request)
     return documents
 
 
-def _begun(request: Request, resume: bool, *, spread: bool) -> tuple[Target, Plan, set[str]]:
-    """Begin a write, or go on with one: give the marked target, the plan, and the units that are done."""
+def _begun(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, Plan, set[str]]:
+    """Begin a write, or go on with one: return the marked target, the plan, and the units that are done."""
     target = request.target
     mark = target.mark if resume else None
-    plan = request.plan(mark.get("cut") if mark else None, spread=spread)
+    plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = journal.noted(target) if mark else set()
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
         replaced = mark["replaces"] if mark else replace.to_replace(target, request.new_paths)
         remove_spool(target)
-        mark = {**request.settings(), "cut": plan.cut, "replaces": replaced}
-        target = journal.begin(target, mark, request.attributes)
+        settings = request.settings()
+        if mark:
+            settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
+        target = journal.begin(target, {**settings, "cut": plan.cut, "replaces": replaced}, request.attributes)
         replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)
@@ -123,15 +133,19 @@ def _refuse_unshared(request: Request) -> None:
 
 
 def _execute_packed(
-    request: Request, package: Package, overwrite: bool, progress: Progress, after: Callable[[], None] | None
+    request: Request,
+    package: Package,
+    overwrite: bool,
+    progress: Progress,
+    below: Callable[[Target], None] | None,
 ) -> list[Any]:
-    """Carry a request out in a folder beside a ZIP, and pack that."""
+    """Carry a request out in a folder beside a ZIP, with what belongs below it, and pack that."""
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with package.staged() as folder:
-        inner = attrs.evolve(request, target=find_target(folder, request.target.fmt))
-        execute(inner, overwrite=False, progress=progress)
-    if after is not None:
-        after()
+        inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
+        execute(inner, overwrite=False, progress=progress, below=below)
+    for step in request.afterwards:
+        step()
     return []
 
 
@@ -149,50 +163,45 @@ def _arrays(
     return {k: there[path] for k, path in enumerate(request.paths)}
 
 
-def _end(
-    target: Target,
-    document: Mapping[str, Any],
-    noted: bool,
-    resumed: bool,
-    after: Callable[[], None] | None,
-) -> None:
-    """Write the metadata, which makes the group an image; then tidy up."""
-    journal.finish(target, document)
-    if noted or resumed:
-        journal.forget_units(target)
-    if resumed:
-        journal.sweep_partial(target)
-    remove_spool(target)
-    if after is not None:
-        after()
+@attrs.frozen(eq=False)
+class Ending:
+    """What is done last, in one step: the metadata and what is measured; then the traces of the write go.
 
+    Attributes:
+        target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
+        noted: whether there is a journal. resumed: whether a process may have been killed before.
+    """
 
-def _finished_settings(target: Target) -> dict[str, Any]:
-    """Read the settings of a finished image from its metadata and its arrays."""
-    paths = level_paths(target.document)
-    nodes = [open_node(target.store, target.key(path)) for path in paths]
-    arrays = [node for node in nodes if isinstance(node, zarr.Array)]
-    return {
-        "levels": [list(array.shape) for array in arrays],
-        "dtype": str(arrays[0].dtype) if arrays else None,
-        "chunks": [list(array.chunks) for array in arrays],
-        "shards": [list(array.shards) if array.shards else None for array in arrays],
-        "metadata": target.fmt.wrap(target.document),
-    }
+    target: Target
+    metadata: Metadata
+    measured: Callable[[Target, Metadata], Mapping[str, Any]] | None
+    afterwards: tuple[Callable[[], object], ...]
+    noted: bool
+    resumed: bool
 
+    def __call__(self) -> None:
+        """Finish the image that was begun."""
+        target = self.target
+        document = target.fmt.unwrap((target.mark or {})["metadata"])
+        journal.finish(target, {**document, **self._measurements(document)})
+        if self.noted:
+            journal.forget_units(target)
+        if self.resumed:
+            journal.sweep_partial(target)
+        remove_spool(target)
+        for step in self.afterwards:
+            step()
 
-def _agree(target: Target, request: Request, there: Mapping[str, Any]) -> None:
-    """Raise where a write that was begun had other settings."""
-    here = request.settings()
-    other = [name for name in here if name in there and not same_json(there[name], here[name])]
-    if other:
-        plain = [name for name in other if name != "metadata"] or other
-        said = "; ".join(f"{name}: there {_short(there[name])}, now {_short(here[name])}" for name in plain[:3])
-        raise StoreError(
-            f"{target} was begun with other settings ({said}). Resume with the same ones, or pass overwrite=True."
-        )
+    def complete(self) -> None:
+        """Do what an image lacks that is finished: what a killed process did not come to."""
+        journal.forget_units(self.target)
+        journal.sweep_partial(self.target)
+        missing = self._measurements(self.target.document)
+        if missing:
+            update_document(self.target, lambda there: missing)
+        for step in self.afterwards:
+            step()
 
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 120 else f"{text[:100]} ..."
+    def _measurements(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is measured of the stored levels, unless the document states it already."""
+        return {} if self.measured is None or "omero" in document else self.measured(self.target, self.metadata)

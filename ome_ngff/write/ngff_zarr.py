@@ -14,12 +14,12 @@ from ..engine import Progress
 from ..exceptions import ChunkError, OptionError
 from ..image import Multiscales
 from ..pixels import Level, Methods, as_labels, as_source, find_method
-from ..spec import Axes, CurrentFormat, Format, format_from_version, omero_document
-from ..store import Layout, Package, Target, as_place, find_target
+from ..spec import Axes, Format, format_from_version
+from ..store import Layout, Target, as_place, find_target
 from ..text import refuse_unknown
 from .execution import execute
 from .labels.request import label_path, register_label
-from .omero import add_omero
+from .omero import Rendering
 from .request import Request
 
 
@@ -63,37 +63,27 @@ def to_ngff_zarr(
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
         )
-    package = Package.find(store)
-    if package is not None:
-        if resume or not compute:
-            raise OptionError("A ZIP is written in one go: resume=True and compute=False need a folder.")
-        return _to_zip(package, multiscales, version, overwrite, chunks_per_shard, progress, compression)
     target = find_target(store, None if version is None else format_from_version(version))
-    layout = _layout(multiscales, chunks_per_shard, compression)
-    request = _request(target, multiscales, layout)
+    request = _request(target, multiscales, _layout(multiscales, chunks_per_shard, compression))
     labels = dict(multiscales.labels)
     if labels and not compute:
         raise OptionError("compute=False writes the image alone; take its labels out of the Multiscales first.")
+    layouts = {name: _layout(label, chunks_per_shard, compression).of_labels() for name, label in labels.items()}
     for name, label in labels.items():  # before the image that is there is touched
         as_labels(label.images[0].data)
-        child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None)
-        draft = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels(), "a label image")
-        target.fmt.validate(target.fmt.wrap(draft.document))
-    tasks = execute(
-        request,
-        overwrite=overwrite and not resume,
-        resume=resume,
-        compute=compute,
-        progress=progress,
-        after=partial(_finished, target, multiscales),
-    )
-    for name, label in labels.items():
-        parent = find_target(as_place(target))
-        child = parent.child(label_path(name))
-        request = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels(), "a label image")
-        register = partial(register_label, parent.child("labels"), name)
-        execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress, after=register)
-    return tasks
+        child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None, package=None)
+        target.fmt.validate(target.fmt.wrap(_request(child, label, layouts[name]).document()))
+
+    def write_below(image: Target) -> None:
+        for name, label in labels.items():
+            parent = find_target(as_place(image))
+            register = partial(register_label, parent.child("labels"), name)
+            request = _request(parent.child(label_path(name)), label, layouts[name])
+            request = attrs.evolve(request, afterwards=(register,))
+            execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
+
+    words: dict[str, Any] = {"overwrite": overwrite and not resume, "resume": resume, "compute": compute}
+    return execute(_finished(request, multiscales), **words, progress=progress, below=write_below if labels else None)
 
 
 to_ome_zarr = to_ngff_zarr
@@ -121,7 +111,7 @@ def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -
     return Layout.parse(lengths if multiscales.chunks else None, shards, compression)
 
 
-def _request(target: Target, multiscales: Multiscales, layout: Layout, what: str = "an image") -> Request:
+def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Request:
     images, metadata = multiscales.images, multiscales.metadata
     if metadata.omero is None and images:
         images[0].check()
@@ -143,27 +133,13 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout, what: str
             )
         if image.data.dtype != images[0].data.dtype:
             raise OptionError(f"Level {k} has the dtype {image.data.dtype}, level 0 {images[0].data.dtype}.")
-    multiscale = metadata.to_multiscale()
-    extra = {key: value for key, value in multiscale.items() if key not in ("axes", "datasets", "name")}
-    document = target.fmt.multiscale(multiscale["axes"], multiscale["datasets"], multiscale["name"], **extra)
-    if metadata.omero is not None:
-        document["omero"] = omero_document(metadata.omero)
-    if multiscales.image_label is not None:
-        parts = {key: value for key, value in multiscales.image_label.items() if key != "version"}
-        document.update(target.fmt.image_label(**parts))
-    return Request(
-        target=target,
-        axes=axes,
-        dtype=np.dtype(images[0].data.dtype).newbyteorder("="),
-        levels=levels,
-        paths=tuple(dataset.path for dataset in metadata.datasets),
-        sources={k: as_source(images[k].data) for k in sorted(given)},
-        method=find_method(multiscales.method or Methods.NEAREST),
-        layout=layout,
-        document=document,
-        what=what,
+    label, made_by = multiscales.image_label, find_method(multiscales.method or Methods.NEAREST)
+    return Request.of(
+        target, axes, attrs.evolve(metadata, version=target.fmt.version), levels,
+        {k: as_source(images[k].data) for k in sorted(given)}, made_by, layout,
+        image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,
-    )
+    )  # fmt: skip
 
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
@@ -178,22 +154,10 @@ def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
     return said[0] if said else None
 
 
-def _finished(target: Target, multiscales: Multiscales) -> None:
-    """Describe channels whose names are known, and call back."""
+def _finished(request: Request, multiscales: Multiscales) -> Request:
+    """Let channels whose names are known be described, and whoever waits for the image be called."""
     image = multiscales.images[0]
-    if multiscales.metadata.omero is None and (image.channel_names or image.channel_colors):
-        add_omero(target, image)
-    for callback in image.computed_callbacks:
-        callback()
-
-
-def _to_zip(package: Package, multiscales: Multiscales, version: Any, overwrite: bool, *words: Any) -> list[Any]:
-    """Write into a folder beside the file, with the labels, and pack it; then call back."""
-    package.refuse(overwrite=overwrite, zarr_format=format_from_version(version or CurrentFormat()).zarr_format)
-    first, *rest = multiscales.images
-    quiet = attrs.evolve(multiscales, images=[attrs.evolve(first, computed_callbacks=[]), *rest])
-    with package.staged() as folder:
-        to_ngff_zarr(folder, quiet, version, True, *words)
-    for callback in first.computed_callbacks:
-        callback()
-    return []
+    described = multiscales.metadata.omero is None and (image.channel_names or image.channel_colors)
+    return attrs.evolve(
+        request, measured=Rendering.of(image) if described else None, afterwards=tuple(image.computed_callbacks)
+    )

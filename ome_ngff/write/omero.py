@@ -1,52 +1,78 @@
-"""Rendering metadata (`omero`): names and colours that a file knows, contrast that the pixels show."""
+"""How channels are shown (`omero`): names and colours that are known, contrast that the stored pixels show."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
-from zarr.storage import StorePath
 
 from ..image import NgffImage
-from ..read import level_paths
 from ..show import SAMPLE_BYTES, sample, type_window, window_of
-from ..store import Target, find_target, open_array, update_document
+from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero
+from ..store import Target, open_array
 
 _CYCLE = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00")
 _RGB = ("FF0000", "00FF00", "0000FF")
 
 
-def add_omero(target: Target, image: NgffImage) -> None:
-    """Describe the channels of an image that has just been written, unless its metadata does so already.
+@attrs.frozen
+class Rendering:
+    """What is known of the channels of an image before its pixels are measured; called with the stored image.
 
-    Args:
-        target: the group of the image. image: what was written there, with what its file says of the channels.
+    Attributes:
+        names, colors: of the channels, where they are known.
+        said: rendering that the source states; what it lacks is measured. None, or one of another number of channels,
+            is left out.
     """
-    target = find_target(StorePath(target.store, target.path), target.fmt)
-    if "omero" in target.document:
-        return
-    omero = {"channels": _channels(target, image)}
-    update_document(target, lambda there: {"omero": omero})
+
+    names: Sequence[str] | None = None
+    colors: Sequence[str] | None = None
+    said: Omero | None = None
+
+    @classmethod
+    def of(cls, image: NgffImage, said: Omero | None = None) -> Rendering:
+        """Take what an image says of its channels."""
+        return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), said)
+
+    def __call__(self, target: Target, metadata: Metadata) -> Mapping[str, Any]:
+        """Return the part of the document that says how the channels are shown, measured from the stored levels."""
+        dims = [axis.name for axis in metadata.axes]
+        at = dims.index("c") if "c" in dims else None
+        levels = [open_array(target.store, target.key(dataset.path)) for dataset in metadata.datasets]
+        level = next((level for level in levels if level.nbytes <= SAMPLE_BYTES), levels[-1])
+        count = 1 if at is None else level.shape[at]
+        said = self._completed(level, at, count)
+        if said is not None and not [f for f in OMERO(said) if f.severity == "error"]:
+            return {"omero": said}
+        colors = list(self.colors or (_CYCLE[i % len(_CYCLE)] if count > 1 else "FFFFFF" for i in range(count)))
+        names: Sequence[str | None] = self.names or [None] * count
+        channels = [
+            OmeroChannel(color, window, None, {"active": True} | ({} if name is None else {"label": name}))
+            for color, window, name in zip(colors, _windows(level, at, range(count), colors), names, strict=False)
+        ]
+        return {"omero": encode_omero(Omero(channels))}
+
+    def _completed(self, level: Any, at: int | None, count: int) -> dict[str, Any] | None:
+        """Return the rendering that the source states, with the windows that it lacks."""
+        if self.said is None or len(self.said.channels) != count:
+            return None
+        channels = list(self.said.channels)
+        missing = [i for i, channel in enumerate(channels) if channel.window is None]
+        for i, window in zip(missing, _windows(level, at, missing, ()), strict=True):
+            extra = {key: value for key, value in channels[i].extra.items() if key != "window"}
+            channels[i] = attrs.evolve(channels[i], window=window, extra=extra)
+        return encode_omero(attrs.evolve(self.said, channels=channels))
 
 
-def _channels(target: Target, image: NgffImage) -> list[dict[str, Any]]:
-    """Return one entry per channel, with the label and colour that are known."""
-    at = image.dims.index("c") if "c" in image.dims else None
-    count = 1 if at is None else image.data.shape[at]
-    colors = list(image.channel_colors or (_CYCLE[i % len(_CYCLE)] if count > 1 else "FFFFFF" for i in range(count)))
-    level = _sampled_level(target)
-    photograph = count in (3, 4) and tuple(colors[:3]) == _RGB
-    if photograph:  # the same window for all keeps its colours
-        windows = [type_window(level.dtype) if level.dtype == np.uint8 else window_of(sample(level, None))] * count
-    else:
-        windows = [window_of(sample(level, None if at is None else (at, i))) for i in range(count)]
-    channels = [{"color": c, "window": w, "active": True} for c, w in zip(colors, windows, strict=True)]
-    for channel, name in zip(channels, image.channel_names or (), strict=False):
-        channel["label"] = name
-    return channels
+def _windows(level: Any, at: int | None, channels: Sequence[int], colors: Sequence[str]) -> list[OmeroWindow]:
+    """Measure the windows of some channels; a photograph has the same for all, which keeps its colours."""
+    if len(colors) in (3, 4) and tuple(colors[:3]) == _RGB:
+        whole = type_window(level.dtype) if level.dtype == np.uint8 else window_of(sample(level, None))
+        return [_window(whole)] * len(channels)
+    return [_window(window_of(sample(level, None if at is None else (at, i)))) for i in channels]
 
 
-def _sampled_level(target: Target) -> Any:
-    """Open the finest level of at most 16 MiB, or the coarsest that there is."""
-    levels = [open_array(target.store, target.key(path)) for path in level_paths(target.document)]
-    return next((level for level in levels if level.nbytes <= SAMPLE_BYTES), levels[-1])
+def _window(found: Mapping[str, float]) -> OmeroWindow:
+    return OmeroWindow(found["min"], found["max"], found["start"], found["end"])

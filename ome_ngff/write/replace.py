@@ -9,7 +9,7 @@ import zarr
 from zarr.storage import FsspecStore, LocalStore
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..read import level_paths
+from ..spec import label_names, named_paths
 from ..store import JOURNAL, MARK, Target, delete, open_node, wait_for
 
 
@@ -62,7 +62,7 @@ def _refuse_place(target: Target) -> None:
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     """Give what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
     document, mark = target.document, target.mark or {}
-    found = {*level_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
+    found = {*named_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
     if "multiscales" in document or mark:
         found |= set(_label_groups(target))
     return sorted(found)
@@ -93,8 +93,7 @@ def _label_groups(target: Target) -> list[str]:
     labels = open_node(target.store, target.key("labels"))
     if not isinstance(labels, zarr.Group):
         return []
-    registered = target.fmt.unwrap(dict(labels.attrs)).get("labels")
-    ours = {name for name in registered if isinstance(name, str)} if isinstance(registered, list) else set()
+    ours = set(label_names(target.fmt.unwrap(dict(labels.attrs))))
     others = set()
     for name, node in labels.groups():
         if "image-label" in target.fmt.unwrap(dict(node.attrs)) or MARK in node.attrs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,12 +10,12 @@ import numpy as np
 from zarr.storage import LocalStore
 
 from ..config import config
-from ..engine import PIECE_BYTES, Plan, make_plan, schedule
+from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..pixels import Level, Method, describe
-from ..spec import Axes
-from ..store import Grid, Layout, Target
+from ..spec import Axes, Metadata
+from ..store import Grid, Layout, LevelStorage, Target
 
-AWAY_BYTES = 32 * 2**20  # a piece of a store that is no folder: several chunks, which are sent at the same time
+AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
 
 @attrs.frozen(eq=False)
@@ -23,64 +23,103 @@ class Request:
     """Hold one write: what is written, where, how. Making one touches nothing.
 
     Attributes:
-        target: the group that becomes the image.
-        axes: its axes. dtype: of all levels. levels: their shapes and geometry. paths: where each is stored.
+        target: the group that becomes the image. metadata: what is written about it, last.
+        dtype: of all levels. levels: their shapes and geometry. storage: how each is stored.
         sources: the given pixels by level. method: how the other levels are made.
-        layout: chunks, shards and compression. document: the metadata, written last.
-        what: "an image" or "a label image", for messages.
+        image_label: colours and so on, where it is a label image. what: "an image" or "a label image", for messages.
         kept: levels that are stored already and stay as they are.
-        attributes: attributes that the group gets beside the metadata.
+        attributes: attributes that the group gets besides the metadata.
+        measured: called with the group once its levels are stored; what it returns is written with the metadata.
+        afterwards: called once the image is finished.
     """
 
     target: Target
-    axes: Axes
+    metadata: Metadata
     dtype: np.dtype[Any]
     levels: tuple[Level, ...]
-    paths: tuple[str, ...]
+    storage: tuple[LevelStorage, ...]
     sources: Mapping[int, Any]
     method: Method
-    layout: Layout
-    document: Mapping[str, Any]
-    what: str = "an image"
+    image_label: Mapping[str, Any] | None = None
     kept: frozenset[int] = frozenset()
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
+    measured: Callable[[Target, Metadata], Mapping[str, Any]] | None = None
+    afterwards: tuple[Callable[[], object], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        axes: Axes,
+        metadata: Metadata,
+        levels: Sequence[Level],
+        sources: Mapping[int, Any],
+        method: Method,
+        layout: Layout,
+        **more: Any,
+    ) -> Request:
+        """Parse how the levels are stored, and make the request.
+
+        Raises:
+            ChunkError, CodecError: the levels cannot be stored so.
+        """
+        dtype = np.dtype(sources[0].dtype).newbyteorder("=")
+        storage = layout.storage(levels, axes, dtype, target.fmt.zarr_format)
+        return cls(target, metadata, dtype, tuple(levels), storage, sources, method, **more)
+
+    @property
+    def what(self) -> str:
+        """What is written, for messages."""
+        return "an image" if self.image_label is None else "a label image"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return tuple(axis.name for axis in self.metadata.axes)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the levels, relative to the group."""
+        return tuple(dataset.path for dataset in self.metadata.datasets)
 
     @property
     def new_paths(self) -> list[str]:
-        """Give the paths of the levels that are written."""
+        """Paths of the levels that are written."""
         return [path for k, path in enumerate(self.paths) if k not in self.kept]
 
     @property
     def grids(self) -> tuple[Grid, ...]:
-        """Give the chunk and shard grid of every level."""
-        return self.layout.grids(self.levels, self.axes, self.dtype.itemsize, self.target.fmt.zarr_format)
+        """Chunk and shard grids of the levels."""
+        return tuple(stored.grid for stored in self.storage)
 
-    def plan(self, cut: list[Any] | None = None, *, spread: bool = False) -> Plan:
+    def document(self) -> dict[str, Any]:
+        """Return the document that finishes the image, without what is measured."""
+        fmt = self.target.fmt
+        label = {} if self.image_label is None else fmt.image_label(**self.image_label)
+        return {**fmt.encode(self.metadata), **label}
+
+    def plan(self, cut: list[Any] | None = None, *, elsewhere: bool = False) -> Plan:
         """Cut the work into units, where possible as it was cut before; see `make_plan`."""
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
-            kept=self.kept, cut=cut, spread=spread or schedule.spread(),
+            kept=self.kept, cut=cut, spread=elsewhere or spread(),
             piece_target=PIECE_BYTES if isinstance(self.target.store, LocalStore) else AWAY_BYTES,
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:
-        """Give the options of `zarr.create_array` for every level, by its path."""
-        count = len(self.levels)
-        compressions = self.layout.compressions(count)
+        """Return the options of `zarr.create_array` for every level, by its path."""
         return {
             path: {
                 "shape": level.shape,
                 "dtype": self.dtype,
-                "chunks": grid.chunks,
-                "shards": grid.shards,
-                "compressors": compression.compressors(self.target.fmt.zarr_format, self.dtype),
-                "fill_value": self.layout.of(k, count).get("fill_value", 0),
+                "chunks": stored.grid.chunks,
+                "shards": stored.grid.shards,
+                "compressors": stored.compression.compressors(self.target.fmt.zarr_format, self.dtype),
+                "fill_value": stored.fill_value,
             }
-            for k, (path, level, grid, compression) in enumerate(
-                zip(self.paths, self.levels, self.grids, compressions, strict=True)
-            )
+            for path, level, stored in zip(self.paths, self.levels, self.storage, strict=True)
         }
 
     def settings(self) -> dict[str, Any]:
@@ -92,7 +131,7 @@ class Request:
             "paths": list(self.paths),
             "chunks": [list(grid.chunks) for grid in self.grids],
             "shards": [list(grid.shards) if grid.shards else None for grid in self.grids],
-            "compression": [str(c) for c in self.layout.compressions(len(self.levels))],
+            "compression": [str(stored.compression) for stored in self.storage],
             "method": self.method.name,
-            "metadata": self.target.fmt.wrap(self.document),
+            "metadata": self.target.fmt.wrap(self.document()),
         }

@@ -16,8 +16,6 @@ from .arguments import image_request
 from .execution import execute
 from .request import Request
 
-# Stored arrays -----------------------------------------------------------------------------------------------------
-
 
 def write_scaled(
     scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, overwrite: bool, progress: Progress
@@ -51,12 +49,11 @@ def _beside(request: Request, array: zarr.Array[Any]) -> Request:
         raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
     names = getattr(array.metadata, "dimension_names", None)
     separator = getattr(array.metadata, "dimension_separator", "/")
-    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.axes.names):
+    if separator != "/" or (target.fmt.zarr_format == 3 and names != request.names):
         raise StoreError(
-            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.axes.names} "
+            f"The array {array.name} cannot be level 0 as it stands: its dimension_names must be {request.names} "
             f"(are {names}) and its chunk keys nested by '/' (are by {separator!r}). Write a copy, without in_place."
         )
-    multiscale = dict(request.document["multiscales"][0])
-    first, *others = multiscale["datasets"]
-    document = {**request.document, "multiscales": [{**multiscale, "datasets": [{**first, "path": name}, *others]}]}
-    return attrs.evolve(request, kept=frozenset({0}), paths=(name, *request.paths[1:]), document=document)
+    first, *others = request.metadata.datasets
+    metadata = attrs.evolve(request.metadata, datasets=[attrs.evolve(first, path=name), *others])
+    return attrs.evolve(request, kept=frozenset({0}), metadata=metadata)

@@ -14,9 +14,8 @@ import attrs
 import zarr
 
 from ...exceptions import Finding
-from ...spec import MISSING, Faults, Format, Rule, Rules, entries, is_objects, part_of
+from ...spec import MISSING, Faults, Format, Rule, Rules, entries, is_objects, part_of, stated_geometry
 from ...text import show
-from ..describe import placed
 from .tree import Broken, Node, reason
 
 STORE_RULES: dict[str, Rule] = {}
@@ -44,7 +43,7 @@ class Level:
         try:
             if any(n >= 2**63 for n in node.shape):
                 return cls(where, Broken(f"Nothing has the shape {show(node.shape)}."))
-            scale, translation = placed(parts, node.ndim)
+            scale, translation = stated_geometry(parts, node.ndim)
             return cls(
                 where, node, tuple(node.shape), node.dtype, node.metadata.zarr_format,
                 getattr(node.metadata, "dimension_separator", None),

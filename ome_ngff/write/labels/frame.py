@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import zarr
 
-from ...exceptions import IncompleteError, LabelError, MissingError
-from ...spec import SPATIAL, Axes, Axis, Metadata, Scale, full_unit, placed
-from ...store import Target, open_node
+from ...exceptions import LabelError
+from ...read import StoredImage
+from ...spec import SPATIAL, Axes, Axis, full_unit
+from ...store import Target
 from .matching import Numbers, ReferenceLevels, Shape, leads
 
 if TYPE_CHECKING:
@@ -54,32 +54,20 @@ class Frame:
         Of several multiscales, labels belong to the first, which is the one that viewers show.
 
         Raises:
-            LabelError: the group is a plate, a well or the group of the labels, or the image cannot be understood.
-            MissingError, IncompleteError: a level of the image is not there.
+            LabelError: the group is a plate, a well or the group of the labels.
+            NgffError: the image cannot be understood, or a level of it is not there; see `StoredImage.of`.
         """
-        mark = target.mark
-        document = target.fmt.unwrap(mark.get("metadata", {})) if mark else target.document
+        document = target.document if target.mark is None else target.fmt.unwrap(target.mark.get("metadata") or {})
         if "multiscales" not in document:
             _refuse_group(target, document)
             return None
-        try:
-            multiscale = dict(document["multiscales"][0])
-            arrays = [_array(target, dataset["path"]) for dataset in multiscale["datasets"]]
-            ndim = len(arrays[0].shape)
-            multiscale.setdefault("axes", list("tczyx"[-ndim:]))  # before 0.3 axes were always t, c, z, y, x
-            metadata = Metadata.from_multiscale(multiscale, None, target.fmt.version)
-            steps = [d.coordinateTransformations for d in metadata.datasets]
-            if not any(steps):  # before 0.4 there were none
-                steps = [[Scale([n / m for n, m in zip(arrays[0].shape, a.shape, strict=True)])] for a in arrays]
-            lies = [placed([step, metadata.coordinateTransformations or []], ndim) for step in steps]
-            names = Axes(metadata.axes, ndim=ndim)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise LabelError(f"The image {target} cannot be understood, so no labels fit it: {error}") from error
+        found = StoredImage.of(target, unfinished=True)
+        lies = [found.geometry(k) for k in range(len(found.arrays))]
         return cls(
             str(target),
-            names.items,
-            tuple(arrays[0].chunks),
-            tuple(tuple(array.shape) for array in arrays),
+            Axes(found.metadata.axes, ndim=found.arrays[0].ndim).items,
+            tuple(found.arrays[0].chunks),
+            tuple(tuple(array.shape) for array in found.arrays),
             tuple(tuple(scale) for scale, _ in lies),
             tuple(tuple(translation) for _, translation in lies),
         )
@@ -210,15 +198,6 @@ class Frame:
             return int(full == part)
         guesses = [round(r) for r in (ratio, full / part) if math.isfinite(r)]
         return next((f for f in guesses if f > 0 and leads(full, f, part)), 0)
-
-
-def _array(target: Target, path: str) -> zarr.Array[Any]:
-    found = open_node(target.store, target.key(path))
-    if isinstance(found, zarr.Array):
-        return found
-    if target.mark is not None:
-        raise IncompleteError(f"{target} is incomplete; finish it with resume=True, then write its labels.")
-    raise MissingError(f"{target} names the level {path!r}, but there is no array.")
 
 
 def _refuse_group(target: Target, document: Mapping[str, Any]) -> None:

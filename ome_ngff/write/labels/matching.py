@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 
 from ...exceptions import LabelError
+from ...spec import Scale, Transformation, Translation
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
@@ -65,9 +65,9 @@ class ReferenceLevels:
             )
         return ladder
 
-    def transformations(self, scale: Sequence[float], translation: Sequence[float]) -> list[list[dict[str, Any]]]:
+    def transformations(self, scale: Sequence[float], translation: Sequence[float]) -> list[list[Transformation]]:
         """Place levels as those of the image lie, where level 0 has this pixel size and position."""
-        found = []
+        found: list[list[Transformation]] = []
         for sizes, starts in zip(self.scales, self.translations, strict=True):
             there = zip(sizes, starts, scale, translation, self.scales[0], self.translations[0], strict=True)
             placed = [
@@ -75,8 +75,7 @@ class ReferenceLevels:
                 else (size / first * own, begin + (start - origin) / first * own)
                 for size, start, own, begin, first, origin in there
             ]  # fmt: skip
-            vectors = {"scale": [size for size, _ in placed], "translation": [start for _, start in placed]}
-            found.append([{"type": kind, kind: vector} for kind, vector in vectors.items()])
+            found.append([Scale([size for size, _ in placed]), Translation([start for _, start in placed])])
         return found
 
 

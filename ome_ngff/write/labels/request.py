@@ -12,7 +12,7 @@ from zarr.storage import StorePath
 from ...engine import Progress, check_progress
 from ...exceptions import OptionError
 from ...pixels import Method, Methods, ScaleFactors, as_labels, label_method
-from ...spec import AxesLike, Format, PerAxis, Transformations
+from ...spec import AxesLike, Format, PerAxis, Transformations, label_names
 from ...store import Layout, Target, find_target, update_document
 from .. import replace
 from ..arguments import image_request, parse_format
@@ -40,6 +40,7 @@ def label_request(
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     coordinate_transformations: Transformations | None = None,
+    resume: bool = False,
 ) -> Request:
     """Parse the arguments of `write_labels`, completed by what the image knows, into a request; nothing is touched."""
     parent, path = find_target(group, parse_format(fmt)), label_path(name)
@@ -48,7 +49,7 @@ def label_request(
     return image_request(
         pixels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
         axes_units=axes_units, scale_factors=scale_factors, method=reducer, scaler=scaler, name=name,
-        layout=laid.layout, coordinate_transformations=coordinate_transformations, pattern=laid.pattern,
+        layout=laid.layout, coordinate_transformations=coordinate_transformations, pattern=laid.pattern, resume=resume,
     )  # fmt: skip
 
 
@@ -83,26 +84,25 @@ def execute_labels(
         said: colours and so on; the pixels are looked at for them once all else is known to be right.
         overwrite, resume, compute, progress: see `execute`.
     """
-    request = attrs.evolve(request, what="a label image")
+    request = attrs.evolve(request, image_label={})
     if said.needs_values:
         check_progress(progress)
         replace.refuse_existing(
             request.target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what
         )
     parts = said.parts(lambda: request.sources[0])
-    label = request.target.fmt.image_label(**{"source": {"image": "../" * (name.count("/") + 2)}, **parts})
-    request = attrs.evolve(request, document={**request.document, **label})
+    label = {"source": {"image": "../" * (name.count("/") + 2)}, **parts}
     group = StorePath(request.target.store, request.target.path.removesuffix(name).rstrip("/"))
     register = partial(register_label, find_target(group, request.target.fmt), name)
-    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress, after=register)
+    request = attrs.evolve(request, image_label=label, afterwards=(register,))
+    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 
 
 def register_label(labels: Target, name: str) -> None:
     """Add a name to the list of an image's labels, once, keeping the others."""
 
     def registered(document: dict[str, Any]) -> dict[str, Any]:
-        names = document.get("labels")
-        names = list(names) if isinstance(names, list) else []
-        return {"labels": names if name in names else [*names, name]}
+        names = label_names(document)
+        return labels.fmt.labels(names if name in names else [*names, name])
 
     update_document(labels, registered)

@@ -1,0 +1,71 @@
+"""Files to OME-Zarr images: what `ome-ngff write` does, in Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Never
+
+from .inputs import Conversion, converted, open_input
+from .pixels import Method, Methods, ScaleFactors
+from .spec import Format
+from .write import refuse_words
+
+if TYPE_CHECKING:
+    from .engine import Progress
+
+__all__ = ["Conversion", "convert", "open_input"]
+
+
+def convert(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: Any,
+    *,
+    series: int | str | None = None,
+    axes: str | Sequence[str] | None = None,
+    scale: float | Sequence[float] | Mapping[str, float] | None = None,
+    translation: float | Sequence[float] | Mapping[str, float] | None = None,
+    axes_units: str | Mapping[str, str] | None = None,
+    name: str | None = None,
+    scale_factors: ScaleFactors | None = None,
+    method: str | Methods | Method = "resize",
+    fmt: Format | str | None = None,
+    chunks: Any = None,
+    shards: Any = None,
+    compression: Any = None,
+    omero: bool = True,
+    labels: bool = True,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    **unknown: Never,
+) -> list[Conversion]:
+    """Write image files as OME-Zarr images.
+
+    Pixel sizes, units, names and channels are those that the file states; what is said here wins, axis by axis. How
+    the channels are shown is measured, and the labels of an OME-Zarr come along. The words that are not explained here
+    are those of `write_image`.
+
+    Args:
+        source: what `open_input` takes: a file, a folder or a glob of planes, "file.h5::/path", the URL of a Zarr. Of
+            several, each becomes an image of its own.
+        output: where the image goes, as in `write_image`; a path that ends in .ozx becomes one file. For several
+            sources, the folder in which each becomes `<name>.ome.zarr`.
+        series: index or name of one of several images in the file.
+        axes: one name per dimension in the order of the file; "s" is colour.
+        scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
+        axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
+        omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
+
+    Returns:
+        What was done, one value for each source.
+
+    Raises:
+        NgffError: one of its children. Of several sources, all are opened before the first is written.
+    """
+    refuse_words(unknown, convert)
+    return converted(
+        source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+        name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
+        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, progress=progress,
+    )  # fmt: skip

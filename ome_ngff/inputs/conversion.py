@@ -1,0 +1,190 @@
+"""From files of others to finished images: what is opened, what options say in place of the file, what comes along."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..engine import Plan, Progress
+from ..exceptions import AxesError, ExistsError, NgffError, OptionError
+from ..image import NgffImage
+from ..spec import SPATIAL, TIME_UNITS, full_unit
+from ..store import Layout, Target
+from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
+from .open import open_input
+from .zarr_store import SourceImage, label_boxes
+
+SUFFIX = ".ome.zarr"
+
+
+@attrs.frozen
+class Conversion:
+    """Say what was converted.
+
+    Attributes:
+        input: path of the source. output: place of the image.
+        labels: names of the label images that came along.
+        left_out: why other labels did not, by their names.
+    """
+
+    input: str
+    output: str
+    labels: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class Draft:
+    """Hold one conversion, wholly parsed; nothing has been touched.
+
+    Attributes:
+        input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
+        source: the OME-Zarr image that the pixels come from, with labels that come along; None where there is none.
+        storage: shards and compression, as they were given.
+    """
+
+    input: str
+    output: Any
+    image: NgffImage
+    request: Request
+    source: SourceImage | None
+    storage: Mapping[str, Any]
+
+    def plan(self, *, resume: bool = False) -> Plan:
+        """Return how the work would be cut, or is cut already where a write is resumed."""
+        return self.request.plan((self.request.target.mark or {}).get("cut") if resume else None)
+
+    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+        """Write the image, and the labels that can come along."""
+        words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress}
+        written: list[str] = []
+        left_out: dict[str, str] = {}
+
+        def write_labels(target: Target) -> None:
+            for name in self.source.labels() if self.source is not None else ():
+                try:
+                    self._copy_label(target, name, words)
+                    written.append(name)
+                except NgffError as error:
+                    left_out[name] = str(error)
+
+        execute(self.request, **words, below=write_labels)
+        return Conversion(self.input, str(self.output), tuple(written), left_out)
+
+    def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
+        """Write one label image of the source."""
+        assert self.source is not None
+        labels, said = self.source.label(name)
+        shards = label_boxes(self.storage["shards"], self.image, labels) or None
+        layout = Layout.parse(None, shards, self.storage["compression"])
+        request = label_request(labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"])
+        execute_labels(request, name, Annotation(label_metadata=said), compute=True, **words)
+
+
+def drafted(
+    source: str | os.PathLike[str],
+    output: Any,
+    *,
+    series: int | str | None = None,
+    axes: str | Sequence[str] | None = None,
+    scale: Any = None,
+    translation: Any = None,
+    axes_units: Any = None,
+    name: str | None = None,
+    omero: bool = True,
+    labels: bool = True,
+    resume: bool = False,
+    chunks: Any = None,
+    shards: Any = None,
+    compression: Any = None,
+    **given: Any,
+) -> Draft:
+    """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
+    image = adjusted(
+        open_input(source, series=series, axes=axes),
+        scale=scale, translation=translation, axes_units=axes_units, name=name,
+    )  # fmt: skip
+    stored = SourceImage.of(image)
+    request = image_request(
+        image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
+        layout=Layout.parse(chunks, shards, compression), resume=resume, **given,
+    )  # fmt: skip
+    if omero:
+        channels = image.data.shape[image.dims.index("c")] if "c" in image.dims else 1
+        said = stored.omero(channels) if stored is not None else None
+        request = attrs.evolve(request, measured=Rendering.of(image, said))
+    return Draft(
+        os.fspath(source), output, image, request, stored if labels else None,
+        {"shards": shards, "compression": compression},
+    )  # fmt: skip
+
+
+def converted(
+    source: Any, output: Any, *, overwrite: bool, resume: bool, progress: Progress, **given: Any
+) -> list[Conversion]:
+    """Convert one source, or several into a folder; all are opened and parsed before the first is written."""
+    if isinstance(source, (str, os.PathLike)):
+        places = [(source, output)]
+    elif isinstance(source, Sequence) and all(isinstance(each, (str, os.PathLike)) for each in source):
+        places = [(each, Path(output) / f"{_stem(each)}{SUFFIX}") for each in source]
+    else:
+        raise OptionError(f"A source is a path, or a list of paths (got {type(source).__name__}).")
+    for i, (each, place) in enumerate(places):
+        twin = next((other for other, there in places[:i] if there == place), None)
+        if twin is not None:
+            raise ExistsError(f"{twin} and {each} would both become {place}; convert them into different folders.")
+    drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
+    done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
+    for name, why in (item for conversion in done for item in conversion.left_out.items()):
+        warnings.warn(f"The labels {name!r} were left out: {why}", UserWarning, stacklevel=3)
+    return done
+
+
+def _stem(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file without its ending, or both endings of "a.ome.tif" and "a.nii.gz"."""
+    name = Path(path).name
+    for suffix in (*Path(name).suffixes[-2:][:1], ""):
+        if suffix in (".ome", ".nii", ".zarr"):
+            return name[: name.rindex(suffix)]
+    return Path(name).stem
+
+
+def adjusted(
+    image: NgffImage, *, scale: Any = None, translation: Any = None, axes_units: Any = None, name: str | None = None
+) -> NgffImage:
+    """Let each option that is given win over the file, axis by axis.
+
+    Args:
+        image: what the file says.
+        scale, translation: a number for all spatial axes, a list with one per axis, or a dict.
+        axes_units: a unit for all axes that it can be the unit of, or a dict.
+        name: name of the image.
+
+    Raises:
+        AxesError: a list that is not as long as there are axes, or a unit that none of them can have.
+    """
+    if isinstance(axes_units, str):
+        kind = ("t",) if full_unit(axes_units) in TIME_UNITS else SPATIAL
+        unit, axes_units = axes_units, {axis: axes_units for axis in image.dims if axis in kind}
+        if not axes_units:
+            raise AxesError(f"{unit!r} is the unit of no axis: the axes are {','.join(image.dims)}.")
+    return attrs.evolve(
+        image,
+        scale=_with(image, image.scale, scale, "scale"),
+        translation=_with(image, image.translation, translation, "translation"),
+        axes_units={**(image.axes_units or {}), **(axes_units or {})},
+        name=image.name if name is None else name,
+    )
+
+
+def _with(image: NgffImage, known: dict[str, float] | None, given: Any, what: str) -> dict[str, float]:
+    if isinstance(given, float):
+        given = {axis: given for axis in image.dims if axis in SPATIAL}
+    elif isinstance(given, list):
+        given = dict(zip(image.dims, image.axes.vector(given, 1.0, what), strict=True))
+    return {**(known or {}), **(given or {})}

@@ -1,0 +1,105 @@
+"""What a write that is resumed takes over from the one that was begun, and what it has to agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ..exceptions import NgffError, StoreError
+from ..read import StoredImage
+from ..spec import Metadata, Scale
+from ..store import Target
+from ..text import same_json, show
+from .request import Request
+
+
+def begun_metadata(target: Target) -> Metadata | None:
+    """Return the metadata of what stands at a target, finished or not; None where that is no image.
+
+    Raises:
+        FormatError, InputError: it is not understood.
+    """
+    document = target.document if target.mark is None else target.fmt.unwrap(target.mark.get("metadata") or {})
+    if "multiscales" not in document:
+        return None
+    return target.fmt.decode(document)
+
+
+def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
+    """Return the factors of the levels that were begun, or are there; None where there are none that are whole."""
+    metadata = begun_metadata(target)
+    if metadata is None:
+        return None
+    sizes = [
+        next((t.scale for t in d.coordinateTransformations if isinstance(t, Scale)), []) for d in metadata.datasets
+    ]
+    ladder = [
+        tuple(round(size / base) if base else 0 for size, base in zip(level, sizes[0], strict=False)) for level in sizes
+    ]
+    exact = all(
+        factor > 0 and abs(factor * base - size) <= 1e-6 * abs(size)
+        for factors, level in zip(ladder, sizes, strict=True)
+        for factor, base, size in zip(factors, sizes[0], level, strict=True)
+    )
+    return ladder[1:] if exact and all(len(level) == len(metadata.axes) for level in sizes) else None
+
+
+def agree(request: Request) -> None:
+    """Raise where a write that was begun, or is finished, has other settings.
+
+    Neither the version of this package nor a rendering that was not asked for counts.
+
+    Raises:
+        StoreError: they differ; the message says in what.
+    """
+    target, here = request.target, request.settings()
+    there = dict(target.mark) if target.mark is not None else _finished(target)
+    other = [name for name in here if name in there and name != "metadata" and not same_json(there[name], here[name])]
+    if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):
+        other = ["metadata"]
+    if other:
+        said = "; ".join(f"{name}: there {show(there[name])}, now {show(here[name])}" for name in other[:3])
+        raise StoreError(
+            f"{target} was begun with other settings ({said}). Resume with the same ones, or pass overwrite=True."
+        )
+
+
+def _alike(request: Request, document: Mapping[str, Any]) -> bool:
+    """Compare the metadata of a request with a document that is there."""
+    fmt, asked = request.target.fmt, request.metadata
+    try:
+        known = fmt.decode(document, ndim=len(request.names))
+    except NgffError:
+        return False
+    label = {} if request.image_label is None else fmt.image_label(**request.image_label)
+    return _compared(asked, asked) == _compared(known, asked) and same_json(
+        label.get("image-label"), document.get("image-label")
+    )
+
+
+def _compared(metadata: Metadata, asked: Metadata) -> Metadata:
+    """Leave out what may differ: versions, and a rendering where none is asked for."""
+    method = {key: value for key, value in (metadata.metadata or {}).items() if key != "version"}
+    return attrs.evolve(
+        metadata, version="", metadata=method, omero=metadata.omero if asked.omero is not None else None
+    )
+
+
+def _finished(target: Target) -> dict[str, Any]:
+    """Return the settings of a finished image, as far as its metadata and its arrays tell them."""
+    found = StoredImage.of(target)
+    return {
+        "levels": [list(array.shape) for array in found.arrays],
+        "dtype": str(found.arrays[0].dtype),
+        "chunks": [list(array.chunks) for array in found.arrays],
+        "shards": [list(array.shards) if array.shards else None for array in found.arrays],
+        "metadata": target.fmt.wrap(target.document),
+    }
+
+
+def shapes_of(target: Target) -> Sequence[Sequence[int]]:
+    """Return the shapes of the levels that were begun, or are there."""
+    mark = target.mark
+    return mark["levels"] if mark is not None else [array.shape for array in StoredImage.of(target).arrays]
