@@ -252,7 +252,7 @@ def test_local_mean_equals_scikit_image_where_the_factors_divide(data: st.DataOb
         pytest.param(3, 3, [(0, 1), (1, 2), (2, 3)], id="unchanged"),
     ],
 )
-def test_a_window_at_the_far_edge_is_the_mean_of_the_pixels_that_exist(size: int, length: int, windows: Any) -> None:
+def test_a_window_at_the_far_edge_averages_the_pixels_that_exist(size: int, length: int, windows: Any) -> None:
     image = pixels((size,), "float64")
     wanted = [image[a:b].mean() for a, b in windows]
     np.testing.assert_allclose(compute(local_mean(da.from_array(image, chunks=2), (length,))), wanted, rtol=1e-12)

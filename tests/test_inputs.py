@@ -119,7 +119,7 @@ def test_a_file_gives_the_pixels_that_were_written(any_kind: Any, tmp_path: Path
     np.testing.assert_array_equal(np.asarray(image.data), volume())
 
 
-def test_a_file_is_not_read_when_it_is_opened_and_in_parts_when_it_is_sliced(any_kind: Any, tmp_path: Path) -> None:
+def test_opening_a_file_reads_no_pixels_and_slicing_only_some_of_them(any_kind: Any, tmp_path: Path) -> None:
     whole = volume((64, 256, 256))
     where = any_kind(tmp_path, whole)
     open_input(where, axes="zyx").data[0, 0, 0]  # imports

@@ -34,7 +34,7 @@ def mypy(cache: Path) -> set[tuple[str, int, str]]:
     return {(Path(found[1]).name, int(found[2]), found[3]) for found in lines if found}
 
 
-def test_types_of_users_code_are_right_and_misuse_is_found_where_it_stands(pytestconfig: pytest.Config) -> None:
+def test_mypy_finds_misuse_where_it_stands_and_nothing_else(pytestconfig: pytest.Config) -> None:
     text = (PROJECT / "misuse.py").read_text(encoding="utf-8").splitlines()
     codes = [re.search(r"# error: (\S+)$", line) for line in text]
     wanted = {("misuse.py", number, code[1]) for number, code in enumerate(codes, start=1) if code}

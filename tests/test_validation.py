@@ -463,7 +463,7 @@ def test_many_unreadable_chunks_are_counted_and_the_first_are_named(tmp_path: Pa
 # Garbage -------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_there_is_an_error_and_so_is_a_file_that_is_no_json(tmp_path: Path) -> None:
+def test_missing_places_and_files_that_are_not_json_are_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no Zarr group"):
         validate(tmp_path / "nothing.zarr")
     (tmp_path / "a.json").write_text('{"multiscales": [')
@@ -534,7 +534,7 @@ def test_paths_that_climb_out_are_findings_and_are_not_followed(
     assert not any(".." in at or "etc" in at for at in opened)
 
 
-def test_names_with_odd_characters_are_found_and_told_so_that_they_can_be_printed() -> None:
+def test_findings_show_names_with_odd_characters_in_printable_form() -> None:
     fmt = FormatV05()
     for name in ("a b", "ä", "\x1b[31m", "x\ny", "nul\0", "\ud800", "n" * 5000, "💡"):
         nodes = put(sample("image", fmt), "/.document.multiscales[0].datasets[1].path", name)
