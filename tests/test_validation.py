@@ -234,11 +234,11 @@ def test_the_rules_of_another_version_can_be_asked() -> None:
     assert {"document-kind", "zarr-version"} <= broken(report, "error")
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.ozx", "memory://bucket/a.zarr"])
-def test_folders_zip_files_and_urls_are_checked_alike(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("place", ["{folder}/a.zarr", "{folder}/a.ozx", "{bucket}/a.zarr"])
+def test_folders_zip_files_and_urls_are_checked_alike(tmp_path: Path, bucket: str, place: str) -> None:
     nodes = put(sample("image", FormatV05()), "/0.pixels", "damaged")
     store = build(nodes, FormatV05())
-    place = name if "://" in name else str(tmp_path / name)
+    place = place.format(folder=tmp_path, bucket=bucket)
     copy_to(store, place)
     report = validate(place, data=True)
     assert [(f.rule, f.where) for f in report.findings if f.severity == "error"] == [
