@@ -369,11 +369,11 @@ def test_resuming_with_another_budget_goes_on_with_the_same_units(tmp_path: Path
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        ({"chunks": 8}, "chunks"),
-        ({"compression": "zstd"}, "compression"),
-        ({"method": "mode"}, "method"),
-        ({"scale_factors": [2]}, "levels"),
-        ({"name": "another"}, "metadata"),
+        pytest.param({"chunks": 8}, "chunks", id="chunks"),
+        pytest.param({"compression": "zstd"}, "compression", id="compression"),
+        pytest.param({"method": "mode"}, "method", id="method"),
+        pytest.param({"scale_factors": [2]}, "levels", id="levels"),
+        pytest.param({"name": "another"}, "metadata", id="metadata"),
     ],
 )
 def test_resuming_with_other_settings_names_them(

@@ -355,7 +355,7 @@ def test_a_compression_that_nobody_decodes_is_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zstd", "lzma", "packbits", "jpeg2000"])
-@pytest.mark.parametrize("tile", [None, (64, 64)])
+@pytest.mark.parametrize("tile", [pytest.param(None, id="strips"), pytest.param((64, 64), id="tiles")])
 def test_pixels_of_the_usual_compressions_are_read(path: Path, compression: str, tile: Any) -> None:
     tifffile.imwrite(path, CAMERA, compression=compression, tile=tile)
     np.testing.assert_array_equal(open_input(path).data[...], CAMERA)

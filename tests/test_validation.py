@@ -117,7 +117,11 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
 
 @pytest.mark.parametrize(
     ("kind", "lacking"),
-    [("image", {"dataset-array"}), ("plate", {"well-there"}), ("bf2raw", {"series-numbered", "series-xml"})],
+    [
+        pytest.param("image", {"dataset-array"}, id="image"),
+        pytest.param("plate", {"well-there"}, id="plate"),
+        pytest.param("bf2raw", {"series-numbered", "series-xml"}, id="bf2raw"),
+    ],
 )
 def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking: set[str]) -> None:
     """The published hierarchies are such roots: what is called valid there lacks its arrays here, and nothing else."""
