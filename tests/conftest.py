@@ -29,6 +29,12 @@ def any_method(request: pytest.FixtureRequest) -> Method:
     return request.param
 
 
+@pytest.fixture
+def bucket(tmp_path: Path) -> str:
+    """A place in memory that no other test uses, as a URL: fsspec has one memory for the whole process."""
+    return f"memory://{tmp_path.name}"
+
+
 @pytest.fixture(scope="session", params=[pytest.param(f, id=str(f.version)) for f in format_implementations()])
 def any_format(request: pytest.FixtureRequest) -> Format:
     """Each version of the format, from the registry."""

@@ -338,7 +338,7 @@ def test_labels_lie_on_their_image(cells: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["seg.tif", "seg.npy"])
-def test_labels_of_a_file_that_does_not_name_its_axes_have_those_of_the_image(cells: Path, name: str) -> None:
+def test_labels_from_a_file_without_axis_names_take_the_image_axes(cells: Path, name: str) -> None:
     run("write", cells, cells.parent / "a.zarr", "--scale-factors", "2")
     segmentation = (STACK[:, 0] > 900).astype("uint32")
     tifffile.imwrite(cells.parent / "seg.tif", segmentation, photometric="minisblack")

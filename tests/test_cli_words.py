@@ -164,10 +164,10 @@ def test_a_shell_completes_commands_options_and_names(words: list[str], incomple
     assert [item.value for item in completion.get_completions(words, incomplete)] == wanted
 
 
-@pytest.mark.parametrize("words", [[name] for name in COMMANDS])
-def test_a_shell_completes_files(words: list[str]) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_shell_completes_files(name: str) -> None:
     completion = ShellComplete(main, {}, "ome-ngff", "_OME_NGFF_COMPLETE")
-    assert [(item.type, item.value) for item in completion.get_completions(words, "pla")] == [("file", "pla")]
+    assert [(item.type, item.value) for item in completion.get_completions([name], "pla")] == [("file", "pla")]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

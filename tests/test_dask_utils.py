@@ -252,13 +252,13 @@ def test_local_mean_equals_scikit_image_where_the_factors_divide(data: st.DataOb
         pytest.param(3, 3, [(0, 1), (1, 2), (2, 3)], id="unchanged"),
     ],
 )
-def test_a_window_at_the_far_edge_is_the_mean_of_the_pixels_that_exist(size: int, length: int, windows: Any) -> None:
+def test_a_window_at_the_far_edge_averages_the_pixels_that_exist(size: int, length: int, windows: Any) -> None:
     image = pixels((size,), "float64")
     wanted = [image[a:b].mean() for a, b in windows]
     np.testing.assert_allclose(compute(local_mean(da.from_array(image, chunks=2), (length,))), wanted, rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(70, 31), (71, 130), (250, 30)])
+@pytest.mark.parametrize("shape", [(70, 31), (71, 130), (250, 30)], ids=str)
 def test_other_ratios_give_each_window_its_equal_share(shape: tuple[int, int]) -> None:
     image = pixels((100, 60), "float64")
     wanted = skimage.transform.resize_local_mean(image, shape, preserve_range=True)
@@ -308,7 +308,14 @@ def test_local_mean_does_not_depend_on_the_chunks(data: st.DataObject) -> None:
 # ---- downscale_nearest ----
 
 
-@pytest.mark.parametrize("factors", [(1, 1, 1), (2, 3, 1), (np.int64(5), 7, 4)])
+@pytest.mark.parametrize(
+    "factors",
+    [
+        pytest.param((1, 1, 1), id="one"),
+        pytest.param((2, 3, 1), id="some"),
+        pytest.param((np.int64(5), 7, 4), id="of NumPy"),
+    ],
+)
 def test_downscale_nearest_is_strided_indexing(factors: tuple[int, ...]) -> None:
     image = pixels((5, 13, 8), "uint16")
     got = downscale_nearest(da.from_array(image, chunks=(2, 5, 3)), factors)

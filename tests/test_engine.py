@@ -252,7 +252,7 @@ def test_a_store_that_takes_its_time_gets_many_chunks_at_once(image: np.ndarray[
     assert store.most >= 8
 
 
-def test_once_a_piece_has_failed_no_other_is_begun_and_none_goes_on(
+def test_once_a_piece_fails_no_other_begins_and_none_carries_on(
     tmp_path: Path, image: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -291,7 +291,7 @@ def test_an_index_error_of_a_source_is_an_error_of_the_write(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("shards", [None, 32])
-def test_half_a_chunk_at_the_border_that_a_killed_process_left_is_written_anew(
+def test_a_truncated_border_chunk_left_by_a_killed_process_is_rewritten(
     tmp_path: Path, image: np.ndarray[Any, Any], shards: int | None
 ) -> None:
     words = {**WORDS, "shards": shards}
@@ -370,11 +370,11 @@ def test_resuming_with_another_budget_goes_on_with_the_same_units(tmp_path: Path
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        ({"chunks": 8}, "chunks"),
-        ({"compression": "zstd"}, "compression"),
-        ({"method": "mode"}, "method"),
-        ({"scale_factors": [2]}, "levels"),
-        ({"name": "another"}, "metadata"),
+        pytest.param({"chunks": 8}, "chunks", id="chunks"),
+        pytest.param({"compression": "zstd"}, "compression", id="compression"),
+        pytest.param({"method": "mode"}, "method", id="method"),
+        pytest.param({"scale_factors": [2]}, "levels", id="levels"),
+        pytest.param({"name": "another"}, "metadata", id="metadata"),
     ],
 )
 def test_resuming_with_other_settings_names_them(
@@ -520,7 +520,7 @@ def test_two_processes_writing_different_labels_lose_none(tmp_path: Path, image:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_once_a_write_on_a_cluster_has_failed_no_task_goes_on_writing(tmp_path: Path) -> None:
+def test_once_a_write_on_a_cluster_fails_no_task_keeps_writing(tmp_path: Path) -> None:
     from distributed import Client, LocalCluster
 
     def block(block_id: Any) -> np.ndarray[Any, Any]:

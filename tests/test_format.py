@@ -94,9 +94,7 @@ def test_0_4_puts_metadata_at_the_top_and_0_5_below_ome() -> None:
 
 
 @every_kind
-def test_what_is_wrapped_is_unwrapped_again_and_what_belongs_to_others_is_kept_apart(
-    any_format: Format, kind: str
-) -> None:
+def test_unwrapping_undoes_wrapping_and_keeps_foreign_attributes_apart(any_format: Format, kind: str) -> None:
     document, others = sample(kind, any_format), {"_ARRAY_DIMENSIONS": ["y", "x"], "note": {"a": 1}}
     attributes = {**others, **any_format.wrap(document)}
     assert any_format.unwrap(attributes) == document
@@ -116,7 +114,8 @@ def test_parts_that_are_none_are_left_out(any_format: Format) -> None:
     assert set(any_format.plate(name=None, rows=[])["plate"]) == {"rows", "version"}
 
 
-def test_0_4_states_the_version_inside_each_part_and_0_5_beside_them_and_in_plates() -> None:
+def test_every_part_states_version_0_4_but_only_plates_0_5() -> None:
+    """Version 0.5 is stated once, next to the parts."""
     for fmt, inside in ((FormatV04(), True), (FormatV05(), False)):
         parts = [fmt.multiscale([], [], "a")["multiscales"][0], fmt.image_label()["image-label"], fmt.well([])["well"]]
         assert [part.get("version") for part in parts] == [fmt.version if inside else None] * 3
@@ -163,7 +162,7 @@ def test_a_version_as_a_number_is_recognised_though_it_is_not_valid() -> None:
         pytest.param([(1, 5), (1, 1)], [[1, 1], [1, 5]], id="down to one pixel"),
     ],
 )
-def test_the_factor_of_a_level_is_the_whole_number_that_its_shape_stands_for(
+def test_the_factor_of_a_level_is_the_whole_number_its_shape_implies(
     any_format: Format, shapes: list[tuple[int, ...]], factors: list[list[int]]
 ) -> None:
     levels = any_format.generate_coordinate_transformations(shapes)
@@ -172,7 +171,7 @@ def test_the_factor_of_a_level_is_the_whole_number_that_its_shape_stands_for(
     any_format.validate_coordinate_transformations(len(shapes[0]), len(shapes), levels)
 
 
-def test_a_level_that_no_whole_factor_gives_has_the_ratio_of_the_lengths() -> None:
+def test_a_level_without_a_whole_factor_takes_the_ratio_of_the_lengths() -> None:
     ((_, _), (scale, _)) = FormatV05().generate_coordinate_transformations([(100,), (70,)])
     assert scale["scale"] == [100 / 70]
 
@@ -246,7 +245,7 @@ def test_a_well_that_is_not_in_the_plate_has_no_dict(any_format: Format, well: s
 
 @pytest.mark.parametrize("at", ["rowIndex", "columnIndex"])
 @pytest.mark.parametrize("index", [1, -1, "0", None, False, 0.0], ids=repr)
-def test_a_well_whose_index_is_not_that_of_its_path_is_an_error(any_format: Format, at: str, index: Any) -> None:
+def test_a_well_whose_index_contradicts_its_path_is_an_error(any_format: Format, at: str, index: Any) -> None:
     well = put({"path": "A/1", "rowIndex": 0, "columnIndex": 0}, at, index)
     with pytest.raises(ValidationError, match=f"plate-well-index.*{at}"):
         any_format.validate_well_dict(well, ["A", "B"], ["1", "2"])

@@ -26,7 +26,7 @@ async def where() -> tuple[int, int]:
     return threading.get_ident(), await asyncio.to_thread(threading.get_ident)
 
 
-def test_a_coroutine_and_what_it_waits_for_run_on_the_thread_that_calls() -> None:
+def test_a_coroutine_and_what_it_awaits_run_on_the_calling_thread() -> None:
     me = threading.get_ident()
     assert run_here(where()) == (me, me)
     assert wait_for(LocalStore("."), where()) == (me, me)
@@ -36,7 +36,9 @@ def test_other_stores_are_waited_for_in_the_loop_of_zarr() -> None:
     assert threading.get_ident() not in wait_for(MemoryStore(), where())
 
 
-def test_inside_a_running_loop_as_in_a_notebook_the_loop_of_zarr_runs_it() -> None:
+def test_inside_a_running_loop_the_loop_of_zarr_runs_the_coroutine() -> None:
+    """A cell of a notebook runs inside such a loop."""
+
     async def cell() -> tuple[int, int]:
         return run_here(where())
 
@@ -120,7 +122,7 @@ def kept(size: int) -> list[tuple[int, ...]]:
 USUAL: list[tuple[int, ...]] = [(-3, 2**25), (-1, 2**26), (-2, 2**17)]
 
 
-def test_freed_memory_is_kept_during_a_large_write_and_given_back_at_its_end(tmp_path: Path, glibc: Glibc) -> None:
+def test_a_large_write_keeps_freed_memory_and_returns_it_at_the_end(tmp_path: Path, glibc: Glibc) -> None:
     image = np.zeros((64, 1024, 1024), np.uint16)
     write_image(image, tmp_path / "large.zarr", axes="zyx", chunks=(64, 256, 256), method="local_mean")
     assert glibc.told == [*kept(8 * 2**20 * 9 // 8), *USUAL, (0,)]
@@ -143,7 +145,7 @@ def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
         memory.give_back()
 
 
-def test_a_store_that_keeps_what_it_is_given_gets_memory_of_its_own(any_format: Any) -> None:
+def test_a_store_that_keeps_what_it_receives_gets_its_own_memory(any_format: Any) -> None:
     image = np.random.default_rng(0).integers(0, 2**16, (64, 256, 256), np.uint16)
     store = MemoryStore()
     with config.set(workers=2):

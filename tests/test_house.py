@@ -166,3 +166,10 @@ def test_every_public_name_can_be_imported() -> None:
         assert getattr(ome_ngff, name) is not None
     with pytest.raises(AttributeError, match="write_imag"):
         ome_ngff.write_imag  # noqa: B018
+
+
+def test_test_names_are_at_most_twelve_words() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in Path(__file__).parent.rglob("*.py")]
+    functions = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    names = {node.name for node in functions if node.name.startswith("test_")}
+    assert not {name for name in names if len(name.removeprefix("test_").split("_")) > 12}

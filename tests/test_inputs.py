@@ -119,7 +119,7 @@ def test_a_file_gives_the_pixels_that_were_written(any_kind: Any, tmp_path: Path
     np.testing.assert_array_equal(np.asarray(image.data), volume())
 
 
-def test_a_file_is_not_read_when_it_is_opened_and_in_parts_when_it_is_sliced(any_kind: Any, tmp_path: Path) -> None:
+def test_opening_a_file_reads_no_pixels_and_slicing_only_some_of_them(any_kind: Any, tmp_path: Path) -> None:
     whole = volume((64, 256, 256))
     where = any_kind(tmp_path, whole)
     open_input(where, axes="zyx").data[0, 0, 0]  # imports
@@ -201,7 +201,18 @@ def test_what_lies_in_the_file_is_named_by_the_view_on_it(every_file: dict[str, 
     assert open_input(every_file["zarr-3"], axes="xyz").data.origin.path == ""
 
 
-@pytest.mark.parametrize("index", [[0, 1], np.array([True] * 6), None, 1.5, (0, 0, 0, 0), 6, -7])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param([0, 1], id="list"),
+        pytest.param(np.array([True] * 6), id="mask"),
+        pytest.param((0, 0, 0, 0), id="too many axes"),
+        None,
+        1.5,
+        6,
+        -7,
+    ],
+)
 def test_an_index_that_is_none_for_a_file_is_an_index_error(index: Any, every_file: dict[str, str]) -> None:
     with pytest.raises(IndexError):
         open_input(every_file["npy"], axes="zyx").data[index]
@@ -213,7 +224,7 @@ def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
         open_input(Path(skimage.data.__file__).parent / "astronaut.png", axes=axes)
 
 
-@pytest.mark.parametrize("axes", ["zzx", "tcy", ["c", "wavelength", "x"], ""])
+@pytest.mark.parametrize("axes", ["zzx", "tcy", ["c", "wavelength", "x"], ""], ids=repr)
 def test_axes_that_the_specification_forbids_are_refused(axes: Any, every_file: dict[str, str]) -> None:
     with pytest.raises(AxesError):
         open_input(every_file["npy"], axes=axes)

@@ -142,7 +142,7 @@ def test_nifti_keeps_spacing_units_and_orientation(tmp_path: Path, name: str) ->
     np.testing.assert_array_equal(image.data[1:5, 3:, ::2], VOLUME[1:5, 3:, ::2])
 
 
-def test_the_axes_of_a_turned_volume_have_the_directions_that_the_affine_gives(tmp_path: Path) -> None:
+def test_the_axes_of_a_rotated_volume_follow_the_directions_of_its_affine(tmp_path: Path) -> None:
     turned = np.array([[0, 0, 2.0, 0], [-1.0, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0, 1]])
     image = open_input(nifti(tmp_path / "a.nii", VOLUME.T, turned))
     assert image.scale == {"z": 2.0, "y": 0.5, "x": 1.0}
@@ -269,9 +269,7 @@ def test_hdf5_follows_links(hdf5: Path) -> None:
         pytest.param(np.zeros((2, 5), "longdouble"), "but pixels are", id="more-than-64-bits"),
     ],
 )
-def test_an_array_that_is_no_image_is_refused_by_the_name_of_its_file(
-    tmp_path: Path, array: np.ndarray, message: str
-) -> None:
+def test_refusing_an_array_that_is_not_an_image_names_its_file(tmp_path: Path, array: np.ndarray, message: str) -> None:
     if array.dtype.itemsize <= 8 and array.size:
         pytest.skip("has no longer floats")
     np.save(tmp_path / "a.npy", array)

@@ -66,9 +66,7 @@ def test_printing_colours_become_red_green_and_blue(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("color", "samples"), [(2, 3), (4, 2), (6, 4)], ids=["rgb", "grey-alpha", "rgba"])
-def test_colours_of_16_bits_are_refused_since_half_of_them_would_be_lost(
-    tmp_path: Path, color: int, samples: int
-) -> None:
+def test_16_bit_colours_are_refused_as_half_their_bits_would_be_lost(tmp_path: Path, color: int, samples: int) -> None:
     def part(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 

@@ -177,7 +177,7 @@ def test_volumes_are_counted_as_time_and_keep_their_sizes(tmp_path: Path) -> Non
     np.testing.assert_array_equal(image.data[1:, 2], volumes[1:, 2])
 
 
-def test_volumes_that_do_not_name_their_axes_get_the_last_of_the_callers(tmp_path: Path) -> None:
+def test_volumes_without_axis_names_take_the_last_axes_the_caller_names(tmp_path: Path) -> None:
     volumes = STACK.reshape(3, 4, 64, 80)
     for t in range(3):
         np.save(tmp_path / f"t{t}.npy", volumes[t])
@@ -201,7 +201,7 @@ def test_a_folder_of_several_kinds_asks_for_one(folder: Path) -> None:
         open_input(folder)
 
 
-def test_a_folder_without_images_is_an_input_error_and_a_glob_of_nothing_a_missing_one(tmp_path: Path) -> None:
+def test_a_folder_without_images_and_a_glob_without_matches_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a folder without images; a glob such as .*\*\.tif"):
         open_input(tmp_path)
     with pytest.raises(MissingError, match="No file matches"):

@@ -205,7 +205,7 @@ def test_samples_that_are_no_colour_are_channels_without_names(path: Path) -> No
 
 
 @pytest.mark.parametrize("axes", ["zyxc", "zcyx", "czyx", "zyxs"])
-def test_where_colour_lies_in_the_file_does_not_depend_on_what_the_caller_says(path: Path, axes: str) -> None:
+def test_the_file_not_the_caller_says_where_its_colour_lies(path: Path, axes: str) -> None:
     tifffile.imwrite(path, np.stack([ASTRONAUT, ASTRONAUT[::-1]]), photometric="rgb")
     image = open_input(path, axes=axes)
     assert (image.dims, image.data.shape) == (("c", "z", "y", "x"), (3, 2, 512, 512))
@@ -220,7 +220,7 @@ def test_pages_of_a_plain_tiff_are_time_unless_the_caller_says(reads: list[int])
     np.testing.assert_array_equal(image.data[...], pages)
 
 
-def test_a_dimension_without_a_name_is_an_error_that_shows_the_way_out(path: Path) -> None:
+def test_the_error_for_an_unnamed_dimension_shows_the_way_out(path: Path) -> None:
     tifffile.imwrite(path, HYPERSTACK[0], photometric="minisblack")
     with pytest.raises(AxesError, match=r"3x4x40x56.* does not say what .* length 3 is; name all with axes="):
         open_input(path)
@@ -355,7 +355,7 @@ def test_a_compression_that_nobody_decodes_is_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zstd", "lzma", "packbits", "jpeg2000"])
-@pytest.mark.parametrize("tile", [None, (64, 64)])
+@pytest.mark.parametrize("tile", [pytest.param(None, id="strips"), pytest.param((64, 64), id="tiles")])
 def test_pixels_of_the_usual_compressions_are_read(path: Path, compression: str, tile: Any) -> None:
     tifffile.imwrite(path, CAMERA, compression=compression, tile=tile)
     np.testing.assert_array_equal(open_input(path).data[...], CAMERA)

@@ -146,7 +146,7 @@ def imagej_in_one_page(path: Path, pages: int, height: int, width: int) -> None:
     os.truncate(path, pixels + 2 * pages * height * width)
 
 
-def test_an_imagej_stack_beyond_4_gib_has_all_its_images_behind_one_page(tmp_path: Path) -> None:
+def test_an_imagej_stack_over_4_gib_is_read_whole_from_one_page(tmp_path: Path) -> None:
     path, shape = tmp_path / "a.tif", (2200, 1000, 1000)
     imagej_in_one_page(path, *shape)
     with path.open("r+b") as file:

@@ -92,7 +92,7 @@ def test_channels_that_do_not_fit_are_left_out(tmp_path: Path, channels: Any) ->
     assert (image.channel_names, image.channel_colors) == (None, None)
 
 
-def test_axes_override_the_metadata_and_keep_the_sizes_of_the_names_that_stay(tmp_path: Path) -> None:
+def test_axes_override_the_metadata_but_names_in_both_keep_their_sizes(tmp_path: Path) -> None:
     image = open_input(ome_zarr(tmp_path / "a.zarr", "0.5"), axes="tzyx")
     assert image.dims == ("t", "z", "y", "x")
     assert image.scale == {"z": 2.0, "y": 0.5, "x": 0.5}

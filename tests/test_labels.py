@@ -355,7 +355,7 @@ def test_labels_have_the_shapes_of_images_whose_borders_were_cut_off(tmp_path: P
     assert every_file(again / "labels") == every_file(path / "labels")
 
 
-def test_levels_that_grow_by_no_whole_factor_need_a_pyramid_of_their_own(tmp_path: Path) -> None:
+def test_levels_without_whole_factors_need_a_label_pyramid_of_their_own(tmp_path: Path) -> None:
     path = foreign(tmp_path / "i", [(1, 100, 100), (1, 30, 30)], [[1, 1, 1], [1, 10 / 3, 10 / 3]])
     labels = (np.arange(100 * 100).reshape(1, 100, 100) // 500).astype("uint16")
     with pytest.raises(LabelError, match=r"no whole factors lead .* write_multiscale_labels"):
@@ -420,9 +420,7 @@ def test_labels_without_an_image_stand_alone(tmp_path: Path, any_format: Any) ->
 
 
 @pytest.mark.parametrize("labels_first", [True, False])
-def test_labels_of_an_image_whose_tasks_have_not_run_take_over_what_it_will_be(
-    tmp_path: Path, labels_first: bool
-) -> None:
+def test_labels_of_an_image_whose_tasks_are_pending_line_up_with_it(tmp_path: Path, labels_first: bool) -> None:
     words = {"axes": "zyx", "scale": [2, 0.5, 0.5], "scale_factors": [2, 4], "compute": False}
     tasks = write_image(VOLUME[0], tmp_path / "i", **words)
     more = write_labels(OBJECTS, tmp_path / "i", "a", compute=False)
@@ -440,7 +438,7 @@ def test_an_image_without_its_arrays_takes_no_labels(tmp_path: Path) -> None:
         write_labels(OBJECTS, tmp_path / "i", "a")
 
 
-def test_fields_of_a_plate_take_labels_and_plates_wells_and_label_groups_do_not(tmp_path: Path) -> None:
+def test_fields_take_labels_but_plates_wells_and_label_groups_do_not(tmp_path: Path) -> None:
     plate, field = tmp_path / "p", tmp_path / "p" / "A" / "1" / "0"
     ome_ngff.write_plate_metadata(plate, ["A"], ["1"], ["A/1"])
     ome_ngff.write_well_metadata(plate / "A" / "1", ["0"])
@@ -476,7 +474,7 @@ def test_overwriting_a_label_replaces_it_and_no_byte_of_anything_else(tmp_path: 
     assert len(json.dumps(document(path / "labels" / "a"))) < 5000
 
 
-def test_the_first_labels_of_an_image_may_come_from_several_threads_at_once(tmp_path: Path) -> None:
+def test_several_threads_may_write_the_first_labels_of_an_image_at_once(tmp_path: Path) -> None:
     image = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     for turn in range(8):
         write_image(image, tmp_path / str(turn))

@@ -79,7 +79,7 @@ def test_colors_come_in_many_forms(tmp_path: Path, colors: Any, expected: dict[i
     assert open_image(tmp_path / "labels" / "a").colors == {v: tuple(color) for v, color in expected.items()}
 
 
-@pytest.mark.parametrize("colors", [None, [], {}])
+@pytest.mark.parametrize("colors", [None, [], {}], ids=repr)
 def test_without_colors_nothing_is_said_of_them(tmp_path: Path, colors: Any) -> None:
     assert set(said(tmp_path, colors=colors)) - {"version"} == {"source"}
     assert open_image(tmp_path / "labels" / "a").colors == {}
@@ -216,7 +216,13 @@ def test_what_skimage_and_label_properties_measure_are_properties(tmp_path: Path
     assert {v: p["area"] for v, p in again.items()} == {v: p["area"] for v, p in found.properties.items()}
 
 
-@pytest.mark.parametrize("source", ["../../../image", {"image": "../../../image", "mine": 1}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("../../../image", id="path"),
+        pytest.param({"image": "../../../image", "mine": 1}, id="document"),
+    ],
+)
 def test_the_source_is_a_path_or_a_document(tmp_path: Path, source: Any) -> None:
     assert said(tmp_path, source=source)["source"]["image"] == "../../../image"
 

@@ -333,7 +333,7 @@ def with_tables(page: str) -> str:
     return page
 
 
-def test_the_tables_of_the_documentation_are_those_of_the_registry_and_of_these_tests() -> None:
+def test_the_documented_tables_match_the_registry_and_these_tests() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert with_tables(page) == page, "Run `python tests/test_laws.py`, which writes them anew."
 

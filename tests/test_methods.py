@@ -200,7 +200,7 @@ def test_a_method_knows_its_halo(method: str, factor: int, halo: int) -> None:
         assert reduce_whole(image, (factor, 1), found)[10, 0] > 0
 
 
-def test_the_pixels_that_samples_need_are_the_windows_and_the_halo_within_the_image() -> None:
+def test_samples_need_their_windows_and_the_halo_within_the_image() -> None:
     method = Methods.GAUSSIAN.method
     assert method.needs(2, 100, 10, 20) == (18, 42)
     assert method.needs(2, 100, 0, 3) == (0, 8)

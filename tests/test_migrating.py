@@ -189,7 +189,8 @@ def test_formats_axes_scalers_and_dask_functions_answer_alike(run: Run) -> None:
     np.testing.assert_array_equal(found["picked"].compute(), image[:, ::2, ::2])
 
 
-def test_attributes_stored_through_the_group_of_the_script_stay_and_leave_the_image_alone(run: Run) -> None:
+def test_attributes_set_by_the_script_and_those_of_images_both_stay(run: Run) -> None:
+    """The script sets them through its own group, before and after it writes the images."""
     run("attributes")
     assert set(attributes("cells.zarr")) == {"multiscales", "omero"}
     assert set(attributes("cells.zarr/labels/blobs")) == {"multiscales", "image-label"}

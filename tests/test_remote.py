@@ -177,7 +177,7 @@ def test_options_reach_the_file_system(tmp_path: Path, http: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_images_and_labels_are_written_to_and_replaced_in_a_file_system_of_fsspec(version: str) -> None:
+def test_images_and_labels_are_written_and_replaced_through_fsspec(version: str) -> None:
     place = f"memory://remote-{version}/cells.zarr"
     multiscales = to_multiscales(PIXELS, [2, 4], "local_mean", chunks=16)
     to_ngff_zarr(place, multiscales, version=version)

@@ -46,7 +46,7 @@ def changed(fmt: Format, kind: str, at: str, value: Any) -> dict[str, Any]:
 
 
 @every_kind
-def test_a_right_document_breaks_no_rule_whether_or_not_its_kind_is_said(any_format: Format, kind: str) -> None:
+def test_a_valid_document_breaks_no_rule_with_or_without_its_kind(any_format: Format, kind: str) -> None:
     attributes = any_format.wrap(sample(kind, any_format))
     assert any_format.findings(attributes, kind) == []
     assert any_format.findings(attributes) == []
@@ -306,7 +306,7 @@ def test_what_the_specification_forbids_is_found(any_format: Format, kind: str, 
     assert rule in broken(any_format.findings(changed(any_format, kind, at, value), kind))
 
 
-def test_values_that_json_has_not_are_found_wherever_they_stand_in_the_attributes(any_format: Format) -> None:
+def test_values_that_json_lacks_are_found_anywhere_in_the_attributes(any_format: Format) -> None:
     attributes = any_format.wrap(sample("image", any_format)) | {"lab": {"gain": [1.0, math.nan]}}
     (finding,) = any_format.findings(attributes)
     assert (finding.rule, finding.where) == ("json-values", "lab.gain[1]")
@@ -320,7 +320,7 @@ def test_values_that_json_has_not_are_found_wherever_they_stand_in_the_attribute
         assert (finding.rule, finding.where) == ("json-values", "attributes")
 
 
-def test_two_labels_beyond_2_53_that_a_float_cannot_tell_apart_are_different() -> None:
+def test_labels_that_a_float_cannot_tell_apart_are_different() -> None:
     fmt = FormatV05()
     document = put(sample("label", fmt), "image-label.colors[0].label-value", 2**53)
     document = put(document, "image-label.colors[1].label-value", 2**53 + 1)
@@ -364,7 +364,7 @@ def test_a_document_of_another_kind_than_asked_for_is_an_error(any_format: Forma
             assert ("document-kind" in found) == other, (asked, kind)
 
 
-def test_an_image_that_should_be_a_label_is_warned_about_its_missing_image_label(any_format: Format) -> None:
+def test_an_image_checked_as_a_label_lacks_its_image_label(any_format: Format) -> None:
     attributes = any_format.wrap(sample("image", any_format))
     assert broken(any_format.findings(attributes, "label")) == {"label-given"}
     assert broken(any_format.findings(attributes)) == set()
@@ -425,19 +425,19 @@ def test_warnings_are_faults_only_when_strict(any_format: Format) -> None:
         any_format.validate(attributes, strict=True)
 
 
-def test_transformations_of_any_number_of_axes_are_accepted_where_it_is_not_known() -> None:
+def test_transformations_may_have_any_length_where_the_axes_are_unknown() -> None:
     assert list(transformation_findings([{"type": "scale", "scale": [1.0, 2.0]}], None, "here")) == []
     (finding,) = transformation_findings([{"type": "scale", "scale": [1.0, 2.0]}], 3, "here")
     assert (finding.rule, finding.where) == ("transformation-length", "here[0]")
 
 
 @pytest.mark.parametrize("well", [None, [], "A/1", 7, {}, {"path": ["A", "1"]}], ids=repr)
-def test_a_well_that_is_no_well_is_found_by_its_path_and_indices(well: Any) -> None:
+def test_an_invalid_well_breaks_the_rules_of_path_and_index(well: Any) -> None:
     findings = list(plate_well_findings(well, ["A"], ["1"], "well"))
     assert broken(findings) == {"plate-well-path", "plate-well-index"}
 
 
-def test_axes_without_a_unit_warn_in_a_document_and_not_as_a_value() -> None:
+def test_axes_without_units_warn_in_a_document_but_not_as_values() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         axes = Axes("zyx").to_list()
@@ -551,7 +551,7 @@ def test_no_json_value_makes_the_other_doors_fail(value: Any) -> None:
     list(axes_findings(value))
 
 
-def test_what_is_too_deep_or_too_long_for_a_message_is_shown_in_short() -> None:
+def test_values_too_deep_or_too_long_for_a_message_are_shortened() -> None:
     deep: Any = []
     for _ in range(500):
         deep = [deep]

@@ -357,7 +357,7 @@ LET_THROUGH = {
 
 
 @pytest.mark.parametrize(("document", "prose"), VALID.values(), ids=list(VALID))
-def test_what_the_suites_call_valid_passes_or_breaks_a_rule_of_the_prose(
+def test_what_the_suites_call_valid_breaks_only_rules_of_the_prose(
     any_format: Format, document: Any, prose: set[str]
 ) -> None:
     assert broken(any_format, document) == prose

@@ -69,7 +69,7 @@ def test_a_write_that_starts_again_leaves_no_spool_of_the_first_one(tmp_path: Pa
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_writes_in_threads_count_their_own_units_and_leave_zarr_as_it_was(tmp_path: Path) -> None:
+def test_writes_in_threads_count_their_own_units_and_leave_zarr_unchanged(tmp_path: Path) -> None:
     before = {name: zarr.config.get(name, None) for name in ("codec_pipeline.path", "threading.max_workers")}
 
     def write(number: int) -> list[tuple[int, int]]:
@@ -119,7 +119,7 @@ def test_labels_that_cannot_be_written_leave_the_image_that_is_there(
 
 
 @pytest.mark.parametrize("age", [10, 1000])
-def test_the_lock_of_a_process_that_is_gone_is_taken_away_and_no_other(tmp_path: Path, age: int) -> None:
+def test_only_the_lock_of_a_process_that_is_gone_is_removed(tmp_path: Path, age: int) -> None:
     write_image(IMAGE, tmp_path / "i", axes="zyx", scale_factors=[])
     lock = tmp_path / "i" / ".ome_ngff.lock"
     lock.write_text("another's")

@@ -117,7 +117,11 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
 
 @pytest.mark.parametrize(
     ("kind", "lacking"),
-    [("image", {"dataset-array"}), ("plate", {"well-there"}), ("bf2raw", {"series-numbered", "series-xml"})],
+    [
+        pytest.param("image", {"dataset-array"}, id="image"),
+        pytest.param("plate", {"well-there"}, id="plate"),
+        pytest.param("bf2raw", {"series-numbered", "series-xml"}, id="bf2raw"),
+    ],
 )
 def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking: set[str]) -> None:
     """The published hierarchies are such roots: what is called valid there lacks its arrays here, and nothing else."""
@@ -234,11 +238,11 @@ def test_the_rules_of_another_version_can_be_asked() -> None:
     assert {"document-kind", "zarr-version"} <= broken(report, "error")
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.ozx", "memory://bucket/a.zarr"])
-def test_folders_zip_files_and_urls_are_checked_alike(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("place", ["{folder}/a.zarr", "{folder}/a.ozx", "{bucket}/a.zarr"])
+def test_folders_zip_files_and_urls_are_checked_alike(tmp_path: Path, bucket: str, place: str) -> None:
     nodes = put(sample("image", FormatV05()), "/0.pixels", "damaged")
     store = build(nodes, FormatV05())
-    place = name if "://" in name else str(tmp_path / name)
+    place = place.format(folder=tmp_path, bucket=bucket)
     copy_to(store, place)
     report = validate(place, data=True)
     assert [(f.rule, f.where) for f in report.findings if f.severity == "error"] == [
@@ -463,7 +467,7 @@ def test_many_unreadable_chunks_are_counted_and_the_first_are_named(tmp_path: Pa
 # Garbage -------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_there_is_an_error_and_so_is_a_file_that_is_no_json(tmp_path: Path) -> None:
+def test_missing_places_and_files_that_are_not_json_are_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no Zarr group"):
         validate(tmp_path / "nothing.zarr")
     (tmp_path / "a.json").write_text('{"multiscales": [')
@@ -534,7 +538,7 @@ def test_paths_that_climb_out_are_findings_and_are_not_followed(
     assert not any(".." in at or "etc" in at for at in opened)
 
 
-def test_names_with_odd_characters_are_found_and_told_so_that_they_can_be_printed() -> None:
+def test_findings_show_names_with_odd_characters_in_printable_form() -> None:
     fmt = FormatV05()
     for name in ("a b", "ä", "\x1b[31m", "x\ny", "nul\0", "\ud800", "n" * 5000, "💡"):
         nodes = put(sample("image", fmt), "/.document.multiscales[0].datasets[1].path", name)

@@ -128,7 +128,7 @@ def consolidated(store: Any, fmt: Format) -> Any:
     return store
 
 
-def test_a_true_copy_is_no_finding_and_one_that_is_not_names_where_it_differs(any_format: Format) -> None:
+def test_only_a_stale_copy_is_reported_with_the_paths_that_differ(any_format: Format) -> None:
     store = consolidated(build(sample("image", any_format), any_format), any_format)
     assert validate(store).findings == ()
     zarr.open_group(store, path="labels/by_hand", mode="r+", use_consolidated=False).attrs["lab"] = 3
@@ -140,7 +140,8 @@ def test_a_true_copy_is_no_finding_and_one_that_is_not_names_where_it_differs(an
     assert "zarr.consolidate_metadata" in finding.mend
 
 
-def test_a_copy_that_lists_what_is_gone_is_found_though_no_document_names_it(any_format: Format) -> None:
+def test_a_copy_that_lists_a_deleted_array_is_stale(any_format: Format) -> None:
+    """It is found although no document names the array."""
     nodes = {**sample("image", any_format), "/old": {}, "/old/pixels": sample("image", any_format)["/1"]}
     store = consolidated(build(nodes, any_format), any_format)
     assert validate(store).findings == ()

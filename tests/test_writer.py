@@ -198,7 +198,7 @@ def used(path: Path) -> dict[str, Any]:
     return {"name": found.get("name") or found["id"], **found.get("configuration", found)}
 
 
-def test_blosc_by_name_has_large_blocks_and_a_codec_object_keeps_its_own(tmp_path: Path, any_format: Any) -> None:
+def test_blosc_by_name_has_large_blocks_but_codec_objects_keep_theirs(tmp_path: Path, any_format: Any) -> None:
     image = random((64, 64))
     for given, block in ((None, 2**19), ("blosc-lz4", 2**19), (numcodecs.Blosc("zstd", 5, 1, 2**16), 2**16)):
         write_image(image, tmp_path / "i", fmt=any_format, compression=given, overwrite=True)
@@ -494,9 +494,7 @@ def test_omero_is_written_beside_the_multiscales(tmp_path: Path) -> None:
 # Overwriting ---------------------------------------------------------------------------------------------------------
 
 
-def test_overwriting_leaves_nothing_of_the_old_image_and_keeps_what_is_not_ours(
-    tmp_path: Path, any_format: Any
-) -> None:
+def test_overwriting_removes_all_of_the_old_image_and_nothing_else(tmp_path: Path, any_format: Any) -> None:
     path = tmp_path / "i"
     write_image(random((128, 128)), path, fmt=any_format, chunks=16, scale_factors=[2, 4, 8], name="old")
     write_labels(np.ones((128, 128), "uint8"), path, "old")
