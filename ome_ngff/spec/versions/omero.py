@@ -8,7 +8,7 @@ from typing import Any
 from ..metadata import Omero, OmeroChannel, OmeroWindow
 from ..rules.book import is_list, is_number, part_of
 
-_WINDOW = ("min", "max", "start", "end")
+_WINDOW = ("start", "end", "min", "max")
 
 
 def decode_omero(omero: Any) -> Omero | None:
@@ -34,7 +34,7 @@ def _channel(known: dict[str, Any]) -> OmeroChannel:
 
 def _window(window: Any) -> OmeroWindow | None:
     given = {key: part_of(window, key) for key in _WINDOW if is_number(part_of(window, key))}
-    low, high, start, end = (given.get(key) for key in _WINDOW)
+    start, end, low, high = (given.get(key) for key in _WINDOW)
     low, high = (start if low is None else low), (end if high is None else high)
     if low is None or high is None:
         return None
