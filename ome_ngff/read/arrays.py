@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import zarr
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import FsspecStore
 
 from ..exceptions import NgffError
-from ..store import Compression, sync
+from ..store import Compression, folder_of, sync
 from .infos import ArrayInfo
 
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
@@ -47,8 +47,9 @@ def codec_of(array: zarr.Array[Any]) -> str:
 def stored_bytes(array: zarr.Array[Any]) -> int | None:
     """Count the bytes that an array takes where it is stored; None where that cannot be known, as on a web server."""
     store = array.store
-    if isinstance(store, LocalStore):
-        return sum(_file_sizes(store.root / array.path))
+    folder = folder_of(store, array.path)
+    if folder is not None:
+        return sum(_file_sizes(folder))
     try:
         if isinstance(store, FsspecStore):
             root = "/".join(filter(None, [store.path.rstrip("/"), array.path]))

@@ -10,14 +10,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore
 
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
@@ -70,10 +68,10 @@ def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[s
 @contextmanager
 def _alone(target: Target) -> Iterator[None]:
     """Hold a lock file beside the group's metadata (local stores; elsewhere the last writer wins)."""
-    if not isinstance(target.store, LocalStore):
+    folder = target.folder
+    if folder is None:
         yield
         return
-    folder: Path = target.store.root / target.path
     folder.mkdir(parents=True, exist_ok=True)
     lock, mine = folder / f".{MARK}.lock", uuid4().hex
     while True:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from zarr.abc.store import Store
-from zarr.storage import LocalStore
 
+from .places import folder_of
 from .zarr_private import sync
 
 T = TypeVar("T")
@@ -63,4 +63,4 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def wait_for(store: Store, coroutine: Coroutine[Any, Any, T]) -> T:
     """Return what a coroutine of a store returns, in the way that is the fastest for it."""
-    return run_inline(coroutine) if isinstance(store, LocalStore) else sync(coroutine)
+    return sync(coroutine) if folder_of(store) is None else run_inline(coroutine)

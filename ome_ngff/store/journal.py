@@ -14,7 +14,6 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-from zarr.storage import LocalStore
 
 from .attributes import put_attributes
 from .inline import wait_for
@@ -46,8 +45,8 @@ def finish(target: Target, document: Mapping[str, Any]) -> None:
 
 def sweep_partial(target: Target) -> None:
     """Delete the files that a killed process has left half written."""
-    if isinstance(target.store, LocalStore):
-        for stray in (target.store.root / target.path).rglob("*.partial"):
+    if target.folder is not None:
+        for stray in target.folder.rglob("*.partial"):
             stray.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import zarr
 from zarr.api.asynchronous import create_array
-from zarr.storage import LocalStore, MemoryStore, StorePath
+from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import OptionError, StoreError
 from .inline import run_inline, wait_for
@@ -96,8 +96,8 @@ def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetada
 
 def delete(target: Target, name: str) -> None:
     """Delete what stands at a path below a target, if anything does."""
-    if isinstance(target.store, LocalStore):
+    if target.folder is not None:
         with suppress(FileNotFoundError):
-            shutil.rmtree(target.store.root / target.key(name))
+            shutil.rmtree(target.folder / name)
     elif target.store.supports_deletes:
         wait_for(target.store, target.store.delete_dir(target.key(name)))

@@ -14,12 +14,12 @@ import attrs
 import zarr
 from zarr.abc.store import Store
 from zarr.errors import ContainsArrayError, NodeTypeValidationError
-from zarr.storage import FsspecStore, LocalStore, MemoryStore
+from zarr.storage import FsspecStore, MemoryStore
 
 from ..exceptions import StoreError
 from ..pixels import slices
 from .inline import wait_for
-from .places import place
+from .places import folder_of, place
 from .zarr_private import inner
 
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
@@ -31,7 +31,8 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
     Raises:
         StoreError: there is something, but its metadata cannot be read; or nobody answers behind a URL.
     """
-    if isinstance(store, LocalStore) and not (store.root / path).is_dir():
+    folder = folder_of(store, path)
+    if folder is not None and not folder.is_dir():
         return None
     try:
         return _open_either(store, path)
@@ -62,7 +63,7 @@ def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
     Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
     shard gives the same ones, and other shards keep the other cores busy.
     """
-    if isinstance(store, LocalStore):
+    if folder_of(store) is not None:
         import zarrs  # noqa: F401  registers the pipeline
 
         words: dict[str, Any] = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
@@ -87,7 +88,7 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
     """Open an array with the fast pipeline, where that knows its store and how its pixels lie."""
     array = zarr.open_array(store=store, path=path, mode=mode)
     known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
-    if not isinstance(store, LocalStore) or not known:
+    if folder_of(store) is None or not known:
         return array
     with fast_pipeline(store, shards=array.shards is not None):
         return zarr.open_array(store=store, path=path, mode=mode)
@@ -99,9 +100,10 @@ def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any
     The pipeline in Rust reads a chunk that juts over the end before it writes it, and fails at half a chunk of a
     process that was killed: such a chunk goes first.
     """
-    if isinstance(array.store, LocalStore):
+    folder = folder_of(array.store, array.path)
+    if folder is not None:
         for cell in _jutting(array.shape, array.shards or array.chunks, box):
-            (array.store.root / array.path / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
+            (folder / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
     wait_for(array.store, inner(array).setitem(slices(box), block))
 
 

@@ -17,7 +17,7 @@ from .target import Target
 def refuse_self(source: Any, target: Target) -> None:
     """Raise `StoreError` where the pixels are read from the very group that would be written."""
     for store, path in _origins(source):
-        if isinstance(target.store, LocalStore):
+        if target.folder is not None:
             here, there = _local(target.store, target.path), _local(store, path)
             inside = there is not None and here is not None and there.is_relative_to(here)
         else:

@@ -15,9 +15,16 @@ from ..exceptions import OptionError, StoreError
 from .zip import ENDINGS
 
 
+def folder_of(store: Store, path: str = "") -> Path | None:
+    """Return the folder of this machine that something is stored in; None where it is stored elsewhere."""
+    if not isinstance(store, LocalStore):
+        return None
+    return store.root / path if path else store.root
+
+
 def place(store: Store, path: str = "") -> str:
     """Say where something is stored, as a person would."""
-    root = str(store.root) if isinstance(store, LocalStore) else str(store)
+    root = str(folder_of(store) or store)
     if isinstance(store, FsspecStore):
         root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
     return f"{root}/{path}" if path else root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from zarr.storage import MemoryStore, StorePath
 from ..exceptions import ExistsError, FormatError, StoreError
 from ..spec import Format, detect_format, format_for_zarr
 from .opening import open_node
-from .places import locate, place
+from .places import folder_of, locate, place
 from .zip import Package
 
 MARK = "ome_ngff"  # the attribute of an unfinished write
@@ -49,6 +50,11 @@ class Target:
     def document(self) -> dict[str, Any]:
         """Give the metadata of the existing group."""
         return self.fmt.unwrap(self.attributes or {})
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this machine that the group is; None where it is stored elsewhere."""
+        return folder_of(self.store, self.path)
 
     def key(self, name: str) -> str:
         """Give the path in the store of something below the group."""

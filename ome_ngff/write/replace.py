@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import zarr
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import FsspecStore
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import label_names, named_paths
@@ -52,9 +52,8 @@ def _refuse_place(target: Target) -> None:
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
-    if isinstance(target.store, LocalStore):
-        folder = target.store.root / target.path
-        for place in (folder, *folder.parents):
+    if target.folder is not None:
+        for place in (target.folder, *target.folder.parents):
             if place.is_file():
                 raise ExistsError(f"{place} is a file; an image needs a folder of its own.")
 

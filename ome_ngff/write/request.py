@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 import numpy as np
-from zarr.storage import LocalStore
 
 from ..config import config
 from ..engine import PIECE_BYTES, Plan, make_plan, spread
@@ -105,7 +104,7 @@ class Request:
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
             kept=self.kept, cut=cut, spread=elsewhere or spread(),
-            piece_target=PIECE_BYTES if isinstance(self.target.store, LocalStore) else AWAY_BYTES,
+            piece_target=AWAY_BYTES if self.target.folder is None else PIECE_BYTES,
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:
