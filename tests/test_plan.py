@@ -199,8 +199,8 @@ def test_memory_stays_under_the_target_wherever_the_smallest_unit_does(plan: Pla
     )
     for work in again.passes:
         assert work.at_once <= workers
-        assert work.hands <= workers
-        if work.at_once > 1 or work.hands > 1:
+        assert work.pieces_at_once <= workers
+        if work.at_once > 1 or work.pieces_at_once > 1:
             assert work.peak_bytes <= target
         elif work.peak_bytes > target:  # one cell (or whole steps of it) is all that is left to one task
             first = again.levels[work.writes[0]]
@@ -233,8 +233,11 @@ def test_a_resumed_plan_takes_over_the_units_of_the_first_one() -> None:
     words = {"memory_target": 2**24, "task_target": 2**22, "workers": 2}
     first = make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **words)
     more = {"memory_target": 2**28, "task_target": 2**27, "workers": 4}
-    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more).cut != first.cut
-    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more, cut=first.cut).cut == first.cut
+    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more).division != first.division
+    assert (
+        make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **more, division=first.division).division
+        == first.division
+    )
 
 
 def test_a_resumed_plan_is_cut_anew_where_its_units_would_not_fit_the_memory() -> None:
@@ -244,7 +247,10 @@ def test_a_resumed_plan_is_cut_anew_where_its_units_would_not_fit_the_memory() -
         pyramid, grids, Methods.MODE.method, 4, {0: Source()}, memory_target=2**28, task_target=2**26, workers=1
     )
     less = {"memory_target": 2**22, "task_target": 2**20, "workers": 2}
-    assert make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **less, cut=first.cut).peak_bytes <= 2**22
+    assert (
+        make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **less, division=first.division).peak_bytes
+        <= 2**22
+    )
 
 
 def test_a_plan_says_what_it_reads_and_writes() -> None:
@@ -320,7 +326,7 @@ def test_pixels_at_hand_are_written_in_one_pass_and_those_to_be_fetched_in_small
         return make_plan(pyramid, grids, MODE, 4, {0: source}, **words, spread=spread)
 
     (only,) = planned(Source()).passes
-    assert (only.writes, only.held, only.hands) == ((0, 1, 2, 3), False, 2)
+    assert (only.writes, only.held, only.pieces_at_once) == ((0, 1, 2, 3), False, 2)
     blocks = Source(((64,) * 4, (256,) * 4, (256,) * 4))
     for shared in (planned(blocks), planned(blocks, spread=True), planned(Source(), spread=True)):
         assert all(math.prod(work.unit) * 4 <= 2**27 for work in shared.passes if work.reads == "given")

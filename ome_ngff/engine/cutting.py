@@ -27,7 +27,7 @@ def make_plan(
     task_target: int,
     workers: int,
     kept: Collection[int] = (),
-    cut: Sequence[Any] | None = None,
+    division: Sequence[Any] | None = None,
     spread: bool = False,
     piece_target: int = PIECE_BYTES,
 ) -> Plan:
@@ -43,7 +43,7 @@ def make_plan(
         task_target: bytes up to which a unit grows beyond the smallest possible.
         workers: the largest number of threads at once.
         kept: levels that are stored already and stay as they are.
-        cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
+        division: that of an earlier plan for the same image, whose units are taken over where they fit the memory.
         spread: whether many workers, each with one task at a time, share the units, so that these stay small.
         piece_target: bytes up to which a piece grows beyond one cell.
     """
@@ -73,10 +73,10 @@ def make_plan(
         written = {k for work in added for k in work.writes}
         todo = [k for k in todo if k not in written]
     plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
-    if cut is None or plan.cut == list(cut):
+    if division is None or plan.division == list(division):
         return _with_margins(plan, task_target)
-    *recut, spool_chunks = cut
-    before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
+    *divided, spool_chunks = division
+    before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]
     if max((work.peak_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
         return _with_margins(plan, task_target)
     plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
@@ -166,12 +166,12 @@ class _Drafts:
             unit = self._smallest(base, [*writes, k], align)
             draft = self.pass_of(base, reads, (*writes, k), unit)
             two = min(self.workers, 2)
-            room = self.memory_target - two * draft.piece_bytes
+            free = self.memory_target - two * draft.piece_bytes
             if draft.held:
-                fits = draft.task_bytes <= room // two
+                fits = draft.task_bytes <= free // two
             else:
                 most = self.task_target if self.spread or align else 2 * self.memory_target
-                fits = draft.task_bytes <= room and math.prod(unit) * self.itemsize <= most
+                fits = draft.task_bytes <= free and math.prod(unit) * self.itemsize <= most
             if not writes or fits:
                 writes.append(k)
         smallest = self._smallest(base, writes, align)
@@ -269,9 +269,10 @@ class _Drafts:
 
         counts = _counts(unit, shape)
         tasks = min(self.workers, math.prod(counts))
-        hands = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
-        at_once = max(1, min(tasks, hands, (self.memory_target - hands * piece_bytes) // max(task_bytes, 1)))
-        return Pass(base, reads, writes, unit, counts, piece, held, task_bytes, at_once, piece_bytes, hands)
+        pieces_at_once = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
+        free = self.memory_target - pieces_at_once * piece_bytes
+        at_once = max(1, min(tasks, pieces_at_once, free // max(task_bytes, 1)))
+        return Pass(base, reads, writes, unit, counts, piece, held, task_bytes, at_once, piece_bytes, pieces_at_once)
 
     def _piece(
         self, base: int, below: Sequence[int], writes: Sequence[int], unit: tuple[int, ...], blocks: Any

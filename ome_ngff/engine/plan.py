@@ -4,8 +4,8 @@ A *unit* is a box of one level, the base, that one task reads once. It covers wh
 there are any) of every level that the task writes, so no cell is ever touched by two tasks. A *pass* is the set of
 units that reads its base once and writes some levels; later passes start from a level that is stored already.
 
-A unit is worked on in *pieces*, each of which is read, written and reduced by one thread, a *hand*. Where pieces
-cannot be read one by one, the base of the unit is *held*: read whole, and then cut into pieces.
+A unit is worked on in *pieces*, each of which is read, written and reduced by one thread. Where pieces cannot be
+read one by one, the base of the unit is *held*: read whole, and then cut into pieces.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pass:
         task_bytes: what one task may hold at its peak, beside the pieces.
         at_once: number of tasks that run at the same time.
         piece_bytes: what the work on one piece holds.
-        hands: number of pieces, of all tasks, that are worked on at the same time.
+        pieces_at_once: number of pieces, of all tasks, that are worked on at the same time.
     """
 
     base: int
@@ -49,7 +49,7 @@ class Pass:
     task_bytes: int
     at_once: int
     piece_bytes: int
-    hands: int
+    pieces_at_once: int
 
     def __len__(self) -> int:
         return math.prod(self.counts)
@@ -57,7 +57,7 @@ class Pass:
     @property
     def peak_bytes(self) -> int:
         """Give what all tasks and pieces that are worked on at once may hold together."""
-        return self.at_once * self.task_bytes + self.hands * self.piece_bytes
+        return self.at_once * self.task_bytes + self.pieces_at_once * self.piece_bytes
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
         """Give the box of a unit, in pixels of the base, whose shape is `shape`."""
@@ -161,8 +161,8 @@ class Plan:
         return sum(self.bytes_of(work.base) for work in self.passes)
 
     @property
-    def cut(self) -> list[Any]:
-        """Describe the passes as JSON, so that a resumed write can go on with the same units."""
+    def division(self) -> list[Any]:
+        """Passes and spool as JSON, by which a resumed write goes on with the same units."""
         passes = [[work.base, work.reads, list(work.writes), list(work.unit)] for work in self.passes]
         return [*passes, list(self.spool) if self.spool else None]
 
@@ -210,7 +210,7 @@ class Plan:
             written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
             rows.append(
                 f"pass {number + 1}: {_units(len(work))} of {by(work.unit)}, {work.at_once} at once, "
-                f"in pieces of {by(work.piece)}, {work.hands} at once; "
+                f"in pieces of {by(work.piece)}, {work.pieces_at_once} at once; "
                 f"reads {size(self.bytes_of(work.base))} of level {work.base} from {source}, "
                 f"writes {size(written)} of {what}; {size(work.peak_bytes)} at most"
             )

@@ -50,8 +50,8 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
         work = job.plan.passes[number]
         keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
-        with keeping, WorkerPool(work.hands - (at_once == 1), joined=at_once == 1) as hands:
-            _run_here(job, number, todo, at_once, hands, count)
+        with keeping, WorkerPool(work.pieces_at_once - (at_once == 1), joined=at_once == 1) as pool:
+            _run_here(job, number, todo, at_once, pool, count)
     else:
         from dask.base import compute
         from dask.callbacks import Callback
@@ -71,22 +71,22 @@ def _cell_bytes(job: Job, work: Pass) -> int:
 
 
 def _run_here(
-    job: Job, number: int, todo: Sequence[int], at_once: int, hands: WorkerPool, count: Callable[[], None]
+    job: Job, number: int, todo: Sequence[int], at_once: int, pool: WorkerPool, count: Callable[[], None]
 ) -> None:
     """Run units of one pass in this process."""
     if at_once == 1:
         for i in todo:
-            run_unit(job, number, i, hands=hands)
+            run_unit(job, number, i, pool=pool)
             count()
         return
-    with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(run_unit, job, number, i, hands=hands) for i in todo]
+    with ThreadPoolExecutor(at_once) as tasks:
+        futures = [tasks.submit(run_unit, job, number, i, pool=pool) for i in todo]
         try:
             for future in as_completed(futures):
                 future.result()
                 count()
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            tasks.shutdown(cancel_futures=True)
             raise
 
 

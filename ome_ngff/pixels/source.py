@@ -89,28 +89,28 @@ def describe(source: Any) -> Source:
     return Source(tuple(regular))
 
 
-def read(source: Any, box: Box, dtype: np.dtype[Any], room: Callable[..., Array] = np.empty) -> Array:
+def read(source: Any, box: Box, dtype: np.dtype[Any], scratch: Callable[..., Array] = np.empty) -> Array:
     """Read a box of whatever can be sliced as native NumPy in C order; a view where that costs nothing.
 
     Args:
         source: what `as_source` returns. box: of it. dtype: of the pixels.
-        room: gets a shape and a dtype, and gives the memory for a copy.
+        scratch: takes a shape and a dtype, and returns the memory for a copy.
     """
     if isinstance(source, np.memmap):
         with mapped_anew(source) as fresh:
-            return _copy(fresh[slices(box)], dtype, room)
+            return _copy(fresh[slices(box)], dtype, scratch)
     part = source[slices(box)]
     if hasattr(part, "dask"):
         part = part.compute(scheduler="synchronous")
-    return in_order(np.asarray(part), dtype, room)
+    return in_order(np.asarray(part), dtype, scratch)
 
 
-def in_order(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    """Give pixels in C order: as they are, or copied into the memory that `room` gives."""
-    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, room)
+def in_order(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:
+    """Give pixels in C order: as they are, or copied into the memory that `scratch` gives."""
+    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, scratch)
 
 
-def _copy(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    copy = room(part.shape, dtype)
+def _copy(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:
+    copy = scratch(part.shape, dtype)
     copy[...] = part
     return copy

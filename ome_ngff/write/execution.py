@@ -93,11 +93,11 @@ def _begun(request: Request, resume: bool, *, spread: bool) -> tuple[Target, Pla
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, spread=spread)
     noted = journal.noted(target) if mark else set()
-    done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
+    done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
         replaced = mark["replaces"] if mark else replace.to_replace(target, request.new_paths)
         remove_spool(target)
-        mark = {**request.settings(), "cut": plan.cut, "replaces": replaced}
+        mark = {**request.settings(), "cut": plan.division, "replaces": replaced}
         target = journal.begin(target, mark, request.attributes)
         replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
         if plan.units > 1:

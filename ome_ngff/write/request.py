@@ -61,7 +61,7 @@ class Request:
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
-            kept=self.kept, cut=cut, spread=spread or schedule.spread(),
+            kept=self.kept, division=cut, spread=spread or schedule.spread(),
             piece_target=PIECE_BYTES if isinstance(self.target.store, LocalStore) else AWAY_BYTES,
         )  # fmt: skip
 
