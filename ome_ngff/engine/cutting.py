@@ -93,7 +93,7 @@ def _with_margins(plan: Plan, worth: int) -> Plan:
 
 
 def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
-    """Give the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
+    """Return the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
     shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
     middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
     seen = boxes_needed(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
@@ -182,7 +182,7 @@ class _Drafts:
         return all(f % g == 0 for f, g in pairs)
 
     def _smallest(self, base: int, writes: Sequence[int], align: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        """Give the smallest unit that covers whole cells of every level written and whole blocks of the source."""
+        """Return the smallest unit that covers whole cells of every level written and whole blocks of the source."""
         unit = []
         for axis, length in enumerate(self.levels[base].shape):
             wanted = [align[axis]] if align else []
@@ -239,7 +239,7 @@ class _Drafts:
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
     def _need(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> dict[int, Box]:
-        """Give the boxes that a unit needs which has neighbours wherever any has."""
+        """Return the boxes needed by a unit that has neighbours wherever any unit has."""
         starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
         box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
         return boxes_needed(box, base, writes, self.levels, self.method)
@@ -277,7 +277,7 @@ class _Drafts:
     def _piece(
         self, base: int, below: Sequence[int], writes: Sequence[int], unit: tuple[int, ...], blocks: Any
     ) -> tuple[int, ...]:
-        """Give the length of pieces: whole cells of the base, blocks of the source, and samples of the levels below."""
+        """Return the length of pieces: whole cells of the base, blocks of the source, samples of the levels below."""
         lengths = []
         for axis, (length, n) in enumerate(zip(unit, self.levels[base].shape, strict=True)):
             wanted = [self.grids[base].cell[axis], *(self.levels[k].steps[axis] for k in below)]
@@ -296,7 +296,7 @@ def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _block(lengths: Sequence[int]) -> int:
-    """Give the length of the blocks along an axis, or all of it where they are not alike."""
+    """Return the length of the blocks along an axis, or all of it where they are not alike."""
     *body, last = lengths
     alike = all(length == body[0] for length in body) and (not body or last <= body[0])
     return (body[0] if body else last) if alike else sum(lengths)

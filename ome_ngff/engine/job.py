@@ -15,7 +15,7 @@ from .plan import Margin, Plan
 
 @attrs.frozen(eq=False)
 class Job:
-    """Hold what every task needs.
+    """What every task needs.
 
     Attributes:
         plan: how the work is cut.

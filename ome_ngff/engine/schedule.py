@@ -65,7 +65,7 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
 
 
 def _cell_bytes(job: Job, work: Pass) -> int:
-    """Give the size of the largest buffer that the codec takes for the cells of a pass: some more than their pixels."""
+    """Return the size of the largest buffer that the codec takes in a pass, a little above that of a cell's pixels."""
     cells = [job.plan.grids[k].cell for k in work.writes] or [job.plan.spool or ()]
     return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
@@ -123,7 +123,7 @@ def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]
 
 
 def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any]:
-    """Give the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
+    """Return the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
     from dask.delayed import delayed
 
     before: list[Any] = []
@@ -140,7 +140,7 @@ def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
 
 
 def spread() -> bool:
-    """Tell whether tasks run elsewhere than in threads of ours: on a cluster, or on a scheduler that dask is set to."""
+    """Return whether tasks run outside of our own threads: on a cluster, or on a scheduler that dask is set to."""
     from dask.base import get_scheduler
 
     return active_client() is not None or get_scheduler() is not None

@@ -84,7 +84,7 @@ def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Pi
 def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
     """Cut a box of a level into what is handed to the codec at once: a cell, or several where they are small.
 
-    All of it goes to a store that is no folder: each chunk takes time there, and Zarr waits for several at once.
+    A store other than a folder gets all of it: each chunk takes time there, and Zarr waits for several at once.
     """
     if not isinstance(job.target.store, LocalStore):
         return iter([box])
@@ -100,7 +100,7 @@ def _bundle(cell: Sequence[int], box: Box, most: int) -> tuple[int, ...]:
 
 
 def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
-    """Give what the pieces of a unit read their base from; where it is held, that is read here."""
+    """Return what the pieces of a unit read their base from; a base that is held is read here."""
     plan = job.plan
     work = plan.passes[pass_number]
     box, need = work.box(number, plan.levels[work.base].shape), plan.needs(work, number)[work.base]
@@ -152,7 +152,7 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> No
 
 
 def _keep(margin: Margin, array: Any, pixels: Array, box: Box) -> None:
-    """Write the part of a box that lies beside the cuts of a later pass into their margin."""
+    """Write the part of a box that lies next to the cuts of a later pass into their margin."""
     axis = margin.axis
     for low, high in margin.halves(*box[axis]):
         start = margin.place(low, high)

@@ -1,8 +1,8 @@
 """Dask twins of scikit-image and scipy functions: any output shape, the same bits whatever the chunks.
 
 All of them are separable: along an axis an output sample is a weighted sum of source samples, and the weights follow
-from the shapes of the whole arrays alone (`separable`). An output chunk asks which source samples have a weight in it,
-gathers them from the input chunks that hold them, and multiplies axis by axis (`resampling`).
+from the shapes of the whole arrays alone (`weights`). An output chunk asks which source samples have a weight in it,
+gathers them from the input chunks that hold them, and multiplies axis by axis (`resample`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dask.base import tokenize
 from ..exceptions import ChunkError, InputError, MethodError, ScaleError
 from ..text import nearest_word
 from .dask_graph import layered
-from .resample import Average, Linear, Pick, Span, Task, resample
+from .resample import Average, Linear, Pick, Range, Task, resample
 from .weights import Array, Interpolation, Line, Mean, find_weights
 
 _RESIZE_MODES = {
@@ -42,9 +42,9 @@ def _resampled(name: str, image: da.Array, lines: Sequence[Line], task: Task) ->
     graph: dict[Any, Any] = {}
     for place in product(*(range(len(c)) for c in chunks)):
         parts = [plan[i] for plan, i in zip(plans, place, strict=True)]
-        box, needed, spans = zip(*parts, strict=True)
+        box, needed, ranges = zip(*parts, strict=True)
         blocks = [(image.name, *key) for key in product(*needed)]
-        graph[(name, *place)] = (resample, task, tuple(lines), box, spans, image.dtype, blocks)
+        graph[(name, *place)] = (resample, task, tuple(lines), box, ranges, image.dtype, blocks)
     lazy: da.Array = layered(name, graph, image, chunks, task.dtype)
     return lazy
 
@@ -59,7 +59,7 @@ def _output_chunks(line: Line, chunks: tuple[int, ...]) -> tuple[int, ...]:
     return (step,) * full + (rest,) * (rest > 0)
 
 
-def _plan(line: Line, chunks: Iterable[int], sources: Iterable[int]) -> list[tuple[Span, list[int], list[Span]]]:
+def _plan(line: Line, chunks: Iterable[int], sources: Iterable[int]) -> list[tuple[Range, list[int], list[Range]]]:
     """Return, for each output chunk of an axis, its range, the input chunks it needs, and their ranges."""
     edges = np.cumsum([0, *sources])
     plan = []

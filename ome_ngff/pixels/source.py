@@ -18,7 +18,7 @@ from .travel import mapped_anew
 
 @attrs.frozen
 class Source:
-    """Describe pixels that are given.
+    """What the engine has to know of pixels that are given.
 
     Attributes:
         chunks: lengths of the blocks that can only be read whole, per axis; None where any slice costs no more than
@@ -35,7 +35,7 @@ def as_source(image: Any) -> Any:
     that only wraps a stored array comes back as that array.
 
     Raises:
-        InputError: it is no array of numbers.
+        InputError: it is not an array of numbers.
     """
     if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
         image = image.data
@@ -74,7 +74,7 @@ def _exported(tensor: Any) -> Any:
 
 
 def describe(source: Any) -> Source:
-    """Say in which blocks a source has to be read."""
+    """Return the blocks in which a source has to be read."""
     if isinstance(source, np.ndarray) or holds_blocks(source):
         return Source()
     chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
@@ -106,7 +106,7 @@ def read(source: Any, box: Box, dtype: np.dtype[Any], scratch: Callable[..., Arr
 
 
 def in_order(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:
-    """Give pixels in C order: as they are, or copied into the memory that `scratch` gives."""
+    """Return pixels in C order: as they are, or copied into the memory that `scratch` gives."""
     return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, scratch)
 
 

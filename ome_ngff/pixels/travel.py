@@ -58,7 +58,7 @@ def _place_in_file(source: np.memmap[Any, Any]) -> int | None:
 
 @contextmanager
 def mapped_anew(source: np.memmap[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
-    """Give a memory map of the same pixels that is closed at the end.
+    """Yield a memory map of the same pixels that is closed at the end.
 
     The pages that a map has touched count as the memory of the process for as long as it is open; through a map of
     its own each task holds those of its box alone. A map in mode "c" may hold changes that the file does not have.
