@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from zarr.storage import StorePath
 
 from ..image import NgffImage
 from ..read import level_paths
-from ..show import SAMPLE_BYTES, sample, type_window, window_of
+from ..show import SAMPLE_BYTES, channel_colors, is_opacity, sample, windows_of
 from ..store import Target, find_target, open_array, update_document
-
-_CYCLE = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00")
-_RGB = ("FF0000", "00FF00", "0000FF")
 
 
 def add_omero(target: Target, image: NgffImage) -> None:
@@ -33,15 +29,14 @@ def _channels(target: Target, image: NgffImage) -> list[dict[str, Any]]:
     """Return one entry per channel, with the label and colour that are known."""
     at = image.dims.index("c") if "c" in image.dims else None
     count = 1 if at is None else image.data.shape[at]
-    colors = list(image.channel_colors or (_CYCLE[i % len(_CYCLE)] if count > 1 else "FFFFFF" for i in range(count)))
-    level = _sampled_level(target)
-    photograph = count in (3, 4) and tuple(colors[:3]) == _RGB
-    if photograph:  # the same window for all keeps its colours
-        windows = [type_window(level.dtype) if level.dtype == np.uint8 else window_of(sample(level, None))] * count
-    else:
-        windows = [window_of(sample(level, None if at is None else (at, i))) for i in range(count)]
-    channels = [{"color": c, "window": w, "active": True} for c, w in zip(colors, windows, strict=True)]
-    for channel, name in zip(channels, image.channel_names or (), strict=False):
+    names, level = image.channel_names, _sampled_level(target)
+    colors = channel_colors(count, image.data.dtype, image.channel_colors, names)
+    windows = windows_of(lambda i: sample(level, None if at is None else (at, i)), colors, level.dtype)
+    channels = [
+        {"color": color, "window": window, "active": not is_opacity(i, names)}
+        for i, (color, window) in enumerate(zip(colors, windows, strict=True))
+    ]
+    for channel, name in zip(channels, names or (), strict=False):
         channel["label"] = name
     return channels
 
