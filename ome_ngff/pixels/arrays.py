@@ -93,6 +93,11 @@ def fields_of(array: Any) -> tuple[Any, ...]:
     return tuple(getattr(array, field.name) for field in attrs.fields(type(array)) if field.init)
 
 
+def made_by(value: Any, *libraries: str) -> bool:
+    """Return whether the class of a value, or a base of it, is of one of these libraries, none of which is imported."""
+    return any(base.__module__.partition(".")[0] in libraries for base in type(value).__mro__)
+
+
 def native(dtype: Any) -> np.dtype[Any]:
     """Return the dtype in the machine's byte order."""
     ours: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")

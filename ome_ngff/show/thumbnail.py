@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from ..exceptions import NgffError
-from ..pixels import Source, as_source, describe
+from ..pixels import Source, as_source, describe, made_by
+from ..store import is_local
 from .contrast import shown, windows_of
 from .paint import blend
 from .palette import channel_colors, is_opacity
@@ -57,7 +56,7 @@ def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
 
 def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
-    known = isinstance(data, (np.ndarray, zarr.Array)) or type(data).__module__.startswith(("dask", "h5py", "ome_ngff"))
+    known = isinstance(data, np.ndarray) or made_by(data, "dask", "zarr", "h5py", "ome_ngff")
     if not known or not {"y", "x"} <= set(dims):
         return None
     try:
@@ -83,20 +82,16 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
 
 
 def _cheap(source: Any, box: Sequence[slice]) -> bool:
-    """Tell whether a box can be read by touching memory, or by decoding a few chunks on this machine."""
+    """Return whether a box can be read by touching memory, or by decoding a few chunks on this machine."""
     if isinstance(source, np.ndarray) or (hasattr(source, "dask") and describe(source) == Source()):  # NumPy blocks
         return True
-    stored = getattr(source, "origin", source)
-    if isinstance(stored, zarr.Array):
-        here = isinstance(stored.store, (LocalStore, MemoryStore, ZipStore))
-    else:
-        here = type(stored).__module__.startswith("h5py")
+    here = is_local(getattr(source, "origin", source))
     chunks = getattr(source, "inner", None) or getattr(source, "chunks", None)
     if not here or not chunks:
         return here and source.nbytes <= MOST_BYTES
     decoded = source.dtype.itemsize
-    for cut, length, chunk in zip(box, source.shape, chunks, strict=True):
-        decoded *= min(length, (-(-cut.stop // chunk) - cut.start // chunk) * chunk)
+    for part, length, chunk in zip(box, source.shape, chunks, strict=True):
+        decoded *= min(length, (-(-part.stop // chunk) - part.start // chunk) * chunk)
     return bool(decoded <= MOST_BYTES)
 
 
