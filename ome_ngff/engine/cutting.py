@@ -10,7 +10,8 @@ import attrs
 
 from ..pixels import Box, Level, Method, Source, bundle
 from ..store import Grid
-from .plan import Margin, Pass, Plan, boxes_needed
+from .margins import with_margins
+from .plan import Pass, Plan, boxes_needed
 
 SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
 PIECE_BYTES = 8 * 2**20  # worked on at once, more where one cell has more
@@ -59,60 +60,14 @@ def make_plan(
         spread,
         piece_target,
     )
-    todo = [k for k in range(len(levels)) if k not in kept]
-    passes: list[Pass] = []
-    spool = None
-    while todo:
-        first = todo[0]
-        if first in sources:
-            added, spool_chunks = drafts.given(first, sources[first], [k for k in todo if k not in sources])
-            spool = spool_chunks or spool
-        else:
-            added = [drafts.stored(levels[first].parent, [k for k in todo if k not in sources])]
-        passes += added
-        written = {k for work in added for k in work.writes}
-        todo = [k for k in todo if k not in written]
+    passes, spool = drafts.passes(kept)
     plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
-    if division is None or plan.division == list(division):
-        return _with_margins(plan, task_target)
-    *divided, spool_chunks = division
-    before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]
-    if max((work.peak_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
-        return _with_margins(plan, task_target)
-    plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
-    return _with_margins(plan, task_target)
-
-
-def _with_margins(plan: Plan, worth: int) -> Plan:
-    """Add margins for the passes that look at neighbours in a stored level of more than `worth` bytes."""
-    margins = []
-    for number, work in enumerate(plan.passes):
-        if work.reads == "stored" and plan.bytes_of(work.base) > worth:
-            margins += _margins(plan, number, work)
-    return attrs.evolve(plan, margins=tuple(margins))
-
-
-def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
-    """Return the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
-    shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
-    middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
-    seen = boxes_needed(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
-    first = boxes_needed(
-        tuple((0, min(u, n)) for u, n in zip(work.unit, shape, strict=True)),
-        work.base,
-        work.writes,
-        plan.levels,
-        plan.method,
-    )[work.base]
-    margins = []
-    for axis, count in enumerate(work.counts):
-        width = max(middle[axis][0] - seen[axis][0], first[axis][1] - min(work.unit[axis], shape[axis]))
-        if count == 1 or width == 0:
-            continue
-        if work.unit[axis] % cell[axis] or width > cell[axis]:
-            return []
-        margins.append(Margin(number, work.base, axis, work.unit[axis], width, count - 1))
-    return margins
+    if division is not None and plan.division != list(division):
+        *divided, spool_chunks = division
+        before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]
+        if max((work.peak_bytes for work in before), default=0) <= max(memory_target, plan.peak_bytes):
+            plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
+    return with_margins(plan, task_target)
 
 
 @attrs.frozen
@@ -129,6 +84,23 @@ class _Drafts:
     workers: int
     spread: bool
     piece_target: int
+
+    def passes(self, kept: Collection[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
+        """Plan all passes, and the chunks of the spool, where there is one."""
+        todo = [k for k in range(len(self.levels)) if k not in kept]
+        passes: list[Pass] = []
+        spool = None
+        while todo:
+            first, made = todo[0], [k for k in todo if k not in self.sources]
+            if first in self.sources:
+                added, spool_chunks = self.given(first, self.sources[first], made)
+                spool = spool_chunks or spool
+            else:
+                added = [self.stored(self.levels[first].parent, made)]
+            passes += added
+            written = {k for work in added for k in work.writes}
+            todo = [k for k in todo if k not in written]
+        return passes, spool
 
     def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
         """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
