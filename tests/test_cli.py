@@ -289,6 +289,9 @@ def test_a_colour_photograph_keeps_its_colours(tmp_path: Path) -> None:
         pytest.param(np.full((2, 2), 7.5), {"min": 7.5, "max": 8.5, "start": 7.5, "end": 8.5}, id="flat-float"),
         pytest.param(np.full((2, 2), np.nan), {"min": 0, "max": 1, "start": 0, "end": 1}, id="nan"),
         pytest.param(np.array([-np.inf, 1, 3, np.nan]), {"min": 1, "max": 3, "start": 1, "end": 3}, id="infinite"),
+        pytest.param(
+            np.eye(100, dtype="uint16")[:1].repeat(100, 0) * 9, {"min": 0, "max": 65535, "start": 0, "end": 9}, id="few"
+        ),
     ],
 )
 def test_a_window_always_has_a_width(image: Any, window: Any) -> None:

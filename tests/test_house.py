@@ -25,8 +25,9 @@ ROOMS = [name for name in ORDER if (PACKAGE / name).is_dir()]
 UPWARDS: set[tuple[str, str]] = set()
 # Insides of other libraries, each in one file.
 INSIDES = {
-    r"zarr\.core|zarr\._": "store/zarr_private",
-    r"dask\.highlevelgraph|dask\.core|dask\._": "pixels/dask_graph",
+    r"zarr\.core|zarr\._|\._async_": "store/zarr_private",
+    r"dask\.highlevelgraph|dask\.core|dask\._|\.?layers$|original-": "pixels/dask_graph",
+    r"\.?(_mmap|__array_interface__)$": "pixels/travel",
 }
 
 
@@ -142,9 +143,20 @@ def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> N
         for node in ast.walk(tree(module)):
             named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [f".{node.attr}"] if isinstance(node, ast.Attribute) else []
+            named += [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
             if any(re.match(insides, name) for name in named):
                 using.add(module)
     assert using == {home}
+
+
+@pytest.mark.parametrize("name", ["spec", "pixels", "show"])
+def test_a_room_that_knows_nothing_of_zarr_imports_none(name: str) -> None:
+    for module in (module for module in modules() if room(module) == name):
+        for node in ast.walk(tree(module)):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [each for each in named if each.partition(".")[0] == "zarr"], module
 
 
 @pytest.mark.parametrize(

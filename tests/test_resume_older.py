@@ -27,9 +27,6 @@ CONDITIONS = [
         if name.startswith("spool")
     ),
 ]
-LOST = "0.1.0 trusts margins that the interrupted part of the write has never filled"
-UNSOUND = {"resize-no-margins": pytest.mark.xfail(raises=AssertionError, reason=LOST)}
-SMALLER = [pytest.param(name, id=name, marks=UNSOUND.get(name, ())) for name in CASES]
 
 
 def unpacked(name: str, folder: Path) -> Path:
@@ -101,7 +98,7 @@ def test_an_unfinished_write_of_an_older_version_becomes_what_that_made(
     assert not list(found.glob(f"{CACHE}/*"))
 
 
-@pytest.mark.parametrize("name", SMALLER)
+@pytest.mark.parametrize("name", [*CASES])
 def test_an_unfinished_write_of_an_older_version_is_finished_in_smaller_tasks(tmp_path: Path, name: str) -> None:
     found = unpacked(f"{name}.unfinished", tmp_path / "found")
     CASES[name].finish(found, {**SMALL, "task_target": 1})

@@ -50,7 +50,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     passes = [
         {
             "units": len(work), "unit": work.unit, "at_once": work.at_once, "task_bytes": work.task_bytes,
-            "piece": work.piece, "pieces_at_once": work.hands, "piece_bytes": work.piece_bytes,
+            "piece": work.piece, "pieces_at_once": work.pieces_at_once, "piece_bytes": work.piece_bytes,
             "from": work.reads, "reads": work.base, "writes": work.writes,
         }
         for work in plan.passes

@@ -25,7 +25,7 @@ _kept: list[int] = []
 
 @cache
 def _glibc() -> Any:
-    """Find glibc, where this is Linux with glibc."""
+    """Return glibc; None on other systems."""
     if sys.platform != "linux":
         return None
     try:

@@ -10,7 +10,8 @@ import attrs
 
 from ..pixels import Box, Level, Method, Source, bundle
 from ..store import Grid
-from .plan import Margin, Pass, Plan, boxes_needed
+from .margins import with_margins
+from .plan import Pass, Plan, boxes_needed
 
 SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
 PIECE_BYTES = 8 * 2**20  # worked on at once, more where one cell has more
@@ -27,7 +28,7 @@ def make_plan(
     task_target: int,
     workers: int,
     kept: Collection[int] = (),
-    cut: Sequence[Any] | None = None,
+    division: Sequence[Any] | None = None,
     spread: bool = False,
     piece_target: int = PIECE_BYTES,
 ) -> Plan:
@@ -43,7 +44,7 @@ def make_plan(
         task_target: bytes up to which a unit grows beyond the smallest possible.
         workers: the largest number of threads at once.
         kept: levels that are stored already and stay as they are.
-        cut: `Plan.cut` of an earlier plan for the same image, whose units are taken over where they fit the memory.
+        division: that of an earlier plan for the same image, whose units are taken over where they fit the memory.
         spread: whether many workers, each with one task at a time, share the units, so that these stay small.
         piece_target: bytes up to which a piece grows beyond one cell.
     """
@@ -59,60 +60,14 @@ def make_plan(
         spread,
         piece_target,
     )
-    todo = [k for k in range(len(levels)) if k not in kept]
-    passes: list[Pass] = []
-    spool = None
-    while todo:
-        first = todo[0]
-        if first in sources:
-            added, spool_chunks = drafts.given(first, sources[first], [k for k in todo if k not in sources])
-            spool = spool_chunks or spool
-        else:
-            added = [drafts.stored(levels[first].parent, [k for k in todo if k not in sources])]
-        passes += added
-        written = {k for work in added for k in work.writes}
-        todo = [k for k in todo if k not in written]
+    passes, spool = drafts.passes(kept)
     plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
-    if cut is None or plan.cut == list(cut):
-        return _with_margins(plan, task_target)
-    *recut, spool_chunks = cut
-    before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in recut]
-    if max((work.peak_bytes for work in before), default=0) > max(memory_target, plan.peak_bytes):
-        return _with_margins(plan, task_target)
-    plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
-    return _with_margins(plan, task_target)
-
-
-def _with_margins(plan: Plan, worth: int) -> Plan:
-    """Add margins for the passes that look at neighbours in a stored level of more than `worth` bytes."""
-    margins = []
-    for number, work in enumerate(plan.passes):
-        if work.reads == "stored" and plan.bytes_of(work.base) > worth:
-            margins += _margins(plan, number, work)
-    return attrs.evolve(plan, margins=tuple(margins))
-
-
-def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
-    """Give the margins of one pass; none where a margin's chunk would belong to two cells of the level."""
-    shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
-    middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
-    seen = boxes_needed(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
-    first = boxes_needed(
-        tuple((0, min(u, n)) for u, n in zip(work.unit, shape, strict=True)),
-        work.base,
-        work.writes,
-        plan.levels,
-        plan.method,
-    )[work.base]
-    margins = []
-    for axis, count in enumerate(work.counts):
-        width = max(middle[axis][0] - seen[axis][0], first[axis][1] - min(work.unit[axis], shape[axis]))
-        if count == 1 or width == 0:
-            continue
-        if work.unit[axis] % cell[axis] or width > cell[axis]:
-            return []
-        margins.append(Margin(number, work.base, axis, work.unit[axis], width, count - 1))
-    return margins
+    if division is not None and plan.division != list(division):
+        *divided, spool_chunks = division
+        before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]
+        if max((work.peak_bytes for work in before), default=0) <= max(memory_target, plan.peak_bytes):
+            plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
+    return with_margins(plan, task_target)
 
 
 @attrs.frozen
@@ -129,6 +84,23 @@ class _Drafts:
     workers: int
     spread: bool
     piece_target: int
+
+    def passes(self, kept: Collection[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
+        """Plan all passes, and the chunks of the spool, where there is one."""
+        todo = [k for k in range(len(self.levels)) if k not in kept]
+        passes: list[Pass] = []
+        spool = None
+        while todo:
+            first, made = todo[0], [k for k in todo if k not in self.sources]
+            if first in self.sources:
+                added, spool_chunks = self.given(first, self.sources[first], made)
+                spool = spool_chunks or spool
+            else:
+                added = [self.stored(self.levels[first].parent, made)]
+            passes += added
+            written = {k for work in added for k in work.writes}
+            todo = [k for k in todo if k not in written]
+        return passes, spool
 
     def given(self, base: int, source: Source, others: Sequence[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
         """Plan the pass that reads given pixels: each block of the source once, or else a spool of them."""
@@ -166,12 +138,12 @@ class _Drafts:
             unit = self._smallest(base, [*writes, k], align)
             draft = self.pass_of(base, reads, (*writes, k), unit)
             two = min(self.workers, 2)
-            room = self.memory_target - two * draft.piece_bytes
+            free = self.memory_target - two * draft.piece_bytes
             if draft.held:
-                fits = draft.task_bytes <= room // two
+                fits = draft.task_bytes <= free // two
             else:
                 most = self.task_target if self.spread or align else 2 * self.memory_target
-                fits = draft.task_bytes <= room and math.prod(unit) * self.itemsize <= most
+                fits = draft.task_bytes <= free and math.prod(unit) * self.itemsize <= most
             if not writes or fits:
                 writes.append(k)
         smallest = self._smallest(base, writes, align)
@@ -182,7 +154,7 @@ class _Drafts:
         return all(f % g == 0 for f, g in pairs)
 
     def _smallest(self, base: int, writes: Sequence[int], align: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        """Give the smallest unit that covers whole cells of every level written and whole blocks of the source."""
+        """Return the smallest unit that covers whole cells of every level written and whole blocks of the source."""
         unit = []
         for axis, length in enumerate(self.levels[base].shape):
             wanted = [align[axis]] if align else []
@@ -239,7 +211,7 @@ class _Drafts:
         return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
 
     def _need(self, base: int, writes: Sequence[int], unit: tuple[int, ...]) -> dict[int, Box]:
-        """Give the boxes that a unit needs which has neighbours wherever any has."""
+        """Return the boxes needed by a unit that has neighbours wherever any unit has."""
         starts = [u if n >= 2 * u else 0 for u, n in zip(unit, self.levels[base].shape, strict=True)]
         box = tuple((start, start + u) for start, u in zip(starts, unit, strict=True))
         return boxes_needed(box, base, writes, self.levels, self.method)
@@ -263,20 +235,26 @@ class _Drafts:
         task_bytes = sum(times.get(k, 2) * _volume(box) for k, box in need.items()) * self.itemsize
 
         piece = self._piece(base, below, writes, unit, None if held else blocks)
-        beyond = [max(halo, high - low - u) for (low, high), u in zip(need[base], unit, strict=True)]
+        last = tuple((u * ((n - 1) // u), n) for u, n in zip(unit, shape, strict=True))
+        seen_last = boxes_needed(last, base, writes, self.levels, self.method)[base]
+        beyond = [
+            max(halo, high - low - u, start - first)
+            for (low, high), u, (start, _), (first, _) in zip(need[base], unit, last, seen_last, strict=True)
+        ]
         seen = math.prod(min(p + 2 * b, n) for p, b, n in zip(piece, beyond, shape, strict=True))
         piece_bytes = (3 if halo and base in writes else 2) * seen * self.itemsize if writes else 0
 
         counts = _counts(unit, shape)
         tasks = min(self.workers, math.prod(counts))
-        hands = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
-        at_once = max(1, min(tasks, hands, (self.memory_target - hands * piece_bytes) // max(task_bytes, 1)))
-        return Pass(base, reads, writes, unit, counts, piece, held, task_bytes, at_once, piece_bytes, hands)
+        pieces_at_once = max(1, min(self.workers, (self.memory_target - task_bytes) // max(piece_bytes, 1)))
+        free = self.memory_target - pieces_at_once * piece_bytes
+        at_once = max(1, min(tasks, pieces_at_once, free // max(task_bytes, 1)))
+        return Pass(base, reads, writes, unit, counts, piece, held, task_bytes, at_once, piece_bytes, pieces_at_once)
 
     def _piece(
         self, base: int, below: Sequence[int], writes: Sequence[int], unit: tuple[int, ...], blocks: Any
     ) -> tuple[int, ...]:
-        """Give the length of pieces: whole cells of the base, blocks of the source, and samples of the levels below."""
+        """Return the length of pieces: whole cells of the base, blocks of the source, samples of the levels below."""
         lengths = []
         for axis, (length, n) in enumerate(zip(unit, self.levels[base].shape, strict=True)):
             wanted = [self.grids[base].cell[axis], *(self.levels[k].steps[axis] for k in below)]
@@ -295,7 +273,7 @@ def _counts(unit: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _block(lengths: Sequence[int]) -> int:
-    """Give the length of the blocks along an axis, or all of it where they are not alike."""
+    """Return the length of the blocks along an axis, or all of it where they are not alike."""
     *body, last = lengths
     alike = all(length == body[0] for length in body) and (not body or last <= body[0])
     return (body[0] if body else last) if alike else sum(lengths)

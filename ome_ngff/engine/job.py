@@ -15,7 +15,7 @@ from .plan import Margin, Plan
 
 @attrs.frozen(eq=False)
 class Job:
-    """Hold what every task needs.
+    """What every task needs.
 
     Attributes:
         plan: how the work is cut.
@@ -74,25 +74,34 @@ def prepare(
     Returns:
         The job, and the units that need not run.
     """
+    margins = _margins(plan, target, dtype, done)
     spool, done = _spool(plan, target, dtype, done)
-    margins = _margins(plan, target, dtype)
     return Job(plan, target, arrays, dict(sources), spool, margins, dtype, plan.units > 1), done
 
 
-def _margins(plan: Plan, target: Target, dtype: np.dtype[Any]) -> dict[Margin, Any]:
-    """Open the temporary arrays of the margins, in the journal's folder, which goes when the write is finished."""
+def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> dict[Margin, Any]:
+    """Open the temporary arrays of the margins, in the journal's folder, which goes when the write is finished.
+
+    A margin that is new is left out where units that would have filled it are done already: those pixels come out of
+    the level itself.
+    """
     if not target.store.supports_deletes:
         return {}
-    return {
-        margin: temporary.ready_temporary(
+    begun = {int(name.partition("-")[0]) for name in done}
+    found = {}
+    for margin in plan.margins:
+        filled = any(margin.level in plan.passes[number].writes for number in begun)
+        array = temporary.ready_temporary(
             target,
             f"margin-{margin.reader}-{margin.axis}",
             margin.shape(plan.levels[margin.level]),
             margin.chunks(plan.grids[margin.level]),
             dtype,
+            create=not filled,
         )
-        for margin in plan.margins
-    }
+        if array is not None:
+            found[margin] = array
+    return found
 
 
 def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:

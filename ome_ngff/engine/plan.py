@@ -4,8 +4,8 @@ A *unit* is a box of one level, the base, that one task reads once. It covers wh
 there are any) of every level that the task writes, so no cell is ever touched by two tasks. A *pass* is the set of
 units that reads its base once and writes some levels; later passes start from a level that is stored already.
 
-A unit is worked on in *pieces*, each of which is read, written and reduced by one thread, a *hand*. Where pieces
-cannot be read one by one, the base of the unit is *held*: read whole, and then cut into pieces.
+A unit is worked on in *pieces*, each of which is read, written and reduced by one thread. Where pieces cannot be
+read one by one, the base of the unit is *held*: read whole, and then cut into pieces.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..text import by, size
 
 @attrs.frozen
 class Pass:
-    """Read one level once, write others.
+    """One reading of a level, and the writing of others.
 
     Attributes:
         base: number of the level that the units are boxes of.
@@ -33,10 +33,10 @@ class Pass:
         counts: number of units per axis.
         piece: length per axis of the parts of a unit that are read, written and reduced one by one; whole cells.
         held: whether the box of a unit is read whole before it is cut into pieces.
-        task_bytes: what one task may hold at its peak, beside the pieces.
+        task_bytes: what one task may hold at its peak, apart from the pieces.
         at_once: number of tasks that run at the same time.
         piece_bytes: what the work on one piece holds.
-        hands: number of pieces, of all tasks, that are worked on at the same time.
+        pieces_at_once: number of pieces, of all tasks, that are worked on at the same time.
     """
 
     base: int
@@ -49,18 +49,18 @@ class Pass:
     task_bytes: int
     at_once: int
     piece_bytes: int
-    hands: int
+    pieces_at_once: int
 
     def __len__(self) -> int:
         return math.prod(self.counts)
 
     @property
     def peak_bytes(self) -> int:
-        """Give what all tasks and pieces that are worked on at once may hold together."""
-        return self.at_once * self.task_bytes + self.hands * self.piece_bytes
+        """What all tasks and pieces that are worked on at once may hold together."""
+        return self.at_once * self.task_bytes + self.pieces_at_once * self.piece_bytes
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
-        """Give the box of a unit, in pixels of the base, whose shape is `shape`."""
+        """Return the box of a unit, in pixels of the base, whose shape is `shape`."""
         index = []
         for count in reversed(self.counts):
             number, at = divmod(number, count)
@@ -85,7 +85,7 @@ class Piece:
 
 @attrs.frozen
 class Margin:
-    """Keep, beside a stored level, what lies close to where a later pass cuts it along one axis.
+    """Pixels kept next to a stored level: those close to where a later pass cuts it along one axis.
 
     A unit that filters sees a few pixels of its neighbours. Out of the level itself these would cost the decoding of
     whole chunks, up to eight times the pixels in a volume; out of the margins they cost themselves. For cut number j,
@@ -104,15 +104,14 @@ class Margin:
     cuts: int
 
     def shape(self, level: Level) -> tuple[int, ...]:
-        """Give the shape of the temporary array."""
         return (*level.shape[: self.axis], 2 * self.width * self.cuts, *level.shape[self.axis + 1 :])
 
     def chunks(self, grid: Grid) -> tuple[int, ...]:
-        """Give its chunks, each of which belongs to one cell of the level."""
+        """Return chunks each of which belongs to one cell of the level."""
         return (*grid.cell[: self.axis], self.width, *grid.cell[self.axis + 1 :])
 
     def place(self, low: int, high: int) -> int:
-        """Give where the pixels [low, high) of the axis, all on one side of a cut, start in the margin."""
+        """Return where the pixels [low, high) of the axis, all on one side of a cut, start in the margin."""
         after = -(-high // self.period)
         if after <= self.cuts and low >= after * self.period - self.width:
             return 2 * self.width * (after - 1) + low - (after * self.period - self.width)
@@ -120,7 +119,7 @@ class Margin:
         return 2 * self.width * (cut - 1) + self.width + low - cut * self.period
 
     def halves(self, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """Give the intervals of the axis inside [low, high) that the margin holds."""
+        """Yield the intervals of the axis inside [low, high) that the margin holds."""
         for cut in range(max(1, low // self.period), min(self.cuts, high // self.period + 1) + 1):
             at = cut * self.period
             for a, b in ((at - self.width, at), (at, at + self.width)):
@@ -130,7 +129,7 @@ class Margin:
 
 @attrs.frozen
 class Plan:
-    """Hold all that the engine needs to know, and can be printed.
+    """A whole write, as all that the engine needs to know of it; `str` puts it into words.
 
     Attributes:
         levels: the levels of the pyramid. grids: how each is stored. method: how levels are made.
@@ -152,37 +151,34 @@ class Plan:
 
     @property
     def units(self) -> int:
-        """Give the number of tasks."""
         return sum(len(p) for p in self.passes)
 
     @property
     def bytes_read(self) -> int:
-        """Give the size of the pixels that all passes read, before compression."""
+        """Size of the pixels that all passes read, before compression."""
         return sum(self.bytes_of(work.base) for work in self.passes)
 
     @property
-    def cut(self) -> list[Any]:
-        """Describe the passes as JSON, so that a resumed write can go on with the same units."""
+    def division(self) -> list[Any]:
+        """Passes and spool as JSON, by which a resumed write goes on with the same units."""
         passes = [[work.base, work.reads, list(work.writes), list(work.unit)] for work in self.passes]
         return [*passes, list(self.spool) if self.spool else None]
 
     @property
     def peak_bytes(self) -> int:
-        """Give the most that any pass may hold."""
         return max((work.peak_bytes for work in self.passes), default=0)
 
     def bytes_of(self, level: int) -> int:
-        """Give the size of a level's pixels."""
         return math.prod(self.levels[level].shape) * self.itemsize
 
     def own(self, work: Pass, number: int) -> dict[int, Box]:
-        """Give the box of each level that a unit owns, in that level's pixels."""
+        """Return the box of each level that a unit owns, in that level's pixels."""
         base = self.levels[work.base]
         box = work.box(number, base.shape)
         return {k: _project(box, base, self.levels[k]) for k in work.writes}
 
     def needs(self, work: Pass, number: int) -> dict[int, Box]:
-        """Give the box of each level that a unit has to hold, the base included: what it owns, and neighbours."""
+        """Return the box of each level that a unit has to hold, the base included: what it owns, and neighbours."""
         return boxes_needed(
             work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method
         )
@@ -210,7 +206,7 @@ class Plan:
             written = sum(self.bytes_of(k) for k in work.writes) or self.bytes_of(work.base)
             rows.append(
                 f"pass {number + 1}: {_units(len(work))} of {by(work.unit)}, {work.at_once} at once, "
-                f"in pieces of {by(work.piece)}, {work.hands} at once; "
+                f"in pieces of {by(work.piece)}, {work.pieces_at_once} at once; "
                 f"reads {size(self.bytes_of(work.base))} of level {work.base} from {source}, "
                 f"writes {size(written)} of {what}; {size(work.peak_bytes)} at most"
             )
@@ -227,7 +223,7 @@ def _units(count: int) -> str:
 
 
 def _project(box: Box, base: Level, level: Level) -> Box:
-    """Give the part of a coarser level that belongs to a box of the base."""
+    """Return the part of a coarser level that belongs to a box of the base."""
     steps = (f // g for f, g in zip(level.factors, base.factors, strict=True))
     return tuple((low // f, min(-(-high // f), n)) for (low, high), f, n in zip(box, steps, level.shape, strict=True))
 
@@ -244,19 +240,19 @@ def boxes_needed(box: Box, base: int, writes: Sequence[int], levels: Sequence[Le
 
 
 def _seen(method: Method, level: Level, parent: Level, box: Box) -> Box:
-    """Give the box of the parent that a box of a level is made from."""
+    """Return the box of the parent that a box of a level is made from."""
     return tuple(
         method.needs(f, n, low, high) for f, n, (low, high) in zip(level.steps, parent.shape, box, strict=True)
     )
 
 
 def children(work: Pass, levels: Sequence[Level]) -> list[int]:
-    """Give the levels written by a pass that are made from its base."""
+    """Return the levels written by a pass that are made from its base."""
     return [k for k in work.writes if k != work.base and levels[k].parent == work.base]
 
 
 def spans(level: Level, parent: Level, have: Box, want: Box) -> list[Span]:
-    """Say how a block of the parent that covers `have` is reduced to the box `want` of a level."""
+    """Return how a block of the parent that covers `have` is reduced to the box `want` of a level."""
     return [
         Span(factor=f, size=n, start=low, first=first, count=stop - first)
         for f, n, (low, _), (first, stop) in zip(level.steps, parent.shape, have, want, strict=True)

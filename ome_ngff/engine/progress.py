@@ -11,7 +11,7 @@ Progress = bool | Callable[[int, int], object] | None
 
 
 def check_progress(progress: object) -> None:
-    """Raise `OptionError` where `progress` is nothing that `counter` takes."""
+    """Raise `OptionError` where `progress` is not something that `counter` takes."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise OptionError(f"progress is True, False, None or a callable of (done, total) (got {progress!r}).")
 
@@ -20,7 +20,7 @@ def check_progress(progress: object) -> None:
 def counter(
     progress: Progress, done: int, total: int, size: int, what: str = "writing"
 ) -> Iterator[Callable[[], None]]:
-    """Give a function to be called after each unit.
+    """Yield a function to be called after each unit.
 
     Args:
         progress: True for a bar, a callable that gets the units done and their total, or None for silence.

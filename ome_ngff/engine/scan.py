@@ -47,7 +47,7 @@ def over_blocks(source: Any, look: Callable[[NDArray[Any], Box], T], join: Calla
 
 @attrs.frozen(eq=False)
 class _Held:
-    """Hold the source on its way to the tasks: files travel by their places."""
+    """A source on its way to the tasks: files travel by their places."""
 
     array: Any
 

@@ -50,8 +50,8 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
         work = job.plan.passes[number]
         keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
-        with keeping, WorkerPool(work.hands - (at_once == 1), joined=at_once == 1) as hands:
-            _run_here(job, number, todo, at_once, hands, count)
+        with keeping, WorkerPool(work.pieces_at_once - (at_once == 1), joined=at_once == 1) as pool:
+            _run_here(job, number, todo, at_once, pool, count)
     else:
         from dask.base import compute
         from dask.callbacks import Callback
@@ -65,28 +65,28 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], No
 
 
 def _cell_bytes(job: Job, work: Pass) -> int:
-    """Give the size of the largest buffer that the codec takes for the cells of a pass: some more than their pixels."""
+    """Return the size of the largest buffer that the codec takes in a pass, a little above that of a cell's pixels."""
     cells = [job.plan.grids[k].cell for k in work.writes] or [job.plan.spool or ()]
     return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
 
 def _run_here(
-    job: Job, number: int, todo: Sequence[int], at_once: int, hands: WorkerPool, count: Callable[[], None]
+    job: Job, number: int, todo: Sequence[int], at_once: int, pool: WorkerPool, count: Callable[[], None]
 ) -> None:
     """Run units of one pass in this process."""
     if at_once == 1:
         for i in todo:
-            run_unit(job, number, i, hands=hands)
+            run_unit(job, number, i, pool=pool)
             count()
         return
-    with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(run_unit, job, number, i, hands=hands) for i in todo]
+    with ThreadPoolExecutor(at_once) as tasks:
+        futures = [tasks.submit(run_unit, job, number, i, pool=pool) for i in todo]
         try:
             for future in as_completed(futures):
                 future.result()
                 count()
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            tasks.shutdown(cancel_futures=True)
             raise
 
 
@@ -123,7 +123,7 @@ def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]
 
 
 def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any]:
-    """Give the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
+    """Return the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
     from dask.delayed import delayed
 
     before: list[Any] = []
@@ -140,7 +140,7 @@ def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
 
 
 def spread() -> bool:
-    """Tell whether tasks run elsewhere than in threads of ours: on a cluster, or on a scheduler that dask is set to."""
+    """Return whether tasks run outside of our own threads: on a cluster, or on a scheduler that dask is set to."""
     from dask.base import get_scheduler
 
     return active_client() is not None or get_scheduler() is not None

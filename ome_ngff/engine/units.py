@@ -22,39 +22,39 @@ SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no 
 BUNDLE_BYTES = 2**21  # of smaller ones that go together
 
 
-def run_unit(job: Job, pass_number: int, number: int, *after: Any, hands: WorkerPool | None = None) -> int:
+def run_unit(job: Job, pass_number: int, number: int, *after: Any, pool: WorkerPool | None = None) -> int:
     """Read the box of one unit, write its part of every level of the pass, and note that it is done.
 
     Args:
         job: what the unit belongs to. pass_number: its pass. number: its number in the pass.
         after: ignored; what has to be done before (dask puts results of earlier tasks here).
-        hands: who works on its pieces.
+        pool: the threads that work on its pieces.
     """
     work = job.plan.passes[pass_number]
     if work.writes:
-        _write_levels(job, pass_number, number, hands or WorkerPool())
+        _write_levels(job, pass_number, number, pool or WorkerPool())
     else:
         box = job.plan.needs(work, number)[work.base]
         write_box(job.spool, box, read(job.sources[work.base], box, job.dtype))
     if job.resumable:
         journal.note(job.target, f"{pass_number}-{number}")
     at_hand = work.reads == "given" and isinstance(job.sources[work.base], np.ndarray)
-    if (hands is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
+    if (pool is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
         give_back()  # what is kept has gaps, where blocks of other sizes lay
     return 1
 
 
-def _write_levels(job: Job, pass_number: int, number: int, hands: WorkerPool) -> None:
+def _write_levels(job: Job, pass_number: int, number: int, pool: WorkerPool) -> None:
     """Write what a unit owns of every level of its pass: piece by piece what is made from the base, then the rest."""
     plan = job.plan
     work = plan.passes[pass_number]
     own, need = plan.own(work, number), plan.needs(work, number)
     made = {k: _empty(job, need[k]) for k in children(work, plan.levels)}
-    with TaskGroup(hands) as pieces:
-        base = _base(job, pass_number, number, pieces)
+    with TaskGroup(pool) as group:
+        base = _base(job, pass_number, number, group)
         for piece in plan.pieces(work, number):
-            pieces.add(partial(_piece, job, work, base, made, piece, hands))
-        pieces.finish()
+            group.add(partial(_piece, job, work, base, made, piece, pool))
+        group.finish()
         del base
         for k in work.writes:
             if k == work.base:
@@ -65,17 +65,17 @@ def _write_levels(job: Job, pass_number: int, number: int, hands: WorkerPool) ->
                 reduction = spans(level, plan.levels[level.parent], parent.box, need[k])
                 made[k] = Block(plan.method.reduce(parent.pixels, reduction), need[k])
             for box in _bundles(job, k, own[k]):
-                pieces.add(partial(_write, job, k, made[k], box, hands))
-        pieces.finish()
+                group.add(partial(_write, job, k, made[k], box, pool))
+        group.finish()
 
 
-def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, hands: WorkerPool) -> None:
+def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, pool: WorkerPool) -> None:
     """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
     plan = job.plan
-    pixels = read(base, piece.seen, job.dtype, partial(hands.room, "seen"))
+    pixels = read(base, piece.seen, job.dtype, partial(pool.scratch, "seen"))
     if work.base in work.writes:
         for box in _bundles(job, work.base, piece.own):
-            _write(job, work.base, Block(pixels, piece.seen), box, hands)
+            _write(job, work.base, Block(pixels, piece.seen), box, pool)
     for k, box in piece.makes.items():
         reduction = spans(plan.levels[k], plan.levels[work.base], piece.seen, box)
         made[k][slices(box)][...] = plan.method.reduce(pixels, reduction)
@@ -84,7 +84,7 @@ def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Pi
 def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
     """Cut a box of a level into what is handed to the codec at once: a cell, or several where they are small.
 
-    All of it goes to a store that is no folder: each chunk takes time there, and Zarr waits for several at once.
+    A store other than a folder gets all of it: each chunk takes time there, and Zarr waits for several at once.
     """
     if not isinstance(job.target.store, LocalStore):
         return iter([box])
@@ -99,8 +99,8 @@ def _bundle(cell: Sequence[int], box: Box, most: int) -> tuple[int, ...]:
     return bundle(cell, [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)], most)
 
 
-def _base(job: Job, pass_number: int, number: int, pieces: TaskGroup) -> Any:
-    """Give what the pieces of a unit read their base from; where it is held, that is read here."""
+def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
+    """Return what the pieces of a unit read their base from; a base that is held is read here."""
     plan = job.plan
     work = plan.passes[pass_number]
     box, need = work.box(number, plan.levels[work.base].shape), plan.needs(work, number)[work.base]
@@ -115,15 +115,15 @@ def _base(job: Job, pass_number: int, number: int, pieces: TaskGroup) -> Any:
     cell = plan.spool if plan.spool and work.reads == "spool" else plan.grids[work.base].cell
     there = box if margins else need
     for part in tiles(there, _bundle(cell, there, math.prod(work.piece))):
-        pieces.add(partial(_fetch, stored, part, block, part))
+        group.add(partial(_fetch, stored, part, block, part))
     for axis, (margin, array) in margins.items():
         for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
             if low < high:
-                beside = (*need[:axis], (low, high), *box[axis + 1 :])
+                here = (*need[:axis], (low, high), *box[axis + 1 :])
                 start = margin.place(low, high)
                 there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
-                pieces.add(partial(_fetch, array, there, block, beside))
-    pieces.finish()
+                group.add(partial(_fetch, array, there, block, here))
+    group.finish()
     return block
 
 
@@ -136,13 +136,15 @@ def _empty(job: Job, box: Box) -> Block:
     return Block(np.empty([high - low for low, high in box], job.dtype), box)
 
 
-def _write(job: Job, level: int, block: Block, box: Box, hands: WorkerPool) -> None:
+def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> None:
     """Write a box of a level, from memory in C order: a chunk that lies so by itself is not copied again.
 
     A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
     """
     files = isinstance(job.target.store, LocalStore)
-    pixels = in_order(block[slices(box)], job.dtype, partial(hands.room, "own")) if files else block[slices(box)].copy()
+    pixels = (
+        in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
+    )
     write_box(job.arrays[level], box, pixels)
     for margin, array in job.margins.items():
         if margin.level == level:
@@ -150,7 +152,7 @@ def _write(job: Job, level: int, block: Block, box: Box, hands: WorkerPool) -> N
 
 
 def _keep(margin: Margin, array: Any, pixels: Array, box: Box) -> None:
-    """Write the part of a box that lies beside the cuts of a later pass into their margin."""
+    """Write the part of a box that lies next to the cuts of a later pass into their margin."""
     axis = margin.axis
     for low, high in margin.halves(*box[axis]):
         start = margin.place(low, high)

@@ -15,60 +15,61 @@ from ..pixels import Array
 
 
 class WorkerPool:
-    """Threads that work on the pieces of the tasks of a pass; where there are none, each task works on its own.
+    """Threads that work on the pieces of all tasks of a pass; where there are none, each task does its own.
 
-    What each piece needs is copied into the same buffers of its thread: fresh memory is slow, for the system clears it.
+    What a piece needs is copied into buffers that its thread keeps: fresh memory is slow, because the system clears it.
 
     Args:
-        count: number of threads. joined: whether the tasks work, too, which run one at a time then.
+        count: number of threads.
+        joined: whether the tasks, which then run one at a time, work on pieces, too.
     """
 
     def __init__(self, count: int = 0, *, joined: bool = False) -> None:
         self.count, self.joined = count, joined
-        self.pool = ThreadPoolExecutor(count) if count else None
-        self.own = threading.local()
+        self.threads = ThreadPoolExecutor(count) if count else None
+        self._buffers = threading.local()
 
     def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *reason: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+        if self.threads is not None:
+            self.threads.shutdown(cancel_futures=True)
 
-    def room(self, name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        """Give a buffer of this thread: the same memory whenever the name is the same."""
+    def scratch(self, name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+        """Return a buffer of the calling thread, of any contents: the same memory whenever the name is the same."""
         size = math.prod(shape) * dtype.itemsize
-        buffer = getattr(self.own, name, None)
+        buffer = getattr(self._buffers, name, None)
         if buffer is None or buffer.size < size:
             buffer = np.empty(size, np.uint8)
-            setattr(self.own, name, buffer)
+            setattr(self._buffers, name, buffer)
         found: Array = buffer[:size].view(dtype).reshape(shape)
         return found
 
 
 class TaskGroup:
-    """The pieces of one task, which hands begin as they are added.
+    """The pieces of one task, which the threads of a pool begin as they are added.
 
-    Where one fails, or the block does, no other is begun, and none goes on when the block ends.
+    Once one fails, or the `with` block does, no other is begun, and none is still running when the block ends.
     """
 
-    def __init__(self, hands: WorkerPool) -> None:
-        self.hands = hands
+    def __init__(self, pool: WorkerPool) -> None:
+        self.pool = pool
         self.todo: deque[Callable[[], None]] = deque()
         self.working: list[Future[None]] = []
 
     def add(self, work: Callable[[], None]) -> None:
-        """Add a piece; a single one is left to the task."""
+        """Add a piece; the threads leave a single one to the task itself."""
         self.todo.append(work)
-        if self.hands.pool is None or len(self.todo) == 1:
+        if self.pool.threads is None or len(self.todo) == 1:
             return
         self._tidy()
-        for _ in range(min(self.hands.count, len(self.todo)) - len(self.working)):
-            self.working.append(self.hands.pool.submit(self._work))
+        for _ in range(min(self.pool.count, len(self.todo)) - len(self.working)):
+            self.working.append(self.pool.threads.submit(self._work))
 
     def finish(self) -> None:
         """Wait until all pieces are done."""
-        if self.hands.joined:
+        if self.pool.joined:
             self._work()
         self._tidy()
         if self.working:
@@ -90,16 +91,16 @@ class TaskGroup:
                 raise
 
     def _tidy(self) -> None:
-        """Forget the hands that are done, and raise what one of them has raised."""
-        for hand in self.working:
-            if hand.done() and not hand.cancelled():
-                hand.result()
-        self.working = [hand for hand in self.working if not hand.done()]
+        """Forget the threads that are done, and raise what one of them has raised."""
+        for future in self.working:
+            if future.done() and not future.cancelled():
+                future.result()
+        self.working = [future for future in self.working if not future.done()]
 
     def _stop(self) -> None:
-        """Wait for the hands that have begun; others may be waiting for those of another task."""
-        for hand in self.working:
-            hand.cancel()
+        """Wait for the threads that have begun; call off the rest, which may wait behind those of another task."""
+        for future in self.working:
+            future.cancel()
         wait(self.working)
 
     def __enter__(self) -> TaskGroup:

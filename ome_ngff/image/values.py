@@ -135,7 +135,9 @@ class NgffImage:
     def _repr_html_(self) -> str:
         from ..show import picture, table
 
-        return table("NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors))
+        return table(
+            "NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors, self.channel_names)
+        )
 
 
 @attrs.define(eq=False)
@@ -237,8 +239,10 @@ class Multiscales:
         facts = {"levels": ", ".join(shapes), **facts}
         if self.method is not None:
             facts["method"] = self.method.value
-        shown = picture(first.data, first.dims, first.channel_colors)
-        return table("Multiscales", first.name, facts, shown or picture(last.data, last.dims, last.channel_colors))
+        pictures = (
+            picture(image.data, image.dims, image.channel_colors, image.channel_names) for image in (first, last)
+        )
+        return table("Multiscales", first.name, facts, next(filter(None, pictures), ""))
 
 
 NgffMultiscales = Multiscales  # its name in ngff-zarr

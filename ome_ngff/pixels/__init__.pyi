@@ -1,6 +1,7 @@
 from .arrays import LazyArray as LazyArray
 from .arrays import Slices as Slices
 from .arrays import fields_of as fields_of
+from .arrays import made_by as made_by
 from .arrays import native as native
 from .arrays import reordered as reordered
 from .boxes import Block as Block
@@ -12,6 +13,7 @@ from .boxes import tiles as tiles
 from .boxes import union as union
 from .dask_graph import blocks_of as blocks_of
 from .dask_graph import views_of as views_of
+from .dask_graph import wrapped_arrays as wrapped_arrays
 from .labels import as_labels as as_labels
 from .labels import label_method as label_method
 from .ladders import Level as Level

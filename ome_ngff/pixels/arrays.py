@@ -24,7 +24,7 @@ class LazyArray:
 
     @property
     def origin(self) -> Any:
-        """Give the file or folder (a `Path`), or the stored array, that the pixels come from."""
+        """File or folder (a `Path`), or stored array, that the pixels come from."""
         raise NotImplementedError
 
     def read(self, box: Slices) -> NDArray[Any]:
@@ -33,17 +33,15 @@ class LazyArray:
 
     @property
     def ndim(self) -> int:
-        """Give the number of dimensions."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """Give the number of pixels."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Give the bytes of all pixels, uncompressed."""
+        """Bytes of all pixels, uncompressed."""
         return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -57,7 +55,7 @@ class LazyArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("An array in a file becomes a NumPy array only by a copy.")
+            raise ValueError("An array in a file can become a NumPy array only as a copy.")
         return np.asarray(self[...], dtype)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
@@ -95,6 +93,11 @@ def fields_of(array: Any) -> tuple[Any, ...]:
     return tuple(getattr(array, field.name) for field in attrs.fields(type(array)) if field.init)
 
 
+def made_by(value: Any, *libraries: str) -> bool:
+    """Return whether the class of a value, or a base of it, is of one of these libraries, none of which is imported."""
+    return any(base.__module__.partition(".")[0] in libraries for base in type(value).__mro__)
+
+
 def native(dtype: Any) -> np.dtype[Any]:
     """Return the dtype in the machine's byte order."""
     ours: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
@@ -103,7 +106,7 @@ def native(dtype: Any) -> np.dtype[Any]:
 
 @attrs.frozen(eq=False)
 class ViewArray(LazyArray):
-    """Show another array with its dimensions reordered, without the ones of length 1 that are left out.
+    """Another array with its dimensions reordered, without those of length 1 that are left out.
 
     Attributes:
         source: anything with shape, dtype and slicing.
@@ -115,28 +118,23 @@ class ViewArray(LazyArray):
 
     @property
     def origin(self) -> Any:
-        """Give the file or the stored array."""
         return self.source.origin if isinstance(self.source, LazyArray) else self.source
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Give the size per dimension."""
         return tuple(self.source.shape[i] for i in self.order)
 
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        """Give the dtype of the source."""
         dtype: np.dtype[Any] = np.dtype(self.source.dtype)
         return dtype
 
     @property
     def chunks(self) -> tuple[int, ...] | None:  # type: ignore[override]
-        """Give the chunks of the source, reordered alike."""
         chunks = getattr(self.source, "chunks", None)
         return None if chunks is None else tuple(chunks[i] for i in self.order)
 
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         key: list[Any] = [0] * self.source.ndim
         for i, part in zip(self.order, box, strict=True):
             key[i] = part
@@ -157,24 +155,21 @@ def reordered(array: Any, order: Sequence[int]) -> Any:
 
 @attrs.frozen(eq=False)
 class OnDevice:
-    """Bring an array of a graphics card to NumPy, box by box, by its own library's `asnumpy`."""
+    """An array on a graphics card; its own library brings each box to NumPy."""
 
     array: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give the shape."""
         return tuple(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Give the type of the pixels."""
         found: np.dtype[Any] = np.dtype(self.array.dtype)
         return found
 
     @property
     def ndim(self) -> int:
-        """Give the number of dimensions."""
         return len(self.array.shape)
 
     def __getitem__(self, box: Any) -> Any:

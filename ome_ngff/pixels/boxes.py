@@ -9,17 +9,16 @@ from typing import Any
 
 import attrs
 
-Box = tuple[tuple[int, int], ...]
+Box = tuple[tuple[int, int], ...]  # low and high of each axis, high not included
 
 
 def slices(box: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
-    """Turn a box into slices."""
     return tuple(slice(low, high) for low, high in box)
 
 
 @attrs.frozen(eq=False)
 class Block:
-    """Hold the pixels of a box of an array; boxes inside that one can be read."""
+    """Pixels of a box of an array, from which boxes inside that one can be read."""
 
     pixels: Any
     box: Box
@@ -61,11 +60,11 @@ def cut_blocks(blocks: Sequence[Sequence[int]], most: int) -> Iterator[Box]:
         blocks: lengths of the blocks along each axis. most: pixels of a box; the last axes are joined first.
     """
     pixels = math.prod(max(lengths) for lengths in blocks)
-    spans: list[list[tuple[int, int]]] = []
+    ranges: list[list[tuple[int, int]]] = []
     for lengths in reversed(blocks):
         together = max(1, most // pixels)
         edges = list(itertools.accumulate(lengths, initial=0))
         edges = [*edges[:-1:together], edges[-1]]
-        spans.insert(0, list(itertools.pairwise(edges)))
-        pixels = pixels // max(lengths) * max(high - low for low, high in spans[0])
-    yield from itertools.product(*spans)
+        ranges.insert(0, list(itertools.pairwise(edges)))
+        pixels = pixels // max(lengths) * max(high - low for low, high in ranges[0])
+    yield from itertools.product(*ranges)

@@ -1,4 +1,8 @@
-"""All that is known here of the graphs of dask arrays."""
+"""All that we use of the insides of dask arrays: which layers a graph has, and what stands in them.
+
+`da.from_array` keeps what it wraps in a layer named "original-..."; dask offers no other way to it. What stands in a
+layer may be wrapped once more, in a `DataNode`, whose `value` it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import uuid
 from typing import Any
 
 import numpy as np
-import zarr
+
+from .arrays import made_by
+from .travel import address
 
 
 def unwrapped(array: Any) -> Any:
@@ -15,46 +21,47 @@ def unwrapped(array: Any) -> Any:
     layers = array.dask.layers
     original: Any = layers.get(f"original-{array.name}")
     if len(layers) == 1:
-        original = {0: _cut_from(array)}
+        original = {0: _whole_behind(array)}
     elif len(layers) != 2:
         return array
-    for held in dict(original or {}).values():
-        wrapped: Any = getattr(held, "value", held)
-        plain = isinstance(wrapped, (np.ndarray, zarr.Array)) or type(wrapped).__module__.startswith(
-            ("h5py", "ome_ngff")
-        )
+    for wrapped in _values(original or {}):
+        plain = isinstance(wrapped, np.ndarray) or made_by(wrapped, "zarr", "h5py", "ome_ngff")
         if plain and wrapped.shape == array.shape and wrapped.dtype == array.dtype:
             return wrapped
     return array
 
 
-def _cut_from(array: Any) -> np.ndarray[Any, Any] | None:
+def _whole_behind(array: Any) -> np.ndarray[Any, Any] | None:
     """Return the NumPy array that the blocks of a dask array are views of, each in its place; else None."""
-    blocks: dict[tuple[int, ...], Any] = {
-        key[1:]: getattr(held, "value", held) for key, held in dict(array.dask.layers[array.name]).items()
-    }
-    held = list(blocks.values())
+    layer = dict(array.dask.layers[array.name])
+    held = _values(layer)
     if not all(isinstance(block, np.ndarray) for block in held):
         return None
     whole: Any = held[0] if len(held) == 1 else held[0].base
     if not isinstance(whole, np.ndarray) or whole.shape != array.shape or whole.dtype != array.dtype:
         return None
-    start = whole.__array_interface__["data"][0]
-    for index, block in blocks.items():
+    start = address(whole)
+    for (_, *index), block in zip(layer, held, strict=True):
         at = sum(sum(c[:i]) * step for i, c, step in zip(index, array.chunks, whole.strides, strict=True))
-        if block.strides != whole.strides or block.__array_interface__["data"][0] != start + at:
+        if block.strides != whole.strides or address(block) != start + at:
             return None
     return whole
 
 
 def holds_blocks(source: Any) -> bool:
-    """Tell whether a dask array is nothing but NumPy blocks in memory."""
+    """Return whether a dask array is nothing but NumPy blocks in memory."""
     layers = getattr(getattr(source, "dask", None), "layers", {})
-    if len(layers) != 1:
-        return False
-    return all(
-        isinstance(getattr(b, "value", b), np.ndarray) for layer in layers.values() for b in dict(layer).values()
-    )
+    return len(layers) == 1 and all(isinstance(b, np.ndarray) for layer in layers.values() for b in _values(layer))
+
+
+def wrapped_arrays(source: Any) -> list[Any]:
+    """Return the arrays that a dask array was made from, as far as dask knows them; none of anything else."""
+    layers = getattr(getattr(source, "dask", None), "layers", {})
+    return [each for name, layer in layers.items() if name.startswith("original-") for each in _values(layer)]
+
+
+def _values(layer: Any) -> list[Any]:
+    return [getattr(held, "value", held) for held in dict(layer).values()]
 
 
 def views_of(array: np.ndarray[Any, Any]) -> Any:
@@ -65,8 +72,8 @@ def views_of(array: np.ndarray[Any, Any]) -> Any:
     name = f"image-{uuid.uuid4().hex}"
     chunks = da.core.normalize_chunks("auto", array.shape, dtype=array.dtype)
     keys = itertools.product([name], *(range(len(lengths)) for lengths in chunks))
-    blocks = {key: array[cut] for key, cut in zip(keys, da.core.slices_from_chunks(chunks), strict=True)}
-    whole = f"original-{name}"  # where `sources.as_source` looks
+    blocks = {key: array[box] for key, box in zip(keys, da.core.slices_from_chunks(chunks), strict=True)}
+    whole = f"original-{name}"  # where `unwrapped` looks
     layers: dict[str, Any] = {whole: {whole: array}, name: blocks}
     return _array(HighLevelGraph(layers, {whole: set(), name: {whole}}), name, chunks, array.dtype)
 
@@ -85,6 +92,6 @@ def _array(graph: Any, name: str, chunks: Any, dtype: Any) -> Any:
 
 
 def blocks_of(source: Any) -> Any:
-    """Give the blocks of a dask array around a source: its own, or about 128 MiB."""
+    """Return `chunks` of a dask array around a source: its own, or those of about 128 MiB that dask chooses."""
     chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
     return chunks or "auto"

@@ -19,7 +19,7 @@ ScaleFactors = Sequence[int] | Sequence[Mapping[str, int]]
 
 @attrs.frozen
 class Level:
-    """Describe one level of a pyramid, before any pixel exists.
+    """One level of a pyramid, before any pixel exists.
 
     Attributes:
         shape: pixels per axis.
@@ -36,11 +36,11 @@ class Level:
     shift: tuple[float, ...]
 
     def scale(self, base: Sequence[float]) -> list[float]:
-        """Give the pixel size per axis, where level 0 has the pixel size `base`."""
+        """Return the pixel size per axis, where level 0 has the pixel size `base`."""
         return [factor * size for factor, size in zip(self.factors, base, strict=True)]
 
     def translation(self, base: Sequence[float], scale: Sequence[float]) -> list[float]:
-        """Give the position of the first pixel, where level 0 starts at `base` with the pixel size `scale`."""
+        """Return the position of the first pixel, where level 0 starts at `base` with the pixel size `scale`."""
         return [start + shift * size for start, shift, size in zip(base, self.shift, scale, strict=True)]
 
 
@@ -88,7 +88,7 @@ def levels(
 
 
 def hold(scale_factors: Any) -> Any:
-    """Copy scale factors, so that nobody changes them later; what is no list of factors stays, for `parse_ladder`."""
+    """Copy scale factors so that nobody can change them later; anything else stays, for `parse_ladder` to refuse."""
     if isinstance(scale_factors, (str, bytes, Mapping)) or not isinstance(scale_factors, Iterable):
         return scale_factors
     return tuple(dict(given) if isinstance(given, Mapping) else given for given in scale_factors)
@@ -103,7 +103,7 @@ def parse_ladder(scale_factors: ScaleFactors, names: Sequence[str], *, plane: bo
         plane: whether an int stands for y and x only (as in `write_image`) or for every spatial axis.
 
     Raises:
-        ScaleError: they are no whole numbers above zero, name an unknown axis, or do not grow.
+        ScaleError: they are not whole numbers above zero, name an unknown axis, or do not grow.
     """
     scale_factors, names = hold(scale_factors), tuple(names)
     if not isinstance(scale_factors, tuple):

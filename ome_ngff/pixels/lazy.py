@@ -23,19 +23,19 @@ def reduce_whole(array: Any, steps: Sequence[int], method: Method) -> Any:
 
 
 def _reduce_lazily(array: da.Array, steps: Sequence[int], method: Method) -> da.Array:
-    """Reduce a dask array: its chunks are cut at multiples of the steps, and each sees its true neighbours."""
+    """Reduce a dask array: chunks end at multiples of the steps, and each sees its true neighbours."""
     import dask.array as da
 
     method.check(array.dtype)
     if all(f == 1 for f in steps):
         return array
     halos = [method.halo(f) for f in steps]
-    cut = array.rechunk(tuple(_cut(c, f, halo) for c, f, halo in zip(array.chunks, steps, halos, strict=True)))
-    starts = [[0, *itertools.accumulate(chunks)] for chunks in cut.chunks]
+    aligned = array.rechunk(tuple(_aligned(c, f, halo) for c, f, halo in zip(array.chunks, steps, halos, strict=True)))
+    starts = [[0, *itertools.accumulate(chunks)] for chunks in aligned.chunks]
     reduce = functools.partial(_reduce_block, starts=starts, steps=steps, method=method)
-    depth = {i: halo for i, halo in enumerate(halos) if halo and cut.numblocks[i] > 1}
-    seen = da.overlap.overlap(cut, depth, boundary="none", allow_rechunk=False) if depth else cut
-    chunks = tuple(tuple(-(-n // f) for n in c) for c, f in zip(cut.chunks, steps, strict=True))
+    depth = {i: halo for i, halo in enumerate(halos) if halo and aligned.numblocks[i] > 1}
+    seen = da.overlap.overlap(aligned, depth, boundary="none", allow_rechunk=False) if depth else aligned
+    chunks = tuple(tuple(-(-n // f) for n in c) for c, f in zip(aligned.chunks, steps, strict=True))
     meta = np.empty((0,) * array.ndim, array.dtype)
     reduced: da.Array = da.map_blocks(reduce, seen, dtype=array.dtype, chunks=chunks, meta=meta)
     return reduced
@@ -56,7 +56,7 @@ def _reduce_block(
     return method.reduce(block, spans)
 
 
-def _cut(chunks: tuple[int, ...], factor: int, halo: int) -> tuple[int, ...]:
+def _aligned(chunks: tuple[int, ...], factor: int, halo: int) -> tuple[int, ...]:
     """Move the borders of chunks to multiples of the factor, and join chunks that are shorter than the halo."""
     total, shortest = sum(chunks), max(factor, halo)
     borders = [0]

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 @attrs.frozen
 class Span:
-    """Say how one axis of a block is reduced.
+    """How one axis of a block is reduced.
 
     Attributes:
         factor: source pixels per output sample.
@@ -50,7 +50,7 @@ class Span:
         return cls(factor, size, 0, 0, -(-size // factor))
 
     def under(self, offset: int, taps: int) -> NDArray[np.int64]:
-        """Give the pixels of the block under each sample's taps, shape (count, taps), borders repeated."""
+        """Return the indices in the block under each sample's taps, of shape (count, taps), borders repeated."""
         at = (self.first + np.arange(self.count))[:, None] * self.factor + offset + np.arange(taps)
         inside: NDArray[np.int64] = np.clip(at, 0, self.size - 1)
         return inside - self.start
@@ -75,20 +75,20 @@ class Method:
     in_memory: ClassVar[bool] = False
 
     def halo(self, factor: int) -> int:
-        """Give the number of source pixels needed on either side of a sample's own window."""
+        """Return the number of source pixels needed on either side of a sample's own window."""
         return 0
 
     def shift(self, factor: int) -> float:
-        """Give the position of the first sample, in source pixels from the first pixel's centre."""
+        """Return the position of the first sample, in source pixels from the first pixel's centre."""
         return (factor - 1) / 2
 
     def needs(self, factor: int, size: int, first: int, stop: int) -> tuple[int, int]:
-        """Give the source pixels [start, stop) that the samples [first, stop) depend on, for an axis of `size`."""
+        """Return the source pixels [start, stop) that the samples [first, stop) depend on, for an axis of `size`."""
         halo = self.halo(factor)
         return max(0, first * factor - halo), min(size, stop * factor + halo)
 
     def describe(self) -> dict[str, Any]:
-        """Say, for the metadata of an image, which function made its levels."""
+        """Return what the metadata of an image says of the method that made its levels, as JSON."""
         from .. import __version__
 
         # Files of users hold this path, so it stays what it was in 0.1.0, wherever the class moves.
@@ -184,7 +184,7 @@ class _Linear(Method):
     """Weigh source pixels with symmetric taps along each axis, and keep every f-th result."""
 
     def taps(self, factor: int) -> NDArray[np.float64]:
-        """Give the weights around a sample's centre, summing to 1; as even or odd in number as the factor."""
+        """Return the weights around a sample's centre, summing to 1; as even or odd in number as the factor."""
         raise NotImplementedError
 
     def halo(self, factor: int) -> int:
@@ -222,7 +222,7 @@ def _filter_wide(block: Array, under_and_taps: Sequence[Array], out: Array) -> N
 
 @lru_cache(maxsize=256)
 def _gaussian_taps(sigma: float, radius: float, factor: int) -> NDArray[np.float64]:
-    """Give normalised Gaussian weights at the source pixels within `radius` of a sample's centre."""
+    """Return normalised Gaussian weights at the source pixels within `radius` of a sample's centre."""
     reach = math.floor(radius + 0.5) - 0.5 if factor % 2 == 0 else float(math.floor(radius))
     distance = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (distance / sigma) ** 2)
@@ -240,7 +240,7 @@ class Resize(_Linear):
     reference = 'skimage.transform.resize(order=1, mode="edge", anti_aliasing=True, preserve_range=True)'
 
     def taps(self, factor: int) -> NDArray[np.float64]:
-        """Give a Gaussian of sigma (f-1)/2 cut at 4 sigma, joined with the two halves of an interpolation."""
+        """Return a Gaussian of sigma (f-1)/2 cut at 4 sigma, joined with the two halves of an interpolation."""
         sigma = (factor - 1) / 2
         smooth = _gaussian_taps(sigma, float(int(4 * sigma + 0.5)), 1)
         return smooth if factor % 2 else np.convolve(smooth, [0.5, 0.5])
@@ -255,7 +255,7 @@ class Gaussian(_Linear):
     reference = "the same sum in float64 NumPy: sigma = sqrt(f^2 - 1) / (2 sqrt(2 ln 2)), cut at 4 sigma"
 
     def taps(self, factor: int) -> NDArray[np.float64]:
-        """Give the weights of the source pixels within 4 sigma of the centre."""
+        """Return the weights of the source pixels within 4 sigma of the centre."""
         sigma = math.sqrt(factor**2 - 1) / (2 * math.sqrt(2 * math.log(2)))
         return _gaussian_taps(sigma, 4 * sigma, factor)
 
@@ -269,7 +269,7 @@ class Zoom(_Linear):
     reference = 'scipy.ndimage.zoom(order=1, grid_mode=True, mode="nearest")'
 
     def taps(self, factor: int) -> NDArray[np.float64]:
-        """Give the centre pixel, or the two around it."""
+        """Return the weight of the centre pixel, or of the two around the centre."""
         return np.ones(1) if factor % 2 else np.full(2, 0.5)
 
 
@@ -324,7 +324,7 @@ class Nearest(Method):
     invents = False
 
     def shift(self, factor: int) -> float:
-        """Give the position of the pixel that stands for the window."""
+        """Return the position of the pixel that stands for the window."""
         return (factor - 1) // 2
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:

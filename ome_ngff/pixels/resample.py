@@ -1,6 +1,6 @@
 """Resampling a box of an image: gather the source pixels that have a weight in it, then copy, weigh or average them.
 
-NumPy in, NumPy out; `separable` gives the weights of each axis, `dask_utils` calls this once per output chunk.
+NumPy in, NumPy out; `weights` has the weights of each axis, `resizing` calls this once per output chunk.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 from .weights import Array, Line, Weights, find_weights
 
-Span = tuple[int, int]
+Range = tuple[int, int]
 
 
 def resample(
-    task: Task, lines: Sequence[Line], box: Sequence[Span], spans: Sequence[Sequence[Span]], dtype: Any, blocks: Any
+    task: Task, lines: Sequence[Line], box: Sequence[Range], ranges: Sequence[Sequence[Range]], dtype: Any, blocks: Any
 ) -> Array:
     """Compute one box of the output.
 
@@ -27,23 +27,23 @@ def resample(
         task: what to do with the pixels.
         lines: how each axis is resampled.
         box: per axis, the range of output samples wanted.
-        spans: per axis, the ranges of source samples of the blocks that are needed.
+        ranges: per axis, the ranges of source samples of the blocks that are needed.
         dtype: of the source.
-        blocks: the blocks themselves, in the order of the product of `spans`.
+        blocks: the blocks themselves, in the order of the product of `ranges`.
     """
-    axes = [find_weights(line, *span) for line, span in zip(lines, box, strict=True)]
-    return task(_gather(blocks, spans, axes, dtype), axes)
+    axes = [find_weights(line, *wanted) for line, wanted in zip(lines, box, strict=True)]
+    return task(_gather(blocks, ranges, axes, dtype), axes)
 
 
-def _gather(blocks: Iterable[Array], spans: Sequence[Sequence[Span]], axes: Sequence[Weights], dtype: Any) -> Array:
+def _gather(blocks: Iterable[Array], ranges: Sequence[Sequence[Range]], axes: Sequence[Weights], dtype: Any) -> Array:
     """Put together the source samples that have weights."""
     slab = np.empty([len(axis.sources) for axis in axes], dtype)
-    for block, corner in zip(blocks, product(*spans), strict=True):
-        cuts = [np.searchsorted(axis.sources, span) for axis, span in zip(axes, corner, strict=True)]
-        index = [axis.sources[a:b] - span[0] for axis, (a, b), span in zip(axes, cuts, corner, strict=True)]
+    for block, corner in zip(blocks, product(*ranges), strict=True):
+        parts = [np.searchsorted(axis.sources, held) for axis, held in zip(axes, corner, strict=True)]
+        index = [axis.sources[a:b] - held[0] for axis, (a, b), held in zip(axes, parts, corner, strict=True)]
         dense = all(i[-1] - i[0] + 1 == len(i) for i in index)
-        part = tuple(slice(i[0], i[-1] + 1) for i in index) if dense else np.ix_(*index)
-        slab[tuple(slice(a, b) for a, b in cuts)] = block[part]
+        inside = tuple(slice(i[0], i[-1] + 1) for i in index) if dense else np.ix_(*index)
+        slab[tuple(slice(a, b) for a, b in parts)] = block[inside]
     return slab
 
 

@@ -1,8 +1,8 @@
 """Dask twins of scikit-image and scipy functions: any output shape, the same bits whatever the chunks.
 
 All of them are separable: along an axis an output sample is a weighted sum of source samples, and the weights follow
-from the shapes of the whole arrays alone (`separable`). An output chunk asks which source samples have a weight in it,
-gathers them from the input chunks that hold them, and multiplies axis by axis (`resampling`).
+from the shapes of the whole arrays alone (`weights`). An output chunk asks which source samples have a weight in it,
+gathers them from the input chunks that hold them, and multiplies axis by axis (`resample`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,19 @@ import dask.array as da
 import numpy as np
 from dask.base import tokenize
 
-from ..exceptions import ChunkError, InputError, MethodError, ScaleError
-from ..text import nearest_word
+from ..exceptions import MethodError, ScaleError
+from .checks import (
+    checked_cval,
+    checked_image,
+    checked_mode,
+    checked_order,
+    checked_shape,
+    checked_sigmas,
+    checked_sizes,
+)
 from .dask_graph import layered
-from .resample import Average, Linear, Pick, Span, Task, resample
-from .weights import Array, Interpolation, Line, Mean, find_weights
+from .resample import Average, Linear, Pick, Range, Task, resample
+from .weights import Interpolation, Line, Mean, find_weights
 
 _RESIZE_MODES = {
     "constant": "grid-constant", "edge": "nearest", "symmetric": "reflect", "reflect": "mirror", "wrap": "grid-wrap"
@@ -42,9 +50,9 @@ def _resampled(name: str, image: da.Array, lines: Sequence[Line], task: Task) ->
     graph: dict[Any, Any] = {}
     for place in product(*(range(len(c)) for c in chunks)):
         parts = [plan[i] for plan, i in zip(plans, place, strict=True)]
-        box, needed, spans = zip(*parts, strict=True)
+        box, needed, ranges = zip(*parts, strict=True)
         blocks = [(image.name, *key) for key in product(*needed)]
-        graph[(name, *place)] = (resample, task, tuple(lines), box, spans, image.dtype, blocks)
+        graph[(name, *place)] = (resample, task, tuple(lines), box, ranges, image.dtype, blocks)
     lazy: da.Array = layered(name, graph, image, chunks, task.dtype)
     return lazy
 
@@ -59,7 +67,7 @@ def _output_chunks(line: Line, chunks: tuple[int, ...]) -> tuple[int, ...]:
     return (step,) * full + (rest,) * (rest > 0)
 
 
-def _plan(line: Line, chunks: Iterable[int], sources: Iterable[int]) -> list[tuple[Span, list[int], list[Span]]]:
+def _plan(line: Line, chunks: Iterable[int], sources: Iterable[int]) -> list[tuple[Range, list[int], list[Range]]]:
     """Return, for each output chunk of an axis, its range, the input chunks it needs, and their ranges."""
     edges = np.cumsum([0, *sources])
     plan = []
@@ -84,63 +92,6 @@ def _lowest(values: Any, axis: Any, keepdims: Any) -> Any:
 
 def _highest(values: Any, axis: Any, keepdims: Any) -> Any:
     return np.fmax.reduce(values, axis=axis, keepdims=keepdims)
-
-
-# ---- arguments ----
-
-
-def _checked_image(image: Any, interpolates: bool) -> da.Array:
-    array: da.Array = image if isinstance(image, da.Array) else da.asarray(image)
-    if any(np.isnan(n) for n in array.shape):
-        raise ChunkError("The chunks of the image must be known; call image.compute_chunk_sizes() first.")
-    if array.ndim == 0 or 0 in array.shape:
-        raise InputError(f"The image must have at least one dimension and one pixel (got the shape {array.shape}).")
-    if array.dtype.kind not in ("iuf" if interpolates else "biuf"):
-        way_out = "take order=0 or downscale_nearest" if array.dtype == bool else "resample its parts"
-        raise MethodError(f"Interpolation and means need integers or floats (got {array.dtype}); {way_out}.")
-    return array
-
-
-def _sizes(output_shape: Any) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(n) for n in output_shape)
-        whole = all(n == given and n > 0 for n, given in zip(sizes, output_shape, strict=True))
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise ScaleError(f"output_shape must hold whole numbers above zero (got {output_shape!r}).")
-    return sizes
-
-
-def _checked_shape(sizes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
-    if len(sizes) != ndim:
-        raise ScaleError(f"output_shape must have one size per dimension: {ndim} (got {len(sizes)}: {sizes}).")
-    return sizes
-
-
-def _checked_order(order: Any) -> int:
-    if order not in range(6):
-        raise MethodError(f"The spline order must be 0, 1, 2, 3, 4 or 5 (got {order!r}).")
-    return int(order)
-
-
-def _checked_mode(mode: Any, known: dict[str, str]) -> str:
-    if not isinstance(mode, str) or mode not in known:
-        raise MethodError(f"The mode must be one of {', '.join(known)} (got {mode!r}).{nearest_word(mode, known)}")
-    return known[mode]
-
-
-def _checked_cval(cval: float, dtype: np.dtype[Any]) -> float:
-    if dtype.kind != "f" and not np.isfinite(cval):
-        raise MethodError(f"cval must be finite for pixels of type {dtype} (got {cval!r}).")
-    return float(cval)
-
-
-def _checked_sigmas(given: Any, factors: Array) -> list[float]:
-    sigmas = np.maximum(0, (factors - 1) / 2) if given is None else np.atleast_1d(given).astype(float)
-    if sigmas.shape not in ((1,), factors.shape) or not np.all((sigmas >= 0) & (sigmas < np.inf)):
-        raise ScaleError(f"anti_aliasing_sigma must be one or {len(factors)} numbers, none below zero (got {given!r}).")
-    return [float(s) for s in np.broadcast_to(sigmas, factors.shape)]
 
 
 def _interpolations(
@@ -195,23 +146,23 @@ def resize(
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    image = _checked_image(image, interpolates=bool(order))
-    order = _checked_order((0 if image.dtype == bool else 1) if order is None else order)
-    sizes = _sizes(output_shape)
+    image = checked_image(image, interpolates=bool(order))
+    order = checked_order((0 if image.dtype == bool else 1) if order is None else order)
+    sizes = checked_sizes(output_shape)
     image = image[(..., *(None,) * (len(sizes) - image.ndim))]
-    shape = _checked_shape(sizes + image.shape[-1:] * (len(sizes) == image.ndim - 1), image.ndim)
+    shape = checked_shape(sizes + image.shape[-1:] * (len(sizes) == image.ndim - 1), image.ndim)
     factors = np.divide(image.shape, shape)
     if anti_aliasing is None:
         anti_aliasing = (image.dtype.kind == "f" or order > 0) and bool(np.any(factors > 1))
     if anti_aliasing and image.dtype == bool:
         raise MethodError("anti_aliasing must be False for bool pixels: their mean is neither True nor False.")
-    sigmas = _checked_sigmas(anti_aliasing_sigma if anti_aliasing else 0, factors)
-    lines = _interpolations(image, shape, order, _checked_mode(mode, _RESIZE_MODES), True, sigmas)
+    sigmas = checked_sigmas(anti_aliasing_sigma if anti_aliasing else 0, factors)
+    lines = _interpolations(image, shape, order, checked_mode(mode, _RESIZE_MODES), True, sigmas)
     if order == 0 and not any(sigmas):
-        return _resampled("resize", image, lines, Pick(image.dtype, _checked_cval(cval, image.dtype)))
+        return _resampled("resize", image, lines, Pick(image.dtype, checked_cval(cval, image.dtype)))
     unit = order > 0 and not preserve_range and image.dtype.kind in "iu"
     dtype = np.dtype(np.float64) if unit else image.dtype
-    task = Linear(dtype, _checked_cval(cval, dtype), unit)
+    task = Linear(dtype, checked_cval(cval, dtype), unit)
     if not clip or (order < 2 and mode != "constant"):
         return _resampled("resize", image, lines, task)
     raw = _resampled("resize", image, lines, attrs.evolve(task, dtype=np.dtype(np.float64)))
@@ -249,12 +200,12 @@ def zoom(
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    order = _checked_order(order)
-    image = _checked_image(image, interpolates=order > 0)
-    shape = _checked_shape(_sizes(output_shape), image.ndim)
-    cval = _checked_cval(cval, image.dtype)
+    order = checked_order(order)
+    image = checked_image(image, interpolates=order > 0)
+    shape = checked_shape(checked_sizes(output_shape), image.ndim)
+    cval = checked_cval(cval, image.dtype)
     sigmas = [0.0] * image.ndim
-    lines = _interpolations(image, shape, order, _checked_mode(mode, _ZOOM_MODES), bool(grid_mode), sigmas)
+    lines = _interpolations(image, shape, order, checked_mode(mode, _ZOOM_MODES), bool(grid_mode), sigmas)
     task = Linear(image.dtype, cval, unit=False) if order else Pick(image.dtype, cval)
     return _resampled("zoom", image, lines, task)
 
@@ -282,8 +233,8 @@ def local_mean(image: da.Array, output_shape: Sequence[int]) -> da.Array:
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    image = _checked_image(image, interpolates=True)
-    shape = _checked_shape(_sizes(output_shape), image.ndim)
+    image = checked_image(image, interpolates=True)
+    shape = checked_shape(checked_sizes(output_shape), image.ndim)
     lines = [Mean.between(n, m) for n, m in zip(image.shape, shape, strict=True)]
     parts = math.prod(line.total for line in lines if not line.same)
     return _resampled("local_mean", image, lines, Average(image.dtype, image.dtype.kind != "f" and parts < 2**30))

@@ -30,18 +30,18 @@ def _method_name(method: str | Methods | Method) -> str:
 
 @attrs.frozen
 class Scaler:
-    """Carry the parameters of a pyramid, checked when made; each method gives a pyramid of an array.
+    """Hold the parameters of a pyramid, checked when made; each function makes a pyramid of an array.
 
     Attributes:
         method: a name, an alias or a member of `Methods`; "resize_image" is "resize".
         downscale: factor from level to level in y and x.
-        max_layer: number of levels beside level 0.
+        max_layer: number of levels in addition to level 0.
         scale_factors: factors relative to level 0 instead of `downscale` and `max_layer`: ints for y and x, or dicts
             by axis name.
         order: 0 makes "resize" pick pixels as "nearest" does; 1 interpolates.
         copy_metadata: `scale` copies the attributes of the source array to the new group.
         labeled: `scale` refuses a result with values that the source does not have.
-        in_place: `scale` adds the levels beside the source array, which stays level 0.
+        in_place: `scale` adds the levels next to the source array, which stays level 0.
     """
 
     method: str = attrs.field(default="resize", converter=_method_name)
@@ -58,28 +58,28 @@ class Scaler:
 
     @staticmethod
     def methods() -> Iterable[str]:
-        """Give the names of all methods that downsample."""
+        """Return the names of all methods that downsample."""
         return iter([*(member.value for member in Methods), "resize_image"])
 
     @property
     def func(self) -> Callable[[Any], Any]:
-        """Give the function of this class that `method` names."""
+        """Function of this class that `method` names."""
         return getattr(self, self.method)  # type: ignore[no-any-return]
 
     @property
     def reducer(self) -> Method:
-        """Give the method that makes the levels."""
+        """Method that makes the levels."""
         name = "nearest" if self.order == 0 and self.method in ("resize", "resize_image") else self.method
         return find_method(name)
 
     def ladder(self, names: Sequence[str]) -> list[tuple[int, ...]]:
-        """Give the factors of each level, relative to level 0, in the order of the axis `names`."""
+        """Return the factors of each level, relative to level 0, in the order of the axis `names`."""
         if self.scale_factors is not None:
             return parse_ladder(self.scale_factors, names)
         return parse_ladder([self.downscale**k for k in range(1, self.max_layer + 1)], names)
 
     def plan(self, shape: Sequence[int], axes: Axes | Sequence[str]) -> tuple[Level, ...]:
-        """Give the levels of an image of this shape: shapes, factors and geometry, no pixels."""
+        """Return the levels of an image of this shape: shapes, factors and geometry, without pixels."""
         names = axes.names if isinstance(axes, Axes) else tuple(axes)
         return levels(shape, self.ladder(names), self.reducer)
 
@@ -110,7 +110,7 @@ class Scaler:
     if not TYPE_CHECKING:  # type checkers know the functions above, and find other names
 
         def __getattr__(self, name: str) -> Callable[[Any], list[Any]]:
-            """Give the function of a method of the registry that has none here."""
+            """Return the function of a method of the registry that has none here."""
             if name not in (member.value for member in Methods if not member.method.in_memory):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -121,12 +121,12 @@ class Scaler:
             return pyramid
 
     def resize_image(self, image: Any) -> Any:
-        """Give one image smaller by `downscale` in y and x, not a pyramid."""
+        """Return one image, smaller by `downscale` in y and x, not a pyramid."""
         name = "nearest" if self.order == 0 else "resize"
         return reduce_whole(_array(image), self._steps(image.ndim), find_method(name))
 
     def laplacian(self, base: Any) -> list[Any]:
-        """Give the band-pass residuals of each plane, as float32."""
+        """Return the band-pass residuals of each plane, as float32."""
         base = _array(base)
         if hasattr(base, "dask"):
             shapes = [tuple(-(-n // self.downscale**k) for n in base.shape[-2:]) for k in range(self.max_layer + 1)]

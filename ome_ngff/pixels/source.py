@@ -18,7 +18,7 @@ from .travel import mapped_anew
 
 @attrs.frozen
 class Source:
-    """Describe pixels that are given.
+    """What the engine has to know of pixels that are given.
 
     Attributes:
         chunks: lengths of the blocks that can only be read whole, per axis; None where any slice costs no more than
@@ -35,7 +35,7 @@ def as_source(image: Any) -> Any:
     that only wraps a stored array comes back as that array.
 
     Raises:
-        InputError: it is no array of numbers.
+        InputError: it is not an array of numbers.
     """
     if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
         image = image.data
@@ -74,7 +74,7 @@ def _exported(tensor: Any) -> Any:
 
 
 def describe(source: Any) -> Source:
-    """Say in which blocks a source has to be read."""
+    """Return the blocks in which a source has to be read."""
     if isinstance(source, np.ndarray) or holds_blocks(source):
         return Source()
     chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
@@ -89,28 +89,28 @@ def describe(source: Any) -> Source:
     return Source(tuple(regular))
 
 
-def read(source: Any, box: Box, dtype: np.dtype[Any], room: Callable[..., Array] = np.empty) -> Array:
+def read(source: Any, box: Box, dtype: np.dtype[Any], scratch: Callable[..., Array] = np.empty) -> Array:
     """Read a box of whatever can be sliced as native NumPy in C order; a view where that costs nothing.
 
     Args:
         source: what `as_source` returns. box: of it. dtype: of the pixels.
-        room: gets a shape and a dtype, and gives the memory for a copy.
+        scratch: takes a shape and a dtype, and returns the memory for a copy.
     """
     if isinstance(source, np.memmap):
         with mapped_anew(source) as fresh:
-            return _copy(fresh[slices(box)], dtype, room)
+            return _copy(fresh[slices(box)], dtype, scratch)
     part = source[slices(box)]
     if hasattr(part, "dask"):
         part = part.compute(scheduler="synchronous")
-    return in_order(np.asarray(part), dtype, room)
+    return in_order(np.asarray(part), dtype, scratch)
 
 
-def in_order(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    """Give pixels in C order: as they are, or copied into the memory that `room` gives."""
-    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, room)
+def in_order(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:
+    """Return pixels in C order: as they are, or copied into the memory that `scratch` gives."""
+    return part if part.flags.c_contiguous and part.dtype == dtype else _copy(part, dtype, scratch)
 
 
-def _copy(part: Array, dtype: np.dtype[Any], room: Callable[..., Array]) -> Array:
-    copy = room(part.shape, dtype)
+def _copy(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:
+    copy = scratch(part.shape, dtype)
     copy[...] = part
     return copy

@@ -1,4 +1,7 @@
-"""A source on its way to another process, and memory maps that are opened anew."""
+"""A source on its way to another process, and memory maps that are opened anew.
+
+Where pixels stand in memory and in the file of a map is known here alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import attrs
 import numpy as np
+
+from .arrays import made_by
 
 
 @attrs.frozen
@@ -28,7 +33,7 @@ def pack(source: Any) -> Any:
     if isinstance(source, np.memmap) and _place_in_file(source) is not None:
         offset = _place_in_file(source) or 0
         return _InFile(str(source.filename), None, source.dtype, source.shape, offset, source.strides)
-    if type(source).__module__.startswith("h5py"):
+    if made_by(source, "h5py"):
         return _InFile(source.file.filename, source.name)
     return source
 
@@ -47,18 +52,25 @@ def unpack(packed: Any) -> Any:
 
 def _place_in_file(source: np.memmap[Any, Any]) -> int | None:
     """Return where the first pixel of a memory map stands in its file; None where the file may not have its pixels."""
+    # NumPy says where the whole map begins in its file (`offset`, rounded down to a page by the map itself), but views
+    # keep that of the whole; where they stand follows from their address, and the map's own is known to `_mmap` alone.
     inner: Any = source._mmap  # type: ignore[attr-defined]
     if inner is None or source.filename is None or source.mode == "c":
         return None
     start = np.frombuffer(inner, np.uint8).ctypes.data
     skipped = source.offset - source.offset % mmap.ALLOCATIONGRANULARITY
-    place: int = source.__array_interface__["data"][0] - start + skipped
+    return address(source) - start + skipped
+
+
+def address(array: np.ndarray[Any, Any]) -> int:
+    """Return where the first pixel of an array stands in memory: it tells a view from another array, and its place."""
+    place: int = array.__array_interface__["data"][0]
     return place
 
 
 @contextmanager
 def mapped_anew(source: np.memmap[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
-    """Give a memory map of the same pixels that is closed at the end.
+    """Yield a memory map of the same pixels that is closed at the end.
 
     The pages that a map has touched count as the memory of the process for as long as it is open; through a map of
     its own each task holds those of its box alone. A map in mode "c" may hold changes that the file does not have.

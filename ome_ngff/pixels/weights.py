@@ -43,18 +43,18 @@ class Interpolation:
 
     @property
     def reach(self) -> int:
-        """Give the distance, in source samples, at which a sample is still felt."""
+        """Distance, in source samples, at which a sample is still felt."""
         return self._radius + self.order // 2 + _SPLINE_REACH.get(self.order, 0)
 
     @property
     def same(self) -> bool:
-        """Tell whether every output sample is its source sample."""
+        """Whether every output sample is its source sample."""
         # The ends of scipy's filter for "reflect" are off by up to z ** (2 * size): short axes change even in place.
         rough = self.order > 1 and self.mode == "reflect" and self.size <= 2 * _SPLINE_REACH[self.order]
         return self.size == self.length and not self._radius and not rough
 
     def taps(self, start: int, stop: int) -> tuple[Array, Any]:
-        """Give sorted source indices, and the sparse weights of the output samples `start` to `stop` over them."""
+        """Return sorted source indices, and the sparse weights of the output samples `start` to `stop` over them."""
         positions, matrix = _sparse(*self._knots(np.arange(start, stop)))
         if self.order > 1:
             positions, filtered = _sparse(*self._filter(positions))
@@ -140,16 +140,16 @@ class Mean:
 
     @property
     def same(self) -> bool:
-        """Tell whether every output sample is its source sample."""
+        """Whether every output sample is its source sample."""
         return self.size == self.length
 
     @property
     def total(self) -> int:
-        """Give the sum of the weights of a full window."""
+        """Sum of the weights of a full window."""
         return self.factor or self.size
 
     def taps(self, start: int, stop: int) -> tuple[Array, Any]:
-        """Give sorted source indices, and the sparse weights of the output samples `start` to `stop` over them."""
+        """Return sorted source indices, and the sparse weights of the output samples `start` to `stop` over them."""
         sample = 1 if self.factor else self.length
         low = np.arange(start, stop)[:, None] * self.total
         high = np.minimum(low + self.total, self.size * sample)
@@ -163,7 +163,7 @@ Line = Interpolation | Mean
 
 @attrs.frozen(eq=False)
 class Weights:
-    """Hold the weights of a range of output samples: `values = matrix @ source[sources] + beyond * cval`.
+    """Weights of a range of output samples: `values = matrix @ source[sources] + beyond * cval`.
 
     Attributes:
         sources: sorted indices of the source samples.

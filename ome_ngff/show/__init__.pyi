@@ -1,7 +1,8 @@
 from .contrast import SAMPLE_BYTES as SAMPLE_BYTES
 from .contrast import sample as sample
-from .contrast import type_window as type_window
-from .contrast import window_of as window_of
+from .contrast import windows_of as windows_of
+from .palette import channel_colors as channel_colors
+from .palette import is_opacity as is_opacity
 from .preview import Preview as Preview
 from .preview import paint_view as paint_view
 from .thumbnail import picture as picture

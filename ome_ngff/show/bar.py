@@ -16,7 +16,7 @@ _METERS = {3: "km", 0: "m", -3: "mm", -6: "µm", -9: "nm", -12: "pm"}
 
 @attrs.frozen
 class Bar:
-    """Hold the length of a bar in pixels of the picture, and what stands above it."""
+    """A scale bar: its length in pixels of the picture, and what stands above it."""
 
     pixels: float
     text: str

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-import numpy as np
 
 from ..exceptions import OptionError
 from ..text import nearest_word
-from .contrast import Window
-from .palette import RGB, default_colors
+from .contrast import Window, fixed_window, shown
+from .palette import channel_colors, is_opacity
 
 if TYPE_CHECKING:
     from ..spec import OmeroChannel
-    from .protocols import Pyramid
+    from .protocols import PyramidLike
 
 
 _MOST = 6  # that are seen at once without being asked
@@ -23,7 +22,7 @@ _MOST = 6  # that are seen at once without being asked
 
 @attrs.frozen
 class Channel:
-    """Say how a channel is seen.
+    """How a channel is seen.
 
     Attributes:
         number: of the channel. name: what it is called. color: "RRGGBB".
@@ -38,7 +37,7 @@ class Channel:
     active: bool = True
 
 
-def seen_channels(image: Pyramid, count: int, wanted: Sequence[int | str] | None) -> tuple[Channel, ...]:
+def seen_channels(image: PyramidLike, count: int, wanted: Sequence[int | str] | None) -> tuple[Channel, ...]:
     """Choose channels.
 
     Args:
@@ -59,17 +58,14 @@ def seen_channels(image: Pyramid, count: int, wanted: Sequence[int | str] | None
     return tuple(dict.fromkeys(words[str(word)] for word in wanted))
 
 
-def _channels(image: Pyramid, count: int) -> list[Channel]:
+def _channels(image: PyramidLike, count: int) -> list[Channel]:
     first, omero = image.images[0], image.metadata.omero
-    byte = first.data.dtype == np.uint8
-    colors = [str(color).lstrip("#").upper() for color in first.channel_colors or ()]
-    colors += default_colors(count, photograph=byte and count == 3)[len(colors) :]
     names = [*map(str, first.channel_names or ())]
     names += [str(i) for i in range(len(names), count)]
-    whole = (0.0, 255.0) if byte and tuple(colors[:3]) == RGB else None  # colours stay true
-    if first.data.dtype == bool:
-        whole = 0.0, 1.0
-    known = [Channel(i, names[i], colors[i], whole, names[i].lower() != "alpha") for i in range(count)]
+    colors = channel_colors(count, first.data.dtype, first.channel_colors, names)
+    fixed = fixed_window(colors, first.data.dtype)
+    window = None if fixed is None else shown(fixed)
+    known = [Channel(i, names[i], colors[i], window, not is_opacity(i, names)) for i in range(count)]
     if omero is None:
         return known
     model = omero.extra.get("rdefs")

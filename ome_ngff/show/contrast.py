@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..pixels import Array
+from .palette import is_photograph
 
 SAMPLE_BYTES = 16 * 2**20
 _BLOCK = 2**20
 _SHOWN = (0.1, 99.9)
+
+Window = tuple[float, float]  # the values that are dark and bright, in this order
 
 
 def sample(array: Any, channel: tuple[int, int] | None) -> np.ndarray[Any, Any]:
@@ -30,26 +34,46 @@ def sample(array: Any, channel: tuple[int, int] | None) -> np.ndarray[Any, Any]:
     return np.asarray(array[tuple(slice(a, b) for a, b in box)])
 
 
-def window_of(pixels: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Say which values to show.
+def window_of(pixels: Array) -> dict[str, float]:
+    """Return which values to show, as `omero` says it.
 
     Returns:
-        `start` and `end`, the 0.1th and 99.9th percentile; `min` and `max`, the range of the type, or for floats that
-        of the pixels. Where all pixels are alike, all that there can be is shown.
+        `start` and `end`, the 0.1th and the 99.9th percentile; `min` and `max`, the range of the type, or for floats
+        that of the pixels. Where the percentiles are alike, `start` and `end` are the least and the greatest value;
+        where all pixels are alike, the range of the type, or for floats up to 1 more. NaN and infinity do not count.
     """
     if pixels.dtype.kind == "f":
         pixels = pixels[np.isfinite(pixels)]
-        if not pixels.size or pixels.min() == pixels.max():
-            low = float(pixels.min()) if pixels.size else 0.0
-            return {"min": low, "max": low + 1, "start": low, "end": low + 1}
-        window = {"min": float(pixels.min()), "max": float(pixels.max())}
+        low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+        window = {"min": low, "max": high if low < high else low + 1}
     else:
         window = type_window(pixels.dtype)
-    if pixels.dtype.kind != "b":
-        start, end = _percentiles(pixels)
-        if start < end:
-            window |= {"start": start, "end": end}
-    return {"start": window["min"], "end": window["max"], **window}
+    window |= {"start": window["min"], "end": window["max"]}
+    if not pixels.size or pixels.dtype.kind == "b":
+        return window
+    start, end = _percentiles(pixels)
+    if start == end:
+        start, end = float(pixels.min()), float(pixels.max())
+    return window | ({"start": start, "end": end} if start < end else {})
+
+
+def windows_of(read: Callable[[int], Array], colors: Sequence[str], dtype: np.dtype[Any]) -> list[dict[str, float]]:
+    """Return the window of each channel: its own, or one for all of a photograph, whose colours stay true so.
+
+    Args:
+        read: gets the number of a channel, and returns its pixels.
+        colors: "RRGGBB" per channel. dtype: of the pixels.
+    """
+    fixed = fixed_window(colors, dtype)
+    if fixed is None and is_photograph(colors):
+        fixed = window_of(np.stack([read(i) for i in range(3)]))
+    return [fixed or window_of(read(i)) for i in range(len(colors))]
+
+
+def fixed_window(colors: Sequence[str], dtype: np.dtype[Any]) -> dict[str, float] | None:
+    """Return the window that all channels have whatever the pixels are: that of bool, and of photographs of uint8."""
+    fixed = dtype == np.bool_ or (dtype == np.uint8 and is_photograph(colors))
+    return type_window(dtype) if fixed else None
 
 
 def _percentiles(pixels: np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -73,18 +97,5 @@ def type_window(dtype: np.dtype[Any]) -> dict[str, float]:
     return {"min": float(low), "max": float(high), "start": float(low), "end": float(high)}
 
 
-Window = tuple[float, float]
-
-
-def contrast(pixels: Array) -> Window:
-    """Say from where (dark) to where (bright) values are shown: the 0.1th to the 99.9th percentile.
-
-    Where these are alike, the least to the greatest value. NaN and infinity do not count.
-    """
-    if pixels.dtype.kind == "b":
-        return 0.0, 1.0
-    finite = pixels[np.isfinite(pixels)].astype(float) if pixels.dtype.kind == "f" else pixels.ravel()
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(finite, [0.1, 99.9], method="nearest"))
-    return (low, high) if low < high else (float(finite.min()), float(finite.max()))
+def shown(window: dict[str, float]) -> Window:
+    return window["start"], window["end"]

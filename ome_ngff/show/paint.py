@@ -36,7 +36,7 @@ def edges(labels: Array, width: int = 1) -> Array:
     """Find the pixels of objects that are at most `width` pixels away from another object or from none.
 
     Args:
-        labels: of shape (height, width), 0 outside the objects. The border of the picture is no edge.
+        labels: of shape (height, width), 0 outside the objects. The border of the picture is not an edge.
 
     Returns:
         bool of the same shape.
@@ -63,7 +63,7 @@ def _neighbours(values: Array, result: Array) -> Iterable[tuple[tuple[Array, Arr
 
 
 def colors_of(values: Array, given: Any) -> Array:
-    """Give each label its colour: that of `image-label` where it has one, else one of `CYCLE`.
+    """Return the colour of each label: that of `image-label` where it has one, else one of `CYCLE`.
 
     Args:
         values: labels, of shape (n,). given: `colors` of an `image-label`.

@@ -14,7 +14,7 @@ from ..pixels import Array
 from ..spec import in_meters
 
 if TYPE_CHECKING:
-    from .protocols import Level, Pyramid
+    from .protocols import ImageLike, PyramidLike
 
 
 SIZE = 512  # pixels that the longer side of a picture has at least
@@ -24,24 +24,24 @@ _ROLES = {"space": "z", "channel": "c", "time": "t"}
 
 @attrs.frozen(eq=False)
 class Plane:
-    """Hold a level, with its axes told apart.
+    """A level whose axes are told apart.
 
     Attributes:
         level: the image. at: dimension of "y", "x" and, where there are such, "z", "c" and "t".
         full: lengths of level 0. chunks: lengths of a chunk, by name of the axis.
     """
 
-    level: Level
+    level: ImageLike
     at: Mapping[str, int]
     full: tuple[int, ...]
     chunks: Mapping[str, int]
 
     @classmethod
-    def of(cls, image: Pyramid, number: int) -> Plane:
+    def of(cls, image: PyramidLike, number: int) -> Plane:
         """Take a level of a pyramid.
 
         Raises:
-            InputError: it is no image of numbers.
+            InputError: it has less than two dimensions, or pixels that are not numbers.
         """
         level, axes = image.images[number], image.metadata.axes
         if level.data.ndim < 2 or level.data.dtype.kind not in "biuf":
@@ -60,25 +60,25 @@ class Plane:
         return cls(level, at, tuple(image.images[0].data.shape), image.chunks or {})
 
     def length(self, role: str) -> int:
-        """Give the number of pixels along an axis; 1 where there is no such axis."""
+        """Return the number of pixels along an axis; 1 where there is no such axis."""
         return int(self.level.data.shape[self.at[role]]) if role in self.at else 1
 
     def pixel(self, role: str) -> tuple[float, str | None]:
-        """Give the size of a pixel, and its unit."""
+        """Return the size of a pixel, and its unit."""
         name = self.level.dims[self.at[role]]
         size = abs((self.level.scale or {}).get(name, 1.0))
         return size if 0 < size < math.inf else 1.0, (self.level.axes_units or {}).get(name)
 
     @property
     def sides(self) -> tuple[float, float]:
-        """Give the height and width in square pixels of the smaller of the two sizes."""
+        """Height and width in square pixels of the smaller of the two sizes."""
         high, wide = (in_meters(*self.pixel(role)) for role in "yx")
         if not 1 / _STRETCH < high / wide < _STRETCH:
             high = wide
         return self.length("y") * high / min(high, wide), self.length("x") * wide / min(high, wide)
 
     def picture(self, *, shrink: bool) -> tuple[int, int]:
-        """Give the height and width of its picture: what is small is enlarged by a whole factor.
+        """Return the height and width of its picture: what is small is enlarged by a whole factor.
 
         Args:
             shrink: whether a large one is shrunk by a whole factor, to less than twice `SIZE`.
@@ -140,7 +140,7 @@ class Plane:
         return np.where((found >= 0) & (found < self.length(role)), found, -1).astype(int)
 
     def _edge(self, role: str) -> tuple[float, float]:
-        """Give the size of a pixel and the position of the first one's outer edge, in metres where that can be."""
+        """Return the size of a pixel and the position of the outer edge of the first one, in metres where possible."""
         size, unit = self.pixel(role)
         start = (self.level.translation or {}).get(self.level.dims[self.at[role]], 0.0)
         return in_meters(size, unit), in_meters(start - size / 2, unit)

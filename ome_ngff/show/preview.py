@@ -19,7 +19,7 @@ from .view import View
 
 @attrs.frozen(eq=False)
 class Preview:
-    """Hold a picture. Notebooks show it, and `numpy.asarray` takes it.
+    """A picture. Notebooks show it, and `numpy.asarray` takes it.
 
     Attributes:
         pixels: red, green and blue, of shape (height, width, 3) and type uint8.
@@ -33,13 +33,13 @@ class Preview:
         """Write the picture to a file, as the ending of its name says: PNG, JPEG, TIFF and others.
 
         Raises:
-            OptionError: no picture is known by this ending. OSError: the file cannot be written.
+            OptionError: no format of pictures has this ending. OSError: the file cannot be written.
         """
         from PIL import Image
 
         known = {end for end, name in Image.registered_extensions().items() if name in Image.SAVE}
         if Path(path).suffix.lower() not in known:
-            raise OptionError(f"No picture is known by the ending of {str(path)!r}; name it .png, .jpg or .tif.")
+            raise OptionError(f"No format of pictures has the ending of {str(path)!r}; name it .png, .jpg or .tif.")
         Image.fromarray(self.pixels).save(path)
 
     def png(self) -> bytes:
@@ -60,6 +60,6 @@ def paint_view(view: View) -> Preview:
     """Read what a view shows, and paint it.
 
     Raises:
-        StoreError: a chunk cannot be read. LabelError: labels are no integers.
+        StoreError: a chunk cannot be read. LabelError: labels are not integers.
     """
     return Preview(view.pixels(), str(view))

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from ..spec import Metadata
 
 
-class Level(Protocol):
-    """One level: pixels, and where they lie."""
+class ImageLike(Protocol):
+    """One level: its pixels and where they lie, as `NgffImage` has them."""
 
     data: Any
     dims: tuple[str, ...]
@@ -20,17 +20,17 @@ class Level(Protocol):
     channel_colors: Sequence[str] | None
 
 
-class Pyramid(Protocol):
-    """A pyramid: its levels, the largest first, its metadata, its labels by name."""
+class PyramidLike(Protocol):
+    """Levels, metadata and labels, as `Multiscales` has them."""
 
     metadata: Metadata
     chunks: dict[str, int] | None
     image_label: dict[str, Any] | None
 
     @property
-    def images(self) -> Sequence[Level]:
+    def images(self) -> Sequence[ImageLike]:
         """Levels, the largest first."""
 
     @property
-    def labels(self) -> Mapping[str, Pyramid]:
+    def labels(self) -> Mapping[str, PyramidLike]:
         """Label images by name."""

@@ -9,25 +9,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from ..exceptions import NgffError
-from ..pixels import Source, as_source, describe
-from .contrast import contrast
+from ..pixels import Source, as_source, describe, made_by
+from ..store import is_local
+from .contrast import shown, windows_of
 from .paint import blend
-from .palette import RGB, default_colors
+from .palette import channel_colors, is_opacity
 
 EDGE = 160  # pixels of the longer side
 MOST_BYTES = 4 * 2**20  # that are decoded for it
 MOST_CHANNELS = 6
 
 
-def picture(data: Any, dims: Sequence[str], colors: Sequence[str] | None = None) -> str:
+def picture(
+    data: Any, dims: Sequence[str], colors: Sequence[str] | None = None, names: Sequence[str] | None = None
+) -> str:
     """Show the middle plane of an image as an `<img>` element of HTML.
 
     Args:
-        data: the pixels. dims: name of each dimension. colors: "RRGGBB" per channel.
+        data: the pixels. dims: name of each dimension. colors: "RRGGBB" per channel. names: one per channel.
 
     Returns:
         The element, or "" where the pixels are not at hand.
@@ -38,13 +39,13 @@ def picture(data: Any, dims: Sequence[str], colors: Sequence[str] | None = None)
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(_mixed(planes, colors)).save(file, "png")
+    Image.fromarray(_mixed(planes, colors, names)).save(file, "png")
     code = base64.b64encode(file.getvalue()).decode()
     return f'<img src="data:image/png;base64,{code}" alt="the middle plane">'
 
 
 def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
-    """Lay out facts, and a picture beside them where there is one, as HTML."""
+    """Lay out facts, and next to them a picture where there is one, as HTML."""
     rows = "".join(
         f'<tr><th style="text-align: left">{html.escape(k)}</th><td style="text-align: left">{html.escape(v)}</td></tr>'
         for k, v in facts.items()
@@ -55,7 +56,7 @@ def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
 
 def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
-    known = isinstance(data, (np.ndarray, zarr.Array)) or type(data).__module__.startswith(("dask", "h5py", "ome_ngff"))
+    known = isinstance(data, np.ndarray) or made_by(data, "dask", "zarr", "h5py", "ome_ngff")
     if not known or not {"y", "x"} <= set(dims):
         return None
     try:
@@ -81,27 +82,24 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
 
 
 def _cheap(source: Any, box: Sequence[slice]) -> bool:
-    """Tell whether a box can be read by touching memory, or by decoding a few chunks on this machine."""
+    """Return whether a box can be read by touching memory, or by decoding a few chunks on this machine."""
     if isinstance(source, np.ndarray) or (hasattr(source, "dask") and describe(source) == Source()):  # NumPy blocks
         return True
-    stored = getattr(source, "origin", source)
-    if isinstance(stored, zarr.Array):
-        here = isinstance(stored.store, (LocalStore, MemoryStore, ZipStore))
-    else:
-        here = type(stored).__module__.startswith("h5py")
+    here = is_local(getattr(source, "origin", source))
     chunks = getattr(source, "inner", None) or getattr(source, "chunks", None)
     if not here or not chunks:
         return here and source.nbytes <= MOST_BYTES
     decoded = source.dtype.itemsize
-    for cut, length, chunk in zip(box, source.shape, chunks, strict=True):
-        decoded *= min(length, (-(-cut.stop // chunk) - cut.start // chunk) * chunk)
+    for part, length, chunk in zip(box, source.shape, chunks, strict=True):
+        decoded *= min(length, (-(-part.stop // chunk) - part.start // chunk) * chunk)
     return bool(decoded <= MOST_BYTES)
 
 
-def _mixed(planes: np.ndarray[Any, Any], colors: Sequence[str] | None) -> np.ndarray[Any, Any]:
-    """Mix channels to a picture, uint8 of shape (y, x, 3). Three of uint8 may be a photograph."""
-    count = len(planes)
-    known = (*(colors or ()), *default_colors(count, count in (3, 4) and planes.dtype == np.uint8)[len(colors or ()) :])
-    photograph = known[:3] == RGB and planes.dtype == np.uint8
-    windows = [(0.0, 255.0) if photograph else contrast(plane) for plane in planes]
-    return blend(list(planes), windows, known[:count])
+def _mixed(
+    planes: np.ndarray[Any, Any], known: Sequence[str] | None, names: Sequence[str] | None
+) -> np.ndarray[Any, Any]:
+    """Mix the channels that are to be seen to a picture, uint8 of shape (y, x, 3)."""
+    colors = channel_colors(len(planes), planes.dtype, known, names)
+    windows = [shown(window) for window in windows_of(planes.__getitem__, colors, planes.dtype)]
+    seen = [i for i in range(len(planes)) if not is_opacity(i, names)]
+    return blend([planes[i] for i in seen], [windows[i] for i in seen], [colors[i] for i in seen])

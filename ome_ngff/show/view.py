@@ -13,13 +13,12 @@ from ..pixels import Array
 from ..text import nearest_word
 from .bar import Bar, bar_for, draw_bar
 from .channels import Channel, seen_channels
-from .contrast import contrast
+from .contrast import shown, windows_of
 from .paint import blend, overlay
-from .palette import RGB
 from .planes import SIZE, Plane
 
 if TYPE_CHECKING:
-    from .protocols import Pyramid
+    from .protocols import PyramidLike
 
 
 READ = 2**29  # bytes of a level that are read without being asked
@@ -30,7 +29,7 @@ _FILL = 0.35  # opacity of the inside of a label
 
 @attrs.frozen(eq=False)
 class Overlay:
-    """Hold labels that are drawn: a level, the pixels of it under each row and column of the picture, their colours."""
+    """Labels that are drawn: a level, the pixels of it under each row and column of the picture, their colours."""
 
     plane: Plane
     rows: Array
@@ -53,7 +52,7 @@ class Overlay:
 
 @attrs.frozen(eq=False)
 class View:
-    """Say what is seen of an image; made by `look`. `pixels` reads and paints it, `str` puts it into words."""
+    """What is seen of an image; made by `look`. `pixels` reads and paints it, `str` puts it into words."""
 
     plane: Plane
     shape: tuple[int, int]
@@ -85,8 +84,10 @@ class View:
         rgb = np.zeros((*self.shape, 3), np.uint8)
         if planes:
             colors = [channel.color for channel in self.channels]
-            shared = contrast(np.stack(planes)) if tuple(colors) == RGB else None  # keeps colours true
-            windows = [c.window or shared or contrast(p) for c, p in zip(self.channels, planes, strict=True)]
+            windows = [channel.window for channel in self.channels if channel.window is not None]
+            if len(windows) < len(planes):
+                measured = map(shown, windows_of(planes.__getitem__, colors, planes[0].dtype))
+                windows = [c.window or own for c, own in zip(self.channels, measured, strict=True)]
             rgb = blend(planes, windows, colors)
         for drawn, seen in zip(self.overlays, labels, strict=True):
             rgb = drawn.draw(rgb, seen)
@@ -101,7 +102,7 @@ class View:
 
 
 def look(
-    image: Pyramid,
+    image: PyramidLike,
     labels: str | Sequence[str] = (),
     *,
     level: int | None = None,
@@ -138,7 +139,7 @@ def look(
     return View(plane, shape, seen, overlays, time, depth, length, "; ".join([start, *words]))
 
 
-def _level(image: Pyramid, wanted: int | None, projection: str, channels: int) -> int:
+def _level(image: PyramidLike, wanted: int | None, projection: str, channels: int) -> int:
     """Choose the coarsest level that is large enough, or a coarser one where there is too much to read."""
     count = len(image.images)
     if wanted is not None:
@@ -153,14 +154,14 @@ def _level(image: Pyramid, wanted: int | None, projection: str, channels: int) -
     raise _too_large(image, planes[-1], projection, channels, f"level={count - 1} to read it all the same")
 
 
-def _too_large(image: Pyramid, plane: Plane, projection: str, channels: int, way_out: str) -> InputError:
+def _too_large(image: PyramidLike, plane: Plane, projection: str, channels: int, way_out: str) -> InputError:
     size = plane.bytes_read(projection, channels) / 2**30
     middle = 'projection="middle", or ' if projection == "max" and plane.length("z") > 1 else ""
     return InputError(f"No level of {image.metadata.name} is quick to read: {size:.1f} GiB; take {middle}{way_out}.")
 
 
 def _words(base: Plane, plane: Plane, time: int, depth: int | None) -> list[str]:
-    """Say which time point and planes are seen, where there are several."""
+    """Return words for the time point and planes that are seen, where there are several."""
     times, deep = base.length("t"), plane.length("z")
     words = [f"time point {time} of 0 to {times - 1}"] if times > 1 else []
     if deep > 1:
@@ -168,7 +169,7 @@ def _words(base: Plane, plane: Plane, time: int, depth: int | None) -> list[str]
     return words
 
 
-def _labels(image: Pyramid, name: str) -> Pyramid:
+def _labels(image: PyramidLike, name: str) -> PyramidLike:
     if name not in image.labels:
         known = ", ".join(image.labels) or "none"
         raise MissingError(f"There are no labels {name!r}.{nearest_word(name, image.labels)} Known: {known}.")
@@ -176,7 +177,7 @@ def _labels(image: Pyramid, name: str) -> Pyramid:
 
 
 def _overlay(
-    labels: Pyramid, image: Plane, shape: tuple[int, int], projection: str, depth: int | None, fill: float
+    labels: PyramidLike, image: Plane, shape: tuple[int, int], projection: str, depth: int | None, fill: float
 ) -> Overlay:
     """Lay labels under the pixels of a picture, from their coarsest level that is as fine as the picture."""
     if labels.images[0].data.dtype.kind not in "biu":
@@ -196,7 +197,7 @@ def _overlay(
 
 
 def _shares(count: int) -> Array:
-    """Give the centres of pixels as shares of the side that they make up."""
+    """Return the centres of pixels as shares of the side that they make up."""
     shares: Array = (np.arange(count) + 0.5) / count
     return shares
 

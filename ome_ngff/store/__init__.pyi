@@ -20,6 +20,7 @@ from .opening import open_array as open_array
 from .opening import open_node as open_node
 from .opening import read_box as read_box
 from .opening import write_box as write_box
+from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, ZipStore
 
 from ..exceptions import StoreError
+from ..pixels import made_by, wrapped_arrays
 from .places import place
 from .target import Target
 
@@ -25,6 +26,13 @@ def refuse_self(source: Any, target: Target) -> None:
         if inside:
             where = place(store, path) if not isinstance(store, Path) else str(store)
             raise StoreError(f"The pixels are read from {where}, which lies in {target}; write to another place.")
+
+
+def is_local(array: Any) -> bool:
+    """Return whether a stored array, of Zarr or HDF5, is in a file of this machine or in the memory of the process."""
+    if isinstance(array, zarr.Array):
+        return isinstance(array.store, (LocalStore, MemoryStore, ZipStore))
+    return made_by(array, "h5py")
 
 
 def _local(store: Any, path: str) -> Path | None:
@@ -51,9 +59,4 @@ def _origins(source: Any) -> list[tuple[Any, str]]:
         return [(Path(source.file.filename), "")]
     if isinstance(source, np.ndarray) and isinstance(source.base, (np.ndarray, np.memmap)):
         return _origins(source.base)
-    found: list[tuple[Any, str]] = []
-    for name, layer in getattr(getattr(source, "dask", None), "layers", {}).items():
-        if name.startswith("original-"):
-            for wrapped in dict(layer).values():
-                found += _origins(getattr(wrapped, "value", wrapped))
-    return found
+    return [found for wrapped in wrapped_arrays(source) for found in _origins(wrapped)]

@@ -18,12 +18,14 @@ from .target import Target
 
 
 def ready_temporary(
-    target: Target, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any
-) -> zarr.Array[Any]:
-    """Open or create an array without compression in the journal's folder."""
+    target: Target, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any, *, create: bool
+) -> zarr.Array[Any] | None:
+    """Open an array without compression in the journal's folder; None where there is none and none may be created."""
     path = target.key(f"{JOURNAL}/{name}")
     if isinstance(open_node(target.store, path), zarr.Array):
         return open_array(target.store, path, mode="r+")
+    if not create:
+        return None
     with fast_pipeline(target.store):
         return zarr.create_array(
             target.store, name=path, shape=shape, chunks=chunks, dtype=dtype, compressors=None,

@@ -101,14 +101,14 @@ def _begun(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, 
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = journal.noted(target) if mark else set()
-    done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.cut else set()
+    done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
         replaced = mark["replaces"] if mark else replace.to_replace(target, request.new_paths)
         remove_spool(target)
         settings = request.settings()
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
-        target = journal.begin(target, {**settings, "cut": plan.cut, "replaces": replaced}, request.attributes)
+        target = journal.begin(target, {**settings, "cut": plan.division, "replaces": replaced}, request.attributes)
         replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)

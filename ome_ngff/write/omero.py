@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from ..image import NgffImage
-from ..show import SAMPLE_BYTES, sample, type_window, window_of
+from ..show import SAMPLE_BYTES, channel_colors, is_opacity, sample, windows_of
 from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero
 from ..store import Target, open_array
-
-_CYCLE = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00")
-_RGB = ("FF0000", "00FF00", "0000FF")
 
 
 @attrs.frozen
@@ -46,12 +42,13 @@ class Rendering:
         said = self._completed(level, at, count)
         if said is not None and not [f for f in OMERO(said) if f.severity == "error"]:
             return {"omero": said}
-        colors = list(self.colors or (_CYCLE[i % len(_CYCLE)] if count > 1 else "FFFFFF" for i in range(count)))
-        names: Sequence[str | None] = self.names or [None] * count
-        channels = [
-            OmeroChannel(color, window, None, {"active": True} | ({} if name is None else {"label": name}))
-            for color, window, name in zip(colors, _windows(level, at, range(count), colors), names, strict=False)
-        ]
+        colors = channel_colors(count, level.dtype, self.colors, self.names)
+        channels = []
+        for i, (color, window) in enumerate(zip(colors, _windows(level, at, range(count), colors), strict=True)):
+            extra: dict[str, Any] = {"active": not is_opacity(i, self.names)}
+            if i < len(self.names or ()):
+                extra["label"] = (self.names or ())[i]
+            channels.append(OmeroChannel(color, window, extra=extra))
         return {"omero": encode_omero(Omero(channels))}
 
     def _completed(self, level: Any, at: int | None, count: int) -> dict[str, Any] | None:
@@ -60,19 +57,14 @@ class Rendering:
             return None
         channels = list(self.said.channels)
         missing = [i for i, channel in enumerate(channels) if channel.window is None]
-        for i, window in zip(missing, _windows(level, at, missing, ()), strict=True):
+        colors = [channel.color or "FFFFFF" for channel in channels]
+        for i, window in zip(missing, _windows(level, at, missing, [colors[i] for i in missing]), strict=True):
             extra = {key: value for key, value in channels[i].extra.items() if key != "window"}
             channels[i] = attrs.evolve(channels[i], window=window, extra=extra)
         return encode_omero(attrs.evolve(self.said, channels=channels))
 
 
 def _windows(level: Any, at: int | None, channels: Sequence[int], colors: Sequence[str]) -> list[OmeroWindow]:
-    """Measure the windows of some channels; a photograph has the same for all, which keeps its colours."""
-    if len(colors) in (3, 4) and tuple(colors[:3]) == _RGB:
-        whole = type_window(level.dtype) if level.dtype == np.uint8 else window_of(sample(level, None))
-        return [_window(whole)] * len(channels)
-    return [_window(window_of(sample(level, None if at is None else (at, i)))) for i in channels]
-
-
-def _window(found: Mapping[str, float]) -> OmeroWindow:
-    return OmeroWindow(found["min"], found["max"], found["start"], found["end"])
+    """Measure the windows of some channels."""
+    found = windows_of(lambda i: sample(level, None if at is None else (at, channels[i])), colors, level.dtype)
+    return [OmeroWindow(window["min"], window["max"], window["start"], window["end"]) for window in found]

@@ -103,7 +103,7 @@ class Request:
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
-            kept=self.kept, cut=cut, spread=elsewhere or spread(),
+            kept=self.kept, division=cut, spread=elsewhere or spread(),
             piece_target=AWAY_BYTES if self.target.folder is None else PIECE_BYTES,
         )  # fmt: skip
 
