@@ -2,6 +2,9 @@ from .axes import AnatomicalOrientation as AnatomicalOrientation
 from .axes import Axes as Axes
 from .axes import Axis as Axis
 from .config import config as config
+from .convert import Conversion as Conversion
+from .convert import convert as convert
+from .convert import open_input as open_input
 from .exceptions import AxesError as AxesError
 from .exceptions import ChunkError as ChunkError
 from .exceptions import CodecError as CodecError
