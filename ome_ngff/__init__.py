@@ -8,6 +8,6 @@ import lazy_loader
 
 from .config import config as config  # the settings, not the module: `ome_ngff.config.memory_target = "2GB"`
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

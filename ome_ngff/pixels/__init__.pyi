@@ -26,16 +26,9 @@ from .ladders import parse_ladder as parse_ladder
 from .lazy import reduce_whole as reduce_whole
 from .methods import ALIASES as ALIASES
 from .methods import Array as Array
-from .methods import Gaussian as Gaussian
-from .methods import Laplacian as Laplacian
-from .methods import LocalMean as LocalMean
 from .methods import Method as Method
 from .methods import Methods as Methods
-from .methods import Mode as Mode
-from .methods import Nearest as Nearest
-from .methods import Resize as Resize
 from .methods import Span as Span
-from .methods import Zoom as Zoom
 from .methods import find_method as find_method
 from .resizing import downscale_nearest as downscale_nearest
 from .resizing import local_mean as local_mean

@@ -6,9 +6,9 @@ from .metadata import Metadata as Metadata
 from .metadata import Omero as Omero
 from .metadata import OmeroChannel as OmeroChannel
 from .metadata import OmeroWindow as OmeroWindow
+from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
-from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -45,10 +45,10 @@ from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import full_unit as full_unit
 from .vocabulary import in_meters as in_meters
