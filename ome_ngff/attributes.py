@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import zarr
@@ -21,9 +18,9 @@ from zarr.storage import LocalStore
 
 from .here import wait_for
 from .storage import MARK, Target, open_node, put_documents, put_groups_above
+from .store.claims import Claim, alone
 from .zarr_parts import GroupMetadata, default_buffer_prototype
 
-STALE = 60  # seconds after which whoever holds a lock is gone: the section takes milliseconds
 _PART = "consolidated_metadata"
 
 
@@ -53,43 +50,29 @@ def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[s
 
     Args:
         target: the group, which is created where there is none.
-        change: gets the metadata as it is now, and returns the parts that are new. No other process of this machine
-            changes it meanwhile.
+        change: gets the metadata as it is now, and returns the parts that are new. No other process changes it
+            meanwhile. It is called again where this one was stopped for so long that another took over.
     """
-    with _alone(target):
-        node = open_node(target.store, target.path)
-        there = dict(node.attrs) if isinstance(node, zarr.Group) else None
-        document = target.fmt.unwrap(there or {})
-        document.pop("version", None)
-        document = target.fmt.wrap({**document, **change(dict(document))})
-        put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+    while True:
+        with _alone(target) as claim:
+            node = open_node(target.store, target.path)
+            there = dict(node.attrs) if isinstance(node, zarr.Group) else None
+            document = target.fmt.unwrap(there or {})
+            document.pop("version", None)
+            document = target.fmt.wrap({**document, **change(dict(document))})
+            if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
+                put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+                return
 
 
 @contextmanager
-def _alone(target: Target) -> Iterator[None]:
-    """Hold a lock file beside the group's metadata (local stores; elsewhere the last writer wins)."""
-    if not isinstance(target.store, LocalStore):
-        yield
-        return
-    folder: Path = target.store.root / target.path
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, mine = folder / f".{MARK}.lock", uuid4().hex
-    while True:
-        try:
-            with lock.open("x") as file:
-                file.write(mine)
-            break
-        except FileExistsError:
-            with suppress(FileNotFoundError):
-                if time.time() - lock.stat().st_mtime > STALE:
-                    lock.replace(lock.with_name(f"{lock.name}.{mine}")).unlink()
-            time.sleep(0.02)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            if lock.read_text() == mine:
-                lock.unlink()
+def _alone(target: Target) -> Iterator[Claim]:
+    """Hold the lock file beside the group's metadata (where nothing can be locked, the last writer wins)."""
+    lock = alone(target.store, target.key(f".{MARK}.lock"))
+    if isinstance(target.store, LocalStore):
+        (target.store.root / target.path).mkdir(parents=True, exist_ok=True)
+    with lock as claim:
+        yield claim
 
 
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
