@@ -81,24 +81,31 @@ def section(home: str) -> str:
     """Return the section of a module."""
     room = (Path(ome_ngff.__file__).parent / home).is_dir()
     of_room = [name for name, where in public_names().items() if where == home]
-    members = ", ".join(SHOWN.get(home, of_room if room else []))
+    values = [name for name in of_room if room and not callable(getattr(ome_ngff, name))]
+    members = ", ".join(SHOWN.get(home, [name for name in of_room if name not in values] if room else []))
     directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
+    directive += "".join(f"\n\n.. py:data:: ome_ngff.{home}.{name}\n\n   {first_line(name, home)}" for name in values)
     return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 
 
 def public_names() -> dict[str, str]:
     """Return the module that each name of `ome_ngff` itself lives in."""
-    stub = ast.parse(Path(ome_ngff.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return exported("")
+
+
+def exported(home: str) -> dict[str, str]:
+    """Return the module that each name which a front exports is from."""
+    stub = ast.parse((Path(ome_ngff.__file__).parent / home / "__init__.pyi").read_text(encoding="utf-8"))
     found = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in found for alias in node.names}
 
 
 def first_line(name: str, home: str) -> str:
     """Return the first line of what a public name says of itself."""
-    value = getattr(ome_ngff, name)
-    defined = getattr(value, "__module__", f"ome_ngff.{home}")
-    beside = ModuleAnalyzer.for_module(defined).find_attr_docs().get(("", name))
-    said = beside[0] if beside else (value.__doc__ or "").strip().split("\n")[0]
+    inside = exported(home).get(name) if (Path(ome_ngff.__file__).parent / home).is_dir() else None
+    module = ".".join(filter(None, ["ome_ngff", home, inside]))
+    beside = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", name))
+    said = beside[0] if beside else (getattr(ome_ngff, name).__doc__ or "").strip().split("\n")[0]
     return said.replace("|", "\\|")
 
 

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import zarr
 from zarr.abc.store import Store
 
+from .claims import Claim, alone
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
 from .opening import open_node
 from .target import MARK, Target
 from .zarr_private import GroupMetadata, default_buffer_prototype
 
-STALE = 60  # seconds after which whoever holds a lock is gone: the section takes milliseconds
 _PART = "consolidated_metadata"
 
 
@@ -53,43 +51,29 @@ def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[s
 
     Args:
         target: the group, which is created where there is none.
-        change: gets the metadata as it is now, and returns the parts that are new. No other process of this machine
-            changes it meanwhile.
+        change: gets the metadata as it is now, and returns the parts that are new. No other process changes it
+            meanwhile. It is called again where this one was stopped for so long that another took over.
     """
-    with _alone(target):
-        node = open_node(target.store, target.path)
-        there = dict(node.attrs) if isinstance(node, zarr.Group) else None
-        document = target.fmt.unwrap(there or {})
-        document.pop("version", None)
-        document = target.fmt.wrap({**document, **change(dict(document))})
-        put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+    while True:
+        with _alone(target) as claim:
+            node = open_node(target.store, target.path)
+            there = dict(node.attrs) if isinstance(node, zarr.Group) else None
+            document = target.fmt.unwrap(there or {})
+            document.pop("version", None)
+            document = target.fmt.wrap({**document, **change(dict(document))})
+            if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
+                put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+                return
 
 
 @contextmanager
-def _alone(target: Target) -> Iterator[None]:
-    """Hold a lock file beside the group's metadata (local stores; elsewhere the last writer wins)."""
-    folder = target.folder
-    if folder is None:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, mine = folder / f".{MARK}.lock", uuid4().hex
-    while True:
-        try:
-            with lock.open("x") as file:
-                file.write(mine)
-            break
-        except FileExistsError:
-            with suppress(FileNotFoundError):
-                if time.time() - lock.stat().st_mtime > STALE:
-                    lock.replace(lock.with_name(f"{lock.name}.{mine}")).unlink()
-            time.sleep(0.02)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            if lock.read_text() == mine:
-                lock.unlink()
+def _alone(target: Target) -> Iterator[Claim]:
+    """Hold the lock next to the group's metadata (where nothing can be locked, the last writer wins)."""
+    lock = alone(target.store, target.key(f".{MARK}.lock"))
+    if target.folder is not None:
+        target.folder.mkdir(parents=True, exist_ok=True)
+    with lock as claim:
+        yield claim
 
 
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
