@@ -20,17 +20,17 @@ class Finding:
         rule: id of the rule, such as "axes-order".
         where: the place in the document or the store.
         what: what stands there and what was wanted.
-        mend: the way out.
+        hint: the way out.
     """
 
     severity: Literal["error", "warning", "note"]
     rule: str
     where: str
     what: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        way_out = f" {self.mend}" if self.mend else ""
+        way_out = f" {self.hint}" if self.hint else ""
         return f"{self.severity} [{self.rule}] {self.where}: {self.what}{way_out}"
 
 

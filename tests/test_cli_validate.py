@@ -73,7 +73,7 @@ def test_json_has_all_of_it_on_one_stream(image: Path) -> None:
     said = json.loads(run(image, "--json", "--strict", code=1).stdout)
     assert (said["valid"], said["kind"], said["version"]) == (False, "image", "0.5")
     assert said["counts"] == {"error": 2, "warning": 0, "note": 0}
-    assert [sorted(finding) for finding in said["findings"]] == [["mend", "rule", "severity", "what", "where"]] * 2
+    assert [sorted(finding) for finding in said["findings"]] == [["hint", "rule", "severity", "what", "where"]] * 2
 
 
 @pytest.mark.parametrize("name", ["nothing", "cut", "group", "array", "words.json"])

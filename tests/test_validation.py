@@ -78,7 +78,7 @@ def test_a_wrong_hierarchy_breaks_its_rule(any_format: Format, rule: Rule) -> No
         assert finding.severity == rule.severity
         assert finding.where.startswith("/")
         assert finding.what.endswith(".")
-        assert finding.mend.endswith(".")
+        assert finding.hint.endswith(".")
 
 
 def test_a_right_single_file_breaks_no_rule() -> None:
@@ -322,7 +322,7 @@ def test_a_write_that_was_killed_is_found_and_told_to_be_resumed(tmp_path: Path)
     assert not report.valid
     (finding,) = report.findings
     assert finding.rule == "incomplete-write"
-    assert "resume=True" in finding.mend
+    assert "resume=True" in finding.hint
 
 
 # Chunks --------------------------------------------------------------------------------------------------------------
@@ -496,7 +496,7 @@ def test_who_points_at_the_folder_of_an_image_is_told_its_name(tmp_path: Path, a
         validate(tmp_path)
     zarr.create_group(tmp_path, zarr_format=any_format.zarr_format)
     (finding,) = validate(tmp_path).findings
-    assert (finding.rule, finding.mend) == ("document-kind", "Check what is below: cells.zarr.")
+    assert (finding.rule, finding.hint) == ("document-kind", "Check what is below: cells.zarr.")
 
 
 def test_what_is_no_ome_zarr_has_no_kind(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_true_copy_is_no_finding_and_one_that_is_not_names_where_it_differs(an
     (finding,) = validate(store).findings
     assert (finding.rule, finding.severity) == ("consolidated-stale", "warning")
     assert "/1, /labels/by_hand, /labels/new" in finding.what
-    assert "zarr.consolidate_metadata" in finding.mend
+    assert "zarr.consolidate_metadata" in finding.hint
 
 
 def test_a_copy_that_lists_what_is_gone_is_found_though_no_document_names_it(any_format: Format) -> None:

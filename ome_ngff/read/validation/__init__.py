@@ -1,4 +1,4 @@
-"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and how to mend it.
+"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and what to do about it.
 
 The rules for documents are in `ome_ngff.rules`; here are those that need more than one document: arrays, other groups,
 chunks. `STORE_RULES` has them by their id.

@@ -80,8 +80,8 @@ def _version_hierarchy(place: Place) -> Faults:
 )
 def _incomplete(place: Place) -> Faults:
     if place.mark is not None:
-        mend = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
-        yield place.where, "The write of this image was never finished.", mend
+        hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
+        yield place.where, "The write of this image was never finished.", hint
 
 
 @PLACE.note(
@@ -115,15 +115,15 @@ def _stale(where: str, paths: Sequence[str]) -> Faults:
 # What a document names has to be there ------------------------------------------------------------------------------
 
 
-def leads_to(wanted: str, sentence: str, mend: str) -> Check:
+def leads_to(wanted: str, sentence: str, hint: str) -> Check:
     """Make the check that a name leads to a "group" or an "array"; what is broken there is told elsewhere."""
 
     def check(where: str, node: Node) -> Faults:
         there = "group" if isinstance(node, zarr.Group) else "array" if isinstance(node, zarr.Array) else ""
         if node is None:
-            yield where, f"{sentence} There is nothing here.", mend
+            yield where, f"{sentence} There is nothing here.", hint
         elif there and there != wanted:
-            yield where, f"{sentence} There is {'an' if there == 'array' else 'a'} {there} here.", mend
+            yield where, f"{sentence} There is {'an' if there == 'array' else 'a'} {there} here.", hint
 
     return check
 
@@ -150,8 +150,8 @@ def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
     if isinstance(node, zarr.Array):
         yield where, "There is an array where the group of the label images belongs.", "Move it into a label image."
     if node is None and found:
-        mend = "Create a group there, and list them in its metadata."
-        yield where, f"This is a folder, and no Zarr group, but has label images ({listed(found, 3, ', ')}).", mend
+        hint = "Create a group there, and list them in its metadata."
+        yield where, f"This is a folder, and no Zarr group, but has label images ({listed(found, 3, ', ')}).", hint
 
 
 LABEL_GROUP = Rules("image", STORE_RULES)
@@ -200,5 +200,5 @@ LABEL_SOURCE = Rules("image", STORE_RULES)
 def _label_source(where: str, there: bool) -> Faults:
     if not there:
         what = "The source of a label image leads to an image; there is none."
-        mend = 'Write the way to the image that holds the labels: "../../", and "../" more for each group in between.'
-        yield f"{where}: image-label.source.image", what, mend
+        hint = 'Write the way to the image that holds the labels: "../../", and "../" more for each group in between.'
+        yield f"{where}: image-label.source.image", what, hint

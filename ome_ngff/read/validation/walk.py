@@ -81,8 +81,8 @@ class Walk:
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
             self.kind = kind_of(document)
         elif below := self.groups_below():
-            mend = f"Check what is below: {below}."
-            self.findings = [attrs.evolve(f, mend=mend) if f.rule == "document-kind" else f for f in self.findings]
+            hint = f"Check what is below: {below}."
+            self.findings = [attrs.evolve(f, hint=hint) if f.rule == "document-kind" else f for f in self.findings]
         if "multiscales" in document:
             images = self._image("", said)
             self._labels("", said, images)

@@ -101,8 +101,8 @@ def _root(archive: Archive) -> Faults:
     if _METADATA not in archive.listed:
         inside = [name for name in archive.listed if name.endswith(f"/{_METADATA}")]
         below = f"; there is one in {show(_folder(min(inside, key=_depth)))}" if inside else ""
-        mend = "Pack what is in the folder, not the folder itself." if inside else "Pack an OME-Zarr of 0.5 or later."
-        yield "/", f"There is no zarr.json at the root of the archive{below}.", mend
+        hint = "Pack what is in the folder, not the folder itself." if inside else "Pack an OME-Zarr of 0.5 or later."
+        yield "/", f"There is no zarr.json at the root of the archive{below}.", hint
 
 
 def _depth(name: str) -> int:

@@ -69,8 +69,8 @@ def _unique(axes: Any, where: str) -> Faults:
 def _space_count(axes: Any, where: str) -> Faults:
     count = sum(axis.get("type") == "space" for axis in axes)
     if count not in (2, 3):
-        mend = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
-        yield where, f"2 or 3 axes must have the type space (got {count}).", mend
+        hint = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
+        yield where, f"2 or 3 axes must have the type space (got {count}).", hint
 
 
 @AXES.must(
@@ -135,8 +135,8 @@ def _type(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if axis.get("type") is None:
             guess = KNOWN_AXES.get(axis["name"])
-            mend = f'Add "type": "{guess}".' if guess else "Say space, time, channel or a word of your own."
-            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", mend
+            hint = f'Add "type": "{guess}".' if guess else "Say space, time, channel or a word of your own."
+            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", hint
 
 
 @AXES.must(
@@ -176,9 +176,9 @@ def _unit(axes: Any, where: str) -> Faults:
         kind, unit = str(axis.get("type")), axis.get("unit")
         if kind in UNITS and isinstance(unit, str) and unit not in UNITS[kind]:
             meant = full_unit(unit)
-            mend = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
+            hint = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
             what = f"{show(unit)} is no unit of {kind} that the specification lists."
-            yield f"{where}[{index}].unit", what, mend or "Convert to one of the units of UDUNITS-2."
+            yield f"{where}[{index}].unit", what, hint or "Convert to one of the units of UDUNITS-2."
 
 
 @AXES.should("axis-unit-channel", "Channels carry no unit.", at="multiscales[0].axes[1].unit", wrong="nanometer")
@@ -209,10 +209,10 @@ def _orientation(axes: Any, where: str) -> Faults:
         if given is not None and (index not in known or given.get("type") != "anatomical"):
             value = part_of(given, "value")
             unknown = isinstance(value, str) and value not in ORIENTATIONS
-            mend = nearest_word(value, sorted(ORIENTATIONS)).strip() if unknown else ""
+            hint = nearest_word(value, sorted(ORIENTATIONS)).strip() if unknown else ""
             what = f"{show(given)} is no anatomical orientation of RFC-4."
-            mend = mend or 'Write {"type": "anatomical", "value": "left-to-right"} or another of its values.'
-            yield f"{where}[{index}].orientation", what, mend
+            hint = hint or 'Write {"type": "anatomical", "value": "left-to-right"} or another of its values.'
+            yield f"{where}[{index}].orientation", what, hint
 
 
 @AXES.must(

@@ -88,9 +88,9 @@ class Rules:
         """Yield what is wrong with a part; the arguments are those of the checks."""
         for rule in self._rules:
             found = False
-            for where, what, mend in rule.check(*part):
+            for where, what, hint in rule.check(*part):
                 found = True
-                yield Finding(rule.severity, rule.id, where, what, mend)
+                yield Finding(rule.severity, rule.id, where, what, hint)
             if found and rule.form:
                 return
 

@@ -102,8 +102,8 @@ def _kind(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> 
         named = show(list(there or attributes))
         what = f"There must be {' or '.join(wanted)} of OME-NGFF {dialect.version} (got {named})."
         other = [key for key in (*known, "ome") if key in attributes and not there and key != dialect.namespace]
-        mend = f"Check it as another version: {', '.join(other)} is where that has it." if other else ""
-        yield "attributes", what, mend or "Is this the right group?"
+        hint = f"Check it as another version: {', '.join(other)} is where that has it." if other else ""
+        yield "attributes", what, hint or "Is this the right group?"
 
 
 VERSIONS = Rules("image")

@@ -110,8 +110,8 @@ def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
 def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
     for place, axis in entries(multiscale.get("axes"), f"{where}.axes"):
         if str(axis.get("type")) in UNITS and axis.get("unit") is None:
-            mend = 'It says "units".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
-            yield place, f"The axis {show(axis.get('name'))} should have a unit.", mend
+            hint = 'It says "units".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
+            yield place, f"The axis {show(axis.get('name'))} should have a unit.", hint
 
 
 @MULTISCALE.must(

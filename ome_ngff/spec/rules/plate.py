@@ -64,8 +64,8 @@ def _plate_lists(plate: Mapping[str, Any]) -> Faults:
     for key in ("columns", "rows", "wells"):
         if not is_objects(plate.get(key)):
             what = f"{key} must be a list with at least one dict (got {show(plate.get(key))})."
-            mend = "List all rows and columns that the plate has, and the wells with images."
-            yield f"plate.{key}", what, mend
+            hint = "List all rows and columns that the plate has, and the wells with images."
+            yield f"plate.{key}", what, hint
 
 
 def _lines(plate: Mapping[str, Any]) -> Iterator[Entry]:
@@ -277,8 +277,8 @@ def _well_path(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str,
     row, column = _row_and_column(well)
     if row not in rows or column not in columns:
         swapped = column in rows and row in columns
-        mend = "This is column/row: swap rows and columns." if swapped else "Write it as in 'A/1'."
-        yield f"{where}.path", f"path must be row/column of the plate (got {show(well.get('path'))}).", mend
+        hint = "This is column/row: swap rows and columns." if swapped else "Write it as in 'A/1'."
+        yield f"{where}.path", f"path must be row/column of the plate (got {show(well.get('path'))}).", hint
 
 
 def _row_and_column(well: Mapping[str, Any]) -> tuple[str, str]:
@@ -300,5 +300,5 @@ def _well_index(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str
         given, index = well.get(key), lines.get(name)
         if not is_integer(given, 0) or (index is not None and given != index):
             wanted = "an integer from 0" if index is None else str(index)
-            mend = "Count from 0, in the order of the plate's lists."
-            yield f"{where}.{key}", f"{key} must be {wanted} (got {show(given)}).", mend
+            hint = "Count from 0, in the order of the plate's lists."
+            yield f"{where}.{key}", f"{key} must be {wanted} (got {show(given)}).", hint

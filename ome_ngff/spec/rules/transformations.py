@@ -52,8 +52,8 @@ def _types(given: Any) -> list[Any]:
 )
 def _scale_count(given: Any, ndim: int | None, where: str) -> Faults:
     if _types(given).count("scale") != 1:
-        mend = "Multiply them into one." if "scale" in _types(given) else _WANTED
-        yield where, f"There must be exactly one scale (got {show(_types(given))}).", mend
+        hint = "Multiply them into one." if "scale" in _types(given) else _WANTED
+        yield where, f"There must be exactly one scale (got {show(_types(given))}).", hint
 
 
 @TRANSFORMATIONS.must(
@@ -79,8 +79,8 @@ def _translation_count(given: Any, ndim: int | None, where: str) -> Faults:
 def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
     types = _types(given)
     if "scale" in types and "translation" in types and types.index("translation") < types.index("scale"):
-        mend = "Put the scale first and multiply the translation by it."
-        yield where, f"The translation comes after the scale (got {show(types)}).", mend
+        hint = "Put the scale first and multiply the translation by it."
+        yield where, f"The translation comes after the scale (got {show(types)}).", hint
 
 
 @TRANSFORMATIONS.must(
@@ -91,11 +91,11 @@ def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
 )
 def _vector_form(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
-        mend = f'Write the numbers themselves below "{key}".'
+        hint = f'Write the numbers themselves below "{key}".'
         if "path" in given[index]:
-            yield f"{where}[{index}]", f"A {key} is not kept at a path (got {show(given[index]['path'])}).", mend
+            yield f"{where}[{index}]", f"A {key} is not kept at a path (got {show(given[index]['path'])}).", hint
         elif not is_list(vector) or not all(is_number(v) for v in vector):
-            yield f"{where}[{index}]", f"A {key} needs finite numbers (got {show(vector)}).", mend
+            yield f"{where}[{index}]", f"A {key} needs finite numbers (got {show(vector)}).", hint
 
 
 def _vectors(given: Any) -> Iterator[tuple[int, str, Any]]:
@@ -127,5 +127,5 @@ def _vector_length(given: Any, ndim: int | None, where: str) -> Faults:
 def _scale_positive(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
         if key == "scale" and is_list(vector) and any(is_number(v) and v <= 0 for v in vector):
-            mend = "Use 1.0 where there is no size; turn the pixels around where the axis runs backwards."
-            yield f"{where}[{index}]", f"A scale is above zero (got {show(vector)}).", mend
+            hint = "Use 1.0 where there is no size; turn the pixels around where the axis runs backwards."
+            yield f"{where}[{index}]", f"A scale is above zero (got {show(vector)}).", hint

@@ -27,8 +27,8 @@ def _json_values(part: Mapping[str, Any]) -> Faults:
         return
     odd = list(itertools.islice(_odd(part), _MOST))
     for where, value in odd:
-        mend = "write null" if isinstance(value, float) else "make it plain with .item() or .tolist() if it is of NumPy"
-        yield where, f"JSON has no {show(value)} ({type(value).__name__}).", f"Leave it out, or {mend}."
+        hint = "write null" if isinstance(value, float) else "make it plain with .item() or .tolist() if it is of NumPy"
+        yield where, f"JSON has no {show(value)} ({type(value).__name__}).", f"Leave it out, or {hint}."
     if not odd:
         yield "attributes", "The values are too deep in each other, or in themselves.", "Write them side by side."
 
