@@ -14,8 +14,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..spec import KNOWN_AXES, Axis
 from .arrange import Facts, arranged, named_axes
-from .npy import refuse_records
-from .npz import only_one
+from .npy import only_one, refuse_records
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
