@@ -64,7 +64,7 @@ _scratch.cleanup()
 """
 
 
-# What scripts use, in the order of the API page: modules at the top are shown whole, of a room what `ome_ngff` itself has.
+# What scripts use, in the order of the API page: modules at the top as a whole, of a room what `ome_ngff` itself has.
 PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
 SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
 
@@ -123,7 +123,7 @@ def commands() -> str:
 
 
 def rules() -> str:
-    """Return one section for every rule: its sentence, a wrong and a right example, what is said of the wrong one."""
+    """Return one section for every rule: its sentence, a wrong and a right example, the message about the wrong one."""
     books = {"In documents": RULES, "In stores": STORE_RULES}
     return "\n".join(
         f"### {title}\n\n" + "\n".join(rule_section(rule, book is STORE_RULES) for rule in book.values())
@@ -134,8 +134,8 @@ def rules() -> str:
 def rule_section(rule: Rule, of_store: bool) -> str:
     """Return the section of a rule."""
     exists = bool(rule.at) or not of_store
-    told = {fmt: told_of(rule, fmt, of_store) for fmt in format_implementations()} if exists else {}
-    where = [fmt for fmt, finding in told.items() if finding]
+    message = {fmt: message_of(rule, fmt, of_store) for fmt in format_implementations()} if exists else {}
+    where = [fmt for fmt, finding in message.items() if finding]
     versions = " and ".join(sorted(fmt.version for fmt in where)) or "0.4 and 0.5"
     text = f"(rule-{rule.id})=\n#### {rule.id}\n\n*{rule.severity}, {versions}* – {rule.words}\n"
     if not where:
@@ -144,14 +144,14 @@ def rule_section(rule: Rule, of_store: bool) -> str:
     lines = (
         f"wrong  {at} {as_text(rule.wrong)}",
         f"right  {at} {as_text(right_value(rule, where[0], of_store))}",
-        f"told   {told[where[0]]}",
+        f"says   {message[where[0]]}",
     )
     wrapped = (textwrap.fill(line, 110, subsequent_indent=" " * 7, break_on_hyphens=False) for line in lines)
     return f"{text}\n```text\n" + "\n".join(wrapped) + "\n```\n"
 
 
-def told_of(rule: Rule, fmt: Format, of_store: bool) -> str:
-    """Return the line that is printed about the wrong example, where the version has this rule."""
+def message_of(rule: Rule, fmt: Format, of_store: bool) -> str:
+    """Return the line that is printed about the wrong example, empty if the version does not have this rule."""
     if of_store:
         findings = list(validate(stores.build(stores.wrong(rule, fmt), fmt), data=True).findings)
     else:

@@ -13,14 +13,14 @@ import attrs
 
 @attrs.frozen
 class Finding:
-    """State one fault of a document or a store.
+    """One fault of a document or a store.
 
     Attributes:
         severity: "error" for a MUST of the specification, "warning" for a SHOULD, "note" for what is worth knowing.
         rule: id of the rule, such as "axes-order".
         where: the place in the document or the store.
-        what: what stands there and what was wanted.
-        hint: the way out.
+        what: what was wanted there and what was found.
+        hint: what to do about it.
     """
 
     severity: Literal["error", "warning", "note"]

@@ -66,7 +66,9 @@ def test_data_finds_chunks_that_are_cut_short(image: Path) -> None:
     chunk = image / "0" / "c" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:-5])
     run(image, code=0)
-    assert run(image, "--data", code=1).output.startswith("error [chunk-readable] /0/c/0/0: This cannot be decoded")
+    assert run(image, "--data", code=1).output.startswith(
+        "error [chunk-readable] /0/c/0/0: This chunk or shard cannot be decoded"
+    )
 
 
 def test_json_has_all_of_it_on_one_stream(image: Path) -> None:

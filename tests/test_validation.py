@@ -467,12 +467,12 @@ def test_nothing_there_is_an_error_and_so_is_a_file_that_is_no_json(tmp_path: Pa
     with pytest.raises(MissingError, match="no Zarr group"):
         validate(tmp_path / "nothing.zarr")
     (tmp_path / "a.json").write_text('{"multiscales": [')
-    with pytest.raises(StoreError, match="no JSON"):
+    with pytest.raises(StoreError, match="not JSON"):
         validate(tmp_path / "a.json")
     with pytest.raises(StoreError, match="spam"):
         validate("spam://somewhere")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(StoreError, match="no JSON"):
+    with pytest.raises(StoreError, match="not JSON"):
         validate(tmp_path / "deep.json")
 
 
@@ -496,7 +496,7 @@ def test_who_points_at_the_folder_of_an_image_is_told_its_name(tmp_path: Path, a
         validate(tmp_path)
     zarr.create_group(tmp_path, zarr_format=any_format.zarr_format)
     (finding,) = validate(tmp_path).findings
-    assert (finding.rule, finding.hint) == ("document-kind", "Check what is below: cells.zarr.")
+    assert (finding.rule, finding.hint) == ("document-kind", "Check one of the groups below: cells.zarr.")
 
 
 def test_what_is_no_ome_zarr_has_no_kind(tmp_path: Path) -> None:
