@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -83,6 +84,9 @@ def section(home: str) -> str:
     of_room = [name for name, where in public_names().items() if where == home]
     members = ", ".join(SHOWN.get(home, of_room if room else []))
     directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
+    for name in of_room if room else []:
+        if attribute_doc(name, home):  # autodoc does not see the comment of a constant that a room exports
+            directive += f"\n\n.. py:data:: {name}\n   :module: ome_ngff.{home}\n\n   {attribute_doc(name, home)}"
     return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 
 
@@ -94,12 +98,18 @@ def public_names() -> dict[str, str]:
 
 
 def first_line(name: str, home: str) -> str:
-    """Return the first line of what a public name says of itself."""
-    value = getattr(ome_ngff, name)
-    defined = getattr(value, "__module__", f"ome_ngff.{home}")
-    beside = ModuleAnalyzer.for_module(defined).find_attr_docs().get(("", name))
-    said = beside[0] if beside else (value.__doc__ or "").strip().split("\n")[0]
-    return said.replace("|", "\\|")
+    """Return the first line of the docstring, or the comment, of a public name."""
+    doc = attribute_doc(name, home) or (getattr(ome_ngff, name).__doc__ or "").strip().split("\n")[0]
+    return doc.replace("|", "\\|")
+
+
+def attribute_doc(name: str, home: str) -> str:
+    """Return the comment above a public constant, in the module of the room that defines it; else an empty string."""
+    front = Path(ome_ngff.__file__).parent / home / "__init__.pyi"
+    stub = front.read_text("utf-8") if front.exists() else ""
+    exported = re.search(rf"^from (\.[\w.]+) import {name} as", stub, re.M)
+    defined = f"ome_ngff.{home}{exported[1] if exported else ''}"
+    return " ".join(ModuleAnalyzer.for_module(defined).find_attr_docs().get(("", name), ())).strip()
 
 
 def every_name(app: Sphinx, env: BuildEnvironment) -> None:
