@@ -13,24 +13,24 @@ import attrs
 
 @attrs.frozen
 class Finding:
-    """State one fault of a document or a store.
+    """One fault of a document or a store.
 
     Attributes:
         severity: "error" for a MUST of the specification, "warning" for a SHOULD, "note" for what is worth knowing.
         rule: id of the rule, such as "axes-order".
         where: the place in the document or the store.
-        what: what stands there and what was wanted.
-        mend: the way out.
+        what: what was wanted there and what was found.
+        hint: what to do about it.
     """
 
     severity: Literal["error", "warning", "note"]
     rule: str
     where: str
     what: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        way_out = f" {self.mend}" if self.mend else ""
+        way_out = f" {self.hint}" if self.hint else ""
         return f"{self.severity} [{self.rule}] {self.where}: {self.what}{way_out}"
 
 

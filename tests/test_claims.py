@@ -22,12 +22,11 @@ import pytest
 import zarr
 from helpers import document
 from interleavings import CarelessFolder, Folder, State, explore
-from ome_ngff.store import update_document
-from ome_ngff.store import find_target
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
 from ome_ngff import StoreError
 from ome_ngff.store import claims as claims_module
+from ome_ngff.store import find_target, update_document
 from ome_ngff.store import slots as slots_module
 from ome_ngff.store.claims import Claim, Claims, alone, claims_of
 from ome_ngff.store.slots import FolderSlots, MemorySlots, ObjectSlots, Slots

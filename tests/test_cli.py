@@ -540,7 +540,8 @@ def test_warnings_are_shown_once_and_without_source(plane: Path) -> None:
         warnings.simplefilter("default")
         result = run("write", plane, plane.parent / "a.zarr", "--unit", "parsnip")
         quiet = run("write", plane, plane.parent / "b.zarr", "--unit", "parsnip", "-q")
-    said = "Warning: 'parsnip' is no unit of space that the specification lists. Did you mean 'parsec'?\n"
+    what = "The unit should be one that the specification lists for space (got 'parsnip')."
+    said = f"Warning: {what} Did you mean 'parsec'?\n"
     assert (result.stderr, quiet.stderr) == (said, "")
 
 

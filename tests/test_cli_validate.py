@@ -66,14 +66,16 @@ def test_data_finds_chunks_that_are_cut_short(image: Path) -> None:
     chunk = image / "0" / "c" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:-5])
     run(image, code=0)
-    assert run(image, "--data", code=1).output.startswith("error [chunk-readable] /0/c/0/0: This cannot be decoded")
+    assert run(image, "--data", code=1).output.startswith(
+        "error [chunk-readable] /0/c/0/0: This chunk or shard cannot be decoded"
+    )
 
 
 def test_json_has_all_of_it_on_one_stream(image: Path) -> None:
     said = json.loads(run(image, "--json", "--strict", code=1).stdout)
     assert (said["valid"], said["kind"], said["version"]) == (False, "image", "0.5")
     assert said["counts"] == {"error": 2, "warning": 0, "note": 0}
-    assert [sorted(finding) for finding in said["findings"]] == [["mend", "rule", "severity", "what", "where"]] * 2
+    assert [sorted(finding) for finding in said["findings"]] == [["hint", "rule", "severity", "what", "where"]] * 2
 
 
 @pytest.mark.parametrize("name", ["nothing", "cut", "group", "array", "words.json"])

@@ -270,8 +270,8 @@ def test_a_missing_path_names_the_nearest_one(tmp_path: Path) -> None:
         pytest.param("a.h5", b"\x89HDF\r\n\x1a\n" + b"0" * 99, "an HDF5 file", id="hdf5"),
         pytest.param("a.nii", b"0" * 999, "a NIfTI file", id="nifti"),
         pytest.param("a.nii.gz", b"0" * 999, "a NIfTI file", id="nifti-gzip"),
-        pytest.param("a.png", b"0" * 99, "no image that can be read here", id="png"),
-        pytest.param("a.txt", b"hello " * 99, "no image that can be read here", id="text"),
+        pytest.param("a.png", b"0" * 99, "not an image that can be read here", id="png"),
+        pytest.param("a.txt", b"hello " * 99, "not an image that can be read here", id="text"),
     ],
 )
 def test_a_broken_file_is_one_sentence_that_says_what_it_is(

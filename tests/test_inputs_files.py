@@ -265,7 +265,7 @@ def test_hdf5_follows_links(hdf5: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        pytest.param(np.zeros((0, 5)), "holds no pixel: its shape is 0x5", id="empty"),
+        pytest.param(np.zeros((0, 5)), "holds no pixels: its shape is 0x5", id="empty"),
         pytest.param(np.zeros((2, 5), "longdouble"), "but pixels are", id="more-than-64-bits"),
     ],
 )

@@ -99,5 +99,5 @@ def test_a_picture_may_be_larger_than_pillow_likes(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("name", ["a.czi", "a.nd2", "a.lif"])
 def test_formats_of_microscopes_are_told_where_to_go(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"ZISRAWFILE" + bytes(1000))
-    with pytest.raises(InputError, match=r"no image that can be read here: .* bioformats2raw"):
+    with pytest.raises(InputError, match=r"not an image that can be read here: .* bioformats2raw"):
         open_input(tmp_path / name)

@@ -61,18 +61,18 @@ def test_a_missing_file_of_several_is_named(companion: Path) -> None:
     with pytest.raises(InputError, match=r"one of several files, of which these are missing: t1\.ome\.tif\."):
         open_input(companion)
     (companion.parent / "t0.ome.tif").unlink()
-    with pytest.raises(InputError, match=r"all\.companion\.ome describes t0\.ome\.tif, which is not beside it"):
+    with pytest.raises(InputError, match=r"all\.companion\.ome describes t0\.ome\.tif, which is not in its folder"):
         open_input(companion)
 
 
 def test_a_part_without_its_companion_or_beside_its_master_says_so(companion: Path) -> None:
     part = companion.parent / "t0.ome.tif"
     companion.rename(companion.with_name("gone"))
-    with pytest.raises(InputError, match=r"'all\.companion\.ome' describes, which is not beside it"):
+    with pytest.raises(InputError, match=r"'all\.companion\.ome' describes, but that file is not in its folder"):
         open_input(part)
     xml = f'<OME {SCHEMA}><BinaryOnly MetadataFile="t1.ome.tif"/></OME>'
     tifffile.imwrite(part, STACK[0], description=xml, metadata=None)
-    with pytest.raises(InputError, match=r"is a part of the image in .*t1\.ome\.tif; take that one"):
+    with pytest.raises(InputError, match=r"is part of the image in .*t1\.ome\.tif; open that file"):
         open_input(part)
 
 

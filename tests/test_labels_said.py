@@ -254,7 +254,7 @@ def table(text: str, **words: Any) -> Callable[[Path], Any]:
         pytest.param(
             squares(colors=[{"label-value": 3, "rgba": [1, 2, 3]}]), ValidationError, "four integers", id="rgb"
         ),
-        pytest.param(squares(colors=[{"label-value": 3}] * 2), ValidationError, "before", id="colour-twice"),
+        pytest.param(squares(colors=[{"label-value": 3}] * 2), ValidationError, "more than one", id="colour-twice"),
         pytest.param(
             squares(colors=[{"rgba": [1, 2, 3, 4]}]), ValidationError, "label-value", id="colour-without-value"
         ),
@@ -284,7 +284,7 @@ def table(text: str, **words: Any) -> Callable[[Path], Any]:
         pytest.param(
             squares(properties=FRAME.drop(columns="label")), LabelError, "no 'label'", id="frame-without-values"
         ),
-        pytest.param(squares(properties=[ROWS[0], ROWS[0]]), ValidationError, "before", id="properties-twice"),
+        pytest.param(squares(properties=[ROWS[0], ROWS[0]]), ValidationError, "more than one", id="properties-twice"),
         pytest.param(squares(properties={3: {"a": {1, 2}}}), LabelError, "JSON cannot hold .*'a' of label 3", id="set"),
         pytest.param(squares(properties={3: {"a": math.inf}}), LabelError, "JSON cannot hold inf", id="infinity"),
         pytest.param(squares(properties={3: {"a": 1j}}), LabelError, "JSON cannot hold", id="complex"),

@@ -65,7 +65,7 @@ def test_a_finding_says_where_and_what_and_the_way_out(rule: Rule) -> None:
     finding = next(f for f in fmt.findings(wrong(rule, fmt), rule.kind) if f.rule == rule.id)
     assert finding.severity == rule.severity
     assert finding.what.endswith(".")
-    assert finding.mend.strip()
+    assert finding.hint.strip()
     assert rule.words.strip()
     if finding.where != "attributes" and rule.id != "label-multiscales":
         assert rule.at.startswith(finding.where) or finding.where.startswith(rule.at), "points at the fault"
@@ -336,7 +336,7 @@ def test_rounding_of_a_scale_is_no_finer_level() -> None:
 
 def test_a_transposed_plate_is_told_to_swap_rows_and_columns() -> None:
     (finding,) = plate_well_findings({"path": "1/A", "rowIndex": 0, "columnIndex": 0}, ["A"], ["1"], "well")
-    assert "swap" in finding.mend
+    assert "swap" in finding.hint
 
 
 # The kinds of documents --------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_an_unknown_kind_is_an_error_that_names_the_nearest_one() -> None:
 def test_metadata_of_another_version_are_no_metadata_of_this_one(fmt: Format, other: Format) -> None:
     (finding,) = fmt.findings(other.wrap(sample("image", other)))
     assert finding.rule == "document-kind"
-    assert "another version" in finding.mend
+    assert "another version" in finding.hint
 
 
 @pytest.mark.parametrize("version", [None, 0.5, "0.4", "0.6", "", ["0.5"]], ids=repr)

@@ -78,7 +78,7 @@ def test_a_wrong_hierarchy_breaks_its_rule(any_format: Format, rule: Rule) -> No
         assert finding.severity == rule.severity
         assert finding.where.startswith("/")
         assert finding.what.endswith(".")
-        assert finding.mend.endswith(".")
+        assert finding.hint.endswith(".")
 
 
 def test_a_right_single_file_breaks_no_rule() -> None:
@@ -326,7 +326,7 @@ def test_a_write_that_was_killed_is_found_and_told_to_be_resumed(tmp_path: Path)
     assert not report.valid
     (finding,) = report.findings
     assert finding.rule == "incomplete-write"
-    assert "resume=True" in finding.mend
+    assert "resume=True" in finding.hint
 
 
 # Chunks --------------------------------------------------------------------------------------------------------------
@@ -471,12 +471,12 @@ def test_missing_places_and_files_that_are_not_json_are_errors(tmp_path: Path) -
     with pytest.raises(MissingError, match="no Zarr group"):
         validate(tmp_path / "nothing.zarr")
     (tmp_path / "a.json").write_text('{"multiscales": [')
-    with pytest.raises(StoreError, match="no JSON"):
+    with pytest.raises(StoreError, match="not JSON"):
         validate(tmp_path / "a.json")
     with pytest.raises(StoreError, match="spam"):
         validate("spam://somewhere")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(StoreError, match="no JSON"):
+    with pytest.raises(StoreError, match="not JSON"):
         validate(tmp_path / "deep.json")
 
 
@@ -500,7 +500,7 @@ def test_who_points_at_the_folder_of_an_image_is_told_its_name(tmp_path: Path, a
         validate(tmp_path)
     zarr.create_group(tmp_path, zarr_format=any_format.zarr_format)
     (finding,) = validate(tmp_path).findings
-    assert (finding.rule, finding.mend) == ("document-kind", "Check what is below: cells.zarr.")
+    assert (finding.rule, finding.hint) == ("document-kind", "Check one of the groups below: cells.zarr.")
 
 
 def test_what_is_no_ome_zarr_has_no_kind(tmp_path: Path) -> None:

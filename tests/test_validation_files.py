@@ -137,7 +137,7 @@ def test_only_a_stale_copy_is_reported_with_the_paths_that_differ(any_format: Fo
     (finding,) = validate(store).findings
     assert (finding.rule, finding.severity) == ("consolidated-stale", "warning")
     assert "/1, /labels/by_hand, /labels/new" in finding.what
-    assert "zarr.consolidate_metadata" in finding.mend
+    assert "zarr.consolidate_metadata" in finding.hint
 
 
 def test_a_copy_that_lists_a_deleted_array_is_stale(any_format: Format) -> None:

@@ -1,4 +1,4 @@
-"""`ome-ngff validate`: what is wrong with a store, and how to mend it."""
+"""`ome-ngff validate`: what is wrong with a store, and what to do about it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _RANK = list(_COLORS)
 def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None) -> None:
     """Check what stands at PATH, a folder, a zip file, a URL or a JSON file with attributes.
 
-    Prints one line for each finding: its severity, the rule, where it is, what is wrong, and how to mend it. Leaves
-    with 0 where PATH is valid, 1 where it is not, and 2 where it cannot be read as OME-Zarr at all.
+    Prints one line for each finding: its severity, the rule, where it is, what is wrong, and what to do about it. The
+    exit code is 0 if PATH is valid, 1 if it is not, and 2 if it cannot be read as OME-Zarr at all.
     """
     from ..read import validate
 

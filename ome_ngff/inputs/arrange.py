@@ -1,4 +1,4 @@
-"""From an array and the names of its dimensions to an `NgffImage` in the order of the specification."""
+"""From an array and the names of its dimensions to an `NgffImage` with axes in the order of the specification."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _MORE_UNITS |= {f"{p}s": f"{name}second" for p, name in _PREFIXES.items()}
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """Hold what a file says of its pixels, by axis name; what it does not say stays None or empty.
+    """What a file states about its pixels, by axis name; what it does not state stays None or empty.
 
     Attributes:
-        name: what the image is called.
+        name: name of the image.
         scale: pixel size per axis.
         translation: centre of the first pixel per axis.
         units: UDUNITS-2 unit per axis.
@@ -57,10 +57,10 @@ class Facts:
 
 
 def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNITS) -> str | None:
-    """Return the UDUNITS-2 name for what a file calls a unit: "um", "Microns" and "micrometre" are "micrometer".
+    """Return the UDUNITS-2 name of a unit as files spell it: "um", "Microns" and "micrometre" are "micrometer".
 
     Returns:
-        One of the `known` units; None for "pixel" and for what is none of them.
+        One of the `known` units; None for "pixel" and for any other word.
     """
     word = (text or "").strip()
     small = word.lower().replace("metre", "meter")
@@ -72,12 +72,13 @@ def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNIT
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return one name per dimension: the caller's, else the file's own, else the guess with one sensible answer.
+    """Return one name per dimension: the caller's, else the file's own, else those that `ndim` alone determines.
 
-    Where colour samples ("s") lie is never in doubt: a caller who names them "c" may do so at any place.
+    The position of colour samples ("s") is always known from the file: a caller who names them "c" may put the "c"
+    anywhere.
 
     Raises:
-        AxesError: a count that does not fit, or nothing to guess from.
+        AxesError: the number of names is wrong, or `ndim` alone does not determine them.
     """
     if axes is None and own:
         return tuple(own)
@@ -98,22 +99,22 @@ def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Se
 
 
 def arranged(data: Any, names: Sequence[str], source: str, facts: Facts) -> NgffImage:
-    """Put the dimensions in the order t, c, z, y, x without copying, and keep the facts that fit them.
+    """Reorder the dimensions to t, c, z, y, x without copying, and keep the facts that apply to them.
 
     Args:
         data: any array.
-        names: one name per dimension; "s" stands for colour samples. Of the names that are not t, c, z, y, x those
-            of length 1 are dropped, one more may stay as an axis of its own.
+        names: one name per dimension; "s" stands for colour samples. Dimensions of length 1 with names other than
+            t, c, z, y, x are dropped; one other dimension may stay as a custom axis.
         source: what messages call the file.
-        facts: what the file says.
+        facts: what the file states.
 
     Raises:
-        InputError: there is no pixel.
+        InputError: the array has no pixels.
         AxesError: the dimensions do not make axes that OME-NGFF allows.
     """
     sizes = dict(zip(names, data.shape, strict=True))
     if 0 in sizes.values():
-        raise InputError(f"{source} holds no pixel: its shape is {'x'.join(map(str, data.shape))}.")
+        raise InputError(f"{source} holds no pixels: its shape is {'x'.join(map(str, data.shape))}.")
     if len(sizes) != len(names):
         raise AxesError(f"Axis names must be unique (got {','.join(names)} for {source}).")
     dropped = {name for name, size in sizes.items() if size == 1 and name not in KNOWN_AXES}

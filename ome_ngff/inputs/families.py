@@ -1,4 +1,4 @@
-"""Families of image files: how each is told from the others, and the module that opens it."""
+"""Families of image files: how each is recognised, and the module that opens it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Family:
 
     Attributes:
         name: what messages call a file of the family, with its article.
-        module: module of this package that opens it.
+        module: module of this package that opens it, by its function `entry`.
         suffixes: endings of file names, lower case.
         magics: first bytes of its files.
-        package: what must be installed to read it, where that does not come with this package.
-        extra: the extra that brings that.
+        package: what must be installed to read it, if it does not come with this package.
+        extra: extra of this package that installs it.
         inner: whether "file::name" names something inside the file.
         several: whether `series=` picks one of several images.
     """
@@ -38,23 +38,25 @@ class Family:
     extra: str = ""
     inner: bool = False
     several: bool = False
+    entry: str = "open_file"
 
     def matches(self, path: str, head: bytes = b"") -> bool:
-        """Tell whether a file belongs to the family, by its first bytes if there are any, else by its name."""
+        """Return whether a file belongs to the family, judged by its first bytes if given, else by its name."""
         return head.startswith(self.magics) if head else path.lower().endswith(self.suffixes)
 
     def open(self, path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
         """Open a file.
 
         Raises:
-            InputError: the file is broken, a package is missing, or an option is not for this family.
+            InputError: the file is broken, a package is missing, or an option does not apply to this family.
         """
         if inner and not self.inner:
             raise InputError(f"{path} is {self.name}, which has no names inside. Leave out '::{inner}'.")
         if series is not None and not self.several:
             raise InputError(f"{path} is {self.name}, which holds one image. Leave out series={series!r}.")
         try:
-            image: NgffImage = import_module(f".{self.module}", __package__).open_file(path, inner, series, axes)
+            module = import_module(f".{self.module}", __package__)
+            image: NgffImage = getattr(module, self.entry)(path, inner, series, axes)
         except NgffError:
             raise
         except Exception as error:
@@ -75,7 +77,7 @@ FAMILIES = (
     Family("a TIFF file", "tiff", _TIFFS, _TIFF, several=True),
     ZARR,
     Family("a NumPy file", "npy", (".npy",), (b"\x93NUMPY",)),
-    Family("a NumPy archive", "npz", (".npz",), inner=True),
+    Family("a NumPy archive", "npy", (".npz",), inner=True, entry="open_archive"),
     Family("an HDF5 file", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), _HDF5, package="h5py", extra="hdf5", inner=True),
     Family("a NIfTI file", "nifti", (".nii", ".nii.gz"), package="nibabel", extra="nifti"),
     PICTURE,
@@ -83,7 +85,7 @@ FAMILIES = (
 
 
 def family_of(path: str) -> Family:
-    """Return the family of a file or of a Zarr's folder, by its first bytes, then by its name; pictures else."""
+    """Return the family of a file or of the folder of a Zarr, by its first bytes, then by its name, else `PICTURE`."""
     if os.path.isdir(path):
         return ZARR
     with open(path, "rb") as file:
@@ -99,7 +101,7 @@ def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None)
     """Open one file, or one Zarr, as `open_input` does.
 
     Raises:
-        MissingError: it is not there.
+        MissingError: it does not exist.
     """
     where = os.path.abspath(path)
     if not os.path.exists(where):

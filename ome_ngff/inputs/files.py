@@ -25,12 +25,12 @@ _WINDOW = 2**25
 
 @lru_cache(maxsize=16)
 def _revive(cls: type[Any], *fields: Any) -> Any:
-    """Return one array per file and process, so that a worker's tasks share one open file."""
+    """Return one array per file and process, so that the tasks of a worker share one open file."""
     return cls(*fields)
 
 
 def stamp_of(path: str | Path) -> Stamp:
-    """Return size and time of change of a file: what tells one version of it from the next."""
+    """Return size and time of change of a file, by which one version of it is known from the next."""
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
@@ -55,7 +55,6 @@ class FileArray(LazyArray):
 
     @property
     def origin(self) -> Path:
-        """Give the file."""
         return Path(self.path)
 
     def opened(self) -> Any:
@@ -95,30 +94,21 @@ class MappedArray(LazyArray):
     offset: int = 0
     order: str = "C"
     stamp: Stamp = attrs.field(init=False, repr=False)
+    dtype: np.dtype[Any] = attrs.field(init=False, repr=False)
+    chunks = None
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "stamp", stamp_of(self.path))
+        object.__setattr__(self, "dtype", native(self.stored))
         if self.stamp[0] < self.offset + self.nbytes:
             end = self.offset + self.nbytes
             raise InputError(f"{self.path} is cut short: its pixels end at byte {end}, the file at {self.stamp[0]}.")
 
     @property
     def origin(self) -> Path:
-        """Give the file."""
         return Path(self.path)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        """Give the dtype in the machine's byte order."""
-        return native(self.stored)
-
-    @property
-    def chunks(self) -> None:  # type: ignore[override]
-        """Give None: any box can be read alone."""
-        return None
-
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         with open(self.path, "rb") as file:
             return read_mapped(file.fileno(), self, box)
 

@@ -15,13 +15,12 @@ from ..pixels import Slices, native
 from ..spec import KNOWN_AXES
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, stamp_of
-from .npy import refuse_records
-from .npz import only_one
+from .npy import only_one, refuse_records
 
 
 @attrs.frozen(eq=False, slots=False)
 class Hdf5Array(FileArray):
-    """Slice one dataset; h5py lets one thread at a time into its library.
+    """Read one dataset; h5py lets one thread at a time into its library.
 
     Attributes:
         dataset: path in the file.
@@ -36,7 +35,6 @@ class Hdf5Array(FileArray):
         return file[self.dataset], file.close
 
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         return np.asarray(self.opened()[box], self.dtype)
 
 
@@ -64,7 +62,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
 
 
 def _images(file: Any) -> list[str]:
-    """Return the paths of all datasets that can be images: numbers in 2 dimensions or more."""
+    """Return the paths of all datasets that can be images: those of 2 or more dimensions."""
     import h5py
 
     names: list[str] = []

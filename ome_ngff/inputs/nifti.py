@@ -15,8 +15,7 @@ from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged, named_axes, unit_named
 from .files import MappedArray
-from .npy import refuse_records
-from .unpacked import UnpackedArray
+from .npy import UnpackedArray, refuse_records
 
 _GROWS = {
     "R": "left-to-right",
@@ -35,46 +34,33 @@ class RescaledArray(LazyArray):
 
     Attributes:
         source: the stored values.
+        shape, chunks: those of the source.
         slope: factor.
         inter: what is added.
     """
 
     source: LazyArray
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...] | None
     slope: float
     inter: float
+    dtype = np.dtype(np.float32)
 
     @property
     def origin(self) -> Any:
-        """Give the file."""
         return self.source.origin
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Give the size per dimension."""
-        return self.source.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        """Give float32."""
-        return np.dtype(np.float32)
-
-    @property
-    def chunks(self) -> tuple[int, ...] | None:  # type: ignore[override]
-        """Give the chunks of the stored values."""
-        return self.source.chunks
-
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         return (self.source.read(box) * np.float64(self.slope) + self.inter).astype(np.float32)
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
     """Open a NIfTI file; x is its first dimension, so that C order reversed needs no copy.
 
-    The stored dtype is kept where the header asks for no slope and no intercept; else the values are float32. Where
-    the header has a coordinate system (qform or sform), the axes get the direction in which they grow, the nearest
-    anatomical one, and the first pixel its place: positions are counted in the direction of the axis, so that x at
-    +90 in a file that grows from right to left is at -90. A volume that lies askew gets no place.
+    The stored dtype is kept if the header asks for no slope and no intercept; else the values are float32. If the
+    header has a coordinate system (qform or sform), each axis gets the nearest anatomical direction, and the image
+    gets the position of its first pixel. Positions are counted in the direction of the axis, so that x at +90 in a
+    file that grows from right to left becomes -90. An oblique volume gets no position.
     """
     import nibabel
 
@@ -89,8 +75,8 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     else:
         data = MappedArray(path, shape, dtype, int(stored.offset))
     if (stored.slope, stored.inter) != (1, 0):
-        data = RescaledArray(data, float(stored.slope), float(stored.inter))
-    # In a file of 5 dimensions the fifth is no space and no time: vectors, statistics, channels.
+        data = RescaledArray(data, data.shape, data.chunks, float(stored.slope), float(stored.inter))
+    # The fifth dimension is neither space nor time: vectors, statistics, channels.
     own = _DIMENSIONS[: len(shape)][::-1] if len(shape) <= 5 else ()
     names = named_axes(axes, len(shape), path, own)
     name = re.sub(r"\.nii(\.gz)?$", "", Path(path).name, flags=re.IGNORECASE)
@@ -103,7 +89,7 @@ def _is_gzip(path: str) -> bool:
 
 
 def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
-    """Return pixel sizes, units and directions of a header."""
+    """Return pixel sizes, units, directions and the position of the first pixel."""
     import nibabel
 
     # Zooms are float32: by way of their text, 0.7 stays 0.7.
@@ -122,7 +108,7 @@ def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
 
 
 def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
-    """Return where the first pixel is along x, y, z, in the direction of each; empty for axes that lie askew."""
+    """Return the position of the first pixel along x, y, z, in the direction of each; empty for an oblique volume."""
     turn = affine[:3, :3]
     rows = np.abs(turn).argmax(axis=0)
     straight = np.zeros((3, 3))
@@ -134,5 +120,5 @@ def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
 
 
 def _unit(word: str) -> str:
-    """Turn nibabel's names ("micron", "sec", "msec", "usec") into ones that are known."""
+    """Translate nibabel's names ("sec", "msec", "usec") into symbols that `unit_named` knows."""
     return {"msec": "ms", "usec": "us", "sec": "s"}.get(word, word)

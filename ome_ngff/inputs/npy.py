@@ -1,21 +1,37 @@
-"""NumPy's `.npy` files, mapped."""
+"""NumPy's `.npy` and `.npz` files, and raw pixels inside gzip and zip files.
+
+What is stored as it is gets mapped; what is compressed is unpacked once per process into a temporary file, so that
+memory stays flat.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gzip
+import shutil
+import struct
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import attrs
 import numpy as np
+from numpy.typing import NDArray
 
+from ..config import config
 from ..exceptions import InputError
 from ..image import NgffImage
+from ..pixels import Slices, native
+from ..text import nearest_word
 from .arrange import Facts, arranged, named_axes
-from .files import MappedArray
+from .files import FileArray, MappedArray, read_mapped, stamp_of
+
+_LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
-    """Open a `.npy` file; without `axes` only 2D (yx) and 5D (tczyx) can be told."""
+    """Open a `.npy` file; without `axes`, only the axes of 2D (yx) and 5D (tczyx) arrays are known."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     refuse_records(array.dtype, path)
     order = "C" if array.flags.c_contiguous else "F"
@@ -23,7 +39,111 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     return arranged(data, named_axes(axes, data.ndim, path), path, Facts(name=Path(path).stem))
 
 
+def open_archive(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
+    """Open an array of a `.npz` archive: the only one, or `file.npz::name`.
+
+    Raises:
+        InputError: there is no such array, or there are several and none is named.
+    """
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        name = only_one(inner, names, path)
+        member = archive.getinfo(f"{name}.npy")
+        with archive.open(member) as file:
+            shape, fortran, dtype, offset = _header(file)
+    refuse_records(dtype, f"{path}::{name}")
+    order = "F" if fortran else "C"
+    data: MappedArray | UnpackedArray
+    if member.compress_type == zipfile.ZIP_STORED:
+        data = MappedArray(path, shape, dtype, _start(path, member) + offset, order)
+    else:
+        data = UnpackedArray.of(path, shape, dtype, offset, order, member.filename)
+    title = Path(path).stem if len(names) == 1 else name
+    return arranged(data, named_axes(axes, data.ndim, f"{path}::{name}"), path, Facts(name=title))
+
+
 def refuse_records(dtype: np.dtype[Any], source: str) -> None:
     """Raise `InputError` for a dtype that no pixel has: records, text, dates, complex numbers, 128 bits."""
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise InputError(f"{source} holds {dtype}, but pixels are integers, floats (up to 64 bits) or bool.")
+
+
+def only_one(wanted: str, names: Sequence[str], path: str) -> str:
+    """Return the array that the caller wants from a file of several, or the only one.
+
+    Raises:
+        InputError: there is no array of this name, or there are several and none is named.
+    """
+    if wanted in names:
+        return wanted
+    if not names:
+        raise InputError(f"{path} holds no array.")
+    listed = ", ".join(names[:20])
+    if wanted:
+        raise InputError(f"{path} holds no array {wanted!r}, but {listed}.{nearest_word(wanted, names)}")
+    if len(names) > 1:
+        raise InputError(f"{path} holds the arrays {listed}; say which, as in '{path}::{names[0]}'.")
+    return names[0]
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return the shape, whether the order is Fortran's, the dtype, and the number of bytes before the pixels."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    return shape, fortran, dtype, file.tell()
+
+
+def _start(path: str, member: zipfile.ZipInfo) -> int:
+    """Return the offset of the bytes of an uncompressed member."""
+    with open(path, "rb") as file:
+        file.seek(member.header_offset)
+        name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    return member.header_offset + _LOCAL_HEADER.size + int(name) + int(extra)
+
+
+@attrs.frozen(eq=False, slots=False)
+class UnpackedArray(FileArray):
+    """Show raw pixels inside a compressed file, which cannot be read from the middle.
+
+    The first read unpacks the file into an unnamed one in `config.cache_store`, which vanishes with the array.
+
+    Attributes:
+        stored: dtype in the file, with its byte order.
+        offset: bytes before the first pixel, unpacked.
+        order: "C" where the last dimension is the fastest in the file, "F" where the first one is.
+        member: name inside a zip file; empty for gzip.
+    """
+
+    stored: np.dtype[Any]
+    offset: int
+    order: str
+    member: str
+
+    @classmethod
+    def of(
+        cls, path: str, shape: tuple[int, ...], stored: Any, offset: int, order: str, member: str = ""
+    ) -> UnpackedArray:
+        return cls(path, stamp_of(path), shape, native(stored), None, np.dtype(stored), offset, order, member)
+
+    def _open(self) -> tuple[IO[bytes], Callable[[], Any]]:
+        file = tempfile.TemporaryFile(dir=config.cache_store)  # noqa: SIM115
+        try:
+            if self.member:
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as packed:
+                    shutil.copyfileobj(packed, file, 2**18)
+            else:
+                with gzip.open(self.path) as packed:
+                    shutil.copyfileobj(packed, file, 2**18)
+            if file.tell() < self.offset + self.nbytes:
+                raise EOFError(f"it holds {file.tell()} bytes, not {self.offset + self.nbytes}")
+        except Exception:
+            file.close()
+            raise
+        file.flush()
+        return file, file.close
+
+    def read(self, box: Slices) -> NDArray[Any]:
+        return read_mapped(self.opened().fileno(), self, box)

@@ -25,24 +25,24 @@ def open_input(
     """Open an image file, a Zarr, a folder or a glob of planes, without reading its pixels.
 
     Args:
-        path: a file, a folder or a glob of planes ("plane_*.tif"), "file.h5::/path" for what lies inside a file, or
+        path: a file, a folder or a glob of planes ("plane_*.tif"), "file.h5::/path" for something inside a file, or
             the URL of a Zarr.
         series: index or name of one of several images in the file; the first one by default.
         axes: one name per dimension in the order of the file, such as "zyx"; overrides what the file says. "s" is
-            colour. A sequence of planes takes the axes that its numbers count, then those of one plane.
+            colour. For a sequence of planes, name the axes that the numbers count, then those of one plane.
 
     Returns:
         The image: axes in the order t, c, z, y, x, with the pixel sizes, units, channels and orientation that the
-        file knows. Its `data` can be sliced from several threads and pickled.
+        file states. Its `data` can be sliced from several threads and pickled.
 
     Raises:
-        MissingError: nothing is there.
-        InputError: it is no image that can be read here, or is broken.
-        AxesError: the dimensions cannot be told, or are none that OME-NGFF allows; `axes` is the way out.
+        MissingError: the file does not exist, or no file matches.
+        InputError: the file is broken, or not an image that can be read here.
+        AxesError: the dimensions are not known, or OME-NGFF does not allow them; pass `axes`.
     """
     where, inner = _place(os.fspath(path))
     if axes is not None and not axes:
-        raise AxesError("axes names no dimension; say axes='zyx' or leave it out.")
+        raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
     if "://" in where:
         return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
@@ -52,7 +52,7 @@ def open_input(
 
 
 def _is_sequence(path: str) -> bool:
-    """Tell whether the path is a glob, or a folder that is no Zarr."""
+    """Return whether the path is a glob, or a folder other than a Zarr."""
     if os.path.isdir(path):
         named = path.rstrip("/" + os.sep).lower().endswith(ZARR.suffixes)
         return not named and not any(os.path.exists(os.path.join(path, name)) for name in _ZARR_FILES)
@@ -66,7 +66,7 @@ def _is_sequence(path: str) -> bool:
 
 
 def _place(path: str) -> tuple[str, str]:
-    """Split "file.h5::/path" into the file and what is meant inside of it."""
+    """Split "file.h5::/path" into the file and the name inside it."""
     if "::" not in path or os.path.exists(path):
         return path, ""
     where, _, inner = path.partition("::")

@@ -1,4 +1,4 @@
-"""Whatever imageio reads: PNG, JPEG, GIF and many more, decoded whole at the first read."""
+"""Whatever imageio reads: PNG, JPEG, GIF and many more, decoded as a whole by the first read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Picture(FileArray):
     """Decode a picture once per process; such files cannot be read in parts.
 
     Attributes:
-        mode: what Pillow makes of the colours; empty where they stay as they are.
+        mode: Pillow mode that the colours are converted to; empty if they stay as they are.
     """
 
     mode: str
@@ -40,11 +40,10 @@ class Picture(FileArray):
         pixels = pixels[0] if pixels.shape == (1, *self.shape) else pixels
         if pixels.shape != self.shape or pixels.dtype != self.dtype:
             says, comes = f"{self.shape} {self.dtype}", f"{pixels.shape} {pixels.dtype}"
-            raise InputError(f"{self.path} says in its header that it is {says}, but is {comes}.")
+            raise InputError(f"The header of {self.path} announces {says}, but its pixels are {comes}.")
         return pixels, lambda: None
 
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         return np.array(self.opened()[box])
 
 
@@ -67,7 +66,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
 
 
 def _refuse_deep(path: str) -> None:
-    """Raise `InputError` for a PNG with 16 bits per colour sample, of which Pillow reads 8 without a word."""
+    """Raise `InputError` for a PNG with 16 bits per colour sample, of which Pillow silently reads 8."""
     with open(path, "rb") as file:
         head = file.read(26)
     if head.startswith(_PNG) and len(head) == 26 and head[24] == 16 and head[25] & 6:
@@ -75,7 +74,7 @@ def _refuse_deep(path: str) -> None:
 
 
 def _mode(path: str) -> str:
-    """Return what Pillow calls the colours of a picture; empty where it does not know the file."""
+    """Return the Pillow mode of a picture; empty if Pillow does not know the file."""
     import imageio.v3 as imageio
 
     with suppress(Exception), _any_size():
@@ -84,10 +83,10 @@ def _mode(path: str) -> str:
 
 
 def _imageio(function: str, path: str, **words: Any) -> Any:
-    """Call a function of imageio: with Pillow, or else with the first of its readers that knows the file.
+    """Call a function of imageio with Pillow, or else with the first of its readers that knows the file.
 
     Raises:
-        InputError: none does, or the file is broken.
+        InputError: no reader knows the file, or it is broken.
     """
     import imageio.v3 as imageio
 
@@ -97,10 +96,10 @@ def _imageio(function: str, path: str, **words: Any) -> Any:
         try:
             return call(path, plugin="pillow", **words)
         except Exception as error:
-            if function == "imread":  # what it describes it can read
+            if function == "imread":  # Pillow has described this file before, so it can read it
                 reason = " ".join(str(error).split()) or type(error).__name__
         with warnings.catch_warnings():
-            # The readers that imageio tries warn of their age, and leave files to the garbage collector.
+            # The readers that imageio tries warn that they are deprecated, and leave files open until collected.
             warnings.simplefilter("ignore")
             with suppress(Exception):
                 return call(path, **words)
@@ -108,14 +107,14 @@ def _imageio(function: str, path: str, **words: Any) -> Any:
     if reason:
         raise InputError(f"{path} is broken or cut short: {reason}")
     raise InputError(
-        f"{path} is no image that can be read here: TIFF, Zarr, NumPy, HDF5, NIfTI, what imageio reads. "
-        "Of the formats of microscopes, bioformats2raw makes a Zarr."
+        f"{path} is not an image that can be read here: TIFF, Zarr, NumPy, HDF5, NIfTI, or what imageio reads. "
+        "Files of microscopes can be converted to Zarr by bioformats2raw."
     )
 
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Let Pillow open pictures of more than 179 megapixels, which it takes for an attack."""
+    """Let Pillow open pictures of more than 179 megapixels, which it would refuse as a possible attack."""
     from PIL import Image
 
     with _LIMIT:

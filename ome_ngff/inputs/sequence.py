@@ -31,40 +31,27 @@ class SequenceArray(LazyArray):
     Attributes:
         folder: what `names` are relative to.
         names: the files, in C order over `grid`.
-        grid: how many files there are along each outer dimension.
-        plane: shape of one file's image.
-        dtype: of every file.
-        plane_chunks: chunks inside one file.
-        series: which image of a file with several.
-        axes: what `open_input` is told of the axes of one file.
+        grid: number of files along each outer dimension.
+        shape, chunks: of the stack; its last dimensions are those of one file.
+        dtype: dtype of every file.
+        series: which image to take from a file with several.
+        axes: names of the dimensions of one file, if the caller gave them.
     """
 
     folder: str
     names: tuple[str, ...] = attrs.field(repr=False)
     grid: tuple[int, ...]
-    plane: tuple[int, ...]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    plane_chunks: tuple[int, ...]
+    chunks: tuple[int, ...]
     series: int | str | None
     axes: tuple[str, ...] | None
 
     @property
     def origin(self) -> Path:
-        """Give the folder."""
         return Path(self.folder)
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Give the size per dimension."""
-        return self.grid + self.plane
-
-    @property
-    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Give one file, or its chunk, per chunk."""
-        return (1,) * len(self.grid) + self.plane_chunks
-
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         outer, inner = box[: len(self.grid)], box[len(self.grid) :]
         out = np.empty([part.stop - part.start for part in box], self.dtype)
         for target in np.ndindex(out.shape[: len(outer)]):
@@ -73,20 +60,28 @@ class SequenceArray(LazyArray):
         return out
 
     def open_plane(self, index: int) -> Any:
-        """Open one file and refuse it if it is unlike the first one."""
+        """Open one file.
+
+        Raises:
+            InputError: its shape or dtype differs from those of the first file.
+        """
         data = open_one(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
-        _refuse_odd(self.names[index], data, self.plane, self.dtype)
+        shape = self.shape[len(self.grid) :]
+        if tuple(data.shape) != shape or data.dtype != self.dtype:
+            sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))
+            what = f"is {sizes} {data.dtype}, but the planes before it are {wanted} {self.dtype}."
+            raise InputError(f"{self.names[index]} {what}")
         return data
 
 
 def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str] | None) -> NgffImage:
-    """Open a folder or a glob of numbered files; all headers are looked at, no pixel is read.
+    """Open a folder or a glob of numbered files; every header is read, but no pixels.
 
-    One number per name counts z (t where the files have a z of their own) unless `axes` says. Several numbers, as
-    in "c0_z013.tif", need `axes`, such as "czyx".
+    A single number in the names counts z (t if the files have a z of their own) unless `axes` says otherwise. Several
+    numbers, as in "c0_z013.tif", need `axes`, such as "czyx".
 
     Raises:
-        MissingError: nothing matches.
+        MissingError: no file matches.
         InputError: numbers are missing, or a file differs in shape, dtype or name.
         AxesError: `axes` is needed or does not fit.
     """
@@ -101,7 +96,11 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
     plane_axes = None if axes is None else tuple(axes)[len(grid) :]
     first = open_one(os.path.join(folder, names[0]), series=series, axes=plane_axes)
     counted = tuple(axes)[: len(grid)] if axes is not None else ("t" if "z" in first.dims else "z",)
-    data = _stack(folder, names, grid, first, series, plane_axes)
+    shape, chunks = tuple(first.data.shape), getattr(first.data, "chunks", None) or first.data.shape
+    whole = ((*grid, *shape), np.dtype(first.data.dtype), (*([1] * len(grid)), *chunks))
+    data = SequenceArray(folder, tuple(names), grid, *whole, series, plane_axes)
+    for index in range(1, len(names)):
+        data.open_plane(index)
     facts = Facts(
         name=_name(where, names),
         scale=first.scale or {},
@@ -115,10 +114,10 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
 
 
 def _matching(pattern: str) -> list[str]:
-    """Return the files that a glob names.
+    """Return the files that match a glob.
 
     Raises:
-        MissingError: it names none.
+        MissingError: no file matches.
     """
     found = [os.path.abspath(name) for name in glob.glob(pattern, recursive=True)]
     if not found:
@@ -130,7 +129,7 @@ def _images_in(folder: str) -> list[str]:
     """Return the image files of a folder, which must be of one kind.
 
     Raises:
-        InputError: there are none, or several kinds.
+        InputError: the folder has no image files, or several kinds of them.
     """
     known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
     names = [name for name in os.listdir(folder) if name.lower().endswith(known) and not name.startswith(".")]
@@ -146,11 +145,11 @@ def _images_in(folder: str) -> list[str]:
 
 
 def _counted(names: list[str], ndim: int | None) -> list[int]:
-    """Return which of the numbers in a name count, as their positions in it: those that differ from name to name.
+    """Return the positions of the numbers that differ from name to name, and so count the planes.
 
     Raises:
-        InputError: a name without numbers, or unlike the others.
-        AxesError: several numbers count, and nobody says what.
+        InputError: a name has no numbers, or is unlike the others.
+        AxesError: several numbers count, and `axes` does not name them.
     """
     texts = [re.sub(r"\d+", "#", name).lower() for name in names]
     usual, _ = Counter(texts).most_common(1)[0]
@@ -163,7 +162,7 @@ def _counted(names: list[str], ndim: int | None) -> list[int]:
     if len(counting) > 1 and ndim is None:
         raise AxesError(f"{len(counting)} numbers count in names like {like!r}; say what each is, as in axes='czyx'.")
     if len(counting) > 1 and ndim is not None and ndim < 2 + len(counting):
-        # One number is enough to tell the files apart, others (a time stamp) only ride along.
+        # One number is enough to distinguish the files; others, such as a time stamp, only accompany it.
         alone = [i for i in counting if len(set(columns[i])) == len(names)]
         if not alone or ndim < 3:
             raise AxesError(f"{len(counting)} numbers count in names like {like!r}; axes= must name each, first.")
@@ -178,7 +177,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def _grid(names: list[str], counting: list[int]) -> tuple[int, ...]:
-    """Return how many files there are along each number that counts.
+    """Return the number of files along each number that counts.
 
     Raises:
         InputError: files are missing (the message names up to five), or two have the same numbers.
@@ -189,7 +188,7 @@ def _grid(names: list[str], counting: list[int]) -> tuple[int, ...]:
     if len(set(places)) < len(places):
         raise InputError(f"Two planes have the same number in names like {names[0]!r}.")
     if len(counting) == 1 and wanted > 100 * len(names):
-        return (len(names),)  # time stamps, not a count
+        return (len(names),)  # time stamps
     if wanted > len(names):
         present = set(places)
         missing = itertools.islice((place for place in itertools.product(*counts) if place not in present), 5)
@@ -200,7 +199,7 @@ def _grid(names: list[str], counting: list[int]) -> tuple[int, ...]:
 
 
 def _count(values: list[int]) -> Sequence[int]:
-    """Return the numbers that a count from the first to the last value has, in its own step."""
+    """Return all numbers from the first to the last value, in the largest step that includes every value."""
     if len(values) == 1:
         return values
     step = math.gcd(*(after - before for before, after in itertools.pairwise(values)))
@@ -208,38 +207,15 @@ def _count(values: list[int]) -> Sequence[int]:
 
 
 def _renumbered(name: str, counting: list[int], place: tuple[int, ...]) -> str:
-    """Return the name with other numbers, as wide as the ones that it has."""
+    """Replace the counting numbers of a name, padded to the width of the old ones."""
     parts = re.split(r"(\d+)", name)
     for i, number in zip(counting, place, strict=True):
         parts[2 * i + 1] = f"{number:0{len(parts[2 * i + 1])}d}"
     return "".join(parts)
 
 
-def _stack(
-    folder: str,
-    names: list[str],
-    grid: tuple[int, ...],
-    first: NgffImage,
-    series: int | str | None,
-    axes: tuple[str, ...] | None,
-) -> SequenceArray:
-    """Describe the stack; look at the header of every file."""
-    plane, dtype = tuple(first.data.shape), np.dtype(first.data.dtype)
-    chunks = getattr(first.data, "chunks", None) or plane
-    stack = SequenceArray(folder, tuple(names), grid, plane, dtype, tuple(chunks), series, axes)
-    for index in range(1, len(names)):
-        stack.open_plane(index)
-    return stack
-
-
-def _refuse_odd(name: str, data: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if tuple(data.shape) != shape or data.dtype != dtype:
-        sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))
-        raise InputError(f"{name} is {sizes} {data.dtype}, but the planes before it are {wanted} {dtype}.")
-
-
 def _name(where: str, names: list[str]) -> str:
-    """Name the image after the folder, or after what the files' names begin with."""
+    """Return a name for the image: that of the folder, or what the names of the files begin with."""
     if os.path.isdir(where):
         return Path(os.path.abspath(where)).name
     return re.split(r"\d", os.path.basename(names[0]))[0].rstrip("_- .") or "image"

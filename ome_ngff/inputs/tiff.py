@@ -55,7 +55,6 @@ class TiffArray(FileArray):
         return (tiff.series[self.series].levels[0], files), close
 
     def read(self, box: Slices) -> NDArray[Any]:
-        """Read a box."""
         series, files = self.opened()
         frames = len(self.shape) - len(series.keyframe.shape)
         out = np.empty([part.stop - part.start for part in box], self.dtype)

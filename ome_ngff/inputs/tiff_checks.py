@@ -1,4 +1,4 @@
-"""Whether a TIFF file has all that it says it has, and whether it can be decoded here."""
+"""Checks that a TIFF file is complete and can be decoded here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def refuse_undecodable(series: TiffPageSeries, path: str) -> None:
-    """Raise `InputError` for pixels that NumPy has no type for, and for what cannot be decompressed here."""
+    """Raise `InputError` for pixels that NumPy has no type for, or that cannot be decompressed here."""
     from tifffile import TIFF
 
     key = series.keyframe
@@ -30,7 +30,7 @@ def refuse_undecodable(series: TiffPageSeries, path: str) -> None:
 def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:
     """Raise `InputError` where the file ends before its pixels do.
 
-    tifffile only logs that pages are missing at the end of a file, and shows those that are there.
+    tifffile only logs that pages are missing at the end of a file, and returns those that are there.
     """
     pages: Any = tiff.pages
     size = tiff.filehandle.size
@@ -43,7 +43,7 @@ def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:
         found = (size - key.dataoffsets[0]) // key.nbytes
         if found > len(pages):  # ImageJ writes one page for images beyond 4 GiB
             raise InputError(f"{path} is cut short: it has {metadata['images']} images, but ends after {found}.")
-    last = series[len(series) - 1] if series.dataoffset is None else None  # what lies in one piece is checked so
+    last = series[len(series) - 1] if series.dataoffset is None else None  # contiguous pixels were checked above
     if last is not None and last.parent is tiff:
         ends = (offset + count for offset, count in zip(last.dataoffsets, last.databytecounts, strict=False))
         if (end := max(ends, default=0)) > size:
@@ -51,7 +51,7 @@ def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:
 
 
 def _next_page(tiff: TiffFile, offset: int) -> int:
-    """Return where the file says that the page after the one at an offset is; 0 after the last one."""
+    """Return the offset of the page after the one at `offset`; 0 after the last page, 1 if the file ends there."""
     form, file = tiff.tiff, tiff.filehandle
     try:
         file.seek(offset)
@@ -59,14 +59,14 @@ def _next_page(tiff: TiffFile, offset: int) -> int:
         file.seek(offset + form.tagnosize + count * form.tagsize)
         return int(struct.unpack(form.offsetformat, file.read(form.offsetsize))[0])
     except struct.error:
-        return 1  # the file ends inside of the page
+        return 1
 
 
 def tell_gaps(tiff: TiffFile, index: int, path: str) -> None:
-    """Warn of planes that OME-XML names and the file does not have, which are shown as zeros.
+    """Warn of planes that OME-XML names but the file lacks; they read as zeros.
 
     Raises:
-        InputError: they are in files that are missing.
+        InputError: they belong to files that are missing.
     """
     series = tiff.series[index].levels[0]
     if not tiff.is_ome or not tiff.ome_metadata or series.dataoffset is not None:

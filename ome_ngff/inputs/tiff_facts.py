@@ -1,4 +1,4 @@
-"""What a TIFF file says of its pixels: sizes, units, channels, from OME-XML, from ImageJ, from resolution tags."""
+"""What a TIFF file states about its pixels: sizes, units, channels, from OME-XML, ImageJ or resolution tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MICROMETERS = {2: 25400.0, 3: 10000.0}
 
 
 def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
-    """Return what the file at a path says of one of its series."""
+    """Return what a file states about one of its series."""
     name = re.sub(r"(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
     if tiff.is_ome and tiff.ome_metadata:
         return ome_facts(tiff.ome_metadata, series, tiff.series[series].name, len(tiff.series), name)
@@ -35,14 +35,14 @@ def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
 
 
 def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts:
-    """Return what OME-XML says of one image.
+    """Return what OME-XML states about one image.
 
     Args:
         xml: the document.
         series: index of the image among those of the file.
-        title: name that the reader gives to the series; finds the image where the document has more than `count`.
+        title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
         count: number of series in the file.
-        name: name of the image where the document has none.
+        name: name of the image if the document gives it none.
     """
     images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
     if len(images) != count:
@@ -69,12 +69,12 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         scale=scale,
         units=units,
         channel_names=names if any(channel.get("Name") for channel in channels) else None,
-        channel_colors=colors if set(colors) != {_WHITE} else None,  # what is written where nobody chose
+        channel_colors=colors if set(colors) != {_WHITE} else None,  # the default, written if nobody chose a colour
     )
 
 
 def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str) -> Facts:
-    """Return what ImageJ's description says: spacing, unit, frame interval, lookup tables as channel colours."""
+    """Return what ImageJ's description states: spacing, unit, frame interval, lookup tables as channel colours."""
     scale, units = {}, {}
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), str(metadata.get("unit", "")))
     if unit := unit_named(text, SPACE_UNITS):
@@ -98,16 +98,16 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str) -> Fact
 
 
 def _brightest(table: Any) -> Any:
-    """Return the brightest colour of a lookup table, of shape (3, 256): the last one unless it is inverted."""
+    """Return the brightest colour of a lookup table of shape (3, 256): the last one unless it is inverted."""
     totals = table.sum(0)
     return table[:, len(totals) - 1 - totals[::-1].argmax()]
 
 
 def _resolution(page: TiffPage) -> dict[str, Any]:
-    """Return the pixel size that the resolution tags give, in micrometers, where it can be one.
+    """Return the pixel size of the resolution tags, in micrometers; empty if it is unlikely to have been measured.
 
-    Every program writes these tags, most often with the resolution of a screen or a printer. Those are left out, and
-    so is one pixel per unit; what remains, such as 15400.0 per centimeter, somebody has measured.
+    Every program writes these tags, mostly with the resolution of a screen or a printer. Those are left out, and so
+    is one pixel per unit; anything else, such as 15400.0 per centimeter, is taken for a measurement.
     """
     tag = page.tags.get("ResolutionUnit")
     unit = int(tag.value) if tag is not None else 1
@@ -119,7 +119,7 @@ def _resolution(page: TiffPage) -> dict[str, Any]:
 
 
 def _is_screen(size: float | None, unit: int) -> bool:
-    """Tell whether a pixel size in inches (unit 2) or centimeters (unit 3) is a screen's or a printer's."""
+    """Return whether a pixel size in inches (unit 2) or centimeters (unit 3) is typical of screens or printers."""
     if size is None or size >= 1:
         return True
     dpi = (1 if unit == 2 else 2.54) / size
@@ -137,7 +137,7 @@ def _pixel(page: TiffPage, name: str) -> float | None:
 
 
 def _positive(value: Any) -> float | None:
-    """Return the value as a number if it is finite and above zero."""
+    """Return the value as a finite number above zero, or None."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -146,7 +146,7 @@ def _positive(value: Any) -> float | None:
 
 
 def _hex(rgba: str | None) -> str:
-    """Return OME's signed 32-bit RGBA integer as "RRGGBB"; white where there is none."""
+    """Convert OME's signed 32-bit RGBA integer to "RRGGBB"; white if there is none."""
     try:
         return f"{(int(rgba or -1) & 0xFFFFFFFF) >> 8:06X}"
     except ValueError:

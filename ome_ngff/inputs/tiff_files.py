@@ -1,4 +1,4 @@
-"""The files of a TIFF: one, or several that OME-XML ties together, which may be a file of its own."""
+"""The files of a TIFF: one, or several that OME-XML ties together; the OME-XML may be in a file of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def opened(path: str, companion: str = "") -> TiffFile:
 
     Args:
         path: the file.
-        companion: path of the OME-XML that describes it, where the file does not hold it itself.
+        companion: path of the OME-XML that describes it, if that is in a file of its own.
     """
     from tifffile import TiffFile
 
@@ -33,13 +33,13 @@ def opened(path: str, companion: str = "") -> TiffFile:
 
 @contextmanager
 def opening(path: str) -> Iterator[tuple[TiffFile, str, str]]:
-    """Open the TIFF file that a path means, with the OME-XML that it keeps elsewhere.
+    """Open a TIFF file, or the one that a companion file describes, with the OME-XML of its companion file.
 
     Yields:
-        The open file, its path, and the path of the companion file; empty where there is none.
+        The open file, its path, and the path of the companion file, empty if it has none.
 
     Raises:
-        InputError: a file that belongs to it is missing, or is the one to open.
+        InputError: a file that belongs to it is missing, or should be opened instead.
     """
     companion = ""
     if path.lower().endswith(COMPANION):
@@ -55,7 +55,7 @@ def opening(path: str) -> Iterator[tuple[TiffFile, str, str]]:
 
 
 def _companion_of(description: str, path: str) -> str:
-    """Return the path of the file that the description of a TIFF names in place of its own OME-XML; empty for none."""
+    """Return the path of the companion file that the description of a TIFF names; empty if it names none."""
     if "BinaryOnly" not in description or not description.rstrip().endswith("OME>"):
         return ""
     part = next((part for part in ElementTree.fromstring(description) if tag(part) == "BinaryOnly"), None)
@@ -64,9 +64,9 @@ def _companion_of(description: str, path: str) -> str:
     name = part.get("MetadataFile", "")
     companion = os.path.join(os.path.dirname(path), name)
     if not os.path.isfile(companion):
-        raise InputError(f"{path} is a part of an image that {name!r} describes, which is not beside it.")
+        raise InputError(f"{path} is part of an image that {name!r} describes, but that file is not in its folder.")
     if not name.lower().endswith(COMPANION):
-        raise InputError(f"{path} is a part of the image in {companion}; take that one.")
+        raise InputError(f"{path} is part of the image in {companion}; open that file.")
     return companion
 
 
@@ -74,19 +74,19 @@ def _first_file(companion: str) -> str:
     """Return the path of the first TIFF that a companion file names.
 
     Raises:
-        InputError: it names none, or one that is not there.
+        InputError: it names none, or a file that does not exist.
     """
     names = list(files_named(ElementTree.parse(companion).getroot()))
     if not names:
         raise InputError(f"{companion} names no TIFF file.")
     path = os.path.join(os.path.dirname(companion), names[0])
     if not os.path.isfile(path):
-        raise InputError(f"{companion} describes {names[0]}, which is not beside it.")
+        raise InputError(f"{companion} describes {names[0]}, which is not in its folder.")
     return path
 
 
 def tied_together(files: Collection[str]) -> bool:
-    """Tell whether files are the parts of one OME-TIFF: whether the OME-XML of the first names others of them."""
+    """Return whether files are parts of one OME-TIFF: whether the OME-XML of the first one names others of them."""
     first = min(files)
     if not first.lower().endswith(_OME_TIFF):
         return False
@@ -99,7 +99,7 @@ def tied_together(files: Collection[str]) -> bool:
 
 
 def files_named(element: ElementTree.Element, own: str = "") -> Iterator[str]:
-    """Yield the names of the files that hold planes, as OME-XML has them; not the one whose UUID is `own`."""
+    """Yield the names of the files that hold planes according to OME-XML, except the one whose UUID is `own`."""
     for uuid in element.iter():
         if tag(uuid) == "UUID" and uuid.get("FileName") and (not own or uuid.text != own):
             yield str(uuid.get("FileName"))

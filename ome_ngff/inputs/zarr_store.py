@@ -17,8 +17,7 @@ from ..read import StoredImage, StoredLevel, document_of
 from ..spec import KNOWN_AXES, Metadata, Omero, image_names, label_names
 from ..store import Target, find_target, locate, open_node, readable
 from .arrange import Facts, arranged, named_axes
-from .npy import refuse_records
-from .npz import only_one
+from .npy import only_one, refuse_records
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:

@@ -104,11 +104,11 @@ class Axes(Sequence[Axis]):
     def validate(self) -> None:
         """Raise `AxesError` with every broken MUST; warn of what the specification only advises against."""
         findings = list(axes_findings(self.to_list()))
-        errors = [f"{finding.what} {finding.mend}".strip() for finding in findings if finding.severity == "error"]
+        errors = [f"{finding.what} {finding.hint}".strip() for finding in findings if finding.severity == "error"]
         if errors:
             raise AxesError(" ".join(errors))
         for finding in findings:
-            warnings.warn(f"{finding.what} {finding.mend}".strip(), UserWarning, stacklevel=4)
+            warnings.warn(f"{finding.what} {finding.hint}".strip(), UserWarning, stacklevel=4)
 
     def to_list(self, fmt: object = None) -> list[dict[str, Any]]:
         """Return the axes as the specification's list of dicts."""

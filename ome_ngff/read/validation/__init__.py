@@ -1,7 +1,7 @@
-"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and how to mend it.
+"""Whole stores against the specification: `validate` says what is wrong in a hierarchy, and what to do about it.
 
-The rules for documents are in `ome_ngff.rules`; here are those that need more than one document: arrays, other groups,
-chunks. `STORE_RULES` has them by their id.
+The rules for documents are in `spec.rules`. The rules here need more than one document: arrays, other groups, chunks.
+`images.STORE_RULES` has them by id.
 """
 
 from __future__ import annotations
@@ -29,30 +29,25 @@ from .zips import zip_findings
 
 
 def validate(
-    store: Any,
-    *,
-    strict: bool = False,
-    data: bool = False,
-    fmt: Format | str | None = None,
-    progress: Progress = None,
+    store: Any, *, strict: bool = False, data: bool = False, fmt: Format | str | None = None, progress: Progress = None
 ) -> Report:
-    """Check an OME-Zarr hierarchy against the specification: its documents, and what they claim.
+    """Check an OME-Zarr hierarchy against the specification: its documents, and whether they agree with the store.
 
-    Images, labels, plates with their wells and fields, and collections of bioformats2raw are walked. Whatever stands
-    in the store, the outcome is a report.
+    Images, labels, plates with their wells and fields, and collections of bioformats2raw are checked. Whatever is in
+    the store, the result is a report.
 
     Args:
-        store: a path, a URL, a zip file, a `zarr.Group` or a Zarr store; or a JSON file that holds the attributes of
-            a group (or is its `zarr.json`), of which the document alone is checked.
+        store: a path, a URL, a zip file, a `zarr.Group` or a Zarr store; or a JSON file with the attributes of a
+            group (or its `zarr.json`), of which only the document is checked.
         strict: turn warnings into errors.
-        data: decode every chunk too, and look into every well of a plate that has more than 1536.
-        fmt: OME-NGFF version whose rules are asked; None takes the one that the root states.
+        data: decode every chunk too, and check every well of a plate that has more than 1536.
+        fmt: OME-NGFF version whose rules apply; None takes the version that the root states.
         progress: with `data`, True for a bar, or a callable of (chunks done, chunks in all).
 
     Raises:
-        MissingError: there is nothing.
+        MissingError: nothing is stored there.
         StoreError: a JSON file cannot be read.
-        FormatError: there is no such version.
+        FormatError: the version is unknown.
     """
     check_progress(progress)
     asked = None if fmt is None else format_from_version(fmt)
@@ -72,7 +67,7 @@ def validate(
         raise MissingError(f"There is no Zarr group at {name}{f', but below it: {below}' if below else ''}.")
     if data:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Zarr says of codecs, it has said when the array was opened
+            warnings.simplefilter("ignore")  # Zarr has warned of codecs when the array was opened
             found, walk.seen["chunks"] = check_chunks(tree, list(walk.arrays), progress)
         walk.findings += found
     walk.finish()
@@ -82,7 +77,7 @@ def validate(
 
 
 def _document_file(place: Any) -> Path | None:
-    """Return the path of a file that can only be JSON; None for anything else."""
+    """Return the path of a file that must be JSON; None for anything else."""
     if isinstance(place, (str, os.PathLike)) and "://" not in str(place):
         file = Path(place)
         if file.is_file() and file.suffix.lower() not in (".zip", ".ozx"):
@@ -91,12 +86,14 @@ def _document_file(place: Any) -> Path | None:
 
 
 def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
-    """Check the attributes that a JSON file holds, alone or as `zarr.json` does."""
+    """Check the attributes in a JSON file, which may be a `zarr.json`."""
     try:
         content = file.read_bytes()
         attributes = json.loads(content)
     except (ValueError, RecursionError, OSError) as error:
-        raise StoreError(f"{file} is no JSON ({reason(error)}); give a file with the attributes of a group.") from error
+        raise StoreError(
+            f"{file} is not JSON ({reason(error)}); give a file with the attributes of a group."
+        ) from error
     if isinstance(attributes, Mapping) and "zarr_format" in attributes and "attributes" in attributes:
         attributes = attributes["attributes"]
     known = attributes if isinstance(attributes, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Every chunk of an array, decoded: which cannot be, and which are not there."""
+"""Decoding of every chunk of an array, to find those that are broken or missing."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from .tree import Broken, Tree, joined, reason, spelled
 _FEW = 5  # missing chunks that are named, per array
 _MOST = 20  # unreadable chunks that are named, per array
 _METADATA = frozenset({"zarr.json", ".zarray", ".zattrs"})
-NOT_THERE = ""  # what `Reader.decode` says of a chunk that is not stored
+NOT_THERE = ""  # what `ChunkDecoder.decode` returns for a chunk that is not stored
 
 
 def check_chunks(tree: Tree, paths: Sequence[str], progress: Progress) -> tuple[list[Finding], int]:
-    """Decode all chunks of arrays, a few at a time, so that memory stays flat; of shards, all that are in them.
+    """Decode all chunks of arrays, a few at a time so that memory stays flat; shards with every chunk in them.
 
     Args:
-        tree: where they are. paths: of the arrays. progress: see `progress.counter`.
+        tree: the tree that holds the arrays. paths: those of the arrays. progress: as in `validate`.
 
     Returns:
-        The findings, and how many chunks or shards are stored.
+        The findings, and the number of chunks or shards that are stored.
     """
     findings: list[Finding] = []
     arrays = []
     for path in paths:
         try:
-            arrays.append(Stored.open(tree, path))
+            arrays.append(StoredChunks.open(tree, path))
         except Exception as error:
             findings += NODE(spelled(path), Broken(reason(error)))
     total = sum(stored.count for stored in arrays)
@@ -55,8 +55,8 @@ def check_chunks(tree: Tree, paths: Sequence[str], progress: Progress) -> tuple[
     with counter(progress, 0, total, size, "checking") as advance:
         for stored in arrays:
             state = Decoded(spelled(stored.path), stored.total, stored.strays)
-            with Reader.of(stored) as reader:
-                for number, fault in _decoded(reader):
+            with ChunkDecoder.of(stored) as decoder:
+                for number, fault in _decoded(decoder):
                     state.add(stored.key(number), fault)
                     advance()
             if stored.numbers is not None and len(stored.numbers) < stored.total:
@@ -68,15 +68,15 @@ def check_chunks(tree: Tree, paths: Sequence[str], progress: Progress) -> tuple[
 
 
 @attrs.frozen(eq=False)
-class Stored:
-    """Hold an array and which of its chunks (shards, where there are any) are stored.
+class StoredChunks:
+    """List which chunks of an array are stored; if it has shards, which shards.
 
     Attributes:
-        tree, path: where it is. array: opened for reading.
-        metadata: what its files say, by their names.
-        unit: pixels per chunk or shard. grid: how many of them per axis.
-        numbers: those that are stored, counted along the grid; None where the store cannot list.
-        strays: keys that belong to none.
+        tree, path: place of the array. array: the array, opened for reading.
+        metadata: content of its metadata files, by name.
+        unit: shape of a chunk or shard. grid: number of them along each axis.
+        numbers: flat indices in the grid of those that are stored; None if the store cannot list.
+        strays: keys below the array that belong to no chunk.
     """
 
     tree: Tree
@@ -89,8 +89,7 @@ class Stored:
     strays: Sequence[str]
 
     @classmethod
-    def open(cls, tree: Tree, path: str) -> Stored:
-        """Open an array and list its chunks."""
+    def open(cls, tree: Tree, path: str) -> StoredChunks:
         found = open_array(tree.store, tree.key(path))
         read = {name: tree.read(joined(path, name)) for name in ("zarr.json", ".zarray")}
         metadata = {name: json.loads(content) for name, content in read.items() if content is not None}
@@ -100,46 +99,43 @@ class Stored:
 
     @property
     def total(self) -> int:
-        """Count all chunks or shards, stored or not."""
+        """Number of all chunks or shards, stored or not."""
         return math.prod(self.grid)
 
     @property
     def count(self) -> int:
-        """Count those that are stored, or may be."""
+        """Number of those that are stored, or all if the store cannot list."""
         return self.total if self.numbers is None else len(self.numbers)
 
     @property
     def slab(self) -> tuple[int, ...]:
-        """Give the pixels that are decoded at a time: a chunk, or a layer of the chunks of a shard."""
+        """Shape of what is decoded at a time: a chunk, or one layer of the chunks of a shard."""
         inner = [max(n, 1) for n in self.array.chunks]
         axis = next((i for i, (u, n) in enumerate(zip(self.unit, inner, strict=True)) if u > n), None)
         return self.unit if axis is None else (*self.unit[:axis], inner[axis], *self.unit[axis + 1 :])
 
     def bytes_of(self, pixels: Sequence[int]) -> int:
-        """Count the bytes of a box of so many pixels per axis."""
         return math.prod(pixels) * int(self.array.dtype.itemsize)
 
     def boxes(self, number: int) -> Iterator[tuple[slice, ...]]:
-        """Cut a chunk or shard into the boxes that are decoded one after the other."""
-        cuts = [
+        """Yield the boxes of a chunk or shard that are decoded one after the other."""
+        ranges = [
             [slice(start, start + s) for start in range(i * u, (i + 1) * u, s)]
             for i, u, s in zip(self.index(number), self.unit, self.slab, strict=True)
         ]
-        yield from itertools.product(*cuts)
+        yield from itertools.product(*ranges)
 
     def gaps(self) -> Iterator[int]:
-        """Yield the numbers that are not stored."""
+        """Yield the flat indices of chunks that are not stored."""
         expected = 0
         for number in (*sorted(self.numbers or ()), self.total):
             yield from range(expected, number)
             expected = number + 1
 
     def key(self, number: int) -> str:
-        """Give the key of a chunk or shard below the array."""
         return str(self.array.metadata.encode_chunk_key(self.index(number)))
 
     def index(self, number: int) -> tuple[int, ...]:
-        """Give the place of a chunk or shard in the grid."""
         index = []
         for n in reversed(self.grid):
             number, i = divmod(number, n)
@@ -148,41 +144,42 @@ class Stored:
 
 
 @attrs.frozen(eq=False)
-class Reader:
-    """Decode whole chunks or shards, and notice when one is cut short.
+class ChunkDecoder:
+    """Decode whole chunks or shards, and notice if one is truncated.
 
-    The pipeline in Rust does, but it knows only files, reads of a chunk at the border just what lies in the array, and
-    not every order of Zarr v2; Zarr's own makes pixels of whatever follows in memory. So chunks that need it are put
-    into a folder, each for the moment in which it is decoded, below an array that has whole chunks and plain orders.
+    The pipeline in Rust notices it, but reads only local files, decodes of a chunk at the border only the part inside
+    the array, and does not support every memory order of Zarr v2. The pipeline of Zarr-Python turns whatever follows
+    in memory into pixels. So chunks that the pipeline in Rust cannot decode in place are copied, one at a time, into a
+    temporary array with whole chunks and plain orders.
 
     Attributes:
-        stored: the array. folder: for the chunks. direct: whether chunks that are not at the border need no folder.
-        copy: the array in the folder.
+        stored: the array. folder: that of the temporary array. copy: the temporary array.
+        direct: whether chunks inside the array can be decoded in place.
     """
 
-    stored: Stored
+    stored: StoredChunks
     folder: Path
     direct: bool
     copy: zarr.Array[Any]
 
     @classmethod
     @contextmanager
-    def of(cls, stored: Stored) -> Iterator[Reader]:
-        """Make a reader, whose folder goes in the end."""
+    def of(cls, stored: StoredChunks) -> Iterator[ChunkDecoder]:
+        """Yield a decoder, whose folder is deleted in the end."""
         shape = [n * u for n, u in zip(stored.grid, stored.unit, strict=True)]
         plain = True
         Path(config.cache_store).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ome_ngff-", dir=config.cache_store) as name:
             for file, metadata in stored.metadata.items():
-                said = {**metadata, "shape": shape}
-                orders = _plain_orders(said) if file == ".zarray" else said
-                plain = plain and orders == said
-                (Path(name) / file).write_text(json.dumps(orders), encoding="utf-8")
+                whole = {**metadata, "shape": shape}
+                copied = _plain_orders(whole) if file == ".zarray" else whole
+                plain = plain and copied == whole
+                (Path(name) / file).write_text(json.dumps(copied), encoding="utf-8")
             direct = plain and isinstance(stored.tree.store, LocalStore)
             yield cls(stored, Path(name), direct, open_array(LocalStore(name), ""))
 
     def decode(self, number: int) -> str | None:
-        """Decode a chunk or shard; say what went wrong, or `NOT_THERE`, or return None."""
+        """Decode a chunk or shard; return what went wrong, `NOT_THERE` if it is not stored, or None."""
         stored, copy = self.stored, self.folder / self.stored.key(number)
         places = list(zip(stored.index(number), stored.unit, stored.array.shape, strict=True))
         try:
@@ -205,20 +202,20 @@ class Reader:
 
 
 def _plain_orders(zarray: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace byte and memory order in metadata of Zarr v2: whether a chunk can be decoded does not depend on them."""
+    """Replace byte and memory order in metadata of Zarr v2, which do not affect whether a chunk can be decoded."""
     dtype = zarray["dtype"]
     return {**zarray, "order": "C", "dtype": re.sub("^>", "<", dtype) if isinstance(dtype, str) else dtype}
 
 
-def _decoded(reader: Reader) -> Iterator[tuple[int, str | None]]:
-    """Decode chunks or shards in threads, as many at a time as the memory target allows, and say what came of each."""
-    stored = reader.stored
+def _decoded(decoder: ChunkDecoder) -> Iterator[tuple[int, str | None]]:
+    """Yield the flat index and the result of each chunk or shard, decoded in threads within the memory target."""
+    stored = decoder.stored
     workers = max(1, min(config.workers, config.memory_target // max(2 * stored.bytes_of(stored.slab), 1)))
     waiting: deque[tuple[int, Future[str | None]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for number in range(stored.total) if stored.numbers is None else stored.numbers:
-                waiting.append((number, pool.submit(reader.decode, number)))
+                waiting.append((number, pool.submit(decoder.decode, number)))
                 if len(waiting) > 2 * workers:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -229,7 +226,7 @@ def _decoded(reader: Reader) -> Iterator[tuple[int, str | None]]:
 
 
 def _listed(found: zarr.Array[Any], grid: tuple[int, ...]) -> tuple[MutableSequence[int] | None, list[str]]:
-    """List the chunks that are stored by their number (None where that cannot be done), and keys that are of none."""
+    """Return the flat indices of the stored chunks, None if the store cannot list them, and keys of no chunk."""
     numbers: MutableSequence[int] = packed("q") if math.prod(grid) < 2**63 else []
     strays: list[str] = []
     seen: set[str] = set()
@@ -248,11 +245,11 @@ def _listed(found: zarr.Array[Any], grid: tuple[int, ...]) -> tuple[MutableSeque
         sync(collect())
     except Exception:  # such as a web server
         return None, []
-    return (numbers, sorted(strays)) if seen else (None, [])  # a true list has the metadata too
+    return (numbers, sorted(strays)) if seen else (None, [])  # a complete list includes the metadata
 
 
 def _number(key: str, grid: tuple[int, ...], encode: Callable[[tuple[int, ...]], str]) -> int | None:
-    """Return the number of the chunk that a key is of; None where it is of none."""
+    """Return the flat index of the chunk with this key; None if the key belongs to no chunk."""
     digits = key.removeprefix("c").replace(".", "/").strip("/").split("/") if grid else []
     if len(digits) != len(grid) or not all(d.isascii() and d.isdecimal() and len(d) < 20 for d in digits):
         return None
@@ -264,7 +261,7 @@ def _number(key: str, grid: tuple[int, ...], encode: Callable[[tuple[int, ...]],
 
 @attrs.define
 class Decoded:
-    """Collect what came of the chunks or shards of an array."""
+    """Collect the results of decoding the chunks or shards of an array."""
 
     where: str
     total: int
@@ -275,7 +272,6 @@ class Decoded:
     named: list[tuple[str, str]] = attrs.field(factory=list)
 
     def add(self, key: str, fault: str | None) -> None:
-        """Count what `Reader.decode` said of one."""
         if fault == NOT_THERE:
             self.missing += 1
             self.absent += [key] if len(self.absent) < _FEW else []
@@ -295,7 +291,7 @@ CHUNKS = Rules("image", STORE_RULES)
 )
 def _readable(decoded: Decoded) -> Faults:
     for key, why in decoded.named:
-        what = f"This cannot be decoded ({why})."
+        what = f"This chunk or shard cannot be decoded ({why})."
         yield f"{decoded.where}/{key}", what, "Restore it from a copy, or write the image again."
     if decoded.broken > len(decoded.named):
         what = f"{decoded.broken - len(decoded.named)} more chunks or shards cannot be decoded."
@@ -304,8 +300,8 @@ def _readable(decoded: Decoded) -> Faults:
 
 @CHUNKS.note(
     "chunk-missing",
-    "A chunk that is not stored reads as the fill value. Writers leave out what is empty; a copy that was cut short "
-    "looks the same.",
+    "A chunk that is not stored reads as the fill value. Writers leave out empty chunks; an incomplete copy looks the "
+    "same.",
     at="/0.pixels",
     wrong="missing",
 )
@@ -313,16 +309,16 @@ def _missing(decoded: Decoded) -> Faults:
     if decoded.missing:
         more = ", ..." if decoded.missing > len(decoded.absent) else ""
         what = f"Not stored: {decoded.missing} of {decoded.total} chunks or shards ({', '.join(decoded.absent)}{more})."
-        yield decoded.where, what, "Nothing needs to be done if the image is empty there; else copy it again."
+        yield decoded.where, what, "If the image is empty there, nothing needs to be done; otherwise copy it again."
 
 
 @CHUNKS.note(
     "chunk-stray",
-    "The keys below an array are its chunks; whatever else is there is never read.",
+    "The keys below an array are those of its chunks; anything else is never read.",
     at="/0.pixels",
     wrong="elsewhere",
 )
 def _stray(decoded: Decoded) -> Faults:
     if decoded.strays:
-        what = f"Keys that are of no chunk: {len(decoded.strays)}, such as {spelled(decoded.strays[0])[1:]}."
+        what = f"Keys that belong to no chunk: {len(decoded.strays)}, such as {spelled(decoded.strays[0])[1:]}."
         yield decoded.where, what, "If pixels are missing, compare these keys with the metadata of the array."

@@ -1,4 +1,4 @@
-"""The rules for the files that metadata is written in: plain JSON, which every reader takes."""
+"""The rules for metadata files: plain JSON that every reader accepts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FILE = Rules("image", STORE_RULES)
 @FILE.must(
     "metadata-json",
     'Metadata is JSON: "MUST be encoded using UTF-8", "MUST NOT add a byte order mark" and names of an object that are '
-    '"all unique" (RFC 8259). Some readers take what others refuse, or take another of two equal names.',
+    '"all unique" (RFC 8259). Some readers accept what others refuse, or pick a different one of two equal names.',
     at="/1.byte_order_mark",
     wrong=True,
 )
 def _metadata_json(where: str, content: bytes, numbers: bool) -> Faults:
-    """Check what Zarr has been able to read; `numbers`: look for NaN and infinity, too."""
+    """Check a file that Zarr was able to read; `numbers`: also look for NaN and infinity."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -44,8 +44,5 @@ def _metadata_json(where: str, content: bytes, numbers: bool) -> Faults:
     if repeated:
         yield where, f"An object has the same name twice ({listed(list(repeated), 3, ', ')}).", "Keep one of them."
     if constants and numbers:
-        yield (
-            where,
-            f"JSON has no {listed(list(dict.fromkeys(constants)), 3, ', ')}.",
-            'Write null, or "NaN" in quotes.',
-        )
+        what = f"JSON does not allow {listed(list(dict.fromkeys(constants)), 3, ', ')}."
+        yield where, what, 'Write null, or "NaN" in quotes.'

@@ -1,4 +1,4 @@
-"""The rules that images and labels have to keep in a store: what their documents claim of the arrays.
+"""The rules for images and labels in a store: whether their documents agree with the arrays.
 
 The checks look at values that the walk has collected, and open nothing themselves.
 """
@@ -22,8 +22,8 @@ STORE_RULES: dict[str, Rule] = {}
 
 
 @attrs.frozen(eq=False)
-class Level:
-    """Hold what is known of a level: where it is stored, what stands there, and its facts where that is an array."""
+class LevelFacts:
+    """Describe a level: its place in the store, the node there, and the facts about that node if it is an array."""
 
     where: str
     node: Node
@@ -36,13 +36,13 @@ class Level:
     translation: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, where: str, node: Node, parts: tuple[Mapping[str, Any], ...]) -> Level:
-        """Ask an array for its facts; `parts` are the dataset and the multiscale, which say how it lies in space."""
+    def of(cls, where: str, node: Node, parts: tuple[Mapping[str, Any], ...]) -> LevelFacts:
+        """Collect the facts; `parts` are the dataset and the multiscale, whose transformations place it in space."""
         if not isinstance(node, zarr.Array):
             return cls(where, node)
         try:
             if any(n >= 2**63 for n in node.shape):
-                return cls(where, Broken(f"Nothing has the shape {show(node.shape)}."))
+                return cls(where, Broken(f"no array can have the shape {show(node.shape)}"))
             scale, translation = stated_geometry(parts, node.ndim)
             return cls(
                 where, node, tuple(node.shape), node.dtype, node.metadata.zarr_format,
@@ -54,35 +54,33 @@ class Level:
 
 
 @attrs.frozen(eq=False)
-class Image:
-    """Hold one multiscale: where its document stands, the document, and its levels."""
+class ImageFacts:
+    """Describe one multiscale: the place of its document, the document, and its levels."""
 
     where: str
     document: Mapping[str, Any]
-    levels: tuple[Level, ...]
+    levels: tuple[LevelFacts, ...]
 
     @property
     def axes(self) -> tuple[str, ...] | None:
-        """Give the names of the axes; None where there is no list of them."""
+        """Names of the axes; None if they are not a list."""
         axes = self.document.get("axes")
         return tuple(str(axis.get("name")) for axis in axes) if is_objects(axes) else None
 
     @property
-    def arrays(self) -> list[Level]:
-        """Give the levels that are arrays of as many dimensions as there are axes."""
+    def arrays(self) -> list[LevelFacts]:
+        """Levels that are arrays with one dimension per axis."""
         return [level for level in self.levels if self.fits(level)]
 
-    def fits(self, level: Level) -> bool:
-        """Tell whether a level is an array of as many dimensions as there are axes."""
+    def fits(self, level: LevelFacts) -> bool:
         return level.shape is not None and len(level.shape) == len(self.axes or ())
 
     def along(self, values: Sequence[Any] | None) -> dict[str, Any]:
-        """Give one value for each axis, by its name."""
+        """Return one value for each axis, by its name."""
         return dict(zip(self.axes or (), values or (), strict=True))
 
 
-def image_findings(image: Image, fmt: Format) -> Iterator[Finding]:
-    """Yield every rule of the store that an image breaks."""
+def image_findings(image: ImageFacts, fmt: Format) -> Iterator[Finding]:
     for level in image.levels:
         if level.shape is not None:
             yield from LEVEL(level, image.axes, fmt)
@@ -99,7 +97,7 @@ LEVEL = Rules("image", STORE_RULES)
     at="/1.shape",
     wrong=[4, 4],
 )
-def _dimensions(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+def _dimensions(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
     if axes is not None and level.shape is not None and len(level.shape) != len(axes):
         what = f"The array has {len(level.shape)} dimensions for {len(axes)} axes (its shape is {show(level.shape)})."
         yield level.where, what, "Describe every dimension in axes, and store all levels with the same ones."
@@ -112,11 +110,10 @@ def _dimensions(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faul
     at="/0.dimension_names",
     wrong=["t", "c", "z", "x", "y"],
 )
-def _names(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
-    asked = axes is not None and "dimension_names" in fmt.array_options(axes) and level.zarr_format == 3
-    if asked and level.names != axes:
+def _names(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+    if axes is not None and fmt.dialect.dimension_names and level.zarr_format == 3 and level.names != axes:
         there = "none" if level.names is None else show(list(level.names))
-        what = f"dimension_names must be {show(list(axes or ()))} (got {there})."
+        what = f"dimension_names must be {show(list(axes))} (got {there})."
         yield level.where, what, "Write the names of the axes into zarr.json; the chunks stay as they are."
 
 
@@ -126,10 +123,9 @@ def _names(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
     at="/0.dimension_separator",
     wrong=".",
 )
-def _separator(level: Level, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
-    wanted = fmt.chunk_key_encoding
-    if wanted["name"] == "v2" and level.separator not in (None, wanted["separator"]):
-        what = f"Chunk keys must be nested by '/' (they are by {level.separator!r}, which some viewers show as black)."
+def _separator(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+    if fmt.dialect.chunk_keys == "v2" and level.separator not in (None, "/"):
+        what = f"Chunk keys must be separated by '/' (got {level.separator!r}, which some viewers show as black)."
         yield level.where, what, "Rename the chunks from 0.0.0 to 0/0/0 and set dimension_separator in .zarray."
 
 
@@ -142,7 +138,7 @@ PYRAMID = Rules("image", STORE_RULES)
     at="/1.shape",
     wrong=[2, 2, 4, 16, 16],
 )
-def _decreasing(image: Image) -> Faults:
+def _decreasing(image: ImageFacts) -> Faults:
     for before, level in itertools.pairwise(image.arrays):
         finer, coarser = before.shape or (), level.shape or ()
         if any(c > f for f, c in zip(finer, coarser, strict=True)):
@@ -152,15 +148,15 @@ def _decreasing(image: Image) -> Faults:
 
 @PYRAMID.should(
     "levels-dtype",
-    "All levels have one data type (good sense in 0.5, a MUST in 0.6).",
+    "All levels have the same data type (common sense in 0.5, a MUST in 0.6).",
     at="/1.dtype",
     wrong="float32",
 )
-def _dtype(image: Image) -> Faults:
+def _dtype(image: ImageFacts) -> Faults:
     dtypes = [(level, level.dtype) for level in image.levels if level.shape is not None]
     for level, dtype in dtypes[1:]:
         if dtype != dtypes[0][1]:
-            what = f"The level is of {dtype}, the first one of {dtypes[0][1]}."
+            what = f"The level has the data type {dtype}, the first level {dtypes[0][1]}."
             yield level.where, what, "Write all levels with the data type of the first."
 
 
@@ -171,7 +167,7 @@ def _dtype(image: Image) -> Faults:
     at="/.document.multiscales[0].datasets[1].coordinateTransformations[0].scale",
     wrong=[1.0, 1.0, 1.0, 2.0, 2.0],
 )
-def _scale_shape(image: Image) -> Faults:
+def _scale_shape(image: ImageFacts) -> Faults:
     for first, level, ratios in _ratios(image):
         lengths = zip(image.axes or (), first.shape or (), level.shape or (), ratios, strict=True)
         wrong = [
@@ -181,11 +177,11 @@ def _scale_shape(image: Image) -> Faults:
         ]
         if wrong:
             what = f"The stated scale does not fit the shape ({'; '.join(wrong)})."
-            yield level.where, what, "State the factor by which the level is really smaller, times the first scale."
+            yield level.where, what, "State the factor by which the level is actually smaller, times the first scale."
 
 
-def _ratios(image: Image) -> Iterator[tuple[Level, Level, list[float]]]:
-    """Yield the first level, each other one, and how many times larger its pixels are stated to be, per axis."""
+def _ratios(image: ImageFacts) -> Iterator[tuple[LevelFacts, LevelFacts, list[float]]]:
+    """Yield the first level, each other level, and how many times larger its scale says that its pixels are."""
     placed_levels = [level for level in image.arrays if level.scale is not None]
     for level in placed_levels[1:]:
         pairs = zip(placed_levels[0].scale or (), level.scale or (), strict=True)
@@ -197,31 +193,30 @@ def _ratios(image: Image) -> Iterator[tuple[Level, Level, list[float]]]:
 @PYRAMID.note(
     "translation-centre",
     "A pixel lies at its centre: the first pixel of a level that is f times smaller lies (f - 1) / 2 pixels further "
-    "in. Without this translation the levels are displaced against each other.",
+    "in. Without this translation, the levels are displaced relative to each other.",
     at="/.document.multiscales[0].datasets[1].coordinateTransformations[1].translation",
     wrong=[0.0, 0.0, 0.0, 0.0, 0.0],
 )
-def _centre(image: Image) -> Faults:
+def _centre(image: ImageFacts) -> Faults:
     picks = "nearest" in str(image.document.get("type")).lower()
     for first, level, ratios in _ratios(image):
         moved = zip(first.translation or (), level.translation or (), first.scale or (), ratios, strict=True)
         shifts = [((b - a) / size, ratio) for a, b, size, ratio in moved]
         if not all(_centred(shift, ratio, picks) for shift, ratio in shifts):
             got, wanted = [round(shift, 4) for shift, _ in shifts], [round((ratio - 1) / 2, 4) for _, ratio in shifts]
-            what = f"The first pixel lies {show(got)} pixels of the first level further in, its centre {show(wanted)}."
-            yield level.where, what, "Add this to the translation of the level, times the first scale."
+            what = f"The first pixel lies {show(got)} pixels of the first level further in, not {show(wanted)}."
+            yield level.where, what, "Add the difference to the translation of the level, times the first scale."
             return
 
 
 def _centred(shift: float, ratio: float, picks: bool) -> bool:
-    """Tell whether a shift is that of a window's centre, or where pixels are picked, that of one of its pixels."""
+    """Return whether a shift leads to the centre of a window or, if pixels are picked, to one of its pixels."""
     if picks and 0 <= shift <= ratio - 1 + 1e-6 and abs(shift - round(shift)) < 1e-6:
         return True
     return abs(shift - (ratio - 1) / 2) <= 0.05 * max(ratio, 1)
 
 
-def omero_findings(omero: Any, images: list[Image]) -> Iterator[Finding]:
-    """Yield what `omero` says wrongly of the channels of the first image."""
+def omero_findings(omero: Any, images: list[ImageFacts]) -> Iterator[Finding]:
     if images and images[0].arrays and isinstance(part_of(omero, "channels"), (list, tuple)):
         yield from OMERO(omero, images[0])
 
@@ -235,12 +230,12 @@ OMERO = Rules("image", STORE_RULES)
     at="/.document.omero.channels[1]",
     wrong=MISSING,
 )
-def _channel_count(omero: Mapping[str, Any], image: Image) -> Faults:
+def _channel_count(omero: Mapping[str, Any], image: ImageFacts) -> Faults:
     axes = [axis for _, axis in entries(image.document.get("axes"), "")]
     at = [i for i, axis in enumerate(axes) if axis.get("type") == "channel" or axis.get("name") == "c"]
     count = (image.arrays[0].shape or ())[at[0]] if at else 1
     if len(omero["channels"]) != count:
-        what = f"omero describes every channel (got {len(omero['channels'])} for {count})."
+        what = f"omero must describe every channel (got {len(omero['channels'])} for {count})."
         yield f"{image.where.partition(':')[0]}: omero.channels", what, "Describe each channel once, in their order."
 
 
@@ -257,11 +252,11 @@ LABEL = Rules("image", STORE_RULES)
     at="/labels/cells/0.dtype",
     wrong="float32",
 )
-def _label_dtype(label: Image, image: Image | None) -> Faults:
+def _label_dtype(label: ImageFacts, image: ImageFacts | None) -> Faults:
     for level in label.levels:
         if level.shape is not None and getattr(level.dtype, "kind", "") not in ("i", "u"):
-            what = f"Labels are integers of 8 to 64 bits (got {level.dtype})."
-            yield level.where, what, "Convert the pixels to an unsigned integer type, once all of them are whole."
+            what = f"Labels must be integers of 8 to 64 bits (got {level.dtype})."
+            yield level.where, what, "Round the pixels to whole numbers and convert them to an unsigned integer type."
 
 
 @LABEL.must(
@@ -271,12 +266,12 @@ def _label_dtype(label: Image, image: Image | None) -> Faults:
     at="/labels/cells.document.multiscales[0].datasets[1]",
     wrong=MISSING,
 )
-def _label_datasets(label: Image, image: Image | None) -> Faults:
+def _label_datasets(label: ImageFacts, image: ImageFacts | None) -> Faults:
     if image is not None:
         here, there = (len(entries(i.document.get("datasets"), "")) for i in (label, image))
         if here != there and here and there:
-            what = f"A label image has as many levels as its image (got {here} and {there})."
-            yield f"{label.where}.datasets", what, "Write the label image again, with the factors of the image."
+            what = f"A label image must have as many levels as its image (got {here} and {there})."
+            yield f"{label.where}.datasets", what, "Write the label image again with the scale factors of the image."
 
 
 @LABEL.should(
@@ -286,7 +281,7 @@ def _label_datasets(label: Image, image: Image | None) -> Faults:
     at="/labels/cells/0.shape",
     wrong=[1, 1, 4, 7, 8],
 )
-def _label_shape(label: Image, image: Image | None) -> Faults:
+def _label_shape(label: ImageFacts, image: ImageFacts | None) -> Faults:
     for level, of in _pairs(label, image):
         lengths = image.along(of.shape) if image is not None else {}
         wrong = [
@@ -295,12 +290,12 @@ def _label_shape(label: Image, image: Image | None) -> Faults:
             if n not in (1, lengths.get(name, 1))
         ]
         if wrong:
-            what = f"The label image has other lengths than its image ({'; '.join(wrong)})."
-            yield level.where, what, "Make labels of the image as it is stored, level by level."
+            what = f"The shape of the label image differs from that of its image ({'; '.join(wrong)})."
+            yield level.where, what, "Make the labels from the stored image, level by level."
 
 
-def _pairs(label: Image, image: Image | None) -> list[tuple[Level, Level]]:
-    """Pair the levels of a label image with those of its image; the first alone where there are not as many."""
+def _pairs(label: ImageFacts, image: ImageFacts | None) -> list[tuple[LevelFacts, LevelFacts]]:
+    """Pair the levels of a label image with those of its image; only the first if their numbers differ."""
     if image is None:
         return []
     pairs = list(zip(label.levels, image.levels, strict=False))
@@ -311,12 +306,12 @@ def _pairs(label: Image, image: Image | None) -> list[tuple[Level, Level]]:
 
 @LABEL.note(
     "label-place",
-    "A label image is in the same coordinate system as its image: where they have as many pixels, these are of one "
-    "size.",
+    "A label image is in the same coordinate system as its image: along an axis on which they have the same number of "
+    "pixels, these have the same size.",
     at="/labels/cells.document.multiscales[0].datasets[0].coordinateTransformations[0].scale",
     wrong=[1.0, 1.0, 1.0, 0.25, 0.25],
 )
-def _label_place(label: Image, image: Image | None) -> Faults:
+def _label_place(label: ImageFacts, image: ImageFacts | None) -> Faults:
     for level, of in _pairs(label, image)[:1]:
         if image is None or level.scale is None or of.scale is None:
             return
@@ -328,5 +323,5 @@ def _label_place(label: Image, image: Image | None) -> Faults:
             if not math.isclose(sizes[name], wanted[name], rel_tol=1e-6)
         ]
         if wrong:
-            what = f"The pixels of the label image have other sizes than those of its image ({'; '.join(wrong)})."
+            what = f"The pixel sizes of the label image differ from those of its image ({'; '.join(wrong)})."
             yield level.where, what, "Give the label image the scale and translation of its image."

@@ -1,4 +1,4 @@
-"""The rules for what lies in a hierarchy: that it is there, that it can be opened, that its parts agree."""
+"""The rules for the nodes of a hierarchy: that they exist, can be opened, and agree with each other."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ NODE = Rules("image", STORE_RULES)
 )
 def _readable(where: str, node: Node) -> Faults:
     if isinstance(node, Broken):
-        what = f"Zarr cannot make sense of what is here ({node.why})."
+        what = f"Zarr cannot open what is stored here ({node.why})."
         yield where, what, "Restore zarr.json (or .zarray, .zgroup) from a copy, or install the codec that it names."
 
 
 @attrs.frozen(eq=False)
-class Place:
-    """Hold what is known of a group or array: where it is, its version of Zarr, and the formats that it should have.
+class NodeFacts:
+    """Describe a group or array.
 
     Attributes:
-        mark: that of an unfinished write. twice: what there is of two versions, in words.
+        where: its path. zarr_format: its version of Zarr.
+        own: its version of OME-Zarr. fmt: that of the hierarchy.
+        mark: that of an unfinished write, if it has one.
+        twice: the two versions whose metadata it has both, in words; else empty.
     """
 
     where: str
@@ -44,56 +47,57 @@ class Place:
     twice: str = ""
 
 
-PLACE = Rules("image", STORE_RULES)
+NODE_FACTS = Rules("image", STORE_RULES)
 
 
-@PLACE.must(
+@NODE_FACTS.must(
     "zarr-version",
     "OME-Zarr 0.5 is implemented using the Zarr format as defined by the version 3 of the Zarr specification, 0.4 by "
     "the version 2.",
     at="/1.zarr_format",
     wrong=2,
 )
-def _zarr_version(place: Place) -> Faults:
-    if place.zarr_format != place.own.zarr_format:
-        what = f"OME-Zarr {place.own.version} is stored in Zarr v{place.own.zarr_format} (got v{place.zarr_format})."
-        yield place.where, what, "Convert the arrays and groups to this version of Zarr, or the metadata to the other."
+def _zarr_version(facts: NodeFacts) -> Faults:
+    if facts.zarr_format != facts.own.zarr_format:
+        own, zarr_format = facts.own, facts.zarr_format
+        what = f"OME-Zarr {own.version} must be stored in Zarr v{own.zarr_format} (got v{zarr_format})."
+        yield facts.where, what, "Convert the arrays and groups to this version of Zarr, or the metadata to the other."
 
 
-@PLACE.must(
+@NODE_FACTS.must(
     "version-hierarchy",
     "The OME-Zarr Metadata version MUST be consistent within a hierarchy.",
     at="/labels/cells.version",
     wrong="0.4",
 )
-def _version_hierarchy(place: Place) -> Faults:
-    if place.own != place.fmt:
-        what = f"This is OME-Zarr {place.own.version} in a hierarchy of {place.fmt.version}."
-        yield place.where, what, "Convert one of them, so that all have one version."
+def _version_hierarchy(facts: NodeFacts) -> Faults:
+    if facts.own != facts.fmt:
+        what = f"This is OME-Zarr {facts.own.version} in a hierarchy of {facts.fmt.version}."
+        yield facts.where, what, "Convert one of them, so that all have the same version."
 
 
-@PLACE.must(
+@NODE_FACTS.must(
     "incomplete-write",
-    "A write by ome_ngff that was not finished: there are pixels missing, and no metadata.",
+    "A write by ome_ngff that was not finished: pixels are missing, and so is the metadata.",
     at="/labels/cells.mark",
     wrong={"incomplete": {}},
 )
-def _incomplete(place: Place) -> Faults:
-    if place.mark is not None:
-        mend = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
-        yield place.where, "The write of this image was never finished.", mend
+def _incomplete(facts: NodeFacts) -> Faults:
+    if facts.mark is not None:
+        hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
+        yield facts.where, "The write of this image was never finished.", hint
 
 
-@PLACE.note(
+@NODE_FACTS.note(
     "zarr-twice",
-    "Where 0.4 and 0.5 metadata stand side by side, readers prefer 0.5; only this is checked.",
+    "If a group has metadata of both 0.4 and 0.5, readers prefer 0.5; only that is checked.",
     at="/.twice",
     wrong=True,
 )
-def _twice(place: Place) -> Faults:
-    if place.twice:
-        what = f"There is metadata of {place.twice}; the newer counts."
-        yield place.where, what, "Delete that of one version, or keep both alike."
+def _twice(facts: NodeFacts) -> Faults:
+    if facts.twice:
+        what = f"There is metadata of {facts.twice}; readers use the newer."
+        yield facts.where, what, "Delete the metadata of one version, or keep both in agreement."
 
 
 COPY = Rules("image", STORE_RULES)
@@ -101,7 +105,7 @@ COPY = Rules("image", STORE_RULES)
 
 @COPY.should(
     "consolidated-stale",
-    "Consolidated metadata is a copy of the metadata of the hierarchy; readers that trust it see what it says.",
+    "Consolidated metadata is a copy of the metadata of the hierarchy; readers that use it see only the copy.",
     at="/.consolidated",
     wrong=["0"],
 )
@@ -115,15 +119,15 @@ def _stale(where: str, paths: Sequence[str]) -> Faults:
 # What a document names has to be there ------------------------------------------------------------------------------
 
 
-def leads_to(wanted: str, sentence: str, mend: str) -> Check:
-    """Make the check that a name leads to a "group" or an "array"; what is broken there is told elsewhere."""
+def leads_to(wanted: str, sentence: str, hint: str) -> Check:
+    """Make the check that a name leads to a "group" or an "array"; `NODE` reports what cannot be opened."""
 
     def check(where: str, node: Node) -> Faults:
         there = "group" if isinstance(node, zarr.Group) else "array" if isinstance(node, zarr.Array) else ""
         if node is None:
-            yield where, f"{sentence} There is nothing here.", mend
+            yield where, f"{sentence} Nothing is stored here.", hint
         elif there and there != wanted:
-            yield where, f"{sentence} There is {'an' if there == 'array' else 'a'} {there} here.", mend
+            yield where, f"{sentence} This is {'an' if there == 'array' else 'a'} {there}.", hint
 
     return check
 
@@ -135,7 +139,7 @@ DATASET.must(
     "resolution.",
     at="/1",
     wrong=MISSING,
-)(leads_to("array", "A dataset leads to an array.", "Restore the array, or take the level out of datasets."))
+)(leads_to("array", "A dataset must lead to an array.", "Restore the array, or take the level out of datasets."))
 LABELS = Rules("image", STORE_RULES)
 
 
@@ -148,10 +152,10 @@ LABELS = Rules("image", STORE_RULES)
 )
 def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
     if isinstance(node, zarr.Array):
-        yield where, "There is an array where the group of the label images belongs.", "Move it into a label image."
+        yield where, "This must be the group of the label images, but is an array.", "Move it into a label image."
     if node is None and found:
-        mend = "Create a group there, and list them in its metadata."
-        yield where, f"This is a folder, and no Zarr group, but has label images ({listed(found, 3, ', ')}).", mend
+        hint = "Create a group here, and list the label images in its metadata."
+        yield where, f"This folder has label images ({listed(found, 3, ', ')}), but is not a Zarr group.", hint
 
 
 LABEL_GROUP = Rules("image", STORE_RULES)
@@ -160,7 +164,7 @@ LABEL_GROUP.must(
     "The value of `labels` is a JSON array of paths to the labeled multiscale image(s).",
     at="/labels/cells",
     wrong=MISSING,
-)(leads_to("group", "A path of labels leads to a label image.", "Take it out of the list of labels."))
+)(leads_to("group", "A path in labels must lead to a label image.", "Take it out of the list of labels."))
 LABEL_LIST = Rules("image", STORE_RULES)
 
 
@@ -183,8 +187,8 @@ def _labels_listed(where: str, unlisted: Sequence[str], between: Sequence[str]) 
 )
 def _labels_between(where: str, unlisted: Sequence[str], between: Sequence[str]) -> Faults:
     for path in between:
-        what = f"The group {show(path)} lies between labels and a label image, and has metadata of OME-Zarr."
-        yield where, what, "Delete this metadata; list all label images in labels itself."
+        what = f"The group {show(path)} is between labels and a label image, but has OME-Zarr metadata."
+        yield where, what, "Delete this metadata, and list all label images in the metadata of labels."
 
 
 LABEL_SOURCE = Rules("image", STORE_RULES)
@@ -199,6 +203,6 @@ LABEL_SOURCE = Rules("image", STORE_RULES)
 )
 def _label_source(where: str, there: bool) -> Faults:
     if not there:
-        what = "The source of a label image leads to an image; there is none."
-        mend = 'Write the way to the image that holds the labels: "../../", and "../" more for each group in between.'
-        yield f"{where}: image-label.source.image", what, mend
+        what = "The source of a label image must lead to an image. There is no image at this path."
+        hint = 'Write the path to the image that the labels belong to: "../../", and "../" more for each group between.'
+        yield f"{where}: image-label.source.image", what, hint

@@ -1,4 +1,4 @@
-"""The rules for plates and collections in a store: that wells, fields and series are there, and that they agree."""
+"""The rules for plates and collections in a store: that wells, fields and series exist and agree with the documents."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PLATE = Rules("plate", STORE_RULES)
 def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
     if absent:
         listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        what = f"Wells that the plate lists are not there: {listed}."
-        yield f"{where}: plate.wells", what, "List the wells that have images; the rows and columns may all stay."
+        what = f"The plate lists wells that do not exist: {listed}."
+        yield f"{where}: plate.wells", what, "List only the wells that have images; all rows and columns may stay."
 
 
 @PLATE.must(
@@ -36,16 +36,19 @@ def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faul
 )
 def _rows(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
     for row in rows:
-        yield where, f"The row {show(row)} is a folder, and no Zarr group.", "Create a group there, without attributes."
+        what = f"The row {show(row)} is a folder, but not a Zarr group."
+        yield where, what, "Create a group without attributes there."
 
 
 PLATE_SIZE = Rules("plate", STORE_RULES)
 
 
-@PLATE_SIZE.note("plate-sampled", "A plate of more wells than any real one is checked by samples.", at="", wrong=None)
+@PLATE_SIZE.note(
+    "plate-sampled", "Of a plate with more wells than any real one, a sample is checked.", at="", wrong=None
+)
 def _sampled(where: str, opened: int, wells: int) -> Faults:
     if opened < wells:
-        what = f"{opened} of the {wells} wells were looked into, spread over the plate."
+        what = f"{opened} of the {wells} wells, spread over the plate, were checked."
         yield f"{where}: plate.wells", what, "Check all of them, and their pixels, with data=True (--data)."
 
 
@@ -56,12 +59,12 @@ FIELD.must(
     "view.",
     at="/A/1/0",
     wrong=MISSING,
-)(leads_to("group", "A path of a well leads to an image.", "Take the field out of the well's images."))
+)(leads_to("group", "A path in a well must lead to an image.", "Take the field out of the images of the well."))
 
 
 @attrs.frozen(eq=False)
-class Well:
-    """Hold a well and its plate: where the well is, and the documents of both."""
+class WellFacts:
+    """Describe a well: its path, its document, and that of its plate."""
 
     where: str
     document: Any
@@ -69,15 +72,14 @@ class Well:
 
     @property
     def acquisitions(self) -> dict[int, Mapping[str, Any]]:
-        """Give the plate's acquisitions by their id."""
+        """Acquisitions of the plate, by id."""
         listed = [value for _, value in entries(part_of(self.plate, "acquisitions"), "")]
         return {value["id"]: value for value in listed if is_integer(value.get("id"))}
 
     @property
-    def fields(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Give the place and the document of every field."""
-        listed = entries(part_of(self.document, "images"), f"{self.where}: well.images")
-        return [(place, field) for place, field in listed]
+    def fields(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Place and document of every field."""
+        return entries(part_of(self.document, "images"), f"{self.where}: well.images")
 
 
 WELL = Rules("plate", STORE_RULES)
@@ -90,11 +92,11 @@ WELL = Rules("plate", STORE_RULES)
     at="/A/1.document.well.images[0].acquisition",
     wrong=MISSING,
 )
-def _field_acquisition(well: Well) -> Faults:
+def _field_acquisition(well: WellFacts) -> Faults:
     for place, field in well.fields if len(well.acquisitions) > 1 else ():
         if "acquisition" not in field:
-            what = f"The plate has {len(well.acquisitions)} acquisitions; a field has to say which one it is of."
-            yield place, what, f'Add "acquisition": {min(well.acquisitions)}, or what it is.'
+            what = f"The plate has {len(well.acquisitions)} acquisitions, so each field must state its own."
+            yield place, what, f'Add "acquisition": {min(well.acquisitions)}, or the id that applies.'
 
 
 @WELL.must(
@@ -103,12 +105,12 @@ def _field_acquisition(well: Well) -> Faults:
     at="/A/1.document.well.images[0].acquisition",
     wrong=7,
 )
-def _field_acquisition_known(well: Well) -> Faults:
+def _field_acquisition_known(well: WellFacts) -> Faults:
     for place, field in well.fields:
         number = field.get("acquisition")
         if is_integer(number) and well.acquisitions and number not in well.acquisitions:
-            what = f"The plate has no acquisition {show(number)}, but {', '.join(map(show, well.acquisitions))}."
-            yield f"{place}.acquisition", what, "Write the id of one of them, or add it to the plate."
+            what = f"The plate has no acquisition {show(number)}, only {', '.join(map(show, well.acquisitions))}."
+            yield f"{place}.acquisition", what, "Write the id of one of these, or add the acquisition to the plate."
 
 
 @WELL.should(
@@ -118,7 +120,7 @@ def _field_acquisition_known(well: Well) -> Faults:
     at="/.document.plate.field_count",
     wrong=1,
 )
-def _field_count(well: Well) -> Faults:
+def _field_count(well: WellFacts) -> Faults:
     numbers = [field.get("acquisition") for _, field in well.fields]
     counts = {"field_count": (len(numbers), part_of(well.plate, "field_count"))}
     for number, acquisition in well.acquisitions.items():
@@ -128,7 +130,11 @@ def _field_count(well: Well) -> Faults:
     for name, (count, most) in counts.items():
         if is_integer(most, 1) and count > most:
             what = f"The well has {count} fields, more than the {show(most)} of {name}."
-            yield f"{well.where}: well.images", what, f"Set it to {count} in the plate, or to the most of any well."
+            yield (
+                f"{well.where}: well.images",
+                what,
+                f"Set it to {count} in the plate, or to the largest number of any well.",
+            )
 
 
 # Collections of bioformats2raw ---------------------------------------------------------------------------------------
@@ -140,7 +146,7 @@ SERIES.must(
     '"series" MUST be a list of string objects, each of which is a path to an image group.',
     at="/1",
     wrong=MISSING,
-)(leads_to("group", "An image of the series is a group.", "Take it out of series, or convert the file again."))
+)(leads_to("group", "A path in series must lead to an image.", "Take it out of series, or convert the file again."))
 COLLECTION = Rules("numbered", STORE_RULES)
 
 
@@ -153,8 +159,8 @@ COLLECTION = Rules("numbered", STORE_RULES)
 )
 def _series_numbered(where: str, numbered: Sequence[int] | None, xml: bool) -> Faults:
     if numbered is not None and sorted(numbered) != list(range(max(len(numbered), 1))):
-        there = f"there are {show(sorted(numbered))}" if numbered else "there is none"
-        what = f"Without series the images are the groups 0, 1, 2, ...; {there}."
+        there = f"got {show(sorted(numbered))}" if numbered else "there are none"
+        what = f"Without series, the images must be the groups 0, 1, 2, ... ({there})."
         yield where, what, 'List the images as "series" in the attributes of the group OME.'
 
 

@@ -1,4 +1,4 @@
-"""What came out of checking a store."""
+"""The result of checking a store."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SEVERITIES = ("error", "warning", "note")
 
 @attrs.frozen
 class Report:
-    """Hold the findings about a store.
+    """The result of checking a store.
 
     Attributes:
         path: what was checked.
-        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw" or "group"; None where there is
-            nothing that could be OME-Zarr.
-        version: of OME-NGFF whose rules were asked.
-        findings: in the order in which the hierarchy was walked. With `strict=True` warnings have become errors.
-        seen: how many images, labels, plates, wells, arrays and chunks were looked at.
+        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw" or "group"; None if nothing there
+            could be OME-Zarr.
+        version: OME-NGFF version whose rules were applied.
+        findings: in the order in which the hierarchy was walked. With `strict=True`, warnings have become errors.
+        seen: number of images, labels, plates, wells, arrays and chunks that were checked.
     """
 
     path: str
@@ -35,22 +35,22 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Count the findings by severity: error, warning, note."""
+        """Number of findings by severity: error, warning, note."""
         counted: Counter[str] = Counter(finding.severity for finding in self.findings)
         return {severity: counted[severity] for severity in SEVERITIES}
 
     @property
     def valid(self) -> bool:
-        """Tell whether there is no error."""
+        """Whether there are no errors."""
         return self.counts["error"] == 0
 
     def raise_for_errors(self) -> None:
-        """Raise `ValidationError`, which has all errors in `findings`, if there are any."""
+        """Raise a `ValidationError` with all errors in `findings`, if there are any."""
         if not self.valid:
             raise ValidationError([finding for finding in self.findings if finding.severity == "error"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return the report as a dict of JSON values."""
         return {
             "path": self.path,
             "kind": self.kind,
@@ -62,7 +62,7 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """Return all of it as JSON text."""
+        """Return the report as JSON text."""
         return json.dumps(self.to_dict(), indent=2)
 
 

@@ -1,4 +1,4 @@
-"""What stands in a store, opened without ever failing: what Zarr cannot make sense of becomes a `Broken`."""
+"""The nodes of a store, opened without ever failing: what Zarr cannot open becomes a `Broken`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COPY = "consolidated_metadata"
 
 @attrs.frozen
 class Broken:
-    """Stand for something that is there and cannot be opened, and say why."""
+    """A node that exists but cannot be opened, and why."""
 
     why: str
 
@@ -28,11 +28,11 @@ Node = zarr.Group | zarr.Array[Any] | Broken | None
 
 
 class Tree:
-    """Open what stands below a place in a store. All paths are relative to this place.
+    """Open the nodes below a place in a store. All paths are relative to this place.
 
     Attributes:
-        twice: paths of groups that have metadata of both versions of Zarr.
-        stale: for each group with consolidated metadata, the paths of which that says something else.
+        twice: paths of nodes that have metadata of both versions of Zarr.
+        stale: paths at which the consolidated metadata of a group differs from the nodes, by the path of the group.
     """
 
     def __init__(self, store: Store, root: str) -> None:
@@ -44,37 +44,36 @@ class Tree:
         self._opened: set[str] = set()
 
     def key(self, path: str) -> str:
-        """Give the key in the store of something below the root."""
         return joined(self.root, path)
 
     def open(self, path: str) -> Node:
-        """Open a group or an array; None where there is nothing."""
+        """Open a group or an array; return None if nothing is stored there."""
         node: Node
         self._opened.add(path)
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 node = open_node(self.store, self.key(path))
                 if isinstance(node, zarr.Group):
                     dict(node.attrs)
-            except Exception as error:  # there is no end to what garbage makes Zarr, or a file system, raise
+            except Exception as error:  # broken metadata can make Zarr, or a file system, raise anything
                 node = Broken(reason(error.__cause__ or error))
         if node is None and any(self.has(joined(path, name)) for name in ("zarr.json", ".zgroup", ".zarray")):
-            node = Broken("its metadata is that of no group and of no array")
-        if any("Both zarr.json" in str(warning.message) for warning in said):
+            node = Broken("its metadata describes neither a group nor an array")
+        if any("Both zarr.json" in str(warning.message) for warning in caught):
             self.twice.append(path)
         self._compare(path, node)
         return node
 
     def has(self, path: str) -> bool:
-        """Tell whether there is a key, such as a file, of this name."""
+        """Return whether the store has this key, such as a file; False if it cannot be asked."""
         try:
             return sync(self.store.exists(self.key(path)))
         except Exception:
             return False
 
     def names(self, path: str) -> frozenset[str]:
-        """List what lies directly below a place; empty where there is nothing, or where the store cannot list."""
+        """Return the names directly below a path; empty if there are none, or the store cannot list."""
 
         async def listed() -> list[str]:
             return [name async for name in self.store.list_dir(self.key(path))]
@@ -85,9 +84,9 @@ class Tree:
             return frozenset()
 
     def absent(self, parent: str, paths: Iterable[str]) -> set[str]:
-        """Tell which of many paths below a group lead to nothing, by one listing per folder and opening none.
+        """Return which of many paths below a group do not exist, from one listing per folder, without opening any.
 
-        Where the store cannot list, all of them may be there.
+        If the store cannot list, the result is empty.
         """
         names, found = self.names(parent), set()
         below: dict[str, dict[str, str]] = {}
@@ -102,7 +101,7 @@ class Tree:
         return found
 
     def watch(self, path: str, group: zarr.Group, zarr_json: bytes) -> None:
-        """Compare what is opened from now on below a group with the consolidated metadata that it has, if any."""
+        """Compare all nodes that are opened later below a group with its consolidated metadata, if it has any."""
         zarr_format = group.metadata.zarr_format
         try:
             file = self.read(joined(path, ".zmetadata")) if zarr_format == 2 else zarr_json
@@ -113,62 +112,60 @@ class Tree:
                 found = zarr.open_group(store=self.store, path=self.key(path), mode="r", zarr_format=zarr_format)
             copy = found.metadata.consolidated_metadata
             if copy is not None:
-                self._copies[path] = {name: _said(metadata) for name, metadata in copy.flattened_metadata.items()}
+                self._copies[path] = {name: _canonical(metadata) for name, metadata in copy.flattened_metadata.items()}
             if zarr_format == 2 and json.loads(file)["metadata"].get(".zattrs", {}) != dict(group.attrs):
                 self.stale[path] = [path]
         except Exception:
             self.stale[path] = [path]
 
     def _compare(self, path: str, node: Node) -> None:
-        """Note where consolidated metadata says something else of a node than the node itself."""
+        """Record in which consolidated metadata a node differs from the node itself."""
         for group, copy in self._copies.items():
             if path != group and (not group or path.startswith(f"{group}/")):
-                here = _said(node.metadata) if isinstance(node, (zarr.Group, zarr.Array)) else None
+                here = _canonical(node.metadata) if isinstance(node, (zarr.Group, zarr.Array)) else None
                 if here != copy.get(path[len(group) :].strip("/")):
                     self.stale.setdefault(group, []).append(path)
 
-    def look_for_the_rest(self) -> None:
-        """Note what consolidated metadata says of things that nobody asked for, and that are not there."""
+    def compare_unopened(self) -> None:
+        """Record nodes that are in consolidated metadata, but were never opened and do not exist."""
         for group, copy in self._copies.items():
             gone = sorted(self.absent(group, (name for name in copy if joined(group, name) not in self._opened)))
             if gone:
                 self.stale.setdefault(group, []).extend(joined(group, name) for name in gone)
 
     def files(self, path: str, node: zarr.Group | zarr.Array[Any]) -> Iterator[tuple[str, bytes]]:
-        """Yield the files that the metadata of a node stands in: their paths, and what is in them."""
+        """Yield path and content of the metadata files of a node."""
         own = ".zgroup" if isinstance(node, zarr.Group) else ".zarray"
         for name in ("zarr.json",) if node.metadata.zarr_format == 3 else (own, ".zattrs"):
             content = None
-            with suppress(Exception):  # it was read a moment ago, when the node was opened
+            with suppress(Exception):  # it could be read a moment ago, when the node was opened
                 content = self.read(joined(path, name))
             if content is not None:
                 yield joined(path, name), content
 
     def read(self, path: str) -> bytes | None:
-        """Return what is stored under a key, or None."""
         found = sync(self.store.get(self.key(path), default_buffer_prototype()))
         return None if found is None else found.to_bytes()
 
 
 def joined(*parts: str) -> str:
-    """Join paths, some of which may be empty."""
+    """Join paths, ignoring empty ones."""
     return "/".join(part for part in parts if part)
 
 
 def spelled(path: str) -> str:
-    """Write a path from the root, "/labels/cells", with what cannot be printed escaped."""
+    """Return a path from the root, such as "/labels/cells", with unprintable characters escaped."""
     return "/" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def reason(error: BaseException) -> str:
-    """Say in a short line why something failed."""
     lines = str(error).strip().splitlines() or [""]
     text = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
     return spelled(text)[1:200]
 
 
-def _said(metadata: Any) -> str:
-    """Return the metadata of a group or array as text that is equal where the metadata is."""
+def _canonical(metadata: Any) -> str:
+    """Return the metadata of a group or array as text that is equal if and only if the metadata is."""
     files = {}
     for name, buffer in metadata.to_buffer_dict(default_buffer_prototype()).items():
         content = json.loads(buffer.to_bytes())

@@ -1,7 +1,7 @@
-"""The way through a hierarchy: which groups are opened, and which rules are asked of each.
+"""The walk through a hierarchy: which groups are opened, and which rules apply to each.
 
-A kind of group only ever leads to smaller ones (plate, well, image, labels, label image), so there are no loops; paths
-that climb out of the store are findings, and are not followed.
+A kind of group only ever leads to smaller ones (plate, well, image, labels, label image), so there are no loops. Paths
+that lead out of the store are findings, and are not followed.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from ...spec import (
 from ...store import MARK
 from ..describe import kind_of
 from .files import FILE
-from .images import LABEL, Image, Level, image_findings, omero_findings
-from .members import COPY, DATASET, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, PLACE, Place
-from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, Well
+from .images import LABEL, ImageFacts, LevelFacts, image_findings, omero_findings
+from .members import COPY, DATASET, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
+from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, WellFacts
 from .tree import Broken, Node, Tree, joined, spelled
 
 Document = Mapping[str, Any]
-MOST_WELLS = 1536  # the largest plate that there is
-_DEEPEST = 4  # groups between labels and a label image
+MOST_WELLS = 1536  # wells of the largest plate on the market
+_DEEPEST = 4  # groups that are searched between labels and a label image
 _FORMATS = tuple(format_implementations())
 
 
-class Said(NamedTuple):
-    """Hold what a group says of itself: its document, and the format that it is of."""
+class GroupFacts(NamedTuple):
+    """Describe a group: its document and its format."""
 
     document: Document
     fmt: Format
@@ -52,8 +52,8 @@ class Walk:
     """Go through a hierarchy once.
 
     Attributes:
-        findings: what was found. seen: what was looked at. arrays: paths of all arrays.
-        kind: of the root; None where it is nothing of OME-Zarr. fmt: the format whose rules are asked.
+        findings: what was found. seen: numbers of what was checked. arrays: paths of all arrays.
+        kind: that of the root; None if it is not OME-Zarr. fmt: the format whose rules apply.
     """
 
     def __init__(self, tree: Tree, fmt: Format | None, everything: bool) -> None:
@@ -64,28 +64,27 @@ class Walk:
         self.arrays: dict[str, None] = {}
         self.kind: str | None = None
         self.fmt: Format = fmt or CurrentFormat()
-        self._told = fmt is not None
+        self._fmt_given = fmt is not None
 
     def root(self, node: Node) -> None:
-        """Check the whole hierarchy below its root."""
         if not isinstance(node, zarr.Group):
             self._ask(NODE, "/", node)
             if isinstance(node, zarr.Array):
-                what = "This is an array; an image is a group that has arrays."
+                what = "This is an array, but an image is a group of arrays."
                 self.findings.append(Finding("error", "document-kind", "/", what, "Check the group that holds it."))
             return
-        if not self._told:
+        if not self._fmt_given:
             self.fmt = detect_format(dict(node.attrs), format_for_zarr(node.metadata.zarr_format))
-        said = self._group("", node, None)
-        document = said.document
+        facts = self._group("", node, None)
+        document = facts.document
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
             self.kind = kind_of(document)
         elif below := self.groups_below():
-            mend = f"Check what is below: {below}."
-            self.findings = [attrs.evolve(f, mend=mend) if f.rule == "document-kind" else f for f in self.findings]
+            hint = f"Check one of the groups below: {below}."
+            self.findings = [attrs.evolve(f, hint=hint) if f.rule == "document-kind" else f for f in self.findings]
         if "multiscales" in document:
-            images = self._image("", said)
-            self._labels("", said, images)
+            images = self._image("", facts)
+            self._labels("", facts, images)
             if "image-label" in document:
                 self._label("", document, images, None, "")
         if "labels" in document:
@@ -98,14 +97,14 @@ class Walk:
             self._collection("", document)
 
     def groups_below(self) -> str:
-        """Name the first groups directly below the root, for who has pointed at the folder that they are in."""
+        """Return the names of the first groups below the root, for users who gave the folder that holds images."""
         first = sorted(self.tree.names(""))[:100]
         names = (name for name in first if isinstance(self.tree.open(name), zarr.Group))
         return ", ".join(spelled(name)[1:] for name in itertools.islice(names, 3))
 
     def finish(self) -> None:
-        """Add what only shows once all has been opened."""
-        self.tree.look_for_the_rest()
+        """Add the findings that depend on the whole hierarchy."""
+        self.tree.compare_unopened()
         for group, paths in self.tree.stale.items():
             names = [spelled(path) for path in dict.fromkeys(paths)]
             self._ask(COPY, spelled(group), names)
@@ -113,38 +112,37 @@ class Walk:
     def _ask(self, rules: Rules, *part: Any) -> None:
         self.findings.extend(rules(*part))
 
-    def _group(self, path: str, group: zarr.Group, kind: str | None) -> Said:
-        """Check what a group says of itself."""
+    def _group(self, path: str, group: zarr.Group, kind: str | None) -> GroupFacts:
         attributes, where, zarr_format = dict(group.attrs), spelled(path), group.metadata.zarr_format
         fmt = detect_format(attributes, format_for_zarr(zarr_format)) if path else self.fmt
         mark = part_of(attributes.get(MARK), "incomplete")
         twice = "Zarr v2 and of v3" if path in self.tree.twice else ""
         if all(each.unwrap(attributes) for each in _FORMATS):
             twice = " and of ".join(f"OME-Zarr {each.version}" for each in reversed(_FORMATS))
-        self._ask(PLACE, Place(where, zarr_format, fmt, self.fmt, mark, twice))
+        self._ask(NODE_FACTS, NodeFacts(where, zarr_format, fmt, self.fmt, mark, twice))
         document = fmt.unwrap(attributes)
         for finding in fmt.findings(attributes, kind) if document or mark is None else ():
             inside = finding.where not in ("attributes", "")
             self.findings.append(attrs.evolve(finding, where=f"{where}: {finding.where}" if inside else where))
         self.tree.watch(path, group, self._files(path, group).get(joined(path, "zarr.json"), b""))
-        return Said(document, fmt)
+        return GroupFacts(document, fmt)
 
     def _files(self, path: str, node: zarr.Group | zarr.Array[Any]) -> dict[str, bytes]:
-        """Read and check the files of a node; what numbers a group has is checked with its documents."""
+        """Read and check the metadata files of a node; the numbers of a group are checked with its document."""
         found = dict(self.tree.files(path, node))
         for name, content in found.items():
             self._ask(FILE, spelled(name), content, isinstance(node, zarr.Array))
         return found
 
     def _open(self, path: str, rules: Rules) -> Node:
-        """Open what a document names; `rules` ask whether it is what it should be."""
+        """Open a node that a document names; `rules` check that it is what it should be."""
         node = self.tree.open(path)
         self._ask(NODE, spelled(path), node)
         self._ask(rules, spelled(path), node)
         return node
 
     def _below(self, parent: str, paths: Iterable[Any], rules: Rules) -> dict[str, zarr.Group]:
-        """Open the groups that a document names below a group; what is wrong with the names is told elsewhere."""
+        """Open the groups that a document names below a group; faults of the names are found with the document."""
         good = dict.fromkeys(path for path in paths if not path_fault(path))
         absent = self.tree.absent(parent, good)
         found = {}
@@ -159,51 +157,50 @@ class Walk:
     # Images --------------------------------------------------------------------------------------------------------
 
     def _image_group(self, path: str, group: zarr.Group) -> None:
-        """Check a group that should be an image, and its labels."""
-        said = self._group(path, group, "image")
-        self._labels(path, said, self._image(path, said))
+        facts = self._group(path, group, "image")
+        self._labels(path, facts, self._image(path, facts))
 
-    def _image(self, path: str, said: Said, kind: str = "images") -> list[Image]:
-        """Check the arrays of an image; most groups have one image."""
+    def _image(self, path: str, facts: GroupFacts, kind: str = "images") -> list[ImageFacts]:
+        """Check the arrays of each image that a group has; most have one."""
         images = []
-        for where, multiscale in entries(said.document.get("multiscales"), f"{spelled(path)}: multiscales"):
+        for where, multiscale in entries(facts.document.get("multiscales"), f"{spelled(path)}: multiscales"):
             good: dict[str, Document] = {}
             for _, dataset in entries(multiscale.get("datasets"), ""):
                 if not path_fault(dataset.get("path")):
                     good.setdefault(dataset["path"], dataset)
             absent = self.tree.absent(path, good)
             levels = [
-                self._level(joined(path, name), name in absent, (dataset, multiscale), said.fmt)
+                self._level(joined(path, name), name in absent, (dataset, multiscale), facts.fmt)
                 for name, dataset in good.items()
             ]
-            images.append(Image(where, multiscale, tuple(levels)))
-            self.findings.extend(image_findings(images[-1], said.fmt))
-        self.findings.extend(omero_findings(said.document.get("omero"), images))
+            images.append(ImageFacts(where, multiscale, tuple(levels)))
+            self.findings.extend(image_findings(images[-1], facts.fmt))
+        self.findings.extend(omero_findings(facts.document.get("omero"), images))
         self.seen[kind] += bool(images)
         return images
 
-    def _level(self, path: str, absent: bool, parts: tuple[Document, ...], fmt: Format) -> Level:
+    def _level(self, path: str, absent: bool, parts: tuple[Document, ...], fmt: Format) -> LevelFacts:
         if absent:
             self._ask(DATASET, spelled(path), None)
         node = None if absent else self._open(path, DATASET)
-        level = Level.of(spelled(path), node, parts)
+        level = LevelFacts.of(spelled(path), node, parts)
         if isinstance(level.node, Broken) and not isinstance(node, Broken):
             self._ask(NODE, level.where, level.node)
         if level.zarr_format is not None and path not in self.arrays:
             self.arrays[path] = None
             self.seen["arrays"] += 1
-            self._ask(PLACE, Place(level.where, level.zarr_format, fmt, fmt))
+            self._ask(NODE_FACTS, NodeFacts(level.where, level.zarr_format, fmt, fmt))
             if isinstance(level.node, zarr.Array):
                 self._files(path, level.node)
         return level
 
     # Labels --------------------------------------------------------------------------------------------------------
 
-    def _labels(self, path: str, said: Said, images: list[Image]) -> None:
-        """Check the group of the label images of an image, where there is one; label images have none themselves."""
+    def _labels(self, path: str, facts: GroupFacts, images: list[ImageFacts]) -> None:
+        """Check the group of the label images of an image, if it has one; label images have none themselves."""
         paths = [d.get("path") for i in images for _, d in entries(i.document.get("datasets"), "")]
         here = joined(path, "labels")
-        if "image-label" in said.document or not images or "labels" in paths:
+        if "image-label" in facts.document or not images or "labels" in paths:
             return
         node = self.tree.open(here)
         self._ask(NODE, spelled(here), node)
@@ -212,18 +209,19 @@ class Walk:
         if isinstance(node, zarr.Group):
             self._label_list(here, self._group(here, node, "labels").document, images[0])
 
-    def _label_list(self, path: str, document: Document, image: Image | None) -> None:
-        """Check the label images below a group, those that are listed and those that are not."""
+    def _label_list(self, path: str, document: Document, image: ImageFacts | None) -> None:
         listed = document.get("labels")
         names = [name for name in listed if isinstance(name, str)] if is_list(listed) else []
         for full, group in self._below(path, names, LABEL_GROUP).items():
-            said = self._group(full, group, "label")
-            self._label(full, said.document, self._image(full, said, "labels"), image, path.rpartition("/")[0])
+            facts = self._group(full, group, "label")
+            self._label(full, facts.document, self._image(full, facts, "labels"), image, path.rpartition("/")[0])
         unlisted, between = self._unlisted(path, "", frozenset(names), _DEEPEST)
         self._ask(LABEL_LIST, spelled(path), unlisted, between)
 
-    def _label(self, path: str, document: Document, labels: list[Image], image: Image | None, parent: str) -> None:
-        """Check a label image against its image, which is at `parent`."""
+    def _label(
+        self, path: str, document: Document, labels: list[ImageFacts], image: ImageFacts | None, parent: str
+    ) -> None:
+        """Check a label image against its image, whose path is `parent`."""
         for label in labels[:1]:
             self._ask(LABEL, label, image)
         source = part_of(part_of(document.get("image-label"), "source"), "image")
@@ -236,7 +234,7 @@ class Walk:
             self._ask(LABEL_SOURCE, spelled(path), there)
 
     def _unlisted(self, path: str, below: str, listed: frozenset[str], deep: int) -> tuple[list[str], list[str]]:
-        """Find label images that are not listed, and groups on the way that have metadata; both relative to `path`."""
+        """Return the paths of unlisted label images, and of groups above them with metadata, relative to `path`."""
         unlisted, between = [], []
         for name in sorted(self.tree.names(joined(path, below))) if deep else ():
             here = joined(below, name)
@@ -288,7 +286,7 @@ class Walk:
 
     def _well(self, path: str, document: Document, plate: Any) -> None:
         self.seen["wells"] += 1
-        well = Well(spelled(path), document.get("well"), plate)
+        well = WellFacts(spelled(path), document.get("well"), plate)
         self._ask(WELL, well)
         for full, group in self._below(path, (f.get("path") for _, f in well.fields), FIELD).items():
             self._image_group(full, group)
@@ -296,7 +294,7 @@ class Walk:
     # Collections ---------------------------------------------------------------------------------------------------
 
     def _collection(self, path: str, document: Document) -> None:
-        """Check a collection of bioformats2raw: the images that it lists, else those that have numbers."""
+        """Check a collection of bioformats2raw: the images in `series`, else those in numbered groups."""
         self.seen["collections"] += 1
         here = joined(path, "OME")
         node = self.tree.open(here)
@@ -314,7 +312,7 @@ class Walk:
                 self._image_group(full, group)
 
     def _numbers(self, path: str) -> list[int]:
-        """Give the numbers that are names below a group."""
+        """Return the numbers among the names below a group."""
         names = self.tree.names(path)
         if names:
             return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name[:9])))
@@ -322,7 +320,7 @@ class Walk:
 
 
 def followed(path: str, link: str) -> str | None:
-    """Follow a relative link from a group; None where it leads out of the store."""
+    """Return the path that a relative link from a group leads to; None if it leads out of the store."""
     steps = path.split("/") if path else []
     for step in link.split("/"):
         if step == ".." and not steps:

@@ -1,4 +1,4 @@
-"""The rules for a hierarchy in a single file (RFC-9): what lies where in the ZIP."""
+"""The rules for a hierarchy in a single file (RFC-9): the contents of the ZIP and their order."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ _MOST = 1000  # entries whose headers are read
 
 
 def zip_findings(file: Path, zarr_format: int | None, version: str | None) -> Iterator[Finding]:
-    """Yield every rule for single files that a ZIP breaks; one of OME-Zarr 0.4 breaks none, unless it is an .ozx.
+    """Yield every violation of the rules for single files, which apply to OME-Zarr 0.5 or later and to any .ozx.
 
     Args:
-        file: the ZIP. zarr_format: of the group at its root, None where there is none. version: of OME-NGFF.
+        file: the ZIP.
+        zarr_format: that of the group at its root; None if it has no such group.
+        version: OME-NGFF version of that group.
     """
     if zarr_format == 2 and file.suffix.lower() != ".ozx":
         return
     try:
         archive = Archive.of(file, version)
-    except Exception:  # a ZIP that cannot be read has been told of where its root was opened
+    except Exception:  # a ZIP that cannot be read was reported when its root was opened
         return
     yield from ZIP(archive)
 
 
 @attrs.frozen
 class Archive:
-    """Hold what is known of a ZIP.
+    """Describe a ZIP.
 
     Attributes:
-        file: where it is. version: of OME-NGFF, that the group at the root states.
-        listed: names of the entries as in the central directory. stored: the same as they follow in the file.
-        compressed: those that are. short: those whose header has no ZIP64 sizes.
-        comment: that of the archive.
+        file: its path. version: OME-NGFF version that the group at its root states.
+        listed: names of the entries in the order of the central directory. stored: in the order of the file.
+        compressed: names of compressed entries. short: names of entries whose header has no ZIP64 sizes.
+        comment: comment of the archive.
     """
 
     file: Path
@@ -55,7 +57,7 @@ class Archive:
 
     @classmethod
     def of(cls, file: Path, version: str | None) -> Archive:
-        """Read the directory of a ZIP, and the headers of the first of its entries."""
+        """Read the central directory of a ZIP, and the headers of its first entries."""
         with zipfile.ZipFile(file) as archive, file.open("rb") as content:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             short = []
@@ -73,7 +75,7 @@ class Archive:
 
 
 def _has_zip64(header: bytes) -> bool:
-    """Tell whether the header of an entry has the field of ZIP64 (its number is 1)."""
+    """Return whether the header of an entry has the extra field of ZIP64, whose number is 1."""
     if len(header) < 30:
         return False
     name, extra = struct.unpack_from("<HH", header, 26)
@@ -100,23 +102,21 @@ ZIP = Rules("zip", STORE_RULES)
 def _root(archive: Archive) -> Faults:
     if _METADATA not in archive.listed:
         inside = [name for name in archive.listed if name.endswith(f"/{_METADATA}")]
-        below = f"; there is one in {show(_folder(min(inside, key=_depth)))}" if inside else ""
-        mend = "Pack what is in the folder, not the folder itself." if inside else "Pack an OME-Zarr of 0.5 or later."
-        yield "/", f"There is no zarr.json at the root of the archive{below}.", mend
+        below = f"; there is one in {show(min(inside, key=_depth).rpartition('/')[0])}" if inside else ""
+        hint = (
+            "Pack the contents of the folder, not the folder itself." if inside else "Pack an OME-Zarr of 0.5 or later."
+        )
+        yield "/", f"There is no zarr.json at the root of the archive{below}.", hint
 
 
 def _depth(name: str) -> int:
     return name.count("/")
 
 
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
-
-
 @ZIP.should("zip-name", "The name of OME-Zarr zip files SHOULD end with `.ozx`.", at="/.zip.name", wrong="a.zip")
 def _name(archive: Archive) -> Faults:
     if archive.file.suffix.lower() != ".ozx":
-        yield "/", f"The file should be an .ozx (got {show(archive.file.suffix)}).", "Rename it."
+        yield "/", f"The name of the file should end in .ozx (got {show(archive.file.suffix)}).", "Rename it."
 
 
 @ZIP.should(
@@ -127,11 +127,11 @@ def _name(archive: Archive) -> Faults:
 )
 def _zip64(archive: Archive) -> Faults:
     if archive.short:
-        what = f"Entries should have sizes of ZIP64 (not so: {listed(archive.short, 3, ', ')})."
+        what = f"Entries should have ZIP64 sizes ({listed(archive.short, 3, ', ')} have not)."
         yield "/", what, _PACK
 
 
-_PACK = "Unpack the file, and pack it again: open_image and to_ngff_zarr write it as it should be."
+_PACK = "Write the file again, with open_image and to_ngff_zarr."
 
 
 @ZIP.should(
@@ -142,9 +142,7 @@ _PACK = "Unpack the file, and pack it again: open_image and to_ngff_zarr write i
 )
 def _stored(archive: Archive) -> Faults:
     if archive.compressed:
-        what = (
-            f"Entries should be stored as they are: {len(archive.compressed)} of {len(archive.listed)} are compressed."
-        )
+        what = f"Entries should not be compressed ({len(archive.compressed)} of {len(archive.listed)} are)."
         yield "/", what, _PACK
 
 
@@ -159,7 +157,7 @@ def _order(archive: Archive) -> Faults:
     for names, place in ((archive.stored, "file"), (archive.listed, "central directory")):
         metadata = [name for name in names if name.rpartition("/")[2] == _METADATA]
         if list(names[: len(metadata)]) != sorted(metadata, key=_depth):
-            yield "/", f"The files zarr.json should come first in the {place}, breadth first.", _PACK
+            yield "/", f"All zarr.json should come first in the {place}, in breadth-first order.", _PACK
             return
 
 

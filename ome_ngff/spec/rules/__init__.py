@@ -1,1 +1,1 @@
-"""The rules that the specification has for documents, each once, below the sentence that it comes from."""
+"""The rules of the specification for documents, each below the sentence that it comes from."""

@@ -32,27 +32,19 @@ def _form(axes: Any, where: str) -> Faults:
         return
     for index, axis in enumerate(axes):
         if not isinstance(axis.get("name"), str):
-            what = f"Each axis must have a name, a string (got {show(axis.get('name'))})."
-            yield f"{where}[{index}].name", what, "Name it t, c, z, y or x, or as you like."
+            what = f"Each axis must have a string as its name (got {show(axis.get('name'))})."
+            yield f"{where}[{index}].name", what, "Name it t, c, z, y or x, or choose another name."
 
 
-@AXES.must(
-    "axes-count",
-    'The length of "axes" must be between 2 and 5.',
-    at="multiscales[0].axes",
-    wrong=_example("x"),
-)
+@AXES.must("axes-count", 'The length of "axes" must be between 2 and 5.', at="multiscales[0].axes", wrong=_example("x"))
 def _count(axes: Any, where: str) -> Faults:
     if not 2 <= len(axes) <= 5:
-        what = f"An image has 2 to 5 axes (got {len(axes)}: {listed(_names(axes))})."
+        what = f"An image must have 2 to 5 axes (got {len(axes)}: {listed(_names(axes))})."
         yield where, what, "Split the image, or drop axes of length 1."
 
 
 @AXES.must(
-    "axes-unique",
-    'The values MUST be unique across all "name" fields.',
-    at="multiscales[0].axes[3].name",
-    wrong="x",
+    "axes-unique", 'The values MUST be unique across all "name" fields.', at="multiscales[0].axes[3].name", wrong="x"
 )
 def _unique(axes: Any, where: str) -> Faults:
     names = _names(axes)
@@ -69,8 +61,8 @@ def _unique(axes: Any, where: str) -> Faults:
 def _space_count(axes: Any, where: str) -> Faults:
     count = sum(axis.get("type") == "space" for axis in axes)
     if count not in (2, 3):
-        mend = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
-        yield where, f"2 or 3 axes must have the type space (got {count}).", mend
+        hint = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
+        yield where, f"2 or 3 axes must have the type space (got {count}).", hint
 
 
 @AXES.must(
@@ -82,7 +74,7 @@ def _space_count(axes: Any, where: str) -> Faults:
 def _time_count(axes: Any, where: str) -> Faults:
     count = sum(axis.get("type") == "time" for axis in axes)
     if count > 1:
-        yield where, f"At most one axis has the type time (got {count}).", "Give one of them a type of its own."
+        yield where, f"At most one axis may have the type time (got {count}).", "Give the others another type."
 
 
 @AXES.must(
@@ -94,8 +86,8 @@ def _time_count(axes: Any, where: str) -> Faults:
 def _channel_count(axes: Any, where: str) -> Faults:
     others = [axis["name"] for axis in axes if axis.get("type") not in ("space", "time")]
     if len(others) > 1:
-        what = f"At most one axis is a channel or a custom one (got {listed(others)})."
-        yield where, what, "Put them one after the other along a single axis, or in images of their own."
+        what = f"At most one axis may be a channel or custom axis (got {listed(others)})."
+        yield where, what, "Combine them into a single axis, or split the image."
 
 
 @AXES.must(
@@ -109,7 +101,8 @@ def _order(axes: Any, where: str) -> Faults:
     names, rank = _names(axes), _ranks(axes)
     if rank != sorted(rank):
         wanted = [name for _, name in sorted(zip(rank, names, strict=True), key=lambda pair: pair[0])]
-        yield where, f"Axes go time, channel, space (got {listed(names)}).", f"Transpose to {listed(wanted)}."
+        what = f"Axes must be in the order time, channel, space (got {listed(names)})."
+        yield where, what, f"Transpose to {listed(wanted)}."
 
 
 def _ranks(axes: Any) -> list[int]:
@@ -117,10 +110,7 @@ def _ranks(axes: Any) -> list[int]:
 
 
 @AXES.should(
-    "axes-zyx",
-    'The spatial axes SHOULD be ordered as "zyx".',
-    at="multiscales[0].axes",
-    wrong=_example("xyz"),
+    "axes-zyx", 'The spatial axes SHOULD be ordered as "zyx".', at="multiscales[0].axes", wrong=_example("xyz")
 )
 def _zyx(axes: Any, where: str) -> Faults:
     space = [axis["name"] for axis in axes if axis.get("type") == "space" and axis["name"] in SPATIAL]
@@ -135,8 +125,8 @@ def _type(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if axis.get("type") is None:
             guess = KNOWN_AXES.get(axis["name"])
-            mend = f'Add "type": "{guess}".' if guess else "Say space, time, channel or a word of your own."
-            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", mend
+            hint = f'Add "type": "{guess}".' if guess else "Write space, time, channel or a word of your own."
+            yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", hint
 
 
 @AXES.must(
@@ -148,8 +138,8 @@ def _type(axes: Any, where: str) -> Faults:
 def _type_form(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if not isinstance(axis.get("type"), (str, type(None))):
-            what = f"The type of an axis is a string (got {show(axis['type'])})."
-            yield f"{where}[{index}].type", what, "Say space, time, channel or a word of your own."
+            what = f"The type of an axis must be a string (got {show(axis['type'])})."
+            yield f"{where}[{index}].type", what, "Write space, time, channel or a word of your own."
 
 
 @AXES.must(
@@ -161,8 +151,8 @@ def _type_form(axes: Any, where: str) -> Faults:
 def _unit_form(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if not isinstance(axis.get("unit"), (str, type(None))):
-            what = f"The unit of an axis is a string (got {show(axis['unit'])})."
-            yield f"{where}[{index}].unit", what, "Name the unit here; how many of it a pixel has is its scale."
+            what = f"The unit of an axis must be a string (got {show(axis['unit'])})."
+            yield f"{where}[{index}].unit", what, "Write its name; the size of a pixel belongs in the scale."
 
 
 @AXES.should(
@@ -176,21 +166,21 @@ def _unit(axes: Any, where: str) -> Faults:
         kind, unit = str(axis.get("type")), axis.get("unit")
         if kind in UNITS and isinstance(unit, str) and unit not in UNITS[kind]:
             meant = full_unit(unit)
-            mend = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
-            what = f"{show(unit)} is no unit of {kind} that the specification lists."
-            yield f"{where}[{index}].unit", what, mend or "Convert to one of the units of UDUNITS-2."
+            hint = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
+            what = f"The unit should be one that the specification lists for {kind} (got {show(unit)})."
+            yield f"{where}[{index}].unit", what, hint or "Convert to one of the units of UDUNITS-2."
 
 
 @AXES.should("axis-unit-channel", "Channels carry no unit.", at="multiscales[0].axes[1].unit", wrong="nanometer")
 def _unit_channel(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if axis.get("type") == "channel" and axis.get("unit") is not None:
-            what = f"A channel axis carries no unit (got {show(axis['unit'])})."
+            what = f"A channel axis should have no unit (got {show(axis['unit'])})."
             yield f"{where}[{index}].unit", what, "Leave it out."
 
 
 def _orientations(axes: Any) -> list[tuple[int, str]]:
-    """Return index and value of every orientation that RFC-4 knows."""
+    """Return the axis index and value of every orientation that RFC-4 defines."""
     values = [(index, part_of(axis.get("orientation"), "value")) for index, axis in enumerate(axes)]
     return [(index, value) for index, value in values if isinstance(value, str) and value in ORIENTATIONS]
 
@@ -209,10 +199,10 @@ def _orientation(axes: Any, where: str) -> Faults:
         if given is not None and (index not in known or given.get("type") != "anatomical"):
             value = part_of(given, "value")
             unknown = isinstance(value, str) and value not in ORIENTATIONS
-            mend = nearest_word(value, sorted(ORIENTATIONS)).strip() if unknown else ""
-            what = f"{show(given)} is no anatomical orientation of RFC-4."
-            mend = mend or 'Write {"type": "anatomical", "value": "left-to-right"} or another of its values.'
-            yield f"{where}[{index}].orientation", what, mend
+            hint = nearest_word(value, sorted(ORIENTATIONS)).strip() if unknown else ""
+            what = f"The orientation must be an anatomical one of RFC-4 (got {show(given)})."
+            hint = hint or 'Write {"type": "anatomical", "value": "left-to-right"} or another of its values.'
+            yield f"{where}[{index}].orientation", what, hint
 
 
 @AXES.must(
@@ -224,7 +214,7 @@ def _orientation(axes: Any, where: str) -> Faults:
 def _orientation_space(axes: Any, where: str) -> Faults:
     for index, axis in enumerate(axes):
         if axis.get("orientation") is not None and axis.get("type") != "space":
-            what = f"Only space axes have an orientation ({show(axis['name'])})."
+            what = f"Only axes of type space may have an orientation (got one on {show(axis['name'])})."
             yield f"{where}[{index}].orientation", what, "Leave it out."
 
 
@@ -238,8 +228,8 @@ def _orientation_all(axes: Any, where: str) -> Faults:
     space = [axis for axis in axes if axis.get("type") == "space"]
     without = [axis["name"] for axis in space if axis.get("orientation") is None]
     if 0 < len(without) < len(space):
-        what = f"{len(space) - len(without)} of {len(space)} space axes have an orientation."
-        yield where, what, f"Give {listed(without)} one too."
+        what = f"All space axes or none must have an orientation ({listed(without)} have not)."
+        yield where, what, "Add an orientation to each of them."
 
 
 @AXES.must(
@@ -252,5 +242,5 @@ def _orientation_all(axes: Any, where: str) -> Faults:
 def _orientation_once(axes: Any, where: str) -> Faults:
     values = [value for _, value in _orientations(axes)]
     if len({frozenset(value.split("-to-")) for value in values}) != len(values):
-        what = f"Two axes run along the same anatomical direction ({listed(values)})."
-        yield where, what, "Give each axis a direction of its own."
+        what = f"Axes must run along different anatomical directions (got {listed(values)})."
+        yield where, what, "Give each axis its own direction."

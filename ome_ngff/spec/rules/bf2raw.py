@@ -1,4 +1,4 @@
-"""The rules for the collections of bioformats2raw: the layout at the root, the series in the group `OME`."""
+"""The rules for collections of bioformats2raw: the layout at the root, the series in the group `OME`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,7 @@ def _series_form(series: Any) -> Faults:
 
 
 @SERIES.must(
-    "series-path",
-    "Each of the strings is a path to an image group of the collection.",
-    at="series[0]",
-    wrong="../0",
+    "series-path", "Each of the strings is a path to an image group of the collection.", at="series[0]", wrong="../0"
 )
 def _series_path(series: Any) -> Faults:
     for index, path in enumerate(series):

@@ -1,11 +1,11 @@
-"""What a rule of the specification is: its words, and below them the check that they stand for.
+"""A rule of the specification: its words, and below them the check that implements them.
 
     @AXES.must("axes-unique", 'The values MUST be unique across all "name" fields.', at=..., wrong=...)
     def _unique(axes, where):
         if ...:
             yield where, "what was wanted (and what came)", "the way out"
 
-`RULES` has all of them by id, with a wrong example each: the tests and the documentation read it.
+`RULES` has all rules by id, each with a wrong example, for the tests and the documentation.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ MISSING: Final = _Missing()
 
 @attrs.frozen
 class Rule:
-    """State one rule.
+    """A rule of the specification.
 
     Attributes:
         id: stable name, such as "axes-order".
         severity: "error" for a MUST, "warning" for a SHOULD, "note" for what is worth knowing.
         words: the sentence of the specification.
-        kind: kind of document that the rule speaks of.
-        at: place in the sample document of this kind where the example stands; what the sample has there is right.
-        wrong: value there that breaks the rule, or `MISSING` where it is wrong that there is none.
-        form: without this form the part cannot be asked about anything else.
-        check: yields where, what and the way out for each fault; takes any JSON value.
+        kind: kind of document that the rule applies to.
+        at: place of the example in the sample document of this kind, where the sample itself is right.
+        wrong: value that breaks the rule there, or `MISSING` if leaving the value out breaks it.
+        form: whether the other rules for this part apply only if this one is kept.
+        check: takes any JSON value, and yields where, what and hint for each fault.
     """
 
     id: str
@@ -60,11 +60,11 @@ RULES: dict[str, Rule] = {}
 
 
 class Rules:
-    """Hold the rules about one part of a document, in the order in which they are asked.
+    """The rules for one part of a document, in the order in which they are checked.
 
     Args:
-        kind: kind of document that has this part, as `Format.findings` takes it.
-        book: where the rules are registered.
+        kind: kind of document that has this part, as in `Format.findings`.
+        book: dict in which the rules are registered.
     """
 
     def __init__(self, kind: str, book: dict[str, Rule] = RULES) -> None:
@@ -85,12 +85,12 @@ class Rules:
         return self._registered("note", id, words, at, wrong, False)
 
     def __call__(self, *part: Any) -> Iterator[Finding]:
-        """Yield what is wrong with a part; the arguments are those of the checks."""
+        """Check a part, given as the arguments of the checks, and yield the findings."""
         for rule in self._rules:
             found = False
-            for where, what, mend in rule.check(*part):
+            for where, what, hint in rule.check(*part):
                 found = True
-                yield Finding(rule.severity, rule.id, where, what, mend)
+                yield Finding(rule.severity, rule.id, where, what, hint)
             if found and rule.form:
                 return
 
@@ -105,42 +105,42 @@ class Rules:
         return register
 
 
-# How a check asks a value that it does not trust -------------------------------------------------------------------
+# Questions that a check can ask of any JSON value ------------------------------------------------------------------
 
 
 class Entry(NamedTuple):
-    """Name one object of a list: where it stands, and the object."""
+    """An object in a list, and its place."""
 
     where: str
     value: Mapping[str, Any]
 
 
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Tell whether JSON would write the value as a list."""
+    """Return whether JSON would write the value as a list."""
     return isinstance(value, (list, tuple))
 
 
 def is_objects(value: Any) -> TypeGuard[Sequence[Mapping[str, Any]]]:
-    """Tell whether the value is a list of objects and has at least one."""
+    """Return whether the value is a list of at least one object, and of nothing else."""
     return is_list(value) and len(value) > 0 and all(isinstance(item, Mapping) for item in value)
 
 
 def is_integer(value: Any, least: int | None = None) -> TypeGuard[int]:
-    """Tell whether the value is an integer (a bool is not) and not below `least`."""
+    """Return whether the value is an integer, not a bool, and at least `least`."""
     return isinstance(value, int) and not isinstance(value, bool) and (least is None or value >= least)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether the value is a number that a float can hold: no bool, no NaN, no infinity."""
+    """Return whether the value is a finite number that a float can hold; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def entries(value: Any, where: str) -> list[Entry]:
-    """Return the objects of a list, each with its place; what is no object, or in no list, is left out."""
+    """Return the objects in a list, each with its place; empty if the value is not a list."""
     items = value if is_list(value) else ()
     return [Entry(f"{where}[{index}]", item) for index, item in enumerate(items) if isinstance(item, Mapping)]
 
 
 def part_of(value: Any, key: str) -> Any:
-    """Return `value[key]`, or None where there is no such thing."""
+    """Return `value[key]`, or None if the value is not an object with this key."""
     return value.get(key) if isinstance(value, Mapping) else None

@@ -1,6 +1,6 @@
-"""The rules that the specification has for metadata documents, each once, below the sentence that it comes from.
+"""The rules for metadata documents as a whole, and `document_findings`, which applies all rules for documents.
 
-Nothing here opens a store, and no JSON value makes a rule fail. `RULES` has all rules by their id.
+Nothing here opens a store, and no JSON value makes a rule raise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KINDS = {
 
 
 def stated_version(document: Any) -> str | None:
-    """Return the version that a document states: at its top (0.5), or inside its first part (0.4)."""
+    """Return the version that a document states at its top (0.5) or in its first part (0.4); None if it states none."""
     parts = [document, *(part for _, part in _parts(document))]
     if isinstance(document, Mapping):
         parts.append(document.get("omero"))
@@ -42,15 +42,15 @@ def stated_version(document: Any) -> str | None:
 
 
 def document_findings(attributes: Any, kind: str | None, dialect: Dialect) -> Iterator[Finding]:
-    """Yield every rule for documents that the attributes of a group break.
+    """Yield every violation of the rules for documents by the attributes of a group.
 
     Args:
-        attributes: what stands in the group's attributes, any JSON value.
-        kind: what the document should be, one of `KINDS`; None finds out.
-        dialect: of the version whose rules hold.
+        attributes: the attributes, any JSON value.
+        kind: what the document should be, one of `KINDS`; None accepts any of them.
+        dialect: that of the version whose rules apply.
 
     Raises:
-        OptionError: there is no such kind.
+        OptionError: the kind is unknown.
     """
     refuse_unknown([] if kind is None else {kind} - set(KINDS), KINDS, "kind")
     absent = list(ATTRIBUTES(attributes, kind, dialect))
@@ -69,7 +69,7 @@ def document_findings(attributes: Any, kind: str | None, dialect: Dialect) -> It
 
 
 def transformation_findings(transformations: Any, ndim: int | None, where: str) -> Iterator[Finding]:
-    """Yield every rule that one dataset's `coordinateTransformations` break; `ndim` is the number of axes."""
+    """Yield every violation by the `coordinateTransformations` of one dataset; `ndim` is the number of axes."""
     return TRANSFORMATIONS(transformations, ndim, where)
 
 
@@ -85,8 +85,8 @@ ATTRIBUTES = Rules("image")
 )
 def _attributes_form(attributes: Any, kind: str | None, dialect: Dialect) -> Faults:
     if not isinstance(attributes, Mapping):
-        what = f"The attributes of a group are a dict (got {show(attributes)})."
-        yield "attributes", what, "Give the attributes of one group."
+        what = f"The attributes of a group must be a dict (got {show(attributes)})."
+        yield "attributes", what, "Pass the attributes of one group."
 
 
 @ATTRIBUTES.must(
@@ -102,11 +102,12 @@ def _kind(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> 
         named = show(list(there or attributes))
         what = f"There must be {' or '.join(wanted)} of OME-NGFF {dialect.version} (got {named})."
         other = [key for key in (*known, "ome") if key in attributes and not there and key != dialect.namespace]
-        mend = f"Check it as another version: {', '.join(other)} is where that has it." if other else ""
-        yield "attributes", what, mend or "Is this the right group?"
+        hint = f"Check it as another version, which has {', '.join(other)} there." if other else ""
+        yield "attributes", what, hint or "Is this the right group?"
 
 
 VERSIONS = Rules("image")
+_VERSION = 'Write "version": "{}", or check the document as its own version.'
 
 
 def _parts(document: Any) -> Iterator[Entry]:
@@ -129,7 +130,7 @@ PARTS = ("plate", "well", "image-label")
 def _version(document: Mapping[str, Any], dialect: Dialect) -> Faults:
     if dialect.namespace and document.get("version") != dialect.version:
         what = f"The version must be {dialect.version!r} (got {show(document.get('version'))})."
-        yield "version", what, f'Write "version": "{dialect.version}", or check it as the version that it is.'
+        yield "version", what, _VERSION.format(dialect.version)
 
 
 @VERSIONS.must(
@@ -142,11 +143,7 @@ def _version_consistent(document: Mapping[str, Any], dialect: Dialect) -> Faults
     for where, part in _parts(document):
         if part.get("version", dialect.version) != dialect.version:
             what = f"The version must be {dialect.version!r} (got {show(part['version'])})."
-            yield (
-                f"{where}.version",
-                what,
-                f'Write "version": "{dialect.version}", or check it as the version that it is.',
-            )
+            yield f"{where}.version", what, _VERSION.format(dialect.version)
 
 
 @VERSIONS.should(

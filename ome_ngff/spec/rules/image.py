@@ -17,7 +17,6 @@ from .transformations import TRANSFORMATIONS
 
 
 def image_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield every rule that `multiscales` and `omero` break, where they are there."""
     if "multiscales" in document:
         multiscales = document["multiscales"]
         yield from MULTISCALES(multiscales)
@@ -52,8 +51,8 @@ MULTISCALES = Rules("image")
 )
 def _multiscales_form(multiscales: Any) -> Faults:
     if not is_objects(multiscales):
-        what = f"There must be a list with at least one image (got {show(multiscales)})."
-        yield "multiscales", what, "Describe the image in a dict."
+        what = f"multiscales must be a list of at least one image (got {show(multiscales)})."
+        yield "multiscales", what, "Describe the image in a dict in this list."
 
 
 MULTISCALE = Rules("image")
@@ -79,12 +78,12 @@ def _name(multiscale: Mapping[str, Any], where: str) -> Faults:
 )
 def _type(multiscale: Mapping[str, Any], where: str) -> Faults:
     if _downscaled(multiscale) and not isinstance(multiscale.get("type"), str):
-        what = f"An image should name its downscaling method (got {show(multiscale.get('type'))})."
-        yield where, what, 'Add "type": "local_mean", or what it was.'
+        what = f"An image should state its downscaling method (got {show(multiscale.get('type'))})."
+        yield where, what, 'Add "type": "local_mean", or the method that was used.'
 
 
 def _downscaled(multiscale: Mapping[str, Any]) -> bool:
-    """Tell whether there is anything to say: an image of one level was not downscaled by any method."""
+    """Return whether the image has more than one level; a single level needs no downscaling method."""
     return len(entries(multiscale.get("datasets"), "")) != 1
 
 
@@ -97,7 +96,7 @@ def _downscaled(multiscale: Mapping[str, Any]) -> bool:
 )
 def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
     if _downscaled(multiscale) and not isinstance(multiscale.get("metadata"), Mapping):
-        what = f"An image should say in a dict how it was downscaled (got {show(multiscale.get('metadata'))})."
+        what = f"An image should have a dict that describes its downscaling (got {show(multiscale.get('metadata'))})."
         yield where, what, 'Add "metadata" with description, method, version, args and kwargs.'
 
 
@@ -110,8 +109,10 @@ def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
 def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
     for place, axis in entries(multiscale.get("axes"), f"{where}.axes"):
         if str(axis.get("type")) in UNITS and axis.get("unit") is None:
-            mend = 'It says "units".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
-            yield place, f"The axis {show(axis.get('name'))} should have a unit.", mend
+            hint = (
+                'Rename "units" to "unit".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
+            )
+            yield place, f"The axis {show(axis.get('name'))} should have a unit.", hint
 
 
 @MULTISCALE.must(
@@ -123,8 +124,8 @@ def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
 )
 def _datasets_form(multiscale: Mapping[str, Any], where: str) -> Faults:
     if not is_objects(multiscale.get("datasets")):
-        what = f"There must be at least one dataset (got {show(multiscale.get('datasets'))})."
-        yield f"{where}.datasets", what, "List the arrays, the largest first."
+        what = f"datasets must be a list of at least one dict (got {show(multiscale.get('datasets'))})."
+        yield f"{where}.datasets", what, "List the arrays, largest first."
 
 
 @MULTISCALE.must(
@@ -153,7 +154,7 @@ def _dataset_path_unique(multiscale: Mapping[str, Any], where: str) -> Faults:
         path = dataset.get("path")
         if isinstance(path, str):
             if path in seen:
-                yield f"{place}.path", f"The array {show(path)} is listed before.", "List each level once."
+                yield f"{place}.path", f"The array {show(path)} is listed twice.", "List each level once."
             seen.add(path)
 
 
@@ -167,9 +168,9 @@ def _datasets_order(multiscale: Mapping[str, Any], where: str) -> Faults:
     levels = entries(multiscale.get("datasets"), f"{where}.datasets")
     scales = [(place, scale) for place, dataset in levels if (scale := _scale(dataset))]
     for (_, finer), (place, coarser) in itertools.pairwise(scales):
-        # Rounding of the numbers is no change of the resolution.
+        # Rounding of the numbers does not change the resolution.
         if len(finer) == len(coarser) and any(c < f * (1 - 1e-6) for f, c in zip(finer, coarser, strict=True)):
-            what = f"The pixels {show(coarser)} are smaller than {show(finer)}, those of the level before."
+            what = f"The scale {show(coarser)} is smaller than {show(finer)}, that of the level before."
             yield place, what, "List the levels from the finest to the coarsest, and check their scales."
 
 
@@ -194,7 +195,7 @@ OMERO = Rules("image")
 def _channels(omero: Any) -> Faults:
     channels = part_of(omero, "channels")
     if not is_list(channels) or not all(isinstance(channel, Mapping) for channel in channels):
-        what = f"omero needs a list of channels (got {show(channels if isinstance(omero, Mapping) else omero)})."
+        what = f"omero must have a list of channels (got {show(channels if isinstance(omero, Mapping) else omero)})."
         yield "omero.channels", what, "List one dict for each channel, or leave omero out."
 
 
@@ -208,7 +209,7 @@ def _color(omero: Any) -> Faults:
     for where, channel in entries(omero["channels"], "omero.channels"):
         color = channel.get("color")
         if not isinstance(color, str) or not re.fullmatch("[0-9a-fA-F]{6}", color):
-            yield f"{where}.color", f"A color is six hex digits (got {show(color)}).", "Write red as FF0000."
+            yield f"{where}.color", f"A color must be six hex digits (got {show(color)}).", "Write red as FF0000."
 
 
 @OMERO.must(
@@ -222,5 +223,5 @@ def _window(omero: Any) -> Faults:
         window = channel.get("window")
         wrong = [key for key in ("min", "max", "start", "end") if not is_number(part_of(window, key))]
         if wrong:
-            what = f"A window needs numbers for {', '.join(wrong)} (got {show(window)})."
-            yield f"{where}.window", what, "Say the range of the pixels (min, max) and what is shown (start, end)."
+            what = f"A window must have numbers for {', '.join(wrong)} (got {show(window)})."
+            yield f"{where}.window", what, "Write the range of the pixels (min, max) and the shown part (start, end)."

@@ -12,7 +12,6 @@ from .paths import path_fault
 
 
 def label_findings(document: Mapping[str, Any], kind: str | None) -> Iterator[Finding]:
-    """Yield every rule that `labels` and `image-label` break, where they are there."""
     if "labels" in document:
         yield from LABELS(document["labels"])
     if "image-label" in document or kind == "label":
@@ -60,7 +59,7 @@ LABEL = Rules("label")
 )
 def _multiscales(document: Mapping[str, Any]) -> Faults:
     if "multiscales" not in document:
-        yield "image-label", "A label image has multiscales, as any image.", "Describe its arrays in multiscales."
+        yield "image-label", "A label image must have multiscales, as any image.", "Describe its arrays in multiscales."
 
 
 @LABEL.should(
@@ -86,14 +85,12 @@ def _form(label: Any) -> Faults:
 
 
 @IMAGE_LABEL.should(
-    "label-colors",
-    "The `image-label` object SHOULD contain a `colors` key.",
-    at="image-label.colors",
-    wrong=MISSING,
+    "label-colors", "The `image-label` object SHOULD contain a `colors` key.", at="image-label.colors", wrong=MISSING
 )
 def _colors(label: Mapping[str, Any]) -> Faults:
     if "colors" not in label:
-        yield "image-label", "There should be colors.", 'Add "colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}].'
+        hint = 'Add "colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}].'
+        yield "image-label", "image-label should have colors.", hint
 
 
 @IMAGE_LABEL.must(
@@ -107,7 +104,7 @@ def _lists(label: Mapping[str, Any]) -> Faults:
     for key in ("colors", "properties"):
         if key in label and not is_objects(label[key]):
             what = f"{key} must be a list with at least one dict (got {show(label[key])})."
-            yield f"image-label.{key}", what, f"Leave {key} out where there is nothing to say."
+            yield f"image-label.{key}", what, f"Leave {key} out if it would be empty."
 
 
 @IMAGE_LABEL.must(
@@ -130,10 +127,7 @@ def _entries(label: Mapping[str, Any], *keys: str) -> Iterator[Entry]:
 
 
 @IMAGE_LABEL.must(
-    "label-value-unique",
-    "All `label-value`s must be unique.",
-    at="image-label.colors[1].label-value",
-    wrong=1,
+    "label-value-unique", "All `label-value`s must be unique.", at="image-label.colors[1].label-value", wrong=1
 )
 def _value_unique(label: Mapping[str, Any]) -> Faults:
     for key in ("colors", "properties"):
@@ -142,7 +136,7 @@ def _value_unique(label: Mapping[str, Any]) -> Faults:
             value = entry.get("label-value")
             if is_integer(value):
                 if value in seen:
-                    yield where, f"The label {show(value)} is there before.", "Keep one entry for each label."
+                    yield where, f"The label {show(value)} has more than one entry.", "Keep one entry for each label."
                 seen.add(value)
 
 

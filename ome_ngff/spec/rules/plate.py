@@ -13,7 +13,6 @@ from .paths import is_alphanumeric
 
 
 def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield every rule that `plate` breaks, where it is there."""
     if "plate" in document:
         plate = document["plate"]
         yield from PLATE(plate)
@@ -24,18 +23,18 @@ def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def plate_well_findings(well: Any, rows: Sequence[str], columns: Sequence[str], where: str) -> Iterator[Finding]:
-    """Yield every rule that one entry of a plate's `wells` breaks; `rows` and `columns` are the plate's names."""
+    """Yield every violation by one entry of a plate's `wells`; `rows` and `columns` are the names of the plate."""
     return PLATE_WELL(well if isinstance(well, Mapping) else {}, _indices(rows), _indices(columns), where)
 
 
 def _line_names(plate: Mapping[str, Any], lines: str) -> list[Any]:
-    """Return the names of the rows or columns by index; None for what is no object."""
+    """Return the names of the rows or columns in their order; None for an entry that is not an object."""
     value = plate.get(lines)
     return [line.get("name") if isinstance(line, Mapping) else None for line in value] if is_list(value) else []
 
 
 def _indices(names: Sequence[Any]) -> dict[str, int]:
-    """Return the index of each name, the first where a name is there twice."""
+    """Return the index of each name, the first one if a name occurs twice."""
     return {name: index for index, name in reversed(list(enumerate(names))) if isinstance(name, str)}
 
 
@@ -64,8 +63,7 @@ def _plate_lists(plate: Mapping[str, Any]) -> Faults:
     for key in ("columns", "rows", "wells"):
         if not is_objects(plate.get(key)):
             what = f"{key} must be a list with at least one dict (got {show(plate.get(key))})."
-            mend = "List all rows and columns that the plate has, and the wells with images."
-            yield f"plate.{key}", what, mend
+            yield f"plate.{key}", what, "List all rows and columns of the plate, and the wells with images."
 
 
 def _lines(plate: Mapping[str, Any]) -> Iterator[Entry]:
@@ -82,8 +80,8 @@ def _lines(plate: Mapping[str, Any]) -> Iterator[Entry]:
 def _line_name(plate: Mapping[str, Any]) -> Faults:
     for where, line in _lines(plate):
         if not is_alphanumeric(line.get("name")):
-            what = f"The name of a row or column is letters and digits (got {show(line.get('name'))})."
-            yield f"{where}.name", what, "Rename it, and the groups with it."
+            what = f"The name of a row or column must consist of letters and digits (got {show(line.get('name'))})."
+            yield f"{where}.name", what, "Rename it, and its groups too."
 
 
 @PLATE.must(
@@ -96,7 +94,7 @@ def _line_unique(plate: Mapping[str, Any]) -> Faults:
     for key in ("rows", "columns"):
         for name, count in Counter(filter(is_alphanumeric, _line_names(plate, key))).items():
             if count > 1:
-                yield f"plate.{key}", f"The name {show(name)} is there {count} times.", "Name each of them once."
+                yield f"plate.{key}", f"{count} {key} have the name {show(name)}.", "Give each of them its own name."
 
 
 @PLATE.should(
@@ -111,12 +109,12 @@ def _line_case(plate: Mapping[str, Any]) -> Faults:
         for folded, count in Counter(name.lower() for name in names).items():
             if count > 1:
                 alike = listed([name for name in names if name.lower() == folded])
-                yield f"plate.{key}", f"Some file systems take {alike} for one name.", "Rename all but one."
+                yield f"plate.{key}", f"{alike} are the same name on some file systems.", "Rename all but one."
 
 
 @PLATE.must(
     "plate-well-unique",
-    "A list of JSON objects defining the wells of the plate; no well is there twice.",
+    "A list of JSON objects defining the wells of the plate; no well is listed twice.",
     at="plate.wells[1]",
     wrong={"path": "A/1", "rowIndex": 0, "columnIndex": 0},
 )
@@ -124,15 +122,10 @@ def _well_unique(plate: Mapping[str, Any]) -> Faults:
     paths = [well.get("path") for _, well in entries(plate.get("wells"), "")]
     for path, count in Counter(path for path in paths if isinstance(path, str)).items():
         if count > 1:
-            yield "plate.wells", f"The well {show(path)} is there {count} times.", "List each well once."
+            yield "plate.wells", f"The well {show(path)} is listed {count} times.", "List each well once."
 
 
-@PLATE.should(
-    "plate-name",
-    "The `plate` dictionary SHOULD contain a `name` key.",
-    at="plate.name",
-    wrong=MISSING,
-)
+@PLATE.should("plate-name", "The `plate` dictionary SHOULD contain a `name` key.", at="plate.name", wrong=MISSING)
 def _plate_name(plate: Mapping[str, Any]) -> Faults:
     if "name" not in plate:
         yield "plate", "A plate should have a name.", 'Add "name": "..." to it.'
@@ -146,7 +139,7 @@ def _plate_name(plate: Mapping[str, Any]) -> Faults:
 )
 def _field_count(plate: Mapping[str, Any]) -> Faults:
     if "field_count" not in plate:
-        yield "plate", "A plate should say how many fields a well has at most.", 'Add "field_count": 1, or what it is.'
+        yield "plate", "A plate should state the largest number of fields in a well.", 'Add "field_count": 1, or more.'
 
 
 @PLATE.should(
@@ -157,7 +150,7 @@ def _field_count(plate: Mapping[str, Any]) -> Faults:
 )
 def _plate_version(plate: Mapping[str, Any]) -> Faults:
     if "version" not in plate:
-        yield "plate", "A plate should state the version.", 'Add "version" to it.'
+        yield "plate", "A plate should state its version.", 'Add "version" to it.'
 
 
 def _acquisitions(plate: Mapping[str, Any]) -> list[Entry]:
@@ -188,9 +181,9 @@ def _acquisition_id(plate: Mapping[str, Any]) -> Faults:
     for where, acquisition in _acquisitions(plate):
         given = acquisition.get("id")
         if not is_integer(given, 0):
-            yield f"{where}.id", f"id must be an integer from 0 (got {show(given)}).", "Number the acquisitions."
+            yield f"{where}.id", f"id must be an integer of at least 0 (got {show(given)}).", "Number the acquisitions."
         elif given in seen:
-            yield f"{where}.id", f"The id {show(given)} is there before.", "Give each acquisition an id of its own."
+            yield f"{where}.id", f"The id {show(given)} is used more than once.", "Give each acquisition its own id."
         else:
             seen.add(given)
 
@@ -216,8 +209,8 @@ def _acquisition_name(plate: Mapping[str, Any]) -> Faults:
 def _acquisition_count(plate: Mapping[str, Any]) -> Faults:
     for where, acquisition in _acquisitions(plate):
         if "maximumfieldcount" not in acquisition:
-            what = "An acquisition should say how many fields a well has at most."
-            yield where, what, 'Add "maximumfieldcount": 1, or what it is.'
+            what = "An acquisition should state the largest number of fields in a well."
+            yield where, what, 'Add "maximumfieldcount": 1, or more.'
 
 
 @PLATE.must(
@@ -244,8 +237,8 @@ def _count(plate: Mapping[str, Any]) -> Faults:
     places = [("plate", plate, "field_count"), *((w, a, "maximumfieldcount") for w, a in _acquisitions(plate))]
     for where, part, key in places:
         if key in part and not is_integer(part[key], 1):
-            what = f"{key} must be an integer from 1 (got {show(part[key])})."
-            yield f"{where}.{key}", what, "Say the largest number of fields of any well."
+            what = f"{key} must be a positive integer (got {show(part[key])})."
+            yield f"{where}.{key}", what, "Write the largest number of fields in any well."
 
 
 @PLATE.must(
@@ -259,7 +252,7 @@ def _time(plate: Mapping[str, Any]) -> Faults:
     for where, acquisition in _acquisitions(plate):
         for key in ("starttime", "endtime"):
             if key in acquisition and not is_integer(acquisition[key], 0):
-                what = f"{key} must be an integer from 0 (got {show(acquisition[key])})."
+                what = f"{key} must be an integer of at least 0 (got {show(acquisition[key])})."
                 yield f"{where}.{key}", what, "Write an epoch timestamp, such as 1772357400."
 
 
@@ -277,8 +270,8 @@ def _well_path(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str,
     row, column = _row_and_column(well)
     if row not in rows or column not in columns:
         swapped = column in rows and row in columns
-        mend = "This is column/row: swap rows and columns." if swapped else "Write it as in 'A/1'."
-        yield f"{where}.path", f"path must be row/column of the plate (got {show(well.get('path'))}).", mend
+        hint = "The column comes first: swap the two." if swapped else "Write it as in 'A/1'."
+        yield f"{where}.path", f"path must name a row and a column of the plate (got {show(well.get('path'))}).", hint
 
 
 def _row_and_column(well: Mapping[str, Any]) -> tuple[str, str]:
@@ -299,6 +292,6 @@ def _well_index(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str
     for key, name, lines in (("rowIndex", row, rows), ("columnIndex", column, columns)):
         given, index = well.get(key), lines.get(name)
         if not is_integer(given, 0) or (index is not None and given != index):
-            wanted = "an integer from 0" if index is None else str(index)
-            mend = "Count from 0, in the order of the plate's lists."
-            yield f"{where}.{key}", f"{key} must be {wanted} (got {show(given)}).", mend
+            wanted = "an integer of at least 0" if index is None else str(index)
+            what = f"{key} must be {wanted} (got {show(given)})."
+            yield f"{where}.{key}", what, "Count from 0, in the order of the rows or columns of the plate."

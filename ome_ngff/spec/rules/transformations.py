@@ -1,4 +1,4 @@
-"""The rules for `coordinateTransformations`, those of a dataset and those of all of them."""
+"""The rules for `coordinateTransformations`, of a dataset or of the whole image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WANTED = 'Write [{"type": "scale", "scale": [...]}, {"type": "translation", "tr
 )
 def _transformations_form(given: Any, ndim: int | None, where: str) -> Faults:
     if not is_list(given) or not all(isinstance(t, Mapping) for t in given):
-        yield where, f"There must be a list of transformations (got {show(given)}).", _WANTED
+        yield where, f"coordinateTransformations must be a list of dicts (got {show(given)}).", _WANTED
 
 
 @TRANSFORMATIONS.must(
@@ -36,7 +36,7 @@ def _transformation_type(given: Any, ndim: int | None, where: str) -> Faults:
     for index, transformation in enumerate(given):
         if transformation.get("type") not in ("scale", "translation"):
             what = f"Only scale and translation are allowed (got {show(transformation.get('type'))})."
-            yield f"{where}[{index}]", what, "An identity is a scale of ones; compute anything else into the pixels."
+            yield f"{where}[{index}]", what, "Write an identity as a scale of ones; apply anything else to the pixels."
 
 
 def _types(given: Any) -> list[Any]:
@@ -52,8 +52,8 @@ def _types(given: Any) -> list[Any]:
 )
 def _scale_count(given: Any, ndim: int | None, where: str) -> Faults:
     if _types(given).count("scale") != 1:
-        mend = "Multiply them into one." if "scale" in _types(given) else _WANTED
-        yield where, f"There must be exactly one scale (got {show(_types(given))}).", mend
+        hint = "Multiply them into one." if "scale" in _types(given) else _WANTED
+        yield where, f"There must be exactly one scale (got {show(_types(given))}).", hint
 
 
 @TRANSFORMATIONS.must(
@@ -64,7 +64,7 @@ def _scale_count(given: Any, ndim: int | None, where: str) -> Faults:
 )
 def _translation_count(given: Any, ndim: int | None, where: str) -> Faults:
     if _types(given).count("translation") > 1:
-        yield where, f"There is at most one translation (got {show(_types(given))}).", "Add them into one."
+        yield where, f"There must be at most one translation (got {show(_types(given))}).", "Add them into one."
 
 
 @TRANSFORMATIONS.must(
@@ -79,8 +79,8 @@ def _translation_count(given: Any, ndim: int | None, where: str) -> Faults:
 def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
     types = _types(given)
     if "scale" in types and "translation" in types and types.index("translation") < types.index("scale"):
-        mend = "Put the scale first and multiply the translation by it."
-        yield where, f"The translation comes after the scale (got {show(types)}).", mend
+        hint = "Put the scale first and multiply the translation by it."
+        yield where, f"The translation must come after the scale (got {show(types)}).", hint
 
 
 @TRANSFORMATIONS.must(
@@ -91,11 +91,11 @@ def _translation_order(given: Any, ndim: int | None, where: str) -> Faults:
 )
 def _vector_form(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
-        mend = f'Write the numbers themselves below "{key}".'
+        hint = f'Write the numbers themselves as the value of "{key}".'
         if "path" in given[index]:
-            yield f"{where}[{index}]", f"A {key} is not kept at a path (got {show(given[index]['path'])}).", mend
+            yield f"{where}[{index}]", f"A {key} must not be stored at a path (got {show(given[index]['path'])}).", hint
         elif not is_list(vector) or not all(is_number(v) for v in vector):
-            yield f"{where}[{index}]", f"A {key} needs finite numbers (got {show(vector)}).", mend
+            yield f"{where}[{index}]", f"A {key} must be a list of finite numbers (got {show(vector)}).", hint
 
 
 def _vectors(given: Any) -> Iterator[tuple[int, str, Any]]:
@@ -114,8 +114,8 @@ def _vectors(given: Any) -> Iterator[tuple[int, str, Any]]:
 def _vector_length(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
         if ndim is not None and is_list(vector) and len(vector) != ndim:
-            what = f"{key} has {len(vector)} numbers for {ndim} axes."
-            yield f"{where}[{index}]", what, "Give one number for each axis, in their order."
+            what = f"A {key} must have one number for each of the {ndim} axes (got {len(vector)})."
+            yield f"{where}[{index}]", what, "Write one number for each axis, in their order."
 
 
 @TRANSFORMATIONS.must(
@@ -127,5 +127,5 @@ def _vector_length(given: Any, ndim: int | None, where: str) -> Faults:
 def _scale_positive(given: Any, ndim: int | None, where: str) -> Faults:
     for index, key, vector in _vectors(given):
         if key == "scale" and is_list(vector) and any(is_number(v) and v <= 0 for v in vector):
-            mend = "Use 1.0 where there is no size; turn the pixels around where the axis runs backwards."
-            yield f"{where}[{index}]", f"A scale is above zero (got {show(vector)}).", mend
+            hint = "Write 1.0 for an axis without a pixel size; flip the pixels if an axis runs backwards."
+            yield f"{where}[{index}]", f"A scale must be above zero (got {show(vector)}).", hint

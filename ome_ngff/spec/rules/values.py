@@ -1,4 +1,4 @@
-"""The rule for values: a document can be written as JSON that every reader takes."""
+"""The rule for values: a document must be JSON that every reader accepts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _MOST = 20  # values that are named, per document
     wrong=math.nan,
 )
 def _json_values(part: Mapping[str, Any]) -> Faults:
-    if _written(part):
+    if _is_json(part):
         return
-    odd = list(itertools.islice(_odd(part), _MOST))
+    odd = list(itertools.islice(_not_json(part), _MOST))
     for where, value in odd:
-        mend = "write null" if isinstance(value, float) else "make it plain with .item() or .tolist() if it is of NumPy"
-        yield where, f"JSON has no {show(value)} ({type(value).__name__}).", f"Leave it out, or {mend}."
+        hint = "write null" if isinstance(value, float) else "convert NumPy values with .item() or .tolist()"
+        yield where, f"JSON cannot represent {show(value)} ({type(value).__name__}).", f"Leave it out, or {hint}."
     if not odd:
-        yield "attributes", "The values are too deep in each other, or in themselves.", "Write them side by side."
+        yield "attributes", "The values are nested too deeply, or contain themselves.", "Nest them less deeply."
 
 
-def _written(value: Any) -> bool:
+def _is_json(value: Any) -> bool:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -41,18 +41,18 @@ def _written(value: Any) -> bool:
     return True
 
 
-def _odd(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the place and the value of whatever cannot be written; what contains itself is entered once."""
+def _not_json(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield place and value of all that JSON cannot represent; a value that contains itself is visited once."""
     waiting: list[tuple[str, Any]] = [("", part)]
     entered: set[int] = set()
     while waiting:
         where, value = waiting.pop()
         if isinstance(value, dict):
             inner = [(f"{where}.{key}", item) for key, item in value.items()]
-            yield from ((f"{where}.{key}".removeprefix("."), key) for key in value if not _written({key: None}))
+            yield from ((f"{where}.{key}".removeprefix("."), key) for key in value if not _is_json({key: None}))
         elif isinstance(value, (list, tuple)):
             inner = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
-        elif _written(value):
+        elif _is_json(value):
             continue
         else:
             yield where.removeprefix("."), value

@@ -1,4 +1,4 @@
-"""The rules for wells: the fields of view, and the acquisitions that they come from."""
+"""The rules for wells: the fields of view and their acquisitions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _images(well: Any) -> Faults:
 def _image_path(well: Mapping[str, Any]) -> Faults:
     for where, image in entries(well["images"], "well.images"):
         if not is_alphanumeric(image.get("path")):
-            what = f"The path of a field is letters and digits (got {show(image.get('path'))})."
+            what = f"The path of a field must consist of letters and digits (got {show(image.get('path'))})."
             yield f"{where}.path", what, "Name the fields 0, 1, 2, ..."
 
 
@@ -51,7 +51,7 @@ def _image_unique(well: Mapping[str, Any]) -> Faults:
     paths = [image.get("path") for _, image in entries(well["images"], "")]
     for path, count in Counter(path for path in paths if isinstance(path, str)).items():
         if count > 1:
-            yield "well.images", f"The field {show(path)} is there {count} times.", "List each field once."
+            yield "well.images", f"The field {show(path)} is listed {count} times.", "List each field once."
 
 
 @WELL.must(
@@ -64,5 +64,5 @@ def _image_unique(well: Mapping[str, Any]) -> Faults:
 def _acquisition(well: Mapping[str, Any]) -> Faults:
     for where, image in entries(well["images"], "well.images"):
         if "acquisition" in image and not is_integer(image["acquisition"], 0):
-            what = f"acquisition must be an integer from 0 (got {show(image['acquisition'])})."
-            yield f"{where}.acquisition", what, "Write the id of one of the plate's acquisitions, without quotes."
+            what = f"acquisition must be an integer of at least 0 (got {show(image['acquisition'])})."
+            yield f"{where}.acquisition", what, "Write the id of an acquisition of the plate, without quotes."
