@@ -7,7 +7,8 @@ from .progress import Progress as Progress
 from .progress import check_progress as check_progress
 from .progress import counter as counter
 from .scan import over_blocks as over_blocks
-from .schedule import active_client as active_client
 from .schedule import delayed_tasks as delayed_tasks
 from .schedule import run as run
-from .schedule import spread as spread
+from .surroundings import active_client as active_client
+from .surroundings import dask_scheduler as dask_scheduler
+from .surroundings import spread as spread

@@ -18,7 +18,8 @@ from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, rem
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
-from .schedule import run, spread
+from .schedule import run
+from .surroundings import spread
 
 
 def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Array[Any]:

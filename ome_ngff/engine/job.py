@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from socket import gethostname
+from threading import Lock
 from typing import Any
 
 import attrs
 import numpy as np
 
+from ..exceptions import StoreError
 from ..pixels import pack, unpack
 from ..store import Target, locate, open_array, temporary
 from .plan import Margin, Plan
@@ -43,18 +46,56 @@ class Job:
         fields["margins"] = {margin: locate(array) for margin, array in self.margins.items()}
         fields["spool"] = None if self.spool is None else locate(self.spool)
         fields["sources"] = {k: pack(source) for k, source in self.sources.items()}
-        return _arrived, (fields,)
+        return SentJob, (fields,)
+
+    def here(self) -> Job:
+        """Return the job, with its arrays open in this process."""
+        return self
 
 
-def _arrived(fields: dict[str, Any]) -> Job:
-    def opened(place: Any) -> Any:
-        return open_array(*place, mode="r+")
+@attrs.define(eq=False)
+class SentJob:
+    """A job that has arrived in another process, where a task opens its arrays: what fails there reaches the caller.
 
-    arrays = {k: opened(place) for k, place in fields["arrays"].items()}
-    margins = {margin: opened(place) for margin, place in fields["margins"].items()}
-    spool = None if fields["spool"] is None else opened(fields["spool"])
-    sources = {k: unpack(source) for k, source in fields["sources"].items()}
-    return Job(**{**fields, "arrays": arrays, "margins": margins, "spool": spool, "sources": sources})
+    Attributes:
+        fields: those of the job, with places instead of arrays.
+    """
+
+    fields: dict[str, Any]
+    _opened: Job | None = attrs.field(init=False, default=None)
+    _lock: Any = attrs.field(init=False, factory=Lock)
+
+    def __reduce__(self) -> Any:
+        return SentJob, (self.fields,)
+
+    def here(self) -> Job:
+        """Open the arrays, once for all tasks of this process.
+
+        Raises:
+            StoreError: they cannot be reached from here.
+        """
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> Job:
+        def opened(place: Any) -> Any:
+            return open_array(*place, mode="r+")
+
+        fields = dict(self.fields)
+        try:
+            fields["arrays"] = {k: opened(place) for k, place in fields["arrays"].items()}
+            fields["margins"] = {margin: opened(place) for margin, place in fields["margins"].items()}
+            fields["spool"] = None if fields["spool"] is None else opened(fields["spool"])
+            fields["sources"] = {k: unpack(source) for k, source in fields["sources"].items()}
+        except (OSError, ValueError, KeyError) as error:
+            what = f"what it has to read and write for {fields['target']}"
+            raise StoreError(
+                f"A worker on {gethostname()} cannot open {what}: {error} "
+                "Every worker needs the same folders as the client, and the right to write into them."
+            ) from error
+        return Job(**fields)
 
 
 def prepare(

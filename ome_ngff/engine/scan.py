@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..config import config
 from ..pixels import Box, cut_blocks, describe, pack, read, unpack
 from .allocator import give_back
+from .surroundings import spread
 
 T = TypeVar("T")
 TASK_BYTES = 16 * 2**20  # read at once, more only where a block of the source is larger
@@ -28,7 +29,7 @@ def over_blocks(source: Any, look: Callable[[NDArray[Any], Box], T], join: Calla
         look: gets a block in native byte order and C order, and its box in the array.
         join: gets some of what `look` and `join` returned; the order must not matter. Both must be picklable.
     """
-    from dask.base import compute, get_scheduler
+    from dask.base import compute
     from dask.delayed import delayed
 
     itemsize, shape = source.dtype.itemsize, tuple(map(int, source.shape))
@@ -40,7 +41,7 @@ def over_blocks(source: Any, look: Callable[[NDArray[Any], Box], T], join: Calla
         tasks = [joined(tasks[i : i + FAN_IN]) for i in range(0, len(tasks), FAN_IN)]
     task_bytes = 2 * max(TASK_BYTES, itemsize * math.prod(max(lengths) for lengths in blocks))
     with ThreadPoolExecutor(max(1, min(config.workers, config.memory_target // task_bytes))) as pool:
-        (found,) = compute(*tasks, **({} if get_scheduler() else {"pool": pool}))
+        (found,) = compute(*tasks, **({} if spread() else {"pool": pool, "scheduler": "threads"}))
     result: T = found
     return result
 

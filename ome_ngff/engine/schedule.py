@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from .allocator import kept_memory
 from .job import Job
 from .plan import Pass
 from .progress import Progress, counter
+from .surroundings import active_client, dask_scheduler
 from .units import BUNDLE_BYTES, KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
@@ -41,12 +41,10 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
 
 def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
     """Run units of one pass on the scheduler that dask is set to. Once this ends, no task goes on writing."""
-    from dask.base import get_scheduler
-
     client = active_client()
     if client is not None and todo:
         _run_on_cluster(client, job, number, todo, count)
-    elif get_scheduler() is None:
+    elif dask_scheduler() is None:
         work = job.plan.passes[number]
         keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
@@ -137,22 +135,3 @@ def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any
 
 def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
     end()
-
-
-def spread() -> bool:
-    """Return whether tasks run outside of our own threads: on a cluster, or on a scheduler that dask is set to."""
-    from dask.base import get_scheduler
-
-    return active_client() is not None or get_scheduler() is not None
-
-
-def active_client() -> Any:
-    """Return the active distributed client, without importing distributed where nobody has."""
-    if "distributed" not in sys.modules:
-        return None
-    from distributed import get_client
-
-    try:
-        return get_client()
-    except ValueError:
-        return None

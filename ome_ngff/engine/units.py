@@ -13,7 +13,7 @@ from zarr.storage import LocalStore
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
 from ..store import StoredBoxes, journal, read_box, write_box
 from .allocator import give_back
-from .job import Job
+from .job import Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
 from .workers import TaskGroup, WorkerPool
 
@@ -22,7 +22,7 @@ SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no 
 BUNDLE_BYTES = 2**21  # of smaller ones that go together
 
 
-def run_unit(job: Job, pass_number: int, number: int, *after: Any, pool: WorkerPool | None = None) -> int:
+def run_unit(job: Job | SentJob, pass_number: int, number: int, *after: Any, pool: WorkerPool | None = None) -> int:
     """Read the box of one unit, write its part of every level of the pass, and note that it is done.
 
     Args:
@@ -30,6 +30,7 @@ def run_unit(job: Job, pass_number: int, number: int, *after: Any, pool: WorkerP
         after: ignored; what has to be done before (dask puts results of earlier tasks here).
         pool: the threads that work on its pieces.
     """
+    job = job.here()
     work = job.plan.passes[pass_number]
     if work.writes:
         _write_levels(job, pass_number, number, pool or WorkerPool())

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import zarr
 
-from ..engine import Plan, Progress, active_client, check_progress, delayed_tasks, prepare, run
+from ..engine import Plan, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
 from ..exceptions import OptionError, StoreError
 from ..spec import Metadata
 from ..store import (
@@ -117,10 +117,9 @@ def _begun(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, 
 
 def _refuse_unshared(request: Request) -> None:
     """Raise `StoreError` where tasks would run in processes that cannot reach the target or a source."""
-    from dask.base import get_scheduler
     from dask.multiprocessing import get
 
-    elsewhere = "the cluster" if active_client() else "other processes" if get_scheduler() is get else None
+    elsewhere = "the cluster" if active_client() else "other processes" if dask_scheduler() is get else None
     if elsewhere is None:
         return
     if in_memory(request.target.store):
