@@ -46,7 +46,7 @@ def label_properties(
         One dict for each value but 0, in order of the values, of plain numbers under flat keys, as viewers and tables
         like them: `label-value`; `area`, the number of pixels; `physical-area` or `physical-volume`, its size in space,
         where the scale is known; for each axis `centroid-y` in physical units, and the bounding box from
-        `bbox-start-y` up to but not including `bbox-stop-y`, in pixels. A label that lies in several planes, time
+        `bbox-start-y` up to but not including `bbox-stop-y`, in pixels. A label that is in several planes, time
         points or channels is one object. The list is empty where there is no label.
 
     Raises:
@@ -63,7 +63,9 @@ def label_properties(
     sizes, starts = parsed.vector(scale, 1.0, "scale"), parsed.vector(translation, 0.0, "translation")
     if any(size <= 0 for size in sizes):
         raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(parsed.names, sizes, strict=True))}).")
-    return list(_documents(_measured(source), parsed, sizes, starts, scale is not None))
+    wide = math.prod(source.shape) * max(source.shape) >= EXACT
+    regions = over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
+    return list(_documents(regions, parsed, sizes, starts, scale is not None))
 
 
 def _completed(given: PerAxis | None, known: Mapping[str, float] | None) -> PerAxis | None:
@@ -93,7 +95,7 @@ class Regions:
         """Measure the labels of a block.
 
         Args:
-            block: at least two dimensions, in C order. start: where its first pixel lies in the image.
+            block: at least two dimensions, in C order. start: place of its first pixel in the image.
             dtype: of the sums, int64 or object.
         """
         flat = block.reshape(-1)
@@ -139,15 +141,6 @@ def _reduce(how: np.ufunc, columns: NDArray[Any], groups: NDArray[Any]) -> NDArr
     return reduced
 
 
-# Running -----------------------------------------------------------------------------------------------------------
-
-
-def _measured(source: Any) -> Regions:
-    """Measure an array of any size; each block is read once."""
-    wide = math.prod(source.shape) * max(source.shape) >= EXACT
-    return over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
-
-
 def _of_box(block: NDArray[Any], box: Box, dtype: Any) -> Regions:
     """Take the block that was read of a box apart slab by slab."""
     found = []
@@ -156,9 +149,6 @@ def _of_box(block: NDArray[Any], box: Box, dtype: Any) -> Regions:
         start = [low + at for (low, _), (at, _) in zip(box, slab, strict=True)]
         found.append(Regions.of_block(part, start, dtype))
     return Regions.joined(found)
-
-
-# Documents ---------------------------------------------------------------------------------------------------------
 
 
 def _documents(

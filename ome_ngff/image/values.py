@@ -27,7 +27,7 @@ def _names(value: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.define(eq=False, repr=False)
 class NgffImage:
-    """Hold an array and where it lies in physical space.
+    """Hold an array and its place in physical space.
 
     Attributes:
         data: anything with `shape`, `dtype` and slicing: NumPy, dask, Zarr, h5py, a memory map.
@@ -65,7 +65,7 @@ class NgffImage:
 
     @property
     def axes(self) -> Axes:
-        """Give the axes with their units and orientation."""
+        """Axes with their units and orientation."""
         units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
         orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
         return Axes([{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims])
@@ -75,7 +75,7 @@ class NgffImage:
 
         Raises:
             ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
-                channels. OptionError: a colour is none.
+                channels. OptionError: a colour is not RRGGBB.
         """
         for name, size in (self.scale or {}).items():
             if not size > 0:
@@ -90,7 +90,7 @@ class NgffImage:
                 raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
 
     def facts(self) -> dict[str, str]:
-        """Say what the image is, for a person: shape, dtype, chunks, pixel sizes, extent."""
+        """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""
         shape = self.data.shape
         facts = {
             "pixels": ", ".join(f"{name} {n}" for name, n in zip(self.dims, shape, strict=True)),
@@ -167,22 +167,25 @@ class Multiscales:
 
     @property
     def colors(self) -> dict[int, tuple[int, ...]]:
-        """Give the colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
-        return {value: tuple(entry["rgba"]) for value, entry in self._said("colors") if is_list(entry.get("rgba"))}
+        """Colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
+        return {
+            value: tuple(entry["rgba"]) for value, entry in self._annotation("colors") if is_list(entry.get("rgba"))
+        }
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
-        """Give the properties of a label image by label value."""
-        return {v: {k: w for k, w in entry.items() if k != "label-value"} for v, entry in self._said("properties")}
+        """Properties of a label image by label value."""
+        found = self._annotation("properties")
+        return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in found}
 
-    def _said(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    def _annotation(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield what `image_label` lists, as far as it can be understood."""
         for _, entry in entries((self.image_label or {}).get(key), key):
             if is_integer(entry.get("label-value")):
                 yield entry["label-value"], entry
 
     def given(self) -> set[int]:
-        """Give the numbers of the levels whose pixels have to be written as they are.
+        """Return the numbers of the levels whose pixels have to be written as they are.
 
         The engine makes a level anew, out of the one before it, only where nobody has put other pixels into it or into
         one that it is made from.
@@ -222,7 +225,7 @@ class Multiscales:
 
         Raises:
             MissingError: there is no such level, time point or label image. OptionError: there is no such channel.
-            LabelError: labels are no integers. InputError: there is no picture of it, or it would be too large.
+            LabelError: labels are not integers. InputError: there is no picture of it, or it would be too large.
         """
         from ..show import look, paint_view
 

@@ -34,4 +34,3 @@ from .target import find_target as find_target
 from .temporary import remove_spool as remove_spool
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sync as sync
-from .zip import Package as Package

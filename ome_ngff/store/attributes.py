@@ -48,20 +48,21 @@ def require_group(target: Target) -> None:
         put_attributes(target, {})
 
 
-def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     """Change parts of a group's OME metadata; its other parts and attributes stay.
 
     Args:
         target: the group, which is created where there is none.
-        change: gets the metadata as it is now, and returns the parts that are new. No other process of this machine
-            changes it meanwhile.
+        change: the parts that are new, or a function that returns them, given the metadata as it is now. No other
+            process of this machine changes it meanwhile.
     """
     with _alone(target):
         node = open_node(target.store, target.path)
         there = dict(node.attrs) if isinstance(node, zarr.Group) else None
         document = target.fmt.unwrap(there or {})
         document.pop("version", None)
-        document = target.fmt.wrap({**document, **change(dict(document))})
+        new = change if isinstance(change, Mapping) else change(dict(document))
+        document = target.fmt.wrap({**document, **new})
         put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
 
 

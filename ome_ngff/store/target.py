@@ -30,7 +30,7 @@ class Target:
         attributes: attributes of the existing group, or None where there is no group yet.
         handle: the caller's own group. It remembers attributes and writes all of them back with the caller's next one,
             so it is told of ours.
-        package: the ZIP that the group becomes, where it is one; only `request.execute` writes these.
+        package: the ZIP that the group becomes, where it is one; only `execute` writes these.
     """
 
     store: Store
@@ -42,22 +42,27 @@ class Target:
 
     @property
     def mark(self) -> dict[str, Any] | None:
-        """Give what an unfinished write says of itself, or None."""
+        """What an unfinished write has stated about itself, or None."""
         mark = (self.attributes or {}).get(MARK)
         return mark.get("incomplete") if isinstance(mark, Mapping) else None
 
     @property
     def document(self) -> dict[str, Any]:
-        """Give the metadata of the existing group."""
+        """Metadata of the existing group."""
         return self.fmt.unwrap(self.attributes or {})
 
     @property
+    def image_document(self) -> dict[str, Any]:
+        """Metadata of the existing group, or of the image whose write is under way."""
+        return self.document if self.mark is None else self.fmt.unwrap(self.mark.get("metadata") or {})
+
+    @property
     def folder(self) -> Path | None:
-        """The folder of this machine that the group is; None where it is stored elsewhere."""
+        """Folder of this machine that the group is; None where it is stored elsewhere."""
         return folder_of(self.store, self.path)
 
     def key(self, name: str) -> str:
-        """Give the path in the store of something below the group."""
+        """Return the path in the store of something below the group."""
         return f"{self.path}/{name}" if self.path else name
 
     def child(self, name: str, fmt: Format | None = None) -> Target:
@@ -119,5 +124,5 @@ def _format_of_parents(store: Store, path: str) -> Format:
 
 
 def as_place(target: Target) -> StorePath:
-    """Give the place of a target, to look at it again."""
+    """Return the place of a target, to look at it again."""
     return StorePath(target.store, target.path)
