@@ -23,7 +23,7 @@ from ..pixels import (
 from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation
 from ..store import default_chunks, parse_lengths
 from .arrays import to_ngff_image
-from .values import Multiscales, NgffImage
+from .values import Multiscales, NgffImage, pixel_geometry
 
 #: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
 LPS = {
@@ -90,7 +90,7 @@ def to_multiscales(
         stored = cached(source, tuple(map(min, default_chunks(shape, axes), shape)), progress)
         image = attrs.evolve(image, data=da.from_array(stored, chunks=stored.chunks, asarray=False))
     found = levels(shape, ladder, reducer)
-    base, start = axes.vector(image.scale, 1.0, "scale"), axes.vector(image.translation, 0.0, "translation")
+    base, start = pixel_geometry(axes, image.scale, image.translation)
     arrays: list[Any] = []
     images, datasets = [], []
     for k, level in enumerate(found):

@@ -17,14 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import over_blocks
-from ..exceptions import ScaleError
 from ..pixels import Box, as_labels, cut_blocks
-from ..spec import Axes
-from .values import Multiscales, NgffImage
+from ..spec import Axes, PerAxis
+from .values import Multiscales, NgffImage, pixel_geometry
 
 SLAB_PIXELS = 2**18  # taken apart at once: each may be a run of its own, of about 100 bytes
 EXACT = 2**63  # sums of coordinates below this are int64, from here on Python's integers
-PerAxis = Mapping[str, float] | Sequence[float]
 
 
 def label_properties(
@@ -60,9 +58,7 @@ def label_properties(
         labels = labels.data
     source = as_labels(labels)
     parsed = Axes(axes, ndim=source.ndim)
-    sizes, starts = parsed.vector(scale, 1.0, "scale"), parsed.vector(translation, 0.0, "translation")
-    if any(size <= 0 for size in sizes):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(parsed.names, sizes, strict=True))}).")
+    sizes, starts = pixel_geometry(parsed, scale, translation)
     wide = math.prod(source.shape) * max(source.shape) >= EXACT
     regions = over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
     return list(_documents(regions, parsed, sizes, starts, scale is not None))

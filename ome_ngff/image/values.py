@@ -11,7 +11,7 @@ import numpy as np
 
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
-from ..spec import Axes, Metadata, entries, full_unit, is_integer, is_list
+from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
 
 if TYPE_CHECKING:
     from ..show import Preview
@@ -23,6 +23,20 @@ def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
+
+
+def pixel_geometry(
+    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return pixel size and position of the first pixel, a number per axis each; 1 and 0 where they are not given.
+
+    Raises:
+        AxesError: they do not fit the axes. ScaleError: a pixel size is not above zero.
+    """
+    sizes = axes.vector(scale, 1.0, "scale")
+    if any(size <= 0 for size in sizes):
+        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, sizes, strict=True))}).")
+    return sizes, axes.vector(translation, 0.0, "translation")
 
 
 @attrs.define(eq=False, repr=False)

@@ -42,12 +42,6 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
         object.__setattr__(target.handle.metadata, "consolidated_metadata", None)  # else it writes its copy back
 
 
-def require_group(target: Target) -> None:
-    """Create an empty group where there is none."""
-    if target.attributes is None:
-        put_attributes(target, {})
-
-
 def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     """Change parts of a group's OME metadata; its other parts and attributes stay.
 

@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import ExistsError, FormatError, StoreError
-from ..spec import Format, detect_format, format_for_zarr
+from ..spec import Format, detect_format, format_for_zarr, format_from_version
 from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
@@ -65,10 +65,10 @@ class Target:
         """Return the path in the store of something below the group."""
         return f"{self.path}/{name}" if self.path else name
 
-    def child(self, name: str, fmt: Format | None = None) -> Target:
+    def child(self, name: str) -> Target:
         """Point to a group below this one."""
         self.refuse_package()
-        return find_target(StorePath(self.store, self.key(name)), fmt or self.fmt)
+        return find_target(StorePath(self.store, self.key(name)), self.fmt)
 
     def refuse_package(self) -> None:
         """Raise `StoreError` for a ZIP: nothing can be added to it later."""
@@ -82,17 +82,18 @@ class Target:
         return place(self.store, self.path) if self.package is None else str(self.package)
 
 
-def find_target(group: Any, fmt: Format | None = None) -> Target:
+def find_target(group: Any, fmt: Format | str | None = None) -> Target:
     """Find the group that a caller means, without touching it.
 
     Args:
-        group: a path, a URL, a `zarr.Group`, a Zarr store, a store path or a mutable mapping.
-        fmt: the format asked for; None takes that of the existing group, else the newest.
+        group: a path, a URL, a `zarr.Group`, a Zarr store or store path, a mutable mapping, or a target to find anew.
+        fmt: the format asked for, or its version; None takes that of the existing group, else the newest.
 
     Raises:
         ExistsError: there is an array instead of a group.
-        FormatError: the group has the other version of Zarr.
+        FormatError: there is no such version, or the group has the other version of Zarr.
     """
+    fmt = None if fmt is None else format_from_version(fmt)
     package = Package.find(group)
     if package is not None:
         return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
@@ -121,8 +122,3 @@ def _format_of_parents(store: Store, path: str) -> Format:
         if isinstance(parent, zarr.Group):
             return format_for_zarr(parent.metadata.zarr_format)
     return format_for_zarr(3)
-
-
-def as_place(target: Target) -> StorePath:
-    """Return the place of a target, to look at it again."""
-    return StorePath(target.store, target.path)

@@ -8,6 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
+from ..image import pixel_geometry
 from ..pixels import (
     Level,
     Method,
@@ -34,7 +35,6 @@ from ..spec import (
     Translation,
     decode_omero,
     factors_of,
-    format_from_version,
     parse_transformations,
 )
 from ..store import Layout, Target, find_target
@@ -52,11 +52,6 @@ def refuse_words(unknown: Mapping[str, Any], function: Callable[..., Any]) -> No
     if unknown:
         words = [name for name in signature(function).parameters if name != "unknown"]
         refuse_unknown(unknown, words, function.__name__)
-
-
-def parse_format(fmt: Format | str | None) -> Format | None:
-    """Return the format that is asked for; None where it is left to the group."""
-    return None if fmt is None else format_from_version(fmt)
 
 
 def parse_pyramid(pyramid: Any) -> Sequence[Any]:
@@ -98,7 +93,7 @@ def image_request(
     layout, target = layout or Layout(), _target(group, fmt)
     source = as_source(image)
     parsed = Axes(axes, axes_units, ndim=source.ndim)
-    base_scale, base_translation = _geometry(parsed, scale, translation)
+    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
     reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
@@ -154,7 +149,7 @@ def pyramid_request(
         )
     _refuse_growing(shapes) if reference is None else reference.refuse_other(shapes)
     parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
-    base_scale, base_translation = _geometry(parsed, scale, translation)
+    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
     found = [given_level(shape, k) for k, shape in enumerate(shapes)]
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
@@ -182,18 +177,14 @@ def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def _target(group: Any, fmt: Format | str | None) -> Target:
-    return group if isinstance(group, Target) else find_target(group, parse_format(fmt))
+    return group if isinstance(group, Target) else find_target(group, fmt)
 
 
 def _metadata(
     target: Target, axes: Axes, steps: Sequence[Sequence[Transformation]], name: str, omero: Any,
     shape: Sequence[int], **made_by: Any,
 ) -> Metadata:  # fmt: skip
-    """Describe an image whose levels have these transformations.
-
-    Raises:
-        OptionError: the name is not text. FormatError: `omero` does not describe this image.
-    """
+    """Describe an image whose levels have these transformations."""
     if not isinstance(name, str):
         raise OptionError(f"The name of an image is a string (got {name!r}).")
     datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
@@ -213,21 +204,8 @@ def _steps(
     return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
 
 
-def _geometry(
-    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    base = axes.vector(scale, 1.0, "scale")
-    if any(size <= 0 for size in base):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, base, strict=True))}).")
-    return base, axes.vector(translation, 0.0, "translation")
-
-
 def _omero(omero: Any, axes: Axes, shape: Sequence[int]) -> Omero | None:
-    """Parse the rendering that a caller gives, for as many channels as there are.
-
-    Raises:
-        FormatError: it is not a rendering of this image, or breaks a rule.
-    """
+    """Parse the rendering that a caller gives, for as many channels as there are."""
     if isinstance(omero, Omero):
         return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None

@@ -9,8 +9,8 @@ from ..exceptions import MissingError
 from ..pixels import as_labels
 from ..read import StoredImage
 from ..spec import Axes, AxesLike, Format
-from ..store import Target, find_target, readable, require_group, update_document
-from .arguments import parse_format, refuse_words
+from ..store import Target, find_target, put_attributes, readable, update_document
+from .arguments import refuse_words
 from .labels.annotation import Annotation
 from .labels.request import path_to_image, register_label
 
@@ -37,7 +37,7 @@ def write_multiscales_metadata(
         ValidationError: the document breaks rules of the specification.
     """
     refuse_words(unknown, write_multiscales_metadata)
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
     ndim = None
@@ -79,7 +79,7 @@ def write_label_metadata(
         ValidationError: the metadata breaks rules of the specification.
     """
     refuse_words(unknown, write_label_metadata)
-    labels = find_target(group, parse_format(fmt))
+    labels = find_target(group, fmt)
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
@@ -111,7 +111,7 @@ def write_plate_metadata(
     Raises:
         FormatError: a well has no such row or column, or a rule is broken.
     """
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
     document = target.fmt.plate(
         rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
@@ -120,12 +120,14 @@ def write_plate_metadata(
     target.fmt.validate(target.fmt.wrap(document), "plate")
     update_document(target, document)
     for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
-        require_group(target.child(row))
+        child = target.child(row)
+        if child.attributes is None:
+            put_attributes(child, {})
 
 
 def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
     """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
     update_document(target, document)
@@ -141,7 +143,7 @@ def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | No
     Raises:
         ValidationError: the group would break rules of the specification.
     """
-    _add(find_target(group, parse_format(fmt)), metadata)
+    _add(find_target(group, fmt), metadata)
 
 
 def get_metadata(group: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from ..engine import Progress
 from ..exceptions import OptionError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
-from ..spec import Axes, Format, format_from_version
-from ..store import Layout, Target, as_place, find_target, parse_lengths
+from ..spec import Axes, Format
+from ..store import Layout, Target, find_target, parse_lengths
 from ..text import refuse_unknown
 from .execution import execute
 from .labels.request import label_path, register_label
@@ -62,23 +62,23 @@ def to_ngff_zarr(
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
         )
-    target = find_target(store, None if version is None else format_from_version(version))
+    target = find_target(store, version)
     request = _request(target, multiscales, _layout(multiscales, chunks_per_shard, compression))
     labels = dict(multiscales.labels)
     if labels and not compute:
         raise OptionError("compute=False writes the image alone; take its labels out of the Multiscales first.")
-    layouts = {name: _layout(label, chunks_per_shard, compression).of_labels() for name, label in labels.items()}
+    below = {}
     for name, label in labels.items():  # before the image that is there is touched
         as_labels(label.images[0].data)
         child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None, package=None)
-        target.fmt.validate(target.fmt.wrap(_request(child, label, layouts[name]).document()))
+        below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
+        target.fmt.validate(target.fmt.wrap(below[name].document()))
 
     def write_below(image: Target) -> None:
-        for name, label in labels.items():
-            parent = find_target(as_place(image))
+        for name, request in below.items():
+            parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
-            request = _request(parent.child(label_path(name)), label, layouts[name])
-            request = attrs.evolve(request, afterwards=(register,))
+            request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
 
     image = multiscales.images[0]
@@ -132,11 +132,7 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
 
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
-    """Return the compression, which scripts for ngff-zarr give under other names.
-
-    Raises:
-        OptionError: a name is unknown, or the compression is given twice.
-    """
+    """Return the compression, which scripts for ngff-zarr give under other names."""
     known = ("compressor", "compressors", "use_tensorstore")
     refuse_unknown(
         [word for word in others if word not in known], [*signature(to_ngff_zarr).parameters], "to_ngff_zarr"

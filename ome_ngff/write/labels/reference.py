@@ -110,11 +110,7 @@ class ReferenceLevels:
         return ReferenceLevels(self.image, axes, chunks, shapes, scales, translations, ladder)
 
     def _axis(self, name: str, given: Axis | None, unit: str | None, *, sized: bool) -> Axis:
-        """Complete an axis whose pixel size is given (`sized`) or taken over.
-
-        Raises:
-            LabelError: the unit is another one than that of the pixel size that is taken over.
-        """
+        """Complete an axis whose pixel size is given (`sized`) or taken over, and then in the unit of the image."""
         mine = self.axes[self.names.index(name)]
         unit = full_unit(unit) or (given.unit if given else None) or mine.unit
         if not sized and mine.unit is not None and unit != mine.unit:
@@ -125,11 +121,7 @@ class ReferenceLevels:
         return attrs.evolve(mine, unit=unit, orientation=(given.orientation if given else None) or mine.orientation)
 
     def _named(self, given: Axes, shape: Sequence[int]) -> list[int]:
-        """Return the place in the image of each axis that is named.
-
-        Raises:
-            LabelError: the image does not have it, or has another length there.
-        """
+        """Return the place in the image of each axis that is named."""
         names = self.names
         foreign = [name for name in given.names if name not in names]
         if foreign:
@@ -145,11 +137,7 @@ class ReferenceLevels:
         return at
 
     def _matched(self, shape: Sequence[int]) -> list[int]:
-        """Find the axes of labels by their lengths: those that are all there, else those of which some have length 1.
-
-        Raises:
-            LabelError: no axes of the image are as long, or there are several ways.
-        """
+        """Find the axes of labels by their lengths: all as long as those of the image, else some of length 1."""
         names, first = self.names, self.shapes[0]
         ways = [
             way

@@ -15,7 +15,7 @@ from ...pixels import Method, Methods, as_labels, label_method
 from ...spec import Format, label_names
 from ...store import Layout, Target, find_target, update_document
 from .. import replace
-from ..arguments import image_request, parse_format, parse_pyramid, pyramid_request
+from ..arguments import image_request, parse_pyramid, pyramid_request
 from ..execution import execute
 from ..request import Request
 from .annotation import Annotation
@@ -36,7 +36,7 @@ def label_request(
     **words: Any,
 ) -> Request:
     """Parse the arguments of `write_labels` into a request; `words` as in `image_request`. Nothing is touched."""
-    parent, path = find_target(group, parse_format(fmt)), label_path(name)
+    parent, path = find_target(group, fmt), label_path(name)
     pixels, reducer = as_labels(labels), label_method(method, scaler)
     words = _completed(parent, pixels.shape, words)
     return image_request(pixels, parent.child(path), method=reducer, scaler=scaler, name=name, **words)
@@ -46,7 +46,7 @@ def label_pyramid_request(
     pyramid: Sequence[Any], group: Any, name: str, *, fmt: Format | str | None = None, **words: Any
 ) -> Request:
     """Parse the arguments of `write_multiscale_labels` into a request; `words` as in `pyramid_request`."""
-    parent, path = find_target(group, parse_format(fmt)), label_path(name)
+    parent, path = find_target(group, fmt), label_path(name)
     levels = [as_labels(level) for level in parse_pyramid(pyramid)]
     words = _completed(parent, levels[0].shape, words)
     return pyramid_request(levels, parent.child(path), name=name, **words)
