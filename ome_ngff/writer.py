@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
-from .exceptions import OptionError
-from .pixels import Method, Methods, ScaleFactors, as_labels
+from .pixels import Method, Methods, ScaleFactors
 from .spec import AxesLike, Format, PerAxis, Transformations
-from .store import Layout, find_target
+from .store import Layout
 from .write import (
     Annotation,
     add_metadata,
@@ -20,10 +19,8 @@ from .write import (
     execute_labels,
     get_metadata,
     image_request,
-    label_path,
+    label_pyramid_request,
     label_request,
-    lay,
-    parse_format,
     pyramid_request,
     refuse_words,
     write_label_metadata,
@@ -189,14 +186,16 @@ def write_labels(
             or property is none.
     """
     refuse_words(unknown, write_labels)
-    said = Annotation(colors, properties, label_id, source, check, label_metadata)
+    annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_request(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
         layout=Layout.parse(chunks, shards, compression, storage_options),
         coordinate_transformations=coordinate_transformations, resume=resume,
     )  # fmt: skip
-    return execute_labels(request, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
+    return execute_labels(
+        request, name, annotation, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+    )
 
 
 def write_multiscale(
@@ -276,16 +275,12 @@ def write_multiscale_labels(
     In an image that is there, the levels have the shapes of the image's, and take over where these lie.
     """
     refuse_words(unknown, write_multiscale_labels)
-    said = Annotation(colors, properties, label_id, source, check, label_metadata)
-    parent, path = find_target(group, parse_format(fmt)), label_path(name)
-    if not isinstance(pyramid, Sequence) or not pyramid:
-        raise OptionError(f"A pyramid is a list of at least one array (got {type(pyramid).__name__}).")
-    levels = [as_labels(level) for level in pyramid]
-    layout = Layout.parse(chunks, shards, compression, storage_options)
-    laid = lay(parent, levels[0].shape, layout, axes, scale, translation, axes_units)
-    request = pyramid_request(
-        levels, parent.child(path), axes=laid.axes, scale=laid.scale, translation=laid.translation,
-        axes_units=axes_units, name=name, layout=laid.layout, coordinate_transformations=coordinate_transformations,
-        pattern=laid.pattern,
+    annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
+    request = label_pyramid_request(
+        pyramid, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
+        layout=Layout.parse(chunks, shards, compression, storage_options),
+        coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
-    return execute_labels(request, name, said, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
+    return execute_labels(
+        request, name, annotation, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+    )

@@ -245,7 +245,7 @@ def levels(*shapes: tuple[int, ...], **words: Any) -> Callable[[Path], Any]:
             ones(9, 35, 43, axes="zyx"), "labels have z 9, y 35, x 43, .* has c 2, z 9, y 35, x 42", id="length"
         ),
         pytest.param(ones(9, 1, 42), "do not fit", id="size-1-along-y"),
-        pytest.param(ones(1, 35, 42), r"several ways; say axes='cyx' or 'zyx'", id="ambiguous"),
+        pytest.param(ones(1, 35, 42), r"several ways; give axes='cyx' or 'zyx'", id="ambiguous"),
         pytest.param(ones(3, 35, 42, axes="tyx"), "axis 't', but .* has the axes c,z,y,x", id="other-axis"),
         pytest.param(ones(1, 2, 9, 35, 42), "do not fit", id="more-axes"),
         pytest.param(

@@ -150,7 +150,7 @@ def test_a_tuple_of_chunks_means_the_dims_as_they_were_given() -> None:
 REFUSED = [
     pytest.param({"chunks": 64}, "does not know 'chunks'", id="chunks"),
     pytest.param({"enabled_rfcs": [4]}, "does not know 'enabled_rfcs'", id="enabled-rfcs"),
-    pytest.param({"compression": "gzip", "compressor": "zstd"}, "Say the compression once", id="compression-twice"),
+    pytest.param({"compression": "gzip", "compressor": "zstd"}, "Give the compression once", id="compression-twice"),
     pytest.param({"version": "0.6"}, "no OME-NGFF version '0.6'", id="version"),
 ]
 

@@ -294,5 +294,5 @@ def test_a_damaged_single_file_is_judged_or_refused(data: Any, tmp_path_factory:
     for _ in range(data.draw(st.integers(1, 5))):
         content[-data.draw(st.integers(1, 3000))] = data.draw(st.integers(0, 255))
     file.write_bytes(content[: data.draw(st.sampled_from([None, -1, -500]))])
-    with suppress(StoreError):  # "is no ZIP, or was not written to its end"
+    with suppress(StoreError):  # "is not a ZIP, or was not written to its end"
         json.loads(validate(file, data=True).to_json())

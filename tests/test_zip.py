@@ -172,7 +172,7 @@ BAD = [
     pytest.param(
         lambda p: write_plate_metadata(p, ["A"], ["1"], ["A/1"]), StoreError, "as a whole", id="metadata-alone"
     ),
-    pytest.param(no_zip, StoreError, "is no ZIP", id="no-zip"),
+    pytest.param(no_zip, StoreError, "is not a ZIP", id="no-zip"),
     pytest.param(lambda p: open_image(p), FileNotFoundError, "no OME-Zarr at", id="nothing-there"),
 ]
 

@@ -1,6 +1,6 @@
 """Images in space: `NgffImage`, `Multiscales`, and how they are made of arrays.
 
-Values that say where pixels lie, lazy pyramids of them, and what can be measured of labels. Nothing is written here,
+Values that place pixels in space, lazy pyramids of them, and what can be measured of labels. Nothing is written here,
 and nothing opened but a Zarr array that the caller names.
 """
 

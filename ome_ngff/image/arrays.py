@@ -11,11 +11,10 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import StorePath
 
-from ..exceptions import AxesError, InputError, MissingError
+from ..exceptions import AxesError, InputError, MissingError, ScaleError
 from ..pixels import as_source, blocks_of, views_of
 from ..spec import KNOWN_AXES, Axes
-from ..store import locate, open_node, places
-from . import xarray
+from ..store import locate, open_node, place
 from .values import NgffImage
 
 _DEFAULT_DIMS = {2: "yx", 3: "zyx", 4: "zyxc", 5: "tzyxc"}
@@ -43,15 +42,17 @@ def to_ngff_image(
         An image whose data is a dask array in the order that the specification asks for: t, c, z, y, x.
 
     Raises:
-        InputError: the data is no array of numbers. AxesError: the dims do not fit it.
+        InputError: the data is not an array of numbers. AxesError: the dims do not fit it.
     """
     import dask.array as da
 
     if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
         data = _stored_array(data)
-    known = xarray.read(data, dims, scale is not None, translation is not None)
+    known = _facts_of_xarray(data, dims, scale is not None, translation is not None)
     source = as_source(data)
-    given = tuple(dims) if dims is not None else known.get("dims") or _default_dims(source.ndim)
+    given = tuple(dims) if dims is not None else known.get("dims") or tuple(_DEFAULT_DIMS.get(source.ndim, ""))
+    if not given:
+        raise AxesError(f"An image has 2 to 5 dimensions (got {source.ndim}).")
     if len(given) != source.ndim:
         raise AxesError(f"dims {given} name {len(given)} dimensions, but the data has {source.ndim}.")
     unknown = [d for d in given if d not in KNOWN_AXES]
@@ -78,14 +79,8 @@ def to_ngff_image(
     return image
 
 
-def _default_dims(ndim: int) -> tuple[str, ...]:
-    if ndim not in _DEFAULT_DIMS:
-        raise AxesError(f"An image has 2 to 5 dimensions (got {ndim}).")
-    return tuple(_DEFAULT_DIMS[ndim])
-
-
 def _by_axis(values: Any, dims: Sequence[str], default: float, what: str) -> dict[str, float]:
-    """Give one number per axis, whether they came as a mapping or in the order of the dims."""
+    """Return one number per axis, whether they came as a mapping or in the order of the dims."""
     ordered = Axes("".join(name for name in "tczyx" if name in dims))
     if not isinstance(values, Mapping) and values is not None:
         if isinstance(values, (str, int, float)) or len(values) != len(dims):
@@ -94,11 +89,74 @@ def _by_axis(values: Any, dims: Sequence[str], default: float, what: str) -> dic
     return dict(zip(ordered.names, ordered.vector(values, default, what), strict=True))
 
 
-def _stored_array(place: Any) -> zarr.Array[Any]:
-    store, path = locate(place)
+def _stored_array(where: Any) -> zarr.Array[Any]:
+    store, path = locate(where)
     found = open_node(store, path)
     if found is None:
-        raise MissingError(f"There is no Zarr array at {places.place(store, path)}.")
+        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
     if isinstance(found, zarr.Group):
-        raise InputError(f"{places.place(store, path)} is a group; open_image reads images.")
+        raise InputError(f"{place(store, path)} is a group; open_image reads images.")
     return found
+
+
+def _facts_of_xarray(data: Any, dims: Sequence[str] | None, has_scale: bool, has_translation: bool) -> dict[str, Any]:
+    """Return what an xarray states about itself; nothing for anything else.
+
+    Args:
+        data: an `xarray.DataArray`, or anything else. dims: other names for its dimensions, in the same order.
+        has_scale, has_translation: whether the caller gives these, so that the coordinates need not be even.
+
+    Returns:
+        `dims`, `scale`, `translation`, `axes_units` and `channel_names`, as far as they are known.
+
+    Raises:
+        InputError: it is an `xarray.Dataset`. ScaleError: coordinates do not grow evenly.
+    """
+    if hasattr(data, "data_vars"):
+        names = ", ".join(map(str, data.data_vars)) or "none"
+        raise InputError(f"An image is one variable of a Dataset; pass one of them (it has {names}).")
+    if not (hasattr(data, "coords") and hasattr(data, "dims")):
+        return {}
+    own = tuple(map(str, data.dims))
+    known: dict[str, Any] = {"dims": own, "scale": {}, "translation": {}, "axes_units": {}}
+    for name, axis in zip(own, dims or own, strict=False):
+        if name not in data.coords:
+            continue
+        coordinate = data.coords[name]
+        values = np.asarray(coordinate.values)
+        if axis == "c":
+            if values.dtype.kind in "UOT" and all(isinstance(value, str) for value in values):
+                known["channel_names"] = [str(value) for value in values]
+            continue
+        unit = coordinate.attrs.get("units")
+        if values.dtype.kind in "mM":  # dates count from the first
+            values = values - values[0] if values.dtype.kind == "M" else values
+            values, unit = values / np.timedelta64(1, "s"), "second"
+        if values.dtype.kind not in "iuf":
+            continue
+        if not (has_scale and has_translation):
+            known["scale"][axis] = _step(values.astype(np.float64), axis)
+            known["translation"][axis] = float(values[0])
+        if unit:
+            known["axes_units"][axis] = str(unit)
+    return known
+
+
+def _step(values: np.ndarray[Any, Any], axis: str) -> float:
+    """Return the distance of coordinates; 1 where there is a single one.
+
+    Raises:
+        ScaleError: they do not grow, or not evenly.
+    """
+    if len(values) < 2:
+        return 1.0
+    step = float(values[-1] - values[0]) / (len(values) - 1)
+    if np.allclose(np.diff(values), step, rtol=1e-3, atol=0):
+        if step > 0:
+            return step
+        if step < 0:
+            raise ScaleError(
+                f"The coordinates of {axis} go down; turn the axis round with data.isel({axis}=slice(None, None, -1)), "
+                "or give scale= and translation=."
+            )
+    raise ScaleError(f"The coordinates of {axis} do not grow evenly; give scale= and translation=.")

@@ -20,10 +20,10 @@ from ..pixels import (
     levels,
     reduce_whole,
 )
-from ..spec import AnatomicalOrientation, Axes, Dataset, Metadata, Scale, Translation
+from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation
 from ..store import default_chunks, parse_lengths
 from .arrays import to_ngff_image
-from .values import Multiscales, NgffImage
+from .values import Multiscales, NgffImage, pixel_geometry
 
 #: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
 LPS = {
@@ -79,7 +79,7 @@ def to_multiscales(
         raise MethodError(f"{reducer.name!r} gives residuals in memory; see Scaler.{reducer.name}.")
     if isinstance(chunks, Sequence) and len(chunks) == len(given):
         chunks = dict(zip(given, chunks, strict=True))
-    lengths = _chunks(chunks, shape, axes)
+    lengths = parse_lengths(chunks, axes, default_chunks(shape, axes, plane=256), "chunks")
     ladder = halved_ladder(scale_factors, shape, axes)
     if ladder:
         reducer.check(image.data.dtype)
@@ -87,29 +87,18 @@ def to_multiscales(
         import dask.array as da
 
         source = as_source(image.data)
-        stored = cached(source, default_chunks(source.shape, axes), progress)
+        stored = cached(source, tuple(map(min, default_chunks(shape, axes), shape)), progress)
         image = attrs.evolve(image, data=da.from_array(stored, chunks=stored.chunks, asarray=False))
     found = levels(shape, ladder, reducer)
-    base = [axes.vector(image.scale, 1.0, "scale"), axes.vector(image.translation, 0.0, "translation")]
+    base, start = pixel_geometry(axes, image.scale, image.translation)
     arrays: list[Any] = []
+    images, datasets = [], []
     for k, level in enumerate(found):
         arrays.append(image.data if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer))
-    images = [
-        attrs.evolve(
-            image,
-            data=array,
-            scale=dict(zip(image.dims, level.scale(base[0]), strict=True)),
-            translation=dict(zip(image.dims, level.translation(base[1], base[0]), strict=True)),
-        )
-        for array, level in zip(arrays, found, strict=True)
-    ]
-    datasets = [
-        Dataset(
-            f"scale{k}/{image.name}",
-            [Scale(level.scale(base[0])), Translation(level.translation(base[1], base[0]))],
-        )
-        for k, level in enumerate(found)
-    ]
+        scale, translation = level.scale(base), level.translation(start, base)
+        sizes, starts = (dict(zip(image.dims, numbers, strict=True)) for numbers in (scale, translation))
+        images.append(attrs.evolve(image, data=arrays[k], scale=sizes, translation=starts))
+        datasets.append(Dataset(f"scale{k}/{image.name}", [Scale(scale), Translation(translation)]))
     metadata = Metadata(list(axes), datasets, name=image.name)
     if ladder:
         metadata.type, metadata.metadata = reducer.name, reducer.describe()
@@ -125,17 +114,10 @@ def to_multiscales(
 
 
 def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, str]:
+    found = orientation
     if isinstance(orientation, str):
-        if orientation.upper() not in ORIENTATIONS:
-            raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
-        orientation = {name: value for name, value in ORIENTATIONS[orientation.upper()].items() if name in dims}
-    if not isinstance(orientation, Mapping):
+        known = ORIENTATIONS.get(orientation.upper())
+        found = known and {name: value for name, value in known.items() if name in dims}
+    if not isinstance(found, Mapping):
         raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
-    return {name: str(getattr(value, "value", value)) for name, value in orientation.items()}
-
-
-def _chunks(chunks: Any, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
-    spatial = [n for n, axis in zip(shape, axes, strict=True) if axis.type == "space" and n > 1]
-    length = 128 if len(spatial) > 2 else 256
-    default = [length if axis.type == "space" else 1 for axis in axes]
-    return parse_lengths(chunks, axes, default, "chunks")
+    return {name: str(getattr(value, "value", value)) for name, value in found.items()}

@@ -17,14 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import over_blocks
-from ..exceptions import ScaleError
 from ..pixels import Box, as_labels, cut_blocks
-from ..spec import Axes
-from .values import Multiscales, NgffImage
+from ..spec import Axes, PerAxis
+from .values import Multiscales, NgffImage, pixel_geometry
 
 SLAB_PIXELS = 2**18  # taken apart at once: each may be a run of its own, of about 100 bytes
 EXACT = 2**63  # sums of coordinates below this are int64, from here on Python's integers
-PerAxis = Mapping[str, float] | Sequence[float]
 
 
 def label_properties(
@@ -46,7 +44,7 @@ def label_properties(
         One dict for each value but 0, in order of the values, of plain numbers under flat keys, as viewers and tables
         like them: `label-value`; `area`, the number of pixels; `physical-area` or `physical-volume`, its size in space,
         where the scale is known; for each axis `centroid-y` in physical units, and the bounding box from
-        `bbox-start-y` up to but not including `bbox-stop-y`, in pixels. A label that lies in several planes, time
+        `bbox-start-y` up to but not including `bbox-stop-y`, in pixels. A label that is in several planes, time
         points or channels is one object. The list is empty where there is no label.
 
     Raises:
@@ -60,10 +58,10 @@ def label_properties(
         labels = labels.data
     source = as_labels(labels)
     parsed = Axes(axes, ndim=source.ndim)
-    sizes, starts = parsed.vector(scale, 1.0, "scale"), parsed.vector(translation, 0.0, "translation")
-    if any(size <= 0 for size in sizes):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(parsed.names, sizes, strict=True))}).")
-    return list(_documents(_measured(source), parsed, sizes, starts, scale is not None))
+    sizes, starts = pixel_geometry(parsed, scale, translation)
+    wide = math.prod(source.shape) * max(source.shape) >= EXACT
+    regions = over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
+    return list(_documents(regions, parsed, sizes, starts, scale is not None))
 
 
 def _completed(given: PerAxis | None, known: Mapping[str, float] | None) -> PerAxis | None:
@@ -93,7 +91,7 @@ class Regions:
         """Measure the labels of a block.
 
         Args:
-            block: at least two dimensions, in C order. start: where its first pixel lies in the image.
+            block: at least two dimensions, in C order. start: place of its first pixel in the image.
             dtype: of the sums, int64 or object.
         """
         flat = block.reshape(-1)
@@ -139,15 +137,6 @@ def _reduce(how: np.ufunc, columns: NDArray[Any], groups: NDArray[Any]) -> NDArr
     return reduced
 
 
-# Running -----------------------------------------------------------------------------------------------------------
-
-
-def _measured(source: Any) -> Regions:
-    """Measure an array of any size; each block is read once."""
-    wide = math.prod(source.shape) * max(source.shape) >= EXACT
-    return over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
-
-
 def _of_box(block: NDArray[Any], box: Box, dtype: Any) -> Regions:
     """Take the block that was read of a box apart slab by slab."""
     found = []
@@ -156,9 +145,6 @@ def _of_box(block: NDArray[Any], box: Box, dtype: Any) -> Regions:
         start = [low + at for (low, _), (at, _) in zip(box, slab, strict=True)]
         found.append(Regions.of_block(part, start, dtype))
     return Regions.joined(found)
-
-
-# Documents ---------------------------------------------------------------------------------------------------------
 
 
 def _documents(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import attrs
@@ -48,10 +47,12 @@ def find_sample(name: str) -> Callable[[], Sample]:
 
 def cell() -> Sample:
     """Load a cell floating in saline: quantitative phase, 660 x 550 pixels of 0.107 micrometer."""
-    data, filters, measure = map(_skimage, ("data", "filters", "measure"))
+    from scipy import ndimage
+    from skimage import data, filters, measure
+
     pixels = data.cell()
     smooth = filters.gaussian(pixels, 2, preserve_range=True)
-    labels = measure.label(_filled(smooth > filters.threshold_otsu(smooth)))
+    labels = measure.label(ndimage.binary_fill_holes(smooth > filters.threshold_otsu(smooth)))
     image = NgffImage(
         pixels,
         ("y", "x"),
@@ -65,22 +66,24 @@ def cell() -> Sample:
 
 def coins() -> Sample:
     """Load a photograph of 24 Greek coins from Pompeii, 303 x 384 pixels; segmented by a watershed of its edges."""
-    data, filters, measure, segmentation = map(_skimage, ("data", "filters", "measure", "segmentation"))
+    from scipy import ndimage
+    from skimage import data, filters, measure, segmentation
+
     pixels = data.coins()
     seeds = np.where(pixels < 30, 1, np.where(pixels > 150, 2, 0))
-    labels = measure.label(_filled(segmentation.watershed(filters.sobel(pixels), seeds) == 2))
+    labels = measure.label(ndimage.binary_fill_holes(segmentation.watershed(filters.sobel(pixels), seeds) == 2))
     return Sample(NgffImage(pixels, ("y", "x"), name="coins"), _without_crumbs(labels, 100), "coins")
 
 
 def tissue() -> Sample:
     """Load a stained section of colon in colour, 512 x 512 pixels; the nuclei are segmented by their hematoxylin."""
     from scipy import ndimage
+    from skimage import color, data, feature, filters, segmentation
 
-    color, data, feature, filters = map(_skimage, ("color", "data", "feature", "filters"))
     pixels = data.immunohistochemistry()
     stain = filters.gaussian(color.rgb2hed(pixels)[..., 0], 1)
     nuclei = (stain > filters.threshold_local(stain, 61)) & (stain > filters.threshold_otsu(stain))
-    nuclei = _filled(ndimage.binary_opening(nuclei, iterations=2))
+    nuclei = ndimage.binary_fill_holes(ndimage.binary_opening(nuclei, iterations=2))
     depth = filters.gaussian(ndimage.distance_transform_edt(nuclei), 1)
     peaks = feature.peak_local_max(depth, min_distance=5, labels=nuclei.astype(int))
     seeds = np.zeros(nuclei.shape, int)
@@ -92,19 +95,7 @@ def tissue() -> Sample:
         channel_names=["red", "green", "blue"],
         channel_colors=["FF0000", "00FF00", "0000FF"],
     )
-    return Sample(image, _without_crumbs(_skimage("segmentation").watershed(-depth, seeds, mask=nuclei), 30), "nuclei")
-
-
-def _skimage(name: str) -> Any:
-    """Import a module of scikit-image, which has no types, when it is used."""
-    return import_module(f"skimage.{name}")
-
-
-def _filled(mask: Array) -> Array:
-    from scipy import ndimage
-
-    filled: Array = ndimage.binary_fill_holes(mask)
-    return filled
+    return Sample(image, _without_crumbs(segmentation.watershed(-depth, seeds, mask=nuclei), 30), "nuclei")
 
 
 def _without_crumbs(labels: Array, least: int) -> Array:

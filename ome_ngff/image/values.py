@@ -11,7 +11,7 @@ import numpy as np
 
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
-from ..spec import Axes, Metadata, entries, full_unit, is_integer, is_list
+from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
 
 if TYPE_CHECKING:
     from ..show import Preview
@@ -25,9 +25,23 @@ def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
+def pixel_geometry(
+    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return pixel size and position of the first pixel, a number per axis each; 1 and 0 where they are not given.
+
+    Raises:
+        AxesError: they do not fit the axes. ScaleError: a pixel size is not above zero.
+    """
+    sizes = axes.vector(scale, 1.0, "scale")
+    if any(size <= 0 for size in sizes):
+        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, sizes, strict=True))}).")
+    return sizes, axes.vector(translation, 0.0, "translation")
+
+
 @attrs.define(eq=False, repr=False)
 class NgffImage:
-    """Hold an array and where it lies in physical space.
+    """Hold an array and its place in physical space.
 
     Attributes:
         data: anything with `shape`, `dtype` and slicing: NumPy, dask, Zarr, h5py, a memory map.
@@ -65,7 +79,7 @@ class NgffImage:
 
     @property
     def axes(self) -> Axes:
-        """Give the axes with their units and orientation."""
+        """Axes with their units and orientation."""
         units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
         orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
         return Axes([{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims])
@@ -75,7 +89,7 @@ class NgffImage:
 
         Raises:
             ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
-                channels. OptionError: a colour is none.
+                channels. OptionError: a colour is not RRGGBB.
         """
         for name, size in (self.scale or {}).items():
             if not size > 0:
@@ -90,7 +104,7 @@ class NgffImage:
                 raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
 
     def facts(self) -> dict[str, str]:
-        """Say what the image is, for a person: shape, dtype, chunks, pixel sizes, extent."""
+        """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""
         shape = self.data.shape
         facts = {
             "pixels": ", ".join(f"{name} {n}" for name, n in zip(self.dims, shape, strict=True)),
@@ -167,22 +181,25 @@ class Multiscales:
 
     @property
     def colors(self) -> dict[int, tuple[int, ...]]:
-        """Give the colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
-        return {value: tuple(entry["rgba"]) for value, entry in self._said("colors") if is_list(entry.get("rgba"))}
+        """Colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
+        return {
+            value: tuple(entry["rgba"]) for value, entry in self._annotation("colors") if is_list(entry.get("rgba"))
+        }
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
-        """Give the properties of a label image by label value."""
-        return {v: {k: w for k, w in entry.items() if k != "label-value"} for v, entry in self._said("properties")}
+        """Properties of a label image by label value."""
+        found = self._annotation("properties")
+        return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in found}
 
-    def _said(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    def _annotation(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield what `image_label` lists, as far as it can be understood."""
         for _, entry in entries((self.image_label or {}).get(key), key):
             if is_integer(entry.get("label-value")):
                 yield entry["label-value"], entry
 
     def given(self) -> set[int]:
-        """Give the numbers of the levels whose pixels have to be written as they are.
+        """Return the numbers of the levels whose pixels have to be written as they are.
 
         The engine makes a level anew, out of the one before it, only where nobody has put other pixels into it or into
         one that it is made from.
@@ -222,7 +239,7 @@ class Multiscales:
 
         Raises:
             MissingError: there is no such level, time point or label image. OptionError: there is no such channel.
-            LabelError: labels are no integers. InputError: there is no picture of it, or it would be too large.
+            LabelError: labels are not integers. InputError: there is no picture of it, or it would be too large.
         """
         from ..show import look, paint_view
 

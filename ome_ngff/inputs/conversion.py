@@ -83,7 +83,7 @@ class Draft:
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
         request = label_request(labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"])
-        execute_labels(request, name, Annotation(label_metadata=said), compute=True, **words)
+        execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
 def drafted(

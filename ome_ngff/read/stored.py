@@ -125,7 +125,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         raise MissingError(f"There is no OME-Zarr at {target}.")
     if target.mark is not None and not unfinished:
         raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
-    document = target.document if target.mark is None else target.fmt.unwrap(target.mark.get("metadata") or {})
+    document = target.image_document
     if "multiscales" not in document:
         found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}).")

@@ -2,7 +2,6 @@ from . import journal as journal
 from . import places as places
 from . import temporary as temporary
 from .attributes import put_attributes as put_attributes
-from .attributes import require_group as require_group
 from .attributes import update_document as update_document
 from .codecs import Compression as Compression
 from .inline import wait_for as wait_for
@@ -29,9 +28,7 @@ from .places import place as place
 from .places import readable as readable
 from .target import MARK as MARK
 from .target import Target as Target
-from .target import as_place as as_place
 from .target import find_target as find_target
 from .temporary import remove_spool as remove_spool
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sync as sync
-from .zip import Package as Package

@@ -18,7 +18,7 @@ LABELS = "zstd"  # whole runs of one label, not the bytes of each pixel apart: 2
 
 @attrs.frozen
 class Compression:
-    """Name a compression.
+    """Name a compression, in terms that both versions of Zarr understand.
 
     Attributes:
         name: "blosc-zstd", "blosc-lz4", "zstd", "gzip" or "none".
@@ -34,12 +34,12 @@ class Compression:
 
     @classmethod
     def parse(cls, compression: Any) -> Compression:
-        """Take None (the default), "zstd", "zstd:7", ("zstd", 7), a codec object, or a list of one.
+        """Take None or "auto" (the default), "zstd", "zstd:7", ("zstd", 7), a codec object, or a list of one.
 
         Raises:
             CodecError: the name or the level is unknown.
         """
-        if compression is None:
+        if compression is None or (isinstance(compression, str) and compression == "auto"):
             return cls()
         if isinstance(compression, cls):
             return compression
@@ -79,10 +79,8 @@ class Compression:
         shuffle = config.get("shuffle")
         if name == "blosc" and config["cname"] in ("zstd", "lz4") and shuffle in (1, "shuffle"):
             return cls(f"blosc-{config['cname']}", int(config["clevel"]), block=int(config["blocksize"]))
-        if name in ("gzip", "zlib"):
-            return cls("gzip", int(config["level"])) if name == "gzip" else cls(name, 0, codec)
-        if name == "zstd" and not config.get("checksum"):
-            return cls("zstd", int(config["level"]))
+        if name == "gzip" or (name == "zstd" and not config.get("checksum")):
+            return cls(name, int(config["level"]))
         return cls(name, 0, codec)
 
     def compressors(self, zarr_format: int, dtype: np.dtype[Any]) -> Any:
@@ -99,16 +97,12 @@ class Compression:
             return self.codec
         if self.name == "none":
             return None if zarr_format == 2 else ()
-        return self._v2() if zarr_format == 2 else self._v3(dtype)
+        if zarr_format == 2:
+            import numcodecs
 
-    def _v2(self) -> Any:
-        import numcodecs
-
-        if self.name.startswith("blosc-"):
-            return numcodecs.Blosc(self.name[6:], self.level, numcodecs.Blosc.SHUFFLE, self.block)
-        return numcodecs.Zstd(self.level) if self.name == "zstd" else numcodecs.GZip(self.level)
-
-    def _v3(self, dtype: np.dtype[Any]) -> Any:
+            if self.name.startswith("blosc-"):
+                return numcodecs.Blosc(self.name[6:], self.level, numcodecs.Blosc.SHUFFLE, self.block)
+            return numcodecs.Zstd(self.level) if self.name == "zstd" else numcodecs.GZip(self.level)
         from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
         if self.name.startswith("blosc-"):

@@ -18,26 +18,26 @@ from .codecs import LABELS, Compression
 
 @attrs.frozen
 class Grid:
-    """Say how one level is stored: lengths per axis, never larger than the level (shards: whole chunks)."""
+    """Hold how one level is cut: lengths per axis, never larger than the level (shards: whole chunks)."""
 
     chunks: tuple[int, ...]
     shards: tuple[int, ...] | None = None
 
     @property
     def cell(self) -> tuple[int, ...]:
-        """Give the smallest box that is written at once: a shard, or a chunk."""
+        """Lengths of the smallest box that is written at once: a shard, or a chunk."""
         return self.shards or self.chunks
 
 
 SHARD_BYTES = 64 * 2**20
-_OPTIONS = ("chunks", "shards", "compression", "compressor", "compressors", "fill_value", "dimension_separator")
+_COMPRESSION = ("compression", "compressor", "compressors")
+_OPTIONS = ("chunks", "shards", *_COMPRESSION, "fill_value", "dimension_separator")
 
 
-def default_chunks(shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
-    """Give 128 per spatial axis for volumes, 1024 for planes, 1 for time and channels; never more than there is."""
+def default_chunks(shape: Sequence[int], axes: Axes, *, plane: int = 1024) -> tuple[int, ...]:
+    """Return 128 per spatial axis for volumes, `plane` for planes, 1 for time and channels."""
     spatial = [n for n, axis in zip(shape, axes, strict=True) if axis.type == "space" and n > 1]
-    length = 128 if len(spatial) > 2 else 1024
-    return tuple(min(n, length if axis.type == "space" else 1) for n, axis in zip(shape, axes, strict=True))
+    return tuple((128 if len(spatial) > 2 else plane) if axis.type == "space" else 1 for axis in axes)
 
 
 def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> tuple[int, ...]:
@@ -45,10 +45,10 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
 
     Args:
         given: None, an int for the spatial axes, a mapping by axis name, or a tuple for all or for the last axes.
-        axes: the axes. default: lengths of the axes that are not spoken of. what: "chunks" or "shards".
+        axes: the axes. default: lengths of the axes that are not named. what: "chunks" or the like, for messages.
 
     Raises:
-        ChunkError: they are no whole numbers above zero, or too many.
+        ChunkError: they are not whole numbers above zero, or too many.
         OptionError: a mapping names an axis that is not there.
     """
     if isinstance(given, Mapping):
@@ -70,18 +70,24 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
     return tuple(lengths)
 
 
-def automatic_shards(shape: Sequence[int], axes: Axes, chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Double the chunks, the shortest spatial axis first, up to about 64 MiB of pixels or the whole level."""
-    shards = list(chunks)
-    while short := [i for i, axis in enumerate(axes) if axis.name in SPATIAL and shards[i] < shape[i]]:
-        if 2 * math.prod(shards) * itemsize > SHARD_BYTES:
-            break
-        shards[min(short, key=lambda i: (shards[i], -i))] *= 2
+def _shards(given: Any, shape: Sequence[int], axes: Axes, chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Return the shards of level 0; "auto": about 64 MiB of pixels, or the whole level.
+
+    Raises:
+        ChunkError: chunks do not divide them.
+    """
+    if isinstance(given, str) and given == "auto":
+        shards = list(chunks)  # doubled, the shortest spatial axis first
+        while short := [i for i, axis in enumerate(axes) if axis.name in SPATIAL and shards[i] < shape[i]]:
+            if 2 * math.prod(shards) * itemsize > SHARD_BYTES:
+                break
+            shards[min(short, key=lambda i: (shards[i], -i))] *= 2
+    else:
+        shards = list(parse_lengths(given, axes, chunks, "shards"))
+    shards = [c if c == n <= s else s for s, c, n in zip(shards, chunks, shape, strict=True)]
+    if any(s % c for s, c in zip(shards, chunks, strict=True)):
+        raise ChunkError(f"chunks must divide shards (got chunks {tuple(chunks)} and shards {tuple(shards)}).")
     return tuple(shards)
-
-
-def _largest_part(whole: int, most: int) -> int:
-    return max(part for part in range(1, min(whole, most) + 1) if whole % part == 0)
 
 
 def fit(level: Level, chunks: Sequence[int], shards: Sequence[int] | None) -> Grid:
@@ -122,7 +128,7 @@ class Layout:
     def parse(
         cls, chunks: Any = None, shards: Any = None, compression: Any = None, storage_options: Any = None
     ) -> Layout:
-        """Check the words of `storage_options`, and that nothing is said twice with another value.
+        """Check the words of `storage_options`, and that nothing is given twice with another value.
 
         Raises:
             OptionError: an unknown word, or a contradiction.
@@ -142,19 +148,19 @@ class Layout:
                     )
             if option.get("dimension_separator", "/") != "/":
                 raise OptionError("The chunk keys of OME-Zarr are nested; the only dimension_separator is '/'.")
-            said = [w for w in ("compression", "compressor", "compressors") if w in option]
-            if len(said) > 1 or (said and said != ["compression"] and compression is not None):
+            given = [word for word in _COMPRESSION if word in option]
+            if len(given) > 1 or (given and given != ["compression"] and compression is not None):
                 raise OptionError(
-                    f"Say the compression once (got {' and '.join([*said, f'compression={compression!r}'])})."
+                    f"Give the compression once (got {' and '.join([*given, f'compression={compression!r}'])})."
                 )
         return cls(chunks, shards, compression, tuple(options))
 
     def of_labels(self) -> Layout:
-        """Compress as suits labels, where nothing else is said."""
+        """Compress as suits labels, where no compression is given."""
         return self if self.compression not in (None, "auto") else attrs.evolve(self, compression=LABELS)
 
     def of(self, level: int, count: int) -> Mapping[str, Any]:
-        """Give the options of one level of `count`.
+        """Return the options of one level of `count`.
 
         Raises:
             OptionError: there is a list that is not as long as there are levels.
@@ -166,20 +172,21 @@ class Layout:
         return {} if not self.options else self.options[level if len(self.options) > 1 else 0]
 
     def first_chunks(self, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
-        """Give the chunks of level 0."""
+        """Return the chunks of level 0."""
         return self._chunks(self.options[0] if self.options else {}, shape, axes)
 
     def _chunks(self, option: Mapping[str, Any], shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
         given = option.get("chunks") or self.chunks
-        default = default_chunks(shape, axes)
+        default = tuple(map(min, default_chunks(shape, axes), shape))
         shards = option.get("shards") or self.shards
         if shards is not None and not isinstance(shards, str):  # the largest parts of a shard up to the default
             whole = parse_lengths(shards, axes, default, "shards")
             default = tuple(
-                c if c == n <= s else _largest_part(s, c) for s, c, n in zip(whole, default, shape, strict=True)
+                c if c == n <= s else max(part for part in range(1, min(s, c) + 1) if s % part == 0)
+                for s, c, n in zip(whole, default, shape, strict=True)
             )
         chunks = parse_lengths(None if isinstance(given, str) and given == "auto" else given, axes, default, "chunks")
-        return tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
+        return tuple(map(min, chunks, shape))
 
     def storage(
         self, levels: Sequence[Level], axes: Axes, dtype: np.dtype[Any], zarr_format: int
@@ -189,16 +196,19 @@ class Layout:
         Raises:
             ChunkError: chunks do not divide shards, or the format has no shards. CodecError: no such compression.
         """
-        count = len(levels)
-        grids = self.grids(levels, axes, dtype.itemsize, zarr_format)
         found = []
-        for number, (grid, compression) in enumerate(zip(grids, self.compressions(count), strict=True)):
+        for number, grid in enumerate(self.grids(levels, axes, dtype.itemsize, zarr_format)):
+            option, given = self.of(number, len(levels)), self.compression
+            for word in _COMPRESSION:
+                if word in option:  # None is the default, but none at all under the names that Zarr has
+                    given = "none" if option[word] is None and word != "compression" else option[word]
+            compression = Compression.parse(given)
             compression.compressors(zarr_format, dtype)  # refuses what this version of Zarr does not have
-            found.append(LevelStorage(grid, compression, self.of(number, count).get("fill_value", 0)))
+            found.append(LevelStorage(grid, compression, option.get("fill_value", 0)))
         return tuple(found)
 
     def grids(self, levels: Sequence[Level], axes: Axes, itemsize: int, zarr_format: int) -> tuple[Grid, ...]:
-        """Give the grid of every level.
+        """Return the grid of every level.
 
         Raises:
             ChunkError: chunks do not divide shards, or the format has no shards.
@@ -207,37 +217,10 @@ class Layout:
         for number, level in enumerate(levels):
             option = self.of(number, len(levels))
             chunks, given = self._chunks(option, shape, axes), option.get("shards") or self.shards
-            shards = None
-            if given is not None:
-                if zarr_format == 2:
-                    raise ChunkError("OME-NGFF 0.4 is Zarr v2, which has no shards; write 0.5, or leave shards out.")
-                auto = isinstance(given, str) and given == "auto"
-                shards = (
-                    automatic_shards(shape, axes, chunks, itemsize)
-                    if auto
-                    else parse_lengths(given, axes, chunks, "shards")
-                )
-                shards = tuple(c if c == n <= s else s for s, c, n in zip(shards, chunks, shape, strict=True))
-                if any(s % c for s, c in zip(shards, chunks, strict=True)):
-                    raise ChunkError(f"chunks must divide shards (got chunks {chunks} and shards {shards}).")
-            own = (
-                attrs.evolve(level, factors=(1,) * len(shape))
-                if option.get("shards") and len(self.options) > 1
-                else level
-            )
-            found.append(fit(own, chunks, shards))
+            if given is not None and zarr_format == 2:
+                raise ChunkError("OME-NGFF 0.4 is Zarr v2, which has no shards; write 0.5, or leave shards out.")
+            shards = None if given is None else _shards(given, shape, axes, chunks, itemsize)
+            if option.get("shards") and len(self.options) > 1:  # those of this level, not of level 0
+                level = attrs.evolve(level, factors=(1,) * len(shape))
+            found.append(fit(level, chunks, shards))
         return tuple(found)
-
-    def compressions(self, count: int) -> list[Compression]:
-        """Give the compression of each of `count` levels."""
-        found = []
-        for level in range(count):
-            option = self.of(level, count)
-            given = self.compression
-            for word in ("compression", "compressor", "compressors"):
-                if word in option:
-                    given = option[word]
-                    if given is None and word != "compression":  # what Zarr means by it
-                        given = "none"
-            found.append(Compression.parse(None if isinstance(given, str) and given == "auto" else given))
-        return found

@@ -25,7 +25,7 @@ from .zarr_private import ArrayMetadata, AsyncArray, GroupMetadata, default_buff
 def describe_arrays(
     target: Target, names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, ArrayMetadata]:
-    """Create arrays in memory and give their documents: what Zarr refuses is refused before anything is touched.
+    """Create arrays in memory and return their documents: what Zarr refuses is refused before anything is touched.
 
     Args:
         target: the group below which they will be. names: of the axes.
@@ -73,7 +73,7 @@ def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupM
 
 
 def put_groups_above(target: Target) -> None:
-    """Create the groups that a target lies in, up to the root of its store, where there are none.
+    """Create the groups above a target, up to the root of its store, where there are none.
 
     Raises:
         StoreError: there is an array.
@@ -88,7 +88,7 @@ def put_groups_above(target: Target) -> None:
 
 
 def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
-    """Give the keys and bytes that documents are stored as."""
+    """Yield the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
             yield target.key(f"{path}/{name}" if path else name), buffer

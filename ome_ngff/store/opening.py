@@ -49,7 +49,7 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
 def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
     try:
         return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
-    except (ContainsArrayError, FileNotFoundError):  # of an array of Zarr v2, Zarr says that there is no group
+    except (ContainsArrayError, FileNotFoundError):  # of an array of Zarr v2, Zarr reports that there is no group
         try:
             return open_array(store, path)
         except NodeTypeValidationError:  # another thread has just made the group
@@ -85,7 +85,7 @@ def _start_threads() -> None:
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array with the fast pipeline, where that knows its store and how its pixels lie."""
+    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels."""
     array = zarr.open_array(store=store, path=path, mode=mode)
     known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
     if folder_of(store) is None or not known:
@@ -113,7 +113,7 @@ def read_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]]) -> Any:
 
 
 def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """Give the cells of a box that jut over the end of the array."""
+    """Yield the cells of a box that jut over the end of the array."""
     spans = [range(low // c, -(-high // c)) for (low, high), c in zip(box, cell, strict=True)]
     for axis, (n, c, (_, high)) in enumerate(zip(shape, cell, box, strict=True)):
         if n % c and high == n:
@@ -122,7 +122,7 @@ def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int,
 
 @attrs.frozen(eq=False)
 class StoredBoxes:
-    """Let boxes of an array of ours be read, on the thread that reads them."""
+    """Slice an array of ours on the thread that reads it."""
 
     array: Any
 

@@ -25,7 +25,7 @@ def refuse_self(source: Any, target: Target) -> None:
             inside = store == target.store and (not target.path or f"{path}/".startswith(f"{target.path}/"))
         if inside:
             where = place(store, path) if not isinstance(store, Path) else str(store)
-            raise StoreError(f"The pixels are read from {where}, which lies in {target}; write to another place.")
+            raise StoreError(f"The pixels are read from {where}, which is in {target}; write to another place.")
 
 
 def is_local(array: Any) -> bool:
@@ -36,7 +36,7 @@ def is_local(array: Any) -> bool:
 
 
 def _local(store: Any, path: str) -> Path | None:
-    """Return where something lies on this machine's disk, or None."""
+    """Return where something is on this machine's disk, or None."""
     if isinstance(store, Path):
         return store.resolve()
     if isinstance(store, LocalStore):

@@ -23,7 +23,7 @@ def folder_of(store: Store, path: str = "") -> Path | None:
 
 
 def place(store: Store, path: str = "") -> str:
-    """Say where something is stored, as a person would."""
+    """Return where something is stored, as a person would write it."""
     root = str(folder_of(store) or store)
     if isinstance(store, FsspecStore):
         root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
@@ -36,17 +36,14 @@ def locate(group: Any) -> tuple[Store, str]:
     Raises:
         OptionError: it is not a place.
     """
-    if isinstance(group, (zarr.Group, zarr.Array)):
-        return group.store, group.path
-    if isinstance(group, StorePath):
+    if isinstance(group, (zarr.Group, zarr.Array, StorePath)):
         return group.store, group.path
     if isinstance(group, Store):
         return group, ""
     if hasattr(group, "store_path"):  # what is asynchronous in Zarr
         return group.store_path.store, group.store_path.path
-    if hasattr(group, "fmt") and isinstance(
-        getattr(group, "store", None), Store
-    ):  # a target, or what `parse_url` gives
+    # A target, or what `parse_url` returns.
+    if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, Path)):
         text = str(group)
@@ -67,7 +64,7 @@ def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> An
             raise OptionError(f"storage_options are for the file system behind a URL (got {group}).")
         if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
             if not zipfile.is_zipfile(group):
-                raise StoreError(f"{group} is no ZIP, or was not written to its end.")
+                raise StoreError(f"{group} is not a ZIP, or was not written to its end.")
             return zarr.storage.ZipStore(group, mode="r", read_only=True)
     return group
 
@@ -83,6 +80,6 @@ def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
 
 
 def in_memory(store: Store) -> bool:
-    """Tell whether a store is in the memory of this process alone."""
+    """Return whether a store is in the memory of this process alone."""
     protocol = getattr(getattr(store, "fs", None), "protocol", ())
     return isinstance(store, MemoryStore) or "memory" in (protocol if isinstance(protocol, tuple) else (protocol,))

@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import ExistsError, FormatError, StoreError
-from ..spec import Format, detect_format, format_for_zarr
+from ..spec import Format, detect_format, format_for_zarr, format_from_version
 from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
@@ -30,7 +30,7 @@ class Target:
         attributes: attributes of the existing group, or None where there is no group yet.
         handle: the caller's own group. It remembers attributes and writes all of them back with the caller's next one,
             so it is told of ours.
-        package: the ZIP that the group becomes, where it is one; only `request.execute` writes these.
+        package: the ZIP that the group becomes, where it is one; only `execute` writes these.
     """
 
     store: Store
@@ -42,28 +42,33 @@ class Target:
 
     @property
     def mark(self) -> dict[str, Any] | None:
-        """Give what an unfinished write says of itself, or None."""
+        """What an unfinished write has stated about itself, or None."""
         mark = (self.attributes or {}).get(MARK)
         return mark.get("incomplete") if isinstance(mark, Mapping) else None
 
     @property
     def document(self) -> dict[str, Any]:
-        """Give the metadata of the existing group."""
+        """Metadata of the existing group."""
         return self.fmt.unwrap(self.attributes or {})
 
     @property
+    def image_document(self) -> dict[str, Any]:
+        """Metadata of the existing group, or of the image whose write is under way."""
+        return self.document if self.mark is None else self.fmt.unwrap(self.mark.get("metadata") or {})
+
+    @property
     def folder(self) -> Path | None:
-        """The folder of this machine that the group is; None where it is stored elsewhere."""
+        """Folder of this machine that the group is; None where it is stored elsewhere."""
         return folder_of(self.store, self.path)
 
     def key(self, name: str) -> str:
-        """Give the path in the store of something below the group."""
+        """Return the path in the store of something below the group."""
         return f"{self.path}/{name}" if self.path else name
 
-    def child(self, name: str, fmt: Format | None = None) -> Target:
+    def child(self, name: str) -> Target:
         """Point to a group below this one."""
         self.refuse_package()
-        return find_target(StorePath(self.store, self.key(name)), fmt or self.fmt)
+        return find_target(StorePath(self.store, self.key(name)), self.fmt)
 
     def refuse_package(self) -> None:
         """Raise `StoreError` for a ZIP: nothing can be added to it later."""
@@ -77,17 +82,18 @@ class Target:
         return place(self.store, self.path) if self.package is None else str(self.package)
 
 
-def find_target(group: Any, fmt: Format | None = None) -> Target:
+def find_target(group: Any, fmt: Format | str | None = None) -> Target:
     """Find the group that a caller means, without touching it.
 
     Args:
-        group: a path, a URL, a `zarr.Group`, a Zarr store, a store path or a mutable mapping.
-        fmt: the format asked for; None takes that of the existing group, else the newest.
+        group: a path, a URL, a `zarr.Group`, a Zarr store or store path, a mutable mapping, or a target to find anew.
+        fmt: the format asked for, or its version; None takes that of the existing group, else the newest.
 
     Raises:
         ExistsError: there is an array instead of a group.
-        FormatError: the group has the other version of Zarr.
+        FormatError: there is no such version, or the group has the other version of Zarr.
     """
+    fmt = None if fmt is None else format_from_version(fmt)
     package = Package.find(group)
     if package is not None:
         return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
@@ -116,8 +122,3 @@ def _format_of_parents(store: Store, path: str) -> Format:
         if isinstance(parent, zarr.Group):
             return format_for_zarr(parent.metadata.zarr_format)
     return format_for_zarr(3)
-
-
-def as_place(target: Target) -> StorePath:
-    """Give the place of a target, to look at it again."""
-    return StorePath(target.store, target.path)

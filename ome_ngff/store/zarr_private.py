@@ -13,5 +13,5 @@ __all__ = ["ArrayMetadata", "AsyncArray", "GroupMetadata", "default_buffer_proto
 
 
 def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
-    """Give the array whose methods are coroutines."""
+    """Return the array whose methods are coroutines."""
     return array._async_array

@@ -1,12 +1,13 @@
 """One hierarchy as one file (RFC-9): a ZIP whose metadata comes first, entries stored and not compressed.
 
-A ZIP cannot be changed once it is written, so an image is written to a folder beside it first, and then packed.
+A ZIP cannot be changed once it is written, so an image is written to a folder next to it first, and then packed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Package:
         return None if file.is_dir() else cls(file)
 
     def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
-        """Raise where something is in the way, or the file cannot be what its name says.
+        """Refuse to write where something is in the way, or where the file cannot be what its name states.
 
         Raises:
             ExistsError: something is in the way. FormatError: an `.ozx` of Zarr v2, which has no `zarr.json`.
@@ -75,7 +76,7 @@ class Package:
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
-        """Give the path of a folder beside the file; what the block has put there is packed once it ends well."""
+        """Yield the path of a folder next to the file; what the block has put there is packed once it ends well."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".ome_ngff-", dir=self.file.resolve().parent) as temporary:
             folder = Path(temporary) / "image"
@@ -98,9 +99,9 @@ def pack(folder: Path, file: Path) -> None:
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for path in _ordered(folder):
-            with (folder / path).open("rb") as source, archive.open(_entry(path), "w", force_zip64=True) as entry:
-                while block := source.read(2**24):
-                    entry.write(block)
+            entry = zipfile.ZipInfo(path.as_posix(), (1980, 1, 1, 0, 0, 0))
+            with (folder / path).open("rb") as source, archive.open(entry, "w", force_zip64=True) as packed:
+                shutil.copyfileobj(source, packed, 2**24)
         version = _version(folder)
         if version is not None:
             comment = {"ome": {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}}
@@ -117,10 +118,6 @@ def put(folder: Path, store: ZipStore) -> None:
 def _ordered(folder: Path) -> list[Path]:
     found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(found, key=lambda path: (path.name != "zarr.json", len(path.parts), path.as_posix()))
-
-
-def _entry(path: Path) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(path.as_posix(), (1980, 1, 1, 0, 0, 0))
 
 
 def _version(folder: Path) -> str | None:

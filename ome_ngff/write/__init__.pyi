@@ -1,5 +1,4 @@
 from .arguments import image_request as image_request
-from .arguments import parse_format as parse_format
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
 from .documents import add_metadata as add_metadata
@@ -11,9 +10,8 @@ from .documents import write_well_metadata as write_well_metadata
 from .execution import execute as execute
 from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
-from .labels.request import label_path as label_path
+from .labels.request import label_pyramid_request as label_pyramid_request
 from .labels.request import label_request as label_request
-from .labels.request import lay as lay
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .omero import Rendering as Rendering

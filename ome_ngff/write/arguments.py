@@ -8,6 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
+from ..image import pixel_geometry
 from ..pixels import (
     Level,
     Method,
@@ -34,17 +35,16 @@ from ..spec import (
     Translation,
     decode_omero,
     factors_of,
-    format_from_version,
     parse_transformations,
 )
 from ..store import Layout, Target, find_target
 from ..text import refuse_unknown
-from .request import Request
+from .request import Request, given_level
 from .resume import begun_ladder
 
 if TYPE_CHECKING:
     from ..pixels import Scaler
-    from .labels.matching import ReferenceLevels
+    from .labels.reference import ReferenceLevels
 
 
 def refuse_words(unknown: Mapping[str, Any], function: Callable[..., Any]) -> None:
@@ -54,20 +54,15 @@ def refuse_words(unknown: Mapping[str, Any], function: Callable[..., Any]) -> No
         refuse_unknown(unknown, words, function.__name__)
 
 
-def parse_format(fmt: Format | str | None) -> Format | None:
-    """Return the format that is asked for; None where it is left to the group."""
-    return None if fmt is None else format_from_version(fmt)
-
-
-def parse_name(name: Any) -> str:
-    """Return the name of an image.
+def parse_pyramid(pyramid: Any) -> Sequence[Any]:
+    """Return the levels of a pyramid that is given.
 
     Raises:
-        OptionError: it is no text.
+        OptionError: it is not a list of them, or an empty one.
     """
-    if not isinstance(name, str):
-        raise OptionError(f"The name of an image is a string (got {name!r}).")
-    return name
+    if not isinstance(pyramid, Sequence) or not pyramid:
+        raise OptionError(f"A pyramid is a list of at least one array (got {type(pyramid).__name__}).")
+    return pyramid
 
 
 def image_request(
@@ -86,21 +81,21 @@ def image_request(
     name: str = "image",
     omero: Mapping[str, Any] | None = None,
     coordinate_transformations: Transformations | None = None,
-    pattern: ReferenceLevels | None = None,
+    reference: ReferenceLevels | None = None,
     resume: bool = False,
 ) -> Request:
     """Parse the arguments of `write_image` into a request, without touching the disk.
 
     Args:
-        pattern: levels that have to come out; None takes those that the arguments lead to.
+        reference: levels that have to come out; None takes those that the arguments lead to.
         resume: whether what is not given is taken from the write that was begun there.
     """
     layout, target = layout or Layout(), _target(group, fmt)
     source = as_source(image)
     parsed = Axes(axes, axes_units, ndim=source.ndim)
-    base_scale, base_translation = _geometry(parsed, scale, translation)
+    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
     if scaler is not None and scale_factors is not None:
-        raise ScaleError("Say the factors once: pass scale_factors or a scaler.")
+        raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
     reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
     if reducer.in_memory:
         raise OptionError(
@@ -111,18 +106,19 @@ def image_request(
         ladder = scaler.ladder(parsed.names)
     elif scale_factors is not None:
         ladder = parse_ladder(scale_factors, parsed.names)
-    if pattern is not None:
-        ladder = pattern.fitting(ladder)
+    if reference is not None:
+        ladder = reference.fitting(ladder)
     elif ladder is None and resume:
         ladder = begun_ladder(target)
     if ladder is None:
         ladder = automatic_ladder(source.shape, parsed, base_scale, layout.first_chunks(source.shape, parsed))
     if ladder:
         reducer.check(source.dtype)
-    found = levels(source.shape, ladder, reducer, pattern.shapes if pattern is not None else None)
+    found = levels(source.shape, ladder, reducer, reference.shapes if reference is not None else None)
     made_by = {"type": reducer.name, "metadata": reducer.describe()} if ladder else {}
     steps = _steps(target, parsed, found, coordinate_transformations) or [
-        _placed(level.scale(base_scale), level.translation(base_translation, base_scale)) for level in found
+        [Scale(level.scale(base_scale)), Translation(level.translation(base_translation, base_scale))]
+        for level in found
     ]
     metadata = _metadata(target, parsed, steps, name, omero, found[0].shape, **made_by)
     return Request.of(target, parsed, metadata, found, {0: source}, reducer, layout)
@@ -142,34 +138,31 @@ def pyramid_request(
     omero: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     coordinate_transformations: Transformations | None = None,
-    pattern: ReferenceLevels | None = None,
+    reference: ReferenceLevels | None = None,
 ) -> Request:
-    """Parse the arguments of `write_multiscale` into a request; `pattern` as in `image_request`."""
-    if not isinstance(pyramid, Sequence) or not pyramid:
-        raise OptionError(f"A pyramid is a list of at least one array (got {type(pyramid).__name__}).")
-    sources = {k: as_source(level) for k, level in enumerate(pyramid)}
+    """Parse the arguments of `write_multiscale` into a request; `reference` as in `image_request`."""
+    sources = {k: as_source(level) for k, level in enumerate(parse_pyramid(pyramid))}
     shapes = [tuple(source.shape) for source in sources.values()]
     if len({(source.ndim, source.dtype) for source in sources.values()}) > 1:
         raise OptionError(
             f"All levels have one dtype and number of dimensions (got {[s.dtype.name for s in sources.values()]})."
         )
-    _refuse_growing(shapes) if pattern is None else pattern.refuse_other(shapes)
+    _refuse_growing(shapes) if reference is None else reference.refuse_other(shapes)
     parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
-    base_scale, base_translation = _geometry(parsed, scale, translation)
-    ones = (1,) * len(parsed)
-    found = [Level(shape, ones, k, ones, (0.0,) * len(parsed)) for k, shape in enumerate(shapes)]
+    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
+    found = [given_level(shape, k) for k, shape in enumerate(shapes)]
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
     target = _target(group, fmt)
     steps = _steps(target, parsed, found, coordinate_transformations)
-    if steps is None and pattern is not None:
-        steps = pattern.transformations(base_scale, base_translation)
+    if steps is None and reference is not None:
+        steps = reference.transformations(base_scale, base_translation)
     elif steps is None:
         steps = [
-            _placed(
-                [f * s for f, s in zip(factors, base_scale, strict=True)],
-                [t + at * s for t, at, s in zip(base_translation, shift, base_scale, strict=True)],
-            )
+            [
+                Scale([f * s for f, s in zip(factors, base_scale, strict=True)]),
+                Translation([t + at * s for t, at, s in zip(base_translation, shift, base_scale, strict=True)]),
+            ]
             for factors, shift in factors_of(shapes)
         ]
     described = _metadata(target, parsed, steps, name, omero, shapes[0], metadata=extra or None)
@@ -184,17 +177,19 @@ def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def _target(group: Any, fmt: Format | str | None) -> Target:
-    return group if isinstance(group, Target) else find_target(group, parse_format(fmt))
+    return group if isinstance(group, Target) else find_target(group, fmt)
 
 
 def _metadata(
     target: Target, axes: Axes, steps: Sequence[Sequence[Transformation]], name: str, omero: Any,
     shape: Sequence[int], **made_by: Any,
 ) -> Metadata:  # fmt: skip
-    """Describe an image whose levels lie as their transformations say."""
+    """Describe an image whose levels have these transformations."""
+    if not isinstance(name, str):
+        raise OptionError(f"The name of an image is a string (got {name!r}).")
     datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
     return Metadata(
-        list(axes), datasets, name=parse_name(name), version=target.fmt.version,
+        list(axes), datasets, name=name, version=target.fmt.version,
         omero=None if omero is None else _omero(omero, axes, shape), **made_by,
     )  # fmt: skip
 
@@ -202,32 +197,15 @@ def _metadata(
 def _steps(
     target: Target, axes: Axes, found: Sequence[Level], given: Transformations | None
 ) -> list[list[Transformation]] | None:
-    """Take the transformations of all levels that a caller gives."""
+    """Parse the transformations of all levels, where a caller gives them."""
     if not given:
         return None
     target.fmt.validate_coordinate_transformations(len(axes), len(found), given)
     return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
 
 
-def _geometry(
-    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    base = axes.vector(scale, 1.0, "scale")
-    if any(size <= 0 for size in base):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, base, strict=True))}).")
-    return base, axes.vector(translation, 0.0, "translation")
-
-
-def _placed(scale: Sequence[float], translation: Sequence[float]) -> list[Transformation]:
-    return [Scale(list(scale)), Translation(list(translation))]
-
-
 def _omero(omero: Any, axes: Axes, shape: Sequence[int]) -> Omero | None:
-    """Take the rendering that a caller gives, for as many channels as there are.
-
-    Raises:
-        FormatError: it is not one of this image, or breaks a rule.
-    """
+    """Parse the rendering that a caller gives, for as many channels as there are."""
     if isinstance(omero, Omero):
         return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None

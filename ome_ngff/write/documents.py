@@ -9,10 +9,10 @@ from ..exceptions import MissingError
 from ..pixels import as_labels
 from ..read import StoredImage
 from ..spec import Axes, AxesLike, Format
-from ..store import Target, find_target, readable, require_group, update_document
-from .arguments import parse_format, refuse_words
+from ..store import Target, find_target, put_attributes, readable, update_document
+from .arguments import refuse_words
 from .labels.annotation import Annotation
-from .labels.request import register_label
+from .labels.request import path_to_image, register_label
 
 
 def write_multiscales_metadata(
@@ -27,7 +27,7 @@ def write_multiscales_metadata(
     metadata: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> None:
-    """Write the metadata of an image whose arrays are there already, replacing what the group says of itself.
+    """Write the metadata of an image whose arrays are there already, replacing that of the group.
 
     Args:
         group: as in `write_image`. datasets: dicts with `path` and `coordinateTransformations`, largest level first.
@@ -37,7 +37,7 @@ def write_multiscales_metadata(
         ValidationError: the document breaks rules of the specification.
     """
     refuse_words(unknown, write_multiscales_metadata)
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
     ndim = None
@@ -50,7 +50,7 @@ def write_multiscales_metadata(
     if omero is not None:
         document["omero"] = dict(omero)
     target.fmt.validate(target.fmt.wrap(document))
-    _update(target, document)
+    update_document(target, document)
 
 
 def write_label_metadata(
@@ -75,25 +75,21 @@ def write_label_metadata(
 
     Raises:
         MissingError: there is no such label image.
-        LabelError: a colour or a property is none, or is of a label that does not occur.
+        LabelError: a colour or a property cannot be used, or is of a label that does not occur.
         ValidationError: the metadata breaks rules of the specification.
     """
     refuse_words(unknown, write_label_metadata)
-    labels = find_target(group, parse_format(fmt))
+    labels = find_target(group, fmt)
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
     there = label.document.get("image-label")
     if source is None and not (isinstance(there, Mapping) and "source" in there):
-        source = {"image": "../" * (name.count("/") + 2)}
-    said = Annotation(colors, properties, label_id, source, check)
-    _add(label, labels.fmt.image_label(**said.parts(lambda: _pixels(label))))
+        source = {"image": path_to_image(name)}
+    annotation = Annotation(colors, properties, label_id, source, check)
+    parts = annotation.parts(lambda: as_labels(StoredImage.of(label, unfinished=True).arrays[0]))
+    _add(label, labels.fmt.image_label(**parts))
     register_label(labels, name)
-
-
-def _pixels(label: Target) -> Any:
-    """Open level 0 of a label image that is stored."""
-    return as_labels(StoredImage.of(label, unfinished=True).arrays[0])
 
 
 def write_plate_metadata(
@@ -115,24 +111,26 @@ def write_plate_metadata(
     Raises:
         FormatError: a well has no such row or column, or a rule is broken.
     """
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
     document = target.fmt.plate(
         rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
         field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
-    _update(target, document)
+    update_document(target, document)
     for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
-        require_group(target.child(row))
+        child = target.child(row)
+        if child.attributes is None:
+            put_attributes(child, {})
 
 
 def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
     """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
-    target = find_target(group, parse_format(fmt))
+    target = find_target(group, fmt)
     document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
-    _update(target, document)
+    update_document(target, document)
 
 
 def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:
@@ -145,7 +143,7 @@ def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | No
     Raises:
         ValidationError: the group would break rules of the specification.
     """
-    _add(find_target(group, parse_format(fmt)), metadata)
+    _add(find_target(group, fmt), metadata)
 
 
 def get_metadata(group: Any) -> dict[str, Any]:
@@ -161,9 +159,4 @@ def _add(target: Target, metadata: Mapping[str, Any]) -> None:
         for key, part in metadata.items()
     }
     target.fmt.validate(target.fmt.wrap({**there, **parts}))
-    _update(target, parts)
-
-
-def _update(target: Target, document: Mapping[str, Any]) -> None:
-    """Put parts of a document into a group, keeping its other parts and attributes."""
-    update_document(target, lambda there: document)
+    update_document(target, parts)

@@ -12,7 +12,6 @@ from ..engine import Plan, Progress, active_client, check_progress, dask_schedul
 from ..exceptions import OptionError, StoreError
 from ..spec import Metadata
 from ..store import (
-    Package,
     Target,
     create_arrays,
     describe_arrays,
@@ -49,30 +48,34 @@ def execute(
     """
     check_progress(progress)
     package = request.target.package
-    if package is not None:
-        words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
-        if words:
-            raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
-        return _execute_packed(request, package, overwrite, progress, below)
-    tasks = _executed(request, overwrite, resume, compute, progress)
-    if below is not None:
-        below(request.target)
-    return tasks
+    if package is None:
+        tasks = _execute_group(request, overwrite, resume, compute, progress)
+        if below is not None:
+            below(request.target)
+        return tasks
+    words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
+    if words:
+        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+    package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
+    with package.staged() as folder:
+        inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
+        execute(inner, overwrite=False, progress=progress, below=below)
+    for step in request.afterwards:
+        step()
+    return []
 
 
-def _executed(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
-    """Carry a request for a group out."""
+def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
     target = request.target
     documents = _accept(request, overwrite=overwrite, resume=resume)
+    end = Ending(target, request.metadata, request.measured, request.afterwards, resumed=resume)
     if resume and target.mark is None and "multiscales" in target.document:
-        Ending(target, request.metadata, request.measured, request.afterwards, noted=True, resumed=True).complete()
+        end.complete()
         return []
-    target, plan, done = _begun(request, resume, elsewhere=not compute)
+    target, plan, done = _begin(request, resume, elsewhere=not compute)
     arrays = _arrays(request, target, documents, fresh=not done)
     job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
-    end = Ending(
-        target, request.metadata, request.measured, request.afterwards, noted=job.resumable or resume, resumed=resume
-    )
+    end = attrs.evolve(end, target=target, noted=job.resumable or resume)
     if not compute:
         return delayed_tasks(job, done, end)
     run(job, done, progress, end)
@@ -84,7 +87,7 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     target = request.target
     documents = describe_arrays(target, request.names, request.array_options())
     target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document())})
-    replace.refuse_existing(target, request.new_paths, overwrite=overwrite, resume=resume, what=request.what)
+    replace.refuse_existing(request, overwrite=overwrite, resume=resume)
     if target.attributes is not None:
         for k, source in request.sources.items():
             if k not in request.kept:
@@ -95,7 +98,7 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     return documents
 
 
-def _begun(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, Plan, set[str]]:
+def _begin(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, Plan, set[str]]:
     """Begin a write, or go on with one: return the marked target, the plan, and the units that are done."""
     target = request.target
     mark = target.mark if resume else None
@@ -131,23 +134,6 @@ def _refuse_unshared(request: Request) -> None:
             raise StoreError(f"{file.filename} is open for writing, so the tasks in {elsewhere} cannot read it.")
 
 
-def _execute_packed(
-    request: Request,
-    package: Package,
-    overwrite: bool,
-    progress: Progress,
-    below: Callable[[Target], None] | None,
-) -> list[Any]:
-    """Carry a request out in a folder beside a ZIP, with what belongs below it, and pack that."""
-    package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
-    with package.staged() as folder:
-        inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
-        execute(inner, overwrite=False, progress=progress, below=below)
-    for step in request.afterwards:
-        step()
-    return []
-
-
 def _arrays(
     request: Request, target: Target, documents: Mapping[str, Any], *, fresh: bool
 ) -> dict[int, zarr.Array[Any]]:
@@ -168,15 +154,15 @@ class Ending:
 
     Attributes:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
-        noted: whether there is a journal. resumed: whether a process may have been killed before.
+        resumed: whether a process may have been killed before. noted: whether there is a journal.
     """
 
     target: Target
     metadata: Metadata
     measured: Callable[[Target, Metadata], Mapping[str, Any]] | None
     afterwards: tuple[Callable[[], object], ...]
-    noted: bool
     resumed: bool
+    noted: bool = True
 
     def __call__(self) -> None:
         """Finish the image that was begun."""
@@ -192,12 +178,12 @@ class Ending:
             step()
 
     def complete(self) -> None:
-        """Do what an image lacks that is finished: what a killed process did not come to."""
+        """Do what a finished image lacks because a process was killed before it did that."""
         journal.forget_units(self.target)
         journal.sweep_partial(self.target)
         missing = self._measurements(self.target.document)
         if missing:
-            update_document(self.target, lambda there: missing)
+            update_document(self.target, missing)
         for step in self.afterwards:
             step()
 

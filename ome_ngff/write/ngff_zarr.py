@@ -8,19 +8,18 @@ from inspect import signature
 from typing import Any
 
 import attrs
-import numpy as np
 
 from ..engine import Progress
-from ..exceptions import ChunkError, OptionError
+from ..exceptions import OptionError
 from ..image import Multiscales
-from ..pixels import Level, Methods, as_labels, as_source, find_method
-from ..spec import Axes, Format, format_from_version
-from ..store import Layout, Target, as_place, find_target
+from ..pixels import Methods, as_labels, as_source, find_method
+from ..spec import Axes, Format
+from ..store import Layout, Target, find_target, parse_lengths
 from ..text import refuse_unknown
 from .execution import execute
 from .labels.request import label_path, register_label
 from .omero import Rendering
-from .request import Request
+from .request import Request, given_level
 
 
 def to_ngff_zarr(
@@ -47,10 +46,10 @@ def to_ngff_zarr(
         multiscales: from `to_multiscales` or `open_image`.
         version: of OME-NGFF; None takes that of the group, else 0.5.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
-        chunks_per_shard: chunks along each axis of a shard (0.5 only): an int, one per axis, or by axis name.
+        chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
         progress, compression, compute: as in `write_image`.
         others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
-            says how and not what, nothing changes. Any other word is an error.
+            asks for how and not what, nothing changes. Any other word is an error.
 
     Returns:
         An empty list, or with `compute=False` the tasks.
@@ -63,51 +62,47 @@ def to_ngff_zarr(
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
         )
-    target = find_target(store, None if version is None else format_from_version(version))
+    target = find_target(store, version)
     request = _request(target, multiscales, _layout(multiscales, chunks_per_shard, compression))
     labels = dict(multiscales.labels)
     if labels and not compute:
         raise OptionError("compute=False writes the image alone; take its labels out of the Multiscales first.")
-    layouts = {name: _layout(label, chunks_per_shard, compression).of_labels() for name, label in labels.items()}
+    below = {}
     for name, label in labels.items():  # before the image that is there is touched
         as_labels(label.images[0].data)
         child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None, package=None)
-        target.fmt.validate(target.fmt.wrap(_request(child, label, layouts[name]).document()))
+        below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
+        target.fmt.validate(target.fmt.wrap(below[name].document()))
 
     def write_below(image: Target) -> None:
-        for name, label in labels.items():
-            parent = find_target(as_place(image))
+        for name, request in below.items():
+            parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
-            request = _request(parent.child(label_path(name)), label, layouts[name])
-            request = attrs.evolve(request, afterwards=(register,))
+            request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
 
-    words: dict[str, Any] = {"overwrite": overwrite and not resume, "resume": resume, "compute": compute}
-    return execute(_finished(request, multiscales), **words, progress=progress, below=write_below if labels else None)
+    image = multiscales.images[0]
+    known = multiscales.metadata.omero is None and (image.channel_names or image.channel_colors)
+    request = attrs.evolve(
+        request, measured=Rendering.of(image) if known else None, afterwards=tuple(image.computed_callbacks)
+    )
+    return execute(
+        request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
+        below=write_below if labels else None,
+    )  # fmt: skip
 
 
 to_ome_zarr = to_ngff_zarr
 
 
 def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -> Layout:
-    """Give the storage of a pyramid: its chunks, and shards as multiples of them."""
-    first = multiscales.images[0]
-    chunks = multiscales.chunks or {}
+    """Return how a pyramid is stored: its chunks, and shards as multiples of them."""
+    first, chunks = multiscales.images[0], multiscales.chunks or {}
     lengths = {d: min(chunks.get(d, n), n) for d, n in zip(first.dims, first.data.shape, strict=True)}
     shards = None
     if chunks_per_shard is not None:
-        if isinstance(chunks_per_shard, Mapping):
-            refuse_unknown([d for d in chunks_per_shard if d not in first.dims], first.dims, "chunks_per_shard")
-            counts = {d: chunks_per_shard.get(d, 1) for d in first.dims}
-        elif isinstance(chunks_per_shard, (int, np.integer)):
-            counts = {d: int(chunks_per_shard) if d in "zyx" else 1 for d in first.dims}
-        elif len(chunks_per_shard) == len(first.dims):
-            counts = dict(zip(first.dims, chunks_per_shard, strict=True))
-        else:
-            raise ChunkError(f"chunks_per_shard is a whole number, one per axis, or a dict (got {chunks_per_shard!r}).")
-        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in counts.values()):
-            raise ChunkError(f"chunks_per_shard must be whole numbers above zero (got {chunks_per_shard!r}).")
-        shards = {d: n * counts[d] for d, n in lengths.items()}
+        counts = parse_lengths(chunks_per_shard, Axes(first.dims), (1,) * len(lengths), "chunks_per_shard")
+        shards = {d: length * count for (d, length), count in zip(lengths.items(), counts, strict=True)}
     return Layout.parse(lengths if multiscales.chunks else None, shards, compression)
 
 
@@ -117,15 +112,8 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
         images[0].check()
     if len(images) != len(metadata.datasets):
         raise OptionError(f"{len(images)} images and {len(metadata.datasets)} datasets do not make a pyramid.")
-    axes = Axes(metadata.axes, ndim=images[0].data.ndim)
-    given = multiscales.given()
-    ones = (1,) * len(axes)
-    levels = tuple(
-        multiscales.levels[k]
-        if k < len(multiscales.levels)
-        else Level(tuple(image.data.shape), ones, k, ones, (0.0,) * len(axes))
-        for k, image in enumerate(images)
-    )
+    made = multiscales.levels[: len(images)]
+    levels = (*made, *(given_level(images[k].data.shape, k) for k in range(len(made), len(images))))
     for k, (image, level) in enumerate(zip(images, levels, strict=True)):
         if tuple(image.data.shape) != level.shape:
             raise OptionError(
@@ -133,31 +121,23 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
             )
         if image.data.dtype != images[0].data.dtype:
             raise OptionError(f"Level {k} has the dtype {image.data.dtype}, level 0 {images[0].data.dtype}.")
-    label, made_by = multiscales.image_label, find_method(multiscales.method or Methods.NEAREST)
+    label = multiscales.image_label
     return Request.of(
-        target, axes, attrs.evolve(metadata, version=target.fmt.version), levels,
-        {k: as_source(images[k].data) for k in sorted(given)}, made_by, layout,
+        target, Axes(metadata.axes, ndim=images[0].data.ndim), attrs.evolve(metadata, version=target.fmt.version),
+        levels, {k: as_source(images[k].data) for k in sorted(multiscales.given())},
+        find_method(multiscales.method or Methods.NEAREST), layout,
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,
     )  # fmt: skip
 
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
-    """Take what scripts for ngff-zarr say in other words; return the compression."""
+    """Return the compression, which scripts for ngff-zarr give under other names."""
     known = ("compressor", "compressors", "use_tensorstore")
     refuse_unknown(
         [word for word in others if word not in known], [*signature(to_ngff_zarr).parameters], "to_ngff_zarr"
     )
-    said = [value for value in (compression, *map(others.get, known[:2])) if value is not None]
-    if len(said) > 1:
-        raise OptionError(f"Say the compression once (got {', '.join(map(repr, said))}).")
-    return said[0] if said else None
-
-
-def _finished(request: Request, multiscales: Multiscales) -> Request:
-    """Let channels whose names are known be described, and whoever waits for the image be called."""
-    image = multiscales.images[0]
-    described = multiscales.metadata.omero is None and (image.channel_names or image.channel_colors)
-    return attrs.evolve(
-        request, measured=Rendering.of(image) if described else None, afterwards=tuple(image.computed_callbacks)
-    )
+    given = [value for value in (compression, *map(others.get, known[:2])) if value is not None]
+    if len(given) > 1:
+        raise OptionError(f"Give the compression once (got {', '.join(map(repr, given))}).")
+    return given[0] if given else None

@@ -1,4 +1,4 @@
-"""What stands where something is written: refused, or found and cleared away when the caller has said so."""
+"""What stands where something is written: refused, or found and cleared away where the caller allows it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from zarr.storage import FsspecStore
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import label_names, named_paths
 from ..store import JOURNAL, MARK, Target, delete, open_node, wait_for
+from .request import Request
 
 
-def refuse_existing(
-    target: Target, paths: Sequence[str], *, overwrite: bool, resume: bool, what: str = "an image"
-) -> None:
+def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """Raise where the target holds what the caller has not allowed to replace or to finish.
 
     Raises:
@@ -23,25 +22,23 @@ def refuse_existing(
         ExistsError: an image, or an array in the place of a level, without `overwrite`; or a file, in any case.
         StoreError: the place can only be read.
     """
+    target = request.target
     _refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
-    if overwrite:
+    there = target.mark is not None or "multiscales" in target.document
+    if overwrite or (there and resume):
         return
     if target.mark is not None:
-        if not resume:
-            raise IncompleteError(
-                f"{target} holds {what} that is incomplete; pass resume=True to finish it or overwrite=True to start "
-                "again."
-            )
-        return
-    if "multiscales" in target.document:
-        if not resume:
-            raise ExistsError(
-                f"{target} already holds {what}; pass overwrite=True to replace it or resume=True to finish it."
-            )
-        return
-    for path in paths:
+        raise IncompleteError(
+            f"{target} holds {request.what} that is incomplete; pass resume=True to finish it or overwrite=True to "
+            "start again."
+        )
+    if there:
+        raise ExistsError(
+            f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
+        )
+    for path in request.new_paths:
         if open_node(target.store, target.key(path)) is not None:
             raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
 
@@ -59,7 +56,7 @@ def _refuse_place(target: Target) -> None:
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
-    """Give what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
+    """Return what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
     document, mark = target.document, target.mark or {}
     found = {*named_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
     if "multiscales" in document or mark:
@@ -76,7 +73,7 @@ def clear(target: Target, paths: Sequence[str]) -> None:
 
 
 def _children(target: Target, path: str) -> set[str]:
-    """Give what lies directly below a group, its own metadata aside."""
+    """Return what stands directly below a group, its own metadata aside."""
 
     async def names() -> list[str]:
         return [name async for name in target.store.list_dir(target.key(path))]
@@ -88,7 +85,7 @@ def _children(target: Target, path: str) -> set[str]:
 
 
 def _label_groups(target: Target) -> list[str]:
-    """Give the paths below a target of its label images; "labels" itself where nothing else is in it."""
+    """Return the paths below a target of its label images; "labels" itself where nothing else is in it."""
     labels = open_node(target.store, target.key("labels"))
     if not isinstance(labels, zarr.Group):
         return []

@@ -17,6 +17,12 @@ from ..store import Grid, Layout, LevelStorage, Target
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
 
+def given_level(shape: Sequence[int], number: int) -> Level:
+    """Return the geometry of a level that is stored as it is given, not made from another one."""
+    ones = (1,) * len(shape)
+    return Level(tuple(shape), ones, number, ones, (0.0,) * len(shape))
+
+
 @attrs.frozen(eq=False)
 class Request:
     """Hold one write: what is written, where, how. Making one touches nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -15,23 +15,16 @@ from ..text import same_json, show
 from .request import Request
 
 
-def begun_metadata(target: Target) -> Metadata | None:
-    """Return the metadata of what stands at a target, finished or not; None where that is no image.
+def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
+    """Return the factors of the levels that were begun, or are there; None where there are none that are whole.
 
     Raises:
-        FormatError, InputError: it is not understood.
+        FormatError, InputError: the metadata of the image is not understood.
     """
-    document = target.document if target.mark is None else target.fmt.unwrap(target.mark.get("metadata") or {})
+    document = target.image_document
     if "multiscales" not in document:
         return None
-    return target.fmt.decode(document)
-
-
-def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
-    """Return the factors of the levels that were begun, or are there; None where there are none that are whole."""
-    metadata = begun_metadata(target)
-    if metadata is None:
-        return None
+    metadata = target.fmt.decode(document)
     sizes = [
         next((t.scale for t in d.coordinateTransformations if isinstance(t, Scale)), []) for d in metadata.datasets
     ]
@@ -52,7 +45,7 @@ def agree(request: Request) -> None:
     Neither the version of this package nor a rendering that was not asked for counts.
 
     Raises:
-        StoreError: they differ; the message says in what.
+        StoreError: they differ; the message names what.
     """
     target, here = request.target, request.settings()
     there = dict(target.mark) if target.mark is not None else _finished(target)
@@ -60,9 +53,9 @@ def agree(request: Request) -> None:
     if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):
         other = ["metadata"]
     if other:
-        said = "; ".join(f"{name}: there {show(there[name])}, now {show(here[name])}" for name in other[:3])
+        listed = "; ".join(f"{name}: there {show(there[name])}, now {show(here[name])}" for name in other[:3])
         raise StoreError(
-            f"{target} was begun with other settings ({said}). Resume with the same ones, or pass overwrite=True."
+            f"{target} was begun with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
         )
 
 
@@ -88,7 +81,7 @@ def _compared(metadata: Metadata, asked: Metadata) -> Metadata:
 
 
 def _finished(target: Target) -> dict[str, Any]:
-    """Return the settings of a finished image, as far as its metadata and its arrays tell them."""
+    """Return the settings of a finished image, as far as its metadata and its arrays state them."""
     found = StoredImage.of(target)
     return {
         "levels": [list(array.shape) for array in found.arrays],
@@ -97,9 +90,3 @@ def _finished(target: Target) -> dict[str, Any]:
         "shards": [list(array.shards) if array.shards else None for array in found.arrays],
         "metadata": target.fmt.wrap(target.document),
     }
-
-
-def shapes_of(target: Target) -> Sequence[Sequence[int]]:
-    """Return the shapes of the levels that were begun, or are there."""
-    mark = target.mark
-    return mark["levels"] if mark is not None else [array.shape for array in StoredImage.of(target).arrays]

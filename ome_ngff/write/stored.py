@@ -33,20 +33,20 @@ def write_scaled(
     if scaler.in_place:
         if overwrite:
             raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
-        request = _beside(request, array)
+        request = _keeping(array, request)
     execute(request, overwrite=overwrite, progress=progress)
 
 
-def _beside(request: Request, array: zarr.Array[Any]) -> Request:
-    """Make a stored array, which lies in the group that is written, level 0 as it stands.
+def _keeping(array: zarr.Array[Any], request: Request) -> Request:
+    """Make a stored array, which is in the group that is written, level 0 as it stands.
 
     Raises:
-        StoreError: it lies elsewhere, or is stored in a way that the format does not allow.
+        StoreError: it is elsewhere, or stored in a way that the format does not allow.
     """
     target = request.target
     folder, _, name = place(array.store, array.path).rpartition("/")
     if str(target).rstrip("/") != folder or target.attributes is None:
-        raise StoreError(f"in_place adds levels beside the array, in {folder}; that is no group, or not {target}.")
+        raise StoreError(f"in_place adds levels next to the array, in {folder}; that is not a group, or not {target}.")
     names = getattr(array.metadata, "dimension_names", None)
     separator = getattr(array.metadata, "dimension_separator", "/")
     if separator != "/" or (target.fmt.zarr_format == 3 and names != request.names):

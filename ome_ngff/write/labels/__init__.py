@@ -1,1 +1,1 @@
-"""Label images: what they take over from their image, what is said of them, and their registration."""
+"""Label images: what they take over from their image, their annotation, and their registration."""

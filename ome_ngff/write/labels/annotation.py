@@ -1,4 +1,4 @@
-"""What is said of labels beside their pixels: colours, properties and source, checked against the values that occur."""
+"""What labels have besides their pixels: colours, properties and source, checked against the values that occur."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LISTED = 10  # missing values that a message names
 
 @attrs.frozen
 class Annotation:
-    """Hold what is said of labels, as callers say it.
+    """Hold colours, properties and source of labels, as callers give them.
 
     Attributes:
         colors: see `parse_colors`. properties, label_id: see `parse_properties`.
@@ -38,51 +38,48 @@ class Annotation:
     label_metadata: Mapping[str, Any] | None = None
 
     def _all(self) -> dict[str, Any]:
-        """Join what is said here and there.
+        """Return colors, properties and source, from wherever they are given.
 
         Raises:
-            OptionError: something is said twice, or has no meaning.
+            OptionError: one is given twice, or is unknown.
         """
         own = {"colors": self.colors, "properties": self.properties, "source": self.source}
         more = dict(self.label_metadata or {})
         refuse_unknown([word for word in more if word not in own], own, "label_metadata")
         for word, value in more.items():
             if value is not None and own[word] is not None:
-                raise OptionError(f"Say {word} once: as {word}= or in label_metadata.")
+                raise OptionError(f"Give {word} once: as {word}= or in label_metadata.")
         return {word: more.get(word) if value is None else value for word, value in own.items()}
 
     @property
     def needs_values(self) -> bool:
-        """Tell whether `parts` will look at the pixels."""
+        """Whether `parts` reads the pixels."""
         return self.check or isinstance(self._all()["colors"], str)
 
     def parts(self, pixels: Callable[[], Any]) -> dict[str, Any]:
-        """Return those parts of `image-label` that something is said of.
+        """Return those parts of `image-label` that are given.
 
         Args:
             pixels: gives the labels as `as_source` returns them; called, and read once, where values are needed.
 
         Raises:
-            LabelError: a colour or a property is none, or a value does not occur.
-            OptionError: something is said twice, or is of another type.
+            LabelError: a colour or a property cannot be used, or a value does not occur.
+            OptionError: one is given twice, or is of another type.
         """
-        said, values = self._all(), cache(lambda: label_values(pixels()))
+        given, values = self._all(), cache(lambda: label_values(pixels()))
+        source = {"image": given["source"]} if isinstance(given["source"], str) else given["source"]
+        if source is not None and not isinstance(source, Mapping):
+            raise OptionError(
+                f"source is the path to the image, such as '../../', or a dict of it (got {show(source)})."
+            )
         parts: dict[str, Any] = {
-            "source": _source(said["source"]),
-            "properties": parse_properties(said["properties"], self.label_id),
-            "colors": parse_colors(said["colors"], values),
+            "source": source and dict(source),
+            "properties": parse_properties(given["properties"], self.label_id),
+            "colors": parse_colors(given["colors"], values),
         }
         for word in ("colors", "properties") if self.check else ():
             _refuse_missing(word, parts[word] or [], values)
         return {word: part for word, part in parts.items() if part is not None}
-
-
-def _source(source: Any) -> dict[str, Any] | None:
-    if isinstance(source, str):
-        return {"image": source}
-    if source is not None and not isinstance(source, Mapping):
-        raise OptionError(f"source is the path to the image, such as '../../', or a dict of it (got {show(source)}).")
-    return None if source is None else dict(source)
 
 
 def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:

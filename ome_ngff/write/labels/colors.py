@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def parse_colors(colors: Any, values: Callable[[], NDArray[Any]]) -> list[dict[s
         values: gives the label values that occur, which a name gives a colour each, 0 a transparent one.
 
     Raises:
-        LabelError: a colour is none. OptionError: there is no such name, or the type is another one.
+        LabelError: a colour cannot be used. OptionError: there is no such name, or the type is another one.
     """
     if colors is None:
         return None
@@ -57,7 +57,7 @@ def _rgba(color: Any, value: Any) -> Rgba:
     if isinstance(color, str):
         digits = color.removeprefix("#")
         if len(digits) in (6, 8) and all(digit in "0123456789abcdefABCDEF" for digit in digits):
-            return _digits(digits)
+            return _from_hex(digits)
     elif isinstance(color, (Sequence, np.ndarray)) and len(color) in (3, 4):
         numbers = [part.item() if isinstance(part, np.generic) else part for part in color]
         if all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= 255 for n in numbers):
@@ -68,14 +68,13 @@ def _rgba(color: Any, value: Any) -> Rgba:
     )
 
 
-def _digits(digits: str) -> Rgba:
+def _from_hex(digits: str) -> Rgba:
     return (*bytes.fromhex(digits), 255)[:4]
 
 
 def _by_name(name: str, values: Callable[[], NDArray[Any]]) -> list[dict[str, Any]] | None:
     """Give each value that occurs a colour of a map; nothing where there are too many."""
-    paint = _cycle(name) or _matplotlib(name)
-    found = values()
+    paint, found = _painter(name), values()
     if len(found) > MOST:
         log.warning(
             "colors=%r names no colours: there are %d label values, more than %d. Viewers colour them on their own.",
@@ -87,21 +86,15 @@ def _by_name(name: str, values: Callable[[], NDArray[Any]]) -> list[dict[str, An
     return [{VALUE: value, "rgba": list(painted[value])} for value in found.tolist()]
 
 
-Paint = Callable[[list[int]], Iterator[Rgba]]
-
-
-def _cycle(name: str) -> Paint | None:
-    """Paint by value, so that a label has the same colour in every image."""
-    cycle = CYCLES.get(name)
-    return None if cycle is None else lambda values: (_digits(cycle[(value - 1) % len(cycle)]) for value in values)
-
-
-def _matplotlib(name: str) -> Paint:
-    """Paint with a colour map of matplotlib: a list of colours by value, a range of colours from end to end.
+def _painter(name: str) -> Callable[[list[int]], Iterable[Rgba]]:
+    """Return what gives each of some values a colour: by value out of a list, from end to end out of a range.
 
     Raises:
         OptionError: there is no such map, or no matplotlib.
     """
+    if name in CYCLES:
+        cycle = [_from_hex(digits) for digits in CYCLES[name]]
+        return lambda values: [cycle[(value - 1) % len(cycle)] for value in values]
     try:
         from matplotlib import colormaps
     except ImportError:

@@ -87,7 +87,7 @@ def _by_id(rows: list[Row], label_id: str | None, where: str) -> list[Row]:
             names = [str(key) for key in row]
             raise LabelError(
                 f"Row {number} of {where} has no {name!r}.{nearest_word(name, names)} It has {', '.join(names)}; "
-                "say with label_id which of them is the label's value."
+                "name with label_id the one that is the label's value."
             )
         rows[number] = {VALUE: row.pop(name), **row}
     return rows
@@ -104,7 +104,7 @@ def _csv(path: Path) -> list[Row]:
     names, *rows = [line for line in lines if line] or [[]]
     odd = next((line for line in rows if len(line) != len(names)), None)
     if odd is not None or len(set(names)) != len(names) or not names:
-        raise LabelError(f"{path} is no table: each row has the {len(names)} names of the header (got {show(odd)}).")
+        raise LabelError(f"{path} is not a table: each row has the {len(names)} names of the header (got {show(odd)}).")
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)
     return _rows({name: _typed(column) for name, column in zip(names, columns, strict=True)})
 
@@ -112,11 +112,9 @@ def _csv(path: Path) -> list[Row]:
 def _typed(column: Iterable[str]) -> list[Any]:
     """Read a column as numbers where all of it are written as such: 007 and 1_2 are names."""
     texts = [text.strip() for text in column]
-    kinds: tuple[tuple[Callable[[str], Any], re.Pattern[str]], ...] = ((int, _WHOLE), (float, _NUMBER))
-    for kind, written in kinds:
-        if all(written.fullmatch(text) for text in texts if text):
-            return [kind(text) if text else None for text in texts]
-    return [text or None for text in texts]
+    kinds: dict[Callable[[str], Any], re.Pattern[str]] = {int: _WHOLE, float: _NUMBER}
+    kind = next((kind for kind, form in kinds.items() if all(form.fullmatch(text) for text in texts if text)), str)
+    return [kind(text) if text else None for text in texts]
 
 
 # JSON --------------------------------------------------------------------------------------------------------------
@@ -137,7 +135,7 @@ def whole(value: Any) -> int:
     """Return a label value as an int; a float is one where it is exactly so, as tables with gaps have it.
 
     Raises:
-        LabelError: it is no whole number.
+        LabelError: it is not a whole number.
     """
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
@@ -149,7 +147,7 @@ def whole(value: Any) -> int:
 
 
 def _missing(value: Any) -> bool:
-    """Tell whether a value is None, NaN, NaT or pandas' NA."""
+    """Return whether a value is None, NaN, NaT or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and math.isnan(value)
