@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
@@ -133,9 +134,13 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
             )
         if image.data.dtype != images[0].data.dtype:
             raise OptionError(f"Level {k} has the dtype {image.data.dtype}, level 0 {images[0].data.dtype}.")
+    extra = dict(metadata.extra)
+    if extra.pop("coordinateTransformations", None):
+        left_out = f"The transformations of {metadata.name!r} from one coordinate system to another are left out"
+        warnings.warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.", UserWarning, stacklevel=3)
     label, made_by = multiscales.image_label, find_method(multiscales.method or Methods.NEAREST)
     return Request.of(
-        target, axes, attrs.evolve(metadata, version=target.fmt.version), levels,
+        target, axes, attrs.evolve(metadata, version=target.fmt.version, extra=extra), levels,
         {k: as_source(images[k].data) for k in sorted(given)}, made_by, layout,
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,
@@ -156,8 +161,10 @@ def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
 
 def _finished(request: Request, multiscales: Multiscales) -> Request:
     """Let channels whose names are known be described, and whoever waits for the image be called."""
-    image = multiscales.images[0]
-    described = multiscales.metadata.omero is None and (image.channel_names or image.channel_colors)
+    image, omero = multiscales.images[0], multiscales.metadata.omero
+    described = omero is None and bool(image.channel_names or image.channel_colors)
+    if omero is not None and any(channel.window is None for channel in omero.channels):  # what is missing is measured
+        request, described = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
     return attrs.evolve(
-        request, measured=Rendering.of(image) if described else None, afterwards=tuple(image.computed_callbacks)
+        request, measured=Rendering.of(image, omero) if described else None, afterwards=tuple(image.computed_callbacks)
     )
