@@ -12,7 +12,7 @@ from ..image import Multiscales, NgffImage
 from ..pixels import Methods
 from ..spec import format_from_version, label_names
 from ..store import Target, find_target, readable
-from .stored import StoredImage
+from .stored import StoredImage, document_of
 
 
 def open_image(
@@ -37,11 +37,12 @@ def open_image(
         InputError: it is no OME-Zarr image. FormatError: it has another version. ValidationError: see `validate`.
     """
     target = find_target(readable(store, storage_options))
+    if validate:
+        document_of(target)  # refuses what is no image
+        target.fmt.validate(target.attributes, "image")
     found = StoredImage.of(target)
     if version is not None and found.metadata.version != format_from_version(version).version:
         raise FormatError(f"{target} is OME-Zarr {found.metadata.version}, not {version}.")
-    if validate:
-        target.fmt.validate(target.attributes, "image")
     images = [_image(found, k) for k in range(len(found.arrays))]
     return Multiscales(
         images=images,

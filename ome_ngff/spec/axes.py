@@ -44,11 +44,16 @@ class Axis:
         known = dict(axis)
         name = known.pop("name")
         orientation = known.pop("orientation", None)
+        if isinstance(orientation, Mapping):
+            if orientation.keys() <= {"type", "value"} and orientation.get("type", "anatomical") == "anatomical":
+                orientation = orientation.get("value")
+            else:  # of a kind that RFC-4 does not know
+                known["orientation"], orientation = orientation, None
         return cls(
             name=name,
             type=known.pop("type", None) or KNOWN_AXES.get(name, "custom"),
             unit=full_unit(known.pop("unit", None)),
-            orientation=orientation.get("value") if isinstance(orientation, Mapping) else orientation,
+            orientation=orientation,
             extra=known,
         )
 

@@ -16,6 +16,7 @@ class Dialect:
 
     Attributes:
         version: of OME-NGFF. zarr_format: version of Zarr.
+        earlier: versions that are stored alike and can be read as this one, the newest first.
         namespace: the attribute that holds all metadata and its version; "" where metadata stands among the attributes
             of others, each part with a version of its own.
         chunk_keys: name of the encoding of chunk keys; always nested by "/", as Zarr v2 by itself would not.
@@ -27,6 +28,7 @@ class Dialect:
     namespace: str
     chunk_keys: str
     dimension_names: bool
+    earlier: tuple[str, ...] = ()
 
     def wrap(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Turn a metadata document into the attributes of its group."""

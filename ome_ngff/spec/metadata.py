@@ -12,10 +12,11 @@ from .space import Transformation
 
 @attrs.define
 class Dataset:
-    """Name one level: where its array is, and how its pixels lie in space."""
+    """Name one level: where its array is, and how its pixels lie in space; `extra` as in `Metadata`."""
 
     path: str
     coordinateTransformations: list[Transformation]
+    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.define

@@ -45,7 +45,7 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
         given: any JSON value. ndim: number of axes. where: what they belong to, for messages.
 
     Raises:
-        FormatError: there is one that cannot be applied here, or whose numbers do not fit the axes.
+        FormatError: there is one that is not understood, or whose numbers do not fit the axes.
     """
     if not is_list(given):
         raise FormatError(f"The transformations of {where} are a list (got {show(given)}).")
@@ -54,15 +54,13 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
         kind = part_of(entry, "type")
         if kind == "identity":
             continue
-        if kind not in _KNOWN:
+        if not isinstance(kind, str) or kind not in _KNOWN:
             raise FormatError(
-                f"{where} has a transformation of the type {show(kind)}, which is not understood here; known are "
-                "scale, translation and identity."
+                f"The transformation {show(kind)} of {where} is not understood; known are scale, translation and "
+                "identity."
             )
         if "path" in entry and kind not in entry:
-            raise FormatError(
-                f"The {kind} of {where} is stored at {show(entry['path'])}, which is not understood here."
-            )
+            raise FormatError(f"The {kind} of {where} is stored at {show(entry['path'])}, which is not understood.")
         vector = entry.get(kind)
         if not is_list(vector) or len(vector) != ndim or not all(map(is_number, vector)):
             raise FormatError(f"The {kind} of {where} needs a number for each of its {ndim} axes (got {show(vector)}).")

@@ -52,7 +52,7 @@ ORIENTATIONS = frozenset(member.value for member in AnatomicalOrientation)
 
 def full_unit(unit: str | None) -> str | None:
     """Return the UDUNITS-2 name of a unit: "um" and "µm" become "micrometer"; a full name stays as it is."""
-    return None if unit is None else _SHORT_UNITS.get(unit, unit)
+    return _SHORT_UNITS.get(unit, unit) if isinstance(unit, str) else unit
 
 
 def in_meters(length: float, unit: str | None) -> float:

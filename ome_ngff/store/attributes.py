@@ -46,13 +46,14 @@ def require_group(target: Target) -> None:
         put_attributes(target, {})
 
 
-def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     """Change parts of a group's OME metadata; its other parts and attributes stay.
 
     Args:
         target: the group, which is created where there is none.
-        change: gets the metadata as it is now, and returns the parts that are new. No other process changes it
-            meanwhile. It is called again where this one was stopped for so long that another took over.
+        change: the parts that are new, or a function that returns them, given the metadata as it is now. No other
+            process changes it meanwhile; it is called again where this one was stopped for so long that another took
+            over.
     """
     while True:
         with _alone(target) as claim:
@@ -60,7 +61,8 @@ def update_document(target: Target, change: Callable[[dict[str, Any]], Mapping[s
             there = dict(node.attrs) if isinstance(node, zarr.Group) else None
             document = target.fmt.unwrap(there or {})
             document.pop("version", None)
-            document = target.fmt.wrap({**document, **change(dict(document))})
+            new = change if isinstance(change, Mapping) else change(dict(document))
+            document = target.fmt.wrap({**document, **new})
             if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
                 put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
@@ -81,10 +82,12 @@ def to_ngff_zarr(
             request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
 
-    image = multiscales.images[0]
-    known = multiscales.metadata.omero is None and (image.channel_names or image.channel_colors)
+    image, omero = multiscales.images[0], multiscales.metadata.omero
+    known = omero is None and bool(image.channel_names or image.channel_colors)
+    if omero is not None and any(channel.window is None for channel in omero.channels):  # what is missing is measured
+        request, known = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
     request = attrs.evolve(
-        request, measured=Rendering.of(image) if known else None, afterwards=tuple(image.computed_callbacks)
+        request, measured=Rendering.of(image, omero) if known else None, afterwards=tuple(image.computed_callbacks)
     )
     return execute(
         request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
@@ -121,10 +124,15 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
             )
         if image.data.dtype != images[0].data.dtype:
             raise OptionError(f"Level {k} has the dtype {image.data.dtype}, level 0 {images[0].data.dtype}.")
+    extra = dict(metadata.extra)
+    if extra.pop("coordinateTransformations", None):
+        left_out = f"The transformations of {metadata.name!r} from one coordinate system to another are left out"
+        warnings.warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.", UserWarning, stacklevel=3)
     label = multiscales.image_label
     return Request.of(
-        target, Axes(metadata.axes, ndim=images[0].data.ndim), attrs.evolve(metadata, version=target.fmt.version),
-        levels, {k: as_source(images[k].data) for k in sorted(multiscales.given())},
+        target, Axes(metadata.axes, ndim=images[0].data.ndim),
+        attrs.evolve(metadata, version=target.fmt.version, extra=extra), levels,
+        {k: as_source(images[k].data) for k in sorted(multiscales.given())},
         find_method(multiscales.method or Methods.NEAREST), layout,
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,

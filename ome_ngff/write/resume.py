@@ -9,7 +9,7 @@ import attrs
 
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
-from ..spec import Metadata, Scale
+from ..spec import Metadata, placed
 from ..store import Target
 from ..text import same_json, show
 from .request import Request
@@ -25,18 +25,12 @@ def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
     if "multiscales" not in document:
         return None
     metadata = target.fmt.decode(document)
-    sizes = [
-        next((t.scale for t in d.coordinateTransformations if isinstance(t, Scale)), []) for d in metadata.datasets
-    ]
-    ladder = [
-        tuple(round(size / base) if base else 0 for size, base in zip(level, sizes[0], strict=False)) for level in sizes
-    ]
-    exact = all(
-        factor > 0 and abs(factor * base - size) <= 1e-6 * abs(size)
-        for factors, level in zip(ladder, sizes, strict=True)
-        for factor, base, size in zip(factors, sizes[0], level, strict=True)
-    )
-    return ladder[1:] if exact and all(len(level) == len(metadata.axes) for level in sizes) else None
+    sizes = [placed([d.coordinateTransformations], len(metadata.axes))[0] for d in metadata.datasets]
+    if not all(sizes[0]):
+        return None
+    ratios = [[size / base for size, base in zip(level, sizes[0], strict=True)] for level in sizes]
+    whole = all(round(ratio) > 0 and abs(ratio - round(ratio)) <= 1e-6 * ratio for level in ratios for ratio in level)
+    return [tuple(map(round, level)) for level in ratios[1:]] if whole else None
 
 
 def agree(request: Request) -> None:

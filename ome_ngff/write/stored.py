@@ -15,6 +15,7 @@ from ..store import Layout, locate, open_node, place
 from .arguments import image_request
 from .execution import execute
 from .request import Request
+from .resume import begun_ladder
 
 
 def write_scaled(
@@ -33,6 +34,7 @@ def write_scaled(
     if scaler.in_place:
         if overwrite:
             raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
+        begun_ladder(request.target)  # an image that is there and not understood is named as such
         request = _keeping(array, request)
     execute(request, overwrite=overwrite, progress=progress)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from ...exceptions import Finding, FormatError, InputError, ScaleError, ValidationError
-from ...text import show
-from ..axes import Axis
+from ...exceptions import Finding, FormatError, ScaleError, ValidationError
 from ..dialect import Dialect
-from ..metadata import Dataset, Metadata
-from ..rules.book import part_of
+from ..metadata import Metadata
 from ..rules.document import document_findings, stated_version, transformation_findings
 from ..rules.plate import plate_well_findings
-from ..space import Scale, Transformation, Translation, parse_transformations, to_documents
-from .omero import decode_omero, encode_omero
-from .parts import dataset_paths, entries_of, entry_of
+from ..space import Scale, Translation, to_documents
+from .decoding import decode_image
+from .omero import encode_omero
 
 Document = dict[str, Any]
 
@@ -27,7 +23,6 @@ class Format:
     version: ClassVar[str]
     zarr_format: ClassVar[Literal[2, 3]]
     dialect: ClassVar[Dialect]
-    earlier: ClassVar[tuple[str, ...]] = ()
 
     @property
     def chunk_key_encoding(self) -> dict[str, str]:
@@ -70,7 +65,7 @@ class Format:
     def encode(self, metadata: Metadata) -> Document:
         """Return the document of an image."""
         levels = [
-            {"path": d.path, "coordinateTransformations": to_documents(d.coordinateTransformations)}
+            {"path": d.path, "coordinateTransformations": to_documents(d.coordinateTransformations), **d.extra}
             for d in metadata.datasets
         ]
         shared = metadata.coordinateTransformations
@@ -93,75 +88,10 @@ class Format:
             ndim: number of dimensions of the arrays, where they are known; before 0.3, documents did not name axes.
 
         Raises:
-            InputError: there is no image, or its levels cannot be understood.
-            FormatError: the version is not known, or something in it is not understood here; the message names it.
+            NgffError: there is no image, its version is not known, or something in it is not understood; the message
+                names it.
         """
-        stated = stated_version(document)
-        version = self._known(stated)
-        multiscale = dict(entry_of(document, series))
-        axes = self._axes(multiscale, version, ndim)
-        paths = dataset_paths(multiscale)
-        shared, datasets = multiscale.pop("coordinateTransformations", None), multiscale.pop("datasets")
-        extra: Document = {}
-        if shared and "spatialdata" in (stated or "") and any(part_of(t, "input") for t in entries_of(shared)):
-            extra["coordinateTransformations"], shared = shared, None  # from one space to another: kept, not applied
-        multiscale.pop("version", None)
-        return Metadata(
-            axes=axes,
-            datasets=[
-                Dataset(path, self._steps(dataset, f"the level {path!r}", version, len(axes)))
-                for path, dataset in zip(paths, datasets, strict=True)
-            ],
-            coordinateTransformations=parse_transformations(shared, len(axes), "all levels") if shared else None,
-            name=str(multiscale.pop("name", None) or "image"),
-            version=stated or self.version,
-            omero=decode_omero(document.get("omero")),
-            type=multiscale.pop("type", None),
-            metadata=multiscale.pop("metadata", None),
-            extra={**multiscale, **extra},
-        )
-
-    def _known(self, stated: str | None) -> str | None:
-        """Return a version that is read here, without what SpatialData adds to it.
-
-        Raises:
-            FormatError: it is not read here.
-        """
-        base = stated and re.sub("-dev-spatialdata$", "", stated)
-        if base is not None and base not in (self.version, *self.earlier):
-            raise FormatError(f"OME-Zarr {stated} is not understood here; known are 0.1 to 0.5.")
-        return base
-
-    def _axes(self, multiscale: Document, version: str | None, ndim: int | None) -> list[Axis]:
-        """Take the axes out of an entry; before 0.3 they were always t, c, z, y, x, in 0.3 names alone."""
-        if "coordinateSystems" in multiscale:
-            raise FormatError("The image has coordinateSystems, which OME-Zarr has from 0.6 on; known are 0.1 to 0.5.")
-        given = multiscale.pop("axes", None)
-        if given is None and version not in self._without("axes"):
-            raise FormatError(f"The image names no axes, which OME-Zarr {version or self.version} demands.")
-        axes = [Axis.parse(axis) for axis in ("tczyx"[-(ndim or 5) :] if given is None else entries_of(given))]
-        if len(axes) != (ndim or max(1, len(axes))):
-            names = ",".join(axis.name for axis in axes)
-            raise InputError(f"The axes {names} do not describe an array of {ndim} dimensions.")
-        if not axes:
-            raise FormatError(f"The axes of an image are a list with one for each dimension (got {show(given)}).")
-        return axes
-
-    def _steps(self, dataset: Document, where: str, version: str | None, ndim: int) -> list[Transformation]:
-        """Take the transformations of a level; before 0.4 there were none, and an empty list stands for that."""
-        given = dataset.get("coordinateTransformations")
-        if given is not None:
-            return parse_transformations(given, ndim, where)
-        if version not in self._without("coordinateTransformations"):
-            raise FormatError(
-                f"{where} has no coordinateTransformations, which OME-Zarr {version or self.version} demands."
-            )
-        return []
-
-    def _without(self, what: str) -> tuple[str | None, ...]:
-        """Return the versions whose images may lack something; None stands for one that states no version."""
-        last = {"axes": "0.3", "coordinateTransformations": "0.4"}[what]
-        return (None, *(version for version in self.earlier if version < last)) if self.earlier else ()
+        return decode_image(document, self.dialect, series, ndim)
 
     def multiscale(
         self, axes: list[Document], datasets: Sequence[Mapping[str, Any]], name: str, **optional: Any
