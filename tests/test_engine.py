@@ -635,5 +635,5 @@ def test_an_array_in_the_place_of_a_level_is_not_written_over(tmp_path: Path, im
     for zarr_format in (2, 3):
         group = zarr.create_group(tmp_path / str(zarr_format), zarr_format=zarr_format)
         group.create_array("1", shape=(3, 3), dtype="uint8")
-        with pytest.raises(ExistsError, match="already has something at '1'"):
+        with pytest.raises(ExistsError, match="already has an array at '1'"):
             write_image(image, group, **WORDS)

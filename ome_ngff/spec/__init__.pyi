@@ -18,6 +18,7 @@ from .rules.book import is_objects as is_objects
 from .rules.book import part_of as part_of
 from .rules.document import stated_version as stated_version
 from .rules.image import OMERO as OMERO
+from .rules.paths import name_fault as name_fault
 from .rules.paths import path_fault as path_fault
 from .space import Scale as Scale
 from .space import Transformation as Transformation

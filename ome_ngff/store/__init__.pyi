@@ -13,7 +13,9 @@ from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
+from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
+from .nodes import leads_through_a_link as leads_through_a_link
 from .opening import StoredBoxes as StoredBoxes
 from .opening import open_array as open_array
 from .opening import open_node as open_node

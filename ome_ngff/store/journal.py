@@ -8,7 +8,7 @@ work is cut) and without OME metadata, so no reader takes it for an image. Finis
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -43,10 +43,11 @@ def finish(target: Target, document: Mapping[str, Any]) -> None:
     put_attributes(target, {**foreign, **target.fmt.wrap({**parts, **document})})
 
 
-def sweep_partial(target: Target) -> None:
-    """Delete the files that a killed process has left half written."""
-    if target.folder is not None:
-        for stray in target.folder.rglob("*.partial"):
+def sweep_partial(target: Target, paths: Iterable[str]) -> None:
+    """Delete the files of some levels that a killed process has left half written."""
+    folder = target.folder
+    for level in [folder / path for path in paths] if folder is not None else []:
+        for stray in level.rglob("*.partial"):
             stray.unlink(missing_ok=True)
 
 

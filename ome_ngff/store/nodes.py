@@ -15,6 +15,7 @@ from zarr.api.asynchronous import create_array
 from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import OptionError, StoreError
+from ..spec import path_fault
 from .inline import run_inline, wait_for
 from .opening import fast_pipeline, open_node
 from .places import place
@@ -95,9 +96,36 @@ def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetada
 
 
 def delete(target: Target, name: str) -> None:
-    """Delete what stands at a path below a target, if anything does."""
+    """Delete what stands at a path below a target, if anything does; of a link the link, never what it leads to.
+
+    Raises:
+        StoreError: the path leads out of the group, or through a link. Whoever deletes comes through here.
+    """
+    fault = path_fault(name)
+    if fault or leads_through_a_link(target, name):
+        raise StoreError(f"{target} would delete {name!r}, which is not its own. {fault}".rstrip())
     if target.folder is not None:
+        place = target.folder / name
         with suppress(FileNotFoundError):
-            shutil.rmtree(target.folder / name)
+            place.unlink() if place.is_symlink() else shutil.rmtree(place)
     elif target.store.supports_deletes:
         wait_for(target.store, target.store.delete_dir(target.key(name)))
+
+
+def delete_group(target: Target, name: str) -> None:
+    """Delete the metadata of a group below a target, and its folder where nothing else is in it."""
+    for document in ("zarr.json", ".zattrs", ".zgroup", ".zmetadata"):
+        if target.store.supports_deletes and not leads_through_a_link(target, f"{name}/{document}"):
+            with suppress(FileNotFoundError):
+                wait_for(target.store, target.store.delete(target.key(f"{name}/{document}")))
+    if target.folder is not None:
+        with suppress(OSError):
+            (target.folder / name).rmdir()
+
+
+def leads_through_a_link(target: Target, name: str) -> bool:
+    """Return whether a folder on the way from a group to a path below it is a link."""
+    if target.folder is None:
+        return False
+    ways = (target.folder.joinpath(*name.split("/")[:depth]) for depth in range(1, name.count("/") + 1))
+    return any(way.is_symlink() for way in ways)

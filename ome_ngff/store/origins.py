@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,20 @@ from .places import place
 from .target import Target
 
 
-def refuse_self(source: Any, target: Target) -> None:
-    """Raise `StoreError` where the pixels are read from the very group that would be written."""
+def refuse_self(source: Any, target: Target, paths: Iterable[str]) -> None:
+    """Raise `StoreError` where the pixels are read from what would be written.
+
+    Args:
+        source: what `as_source` returns. target: the group that is written. paths: below it, of what is replaced.
+    """
+    replaced = [target.key(path) for path in paths]
     for store, path in _origins(source):
         if target.folder is not None:
-            here, there = _local(target.store, target.path), _local(store, path)
-            inside = there is not None and here is not None and there.is_relative_to(here)
+            there = _local(store, path)
+            ours = [_local(target.store, key) for key in replaced]
+            inside = there is not None and any(here is not None and there.is_relative_to(here) for here in ours)
         else:
-            inside = store == target.store and (not target.path or f"{path}/".startswith(f"{target.path}/"))
+            inside = store == target.store and any(f"{path}/".startswith(f"{key}/") for key in replaced)
         if inside:
             where = place(store, path) if not isinstance(store, Path) else str(store)
             raise StoreError(f"The pixels are read from {where}, which is in {target}; write to another place.")

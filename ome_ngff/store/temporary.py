@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import zarr
 from zarr.storage import LocalStore
 
 from ..config import config
+from ..exceptions import StoreError
+from ..text import show
 from .codecs import Compression
 from .journal import JOURNAL
 from .opening import fast_pipeline, open_array, open_node
@@ -50,8 +54,15 @@ def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtyp
 def remove_spool(target: Target) -> None:
     """Delete the temporary array of the write that a group is marked with, if it has one."""
     if target.mark:
-        shutil.rmtree(_spool_folder(target.mark), ignore_errors=True)
+        with suppress(StoreError):
+            shutil.rmtree(_spool_folder(target.mark), ignore_errors=True)
 
 
 def _spool_folder(mark: Mapping[str, Any]) -> Path:
-    return Path(config.cache_store) / f"ome_ngff-spool-{mark.get('write', 'unnamed')}"
+    """Return the folder of a write's spool; what a mark names it by is not trusted to be a name."""
+    name = mark.get("write")
+    if not isinstance(name, str) or not re.fullmatch("[0-9A-Za-z]+", name):
+        raise StoreError(
+            f"The mark of an unfinished write names it {show(name)}, which is not a name that it can have."
+        )
+    return Path(config.cache_store) / f"ome_ngff-spool-{name}"

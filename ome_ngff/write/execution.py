@@ -88,10 +88,10 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     documents = describe_arrays(target, request.names, request.array_options())
     target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document())})
     replace.refuse_existing(request, overwrite=overwrite, resume=resume)
-    if target.attributes is not None:
-        for k, source in request.sources.items():
-            if k not in request.kept:
-                refuse_self(source, target)
+    replaced = replace.to_replace(target, request.new_paths)
+    for k, source in request.sources.items():
+        if k not in request.kept:
+            refuse_self(source, target, replaced)
     _refuse_unshared(request)
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
@@ -106,12 +106,14 @@ def _begin(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, 
     noted = journal.noted(target) if mark else set()
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
-        replaced = mark["replaces"] if mark else replace.to_replace(target, request.new_paths)
+        replaced = replace.begun_paths(mark, "replaces") if mark else replace.to_replace(target, request.new_paths)
         remove_spool(target)
         settings = request.settings()
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
-        target = journal.begin(target, {**settings, "cut": plan.division, "replaces": replaced}, request.attributes)
+        target = journal.begin(
+            target, {**settings, "cut": plan.division, "replaces": sorted(replaced)}, request.attributes
+        )
         replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)
@@ -164,6 +166,10 @@ class Ending:
     resumed: bool
     noted: bool = True
 
+    @property
+    def _paths(self) -> list[str]:
+        return [dataset.path for dataset in self.metadata.datasets]
+
     def __call__(self) -> None:
         """Finish the image that was begun."""
         target = self.target
@@ -172,7 +178,7 @@ class Ending:
         if self.noted:
             journal.forget_units(target)
         if self.resumed:
-            journal.sweep_partial(target)
+            journal.sweep_partial(target, self._paths)
         remove_spool(target)
         for step in self.afterwards:
             step()
@@ -180,7 +186,7 @@ class Ending:
     def complete(self) -> None:
         """Do what a finished image lacks because a process was killed before it did that."""
         journal.forget_units(self.target)
-        journal.sweep_partial(self.target)
+        journal.sweep_partial(self.target, self._paths)
         missing = self._measurements(self.target.document)
         if missing:
             update_document(self.target, missing)

@@ -1,46 +1,72 @@
-"""What stands where something is written: refused, or found and cleared away where the caller allows it."""
+"""What stands where something is written: refused, or found and cleared away where the caller allows it.
+
+Only what is the image's own ever goes: arrays that its metadata or our mark name, label images that it lists or that
+are marked as such, and our journal. Whatever else stands in the way is refused before anything is touched.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import zarr
 from zarr.storage import FsspecStore
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..spec import label_names, named_paths
-from ..store import JOURNAL, MARK, Target, delete, open_node, wait_for
+from ..spec import entries_of, label_names, named_paths, path_fault
+from ..store import (
+    JOURNAL,
+    MARK,
+    Target,
+    delete,
+    delete_group,
+    leads_through_a_link,
+    open_node,
+    update_document,
+    wait_for,
+)
 from .request import Request
+
+_DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
+_CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
 def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
-    """Raise where the target holds what the caller has not allowed to replace or to finish.
+    """Raise where the target holds what the caller has not allowed to replace or to finish, or what nobody may.
 
     Raises:
         IncompleteError: an unfinished write, without `overwrite` or `resume`.
-        ExistsError: an image, or an array in the place of a level, without `overwrite`; or a file, in any case.
-        StoreError: the place can only be read.
+        ExistsError: an image, or an array in the place of a level, without `overwrite`; or, in any case, a file or a
+            folder there that is not an array.
+        StoreError: the place can only be read, or is behind a link inside the group.
     """
     target = request.target
     _refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
     there = target.mark is not None or "multiscales" in target.document
-    if overwrite or (there and resume):
-        return
-    if target.mark is not None:
-        raise IncompleteError(
-            f"{target} holds {request.what} that is incomplete; pass resume=True to finish it or overwrite=True to "
-            "start again."
-        )
-    if there:
-        raise ExistsError(
-            f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
-        )
-    for path in request.new_paths:
-        if open_node(target.store, target.key(path)) is not None:
-            raise ExistsError(f"{target} already has something at {path!r}; pass overwrite=True to replace it.")
+    if not overwrite and not (there and resume):
+        if target.mark is not None:
+            raise IncompleteError(
+                f"{target} holds {request.what} that is incomplete; pass resume=True to finish it or overwrite=True to "
+                "start again."
+            )
+        if there:
+            raise ExistsError(
+                f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
+            )
+    kept = {request.paths[k] for k in request.kept}
+    for path in set(to_replace(target, request.new_paths)) - kept:
+        found = _standing(target, path)
+        if found == "array" and not (overwrite or there):
+            raise ExistsError(f"{target} already has an array at {path!r}; pass overwrite=True to replace it.")
+        if found.startswith("a "):
+            raise ExistsError(
+                f"{target} has {found} at {path!r}, which is not a level of an image and is never replaced; move it "
+                "away, or write to another place."
+            )
 
 
 def _refuse_place(target: Target) -> None:
@@ -57,19 +83,88 @@ def _refuse_place(target: Target) -> None:
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     """Return what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
-    document, mark = target.document, target.mark or {}
-    found = {*named_paths(document), *paths, *mark.get("paths", []), *mark.get("replaces", [])}
+    document, mark = target.document, target.mark
+    found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
     if "multiscales" in document or mark:
-        found |= set(_label_groups(target))
+        linked = target.folder is not None and (target.folder / "labels").is_symlink()
+        found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
     return sorted(found)
 
 
-def clear(target: Target, paths: Sequence[str]) -> None:
-    """Delete what stands at `paths` below a target, groups that this leaves empty, and the journal."""
-    for path in (*paths, JOURNAL):
-        delete(target, path)
-        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+def begun_paths(mark: Any, *keys: str) -> set[str]:
+    """Return the paths that a mark names under some keys, as far as they lead to something below its group."""
+    mark = mark if isinstance(mark, Mapping) else {}
+    named = [path for key in keys for path in entries_of(mark.get(key))]
+    return {path for path in named if isinstance(path, str) and not path_fault(path)}
+
+
+def _standing(target: Target, path: str) -> str:
+    """Return what stands at a path: "" for nothing, "array", "labels", "leftover"; or words for what is not ours.
+
+    Raises:
+        StoreError: a link inside the group leads there.
+    """
+    place = None if target.folder is None else target.folder / path
+    if leads_through_a_link(target, path):
+        raise StoreError(f"{target} has {path!r} behind a link; what a link leads to is not replaced. Remove the link.")
+    if place is not None and place.is_symlink():
+        return "array"  # the link itself is replaced, never what it leads to
+    if place is not None and place.is_file():
+        return "a file"
+    try:
+        node = open_node(target.store, target.key(path))
+    except StoreError:
+        return "a folder whose metadata cannot be read"
+    if isinstance(node, zarr.Array):
+        return "array"
+    if isinstance(node, zarr.Group):
+        ours = path.partition("/")[0] == "labels"
+        return "labels" if ours and (path == "labels" or _is_label(target, node)) else "a group"
+    named = path in begun_paths(target.mark, "paths", "replaces")
+    if place is None:
+        return "a folder of other files" if _children(target, path) and not named else ""
+    files = [part for file in place.rglob("*") if not file.is_dir() for part in file.relative_to(place).parts]
+    whole = named and all(_CHUNK.fullmatch(part) for part in files)
+    return "" if not files else "leftover" if whole else "a folder of other files"
+
+
+def clear(target: Target, paths: Iterable[str]) -> None:
+    """Delete what an image owns at `paths` below a target, groups that this leaves empty, and the journal."""
+    gone = set()
+    for path in paths:
+        if path_fault(path):
+            continue
+        found = _standing(target, path)
+        if found == "labels":
+            names = _own_labels(target) if path == "labels" else [path.removeprefix("labels/")]
+            gone |= set(names)
+            for name in names:
+                _clear_label(target, f"labels/{name}")
+        elif not found.startswith("a "):
             delete(target, path)
+        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+            delete_group(target, path)
+    delete(target, JOURNAL)
+    if gone:
+        _tidy_labels(target, gone)
+
+
+def _clear_label(target: Target, path: str) -> None:
+    """Delete the levels of a label image and its group; files of others in it stay."""
+    if path_fault(path) or _standing(target, path) != "labels":
+        return
+    label = target.child(path)
+    clear(label, {*named_paths(label.document), *begun_paths(label.mark, "paths", "replaces")})
+    delete_group(target, path)
+
+
+def _tidy_labels(target: Target, gone: set[str]) -> None:
+    """Delete the group of the labels where nothing is left in it; else take names off its list."""
+    if not _children(target, "labels"):
+        delete_group(target, "labels")
+        return
+    labels = target.child("labels")
+    update_document(labels, lambda there: labels.fmt.labels([n for n in label_names(there) if n not in gone]))
 
 
 def _children(target: Target, path: str) -> set[str]:
@@ -78,23 +173,22 @@ def _children(target: Target, path: str) -> set[str]:
     async def names() -> list[str]:
         return [name async for name in target.store.list_dir(target.key(path))]
 
-    with suppress(FileNotFoundError):
-        found = {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())}
-        return found - {"zarr.json", ".zgroup", ".zattrs"}
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())} - _DOCUMENTS
     return set()
 
 
-def _label_groups(target: Target) -> list[str]:
-    """Return the paths below a target of its label images; "labels" itself where nothing else is in it."""
+def _own_labels(target: Target) -> list[str]:
+    """Return the names of the label images of an image: those that it lists, and those that are marked as such."""
     labels = open_node(target.store, target.key("labels"))
     if not isinstance(labels, zarr.Group):
         return []
-    ours = set(label_names(target.fmt.unwrap(dict(labels.attrs))))
-    others = set()
-    for name, node in labels.groups():
-        if "image-label" in target.fmt.unwrap(dict(node.attrs)) or MARK in node.attrs:
-            ours.add(name)
-        elif name not in {path.split("/")[0] for path in ours}:
-            others.add(name)
-    others |= {name for name, _ in labels.arrays()}
-    return [f"labels/{name}" for name in sorted(ours)] if others else ["labels"]
+    names = {name for name in label_names(target.fmt.unwrap(dict(labels.attrs))) if not path_fault(name)}
+    names = {name for name in names if not leads_through_a_link(target, f"labels/{name}")}
+    return sorted(n for n in names | _children(target, "labels") if _standing(target, f"labels/{n}") == "labels")
+
+
+def _is_label(target: Target, node: zarr.Group) -> bool:
+    """Return whether a group states that it is an image, or is being written as one."""
+    document = target.fmt.unwrap(dict(node.attrs))
+    return bool({"image-label", "multiscales"} & set(document)) or MARK in node.attrs

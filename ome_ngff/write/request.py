@@ -10,9 +10,11 @@ import numpy as np
 
 from ..config import config
 from ..engine import PIECE_BYTES, Plan, make_plan, spread
+from ..exceptions import InputError
 from ..pixels import Level, Method, describe
-from ..spec import Axes, Metadata
+from ..spec import Axes, Metadata, name_fault, path_fault
 from ..store import Grid, Layout, LevelStorage, Target
+from ..text import show
 
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
@@ -66,8 +68,14 @@ class Request:
         """Parse how the levels are stored, and make the request.
 
         Raises:
-            ChunkError, CodecError: the levels cannot be stored so.
+            InputError: a level has no place of its own. ChunkError, CodecError: the levels cannot be stored so.
         """
+        for path in (dataset.path for dataset in metadata.datasets):
+            fault = path_fault(path) or name_fault(path)
+            if fault or path.split("/")[0] == "labels":
+                raise InputError(
+                    f"A level cannot be stored at {show(path)}. {fault or 'Labels have their place there.'}"
+                )
         dtype = np.dtype(sources[0].dtype).newbyteorder("=")
         storage = layout.storage(levels, axes, dtype, target.fmt.zarr_format)
         return cls(target, metadata, dtype, tuple(levels), storage, sources, method, **more)

@@ -42,6 +42,8 @@ def agree(request: Request) -> None:
         StoreError: they differ; the message names what.
     """
     target, here = request.target, request.settings()
+    if target.mark is not None and not isinstance(target.mark.get("metadata"), Mapping):
+        raise StoreError(f"The mark of {target} does not state what was begun; pass overwrite=True to start again.")
     there = dict(target.mark) if target.mark is not None else _finished(target)
     other = [name for name in here if name in there and name != "metadata" and not same_json(there[name], here[name])]
     if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):

@@ -12,7 +12,7 @@ from zarr.storage import StorePath
 from ...engine import Progress, check_progress
 from ...exceptions import OptionError
 from ...pixels import Method, Methods, as_labels, label_method
-from ...spec import Format, label_names
+from ...spec import Format, label_names, name_fault, path_fault
 from ...store import Layout, Target, find_target, update_document
 from .. import replace
 from ..arguments import image_request, parse_pyramid, pyramid_request
@@ -68,8 +68,9 @@ def label_path(name: Any) -> str:
     Raises:
         OptionError: the name is not a path below `labels`.
     """
-    if not isinstance(name, str) or any(part in ("", ".", "..") for part in name.split("/")):
-        raise OptionError(f"The name of a label image is a path below 'labels' (got {name!r}).")
+    fault = path_fault(name) or name_fault(name)
+    if fault:
+        raise OptionError(f"The name of a label image is a path below 'labels'. {fault}")
     return f"labels/{name}"
 
 
