@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import zarr
 from zarr.storage import FsspecStore
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import label_names, named_paths
-from ..store import JOURNAL, MARK, Target, delete, open_node, wait_for
+from ..store import JOURNAL, MARK, Target, children, delete, open_node
 from .request import Request
+
+METADATA = {"zarr.json", ".zgroup", ".zattrs"}  # of a group itself
 
 
 def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
@@ -68,20 +69,8 @@ def clear(target: Target, paths: Sequence[str]) -> None:
     """Delete what stands at `paths` below a target, groups that this leaves empty, and the journal."""
     for path in (*paths, JOURNAL):
         delete(target, path)
-        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+        while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= METADATA:
             delete(target, path)
-
-
-def _children(target: Target, path: str) -> set[str]:
-    """Return what stands directly below a group, its own metadata aside."""
-
-    async def names() -> list[str]:
-        return [name async for name in target.store.list_dir(target.key(path))]
-
-    with suppress(FileNotFoundError):
-        found = {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())}
-        return found - {"zarr.json", ".zgroup", ".zattrs"}
-    return set()
 
 
 def _label_groups(target: Target) -> list[str]:
