@@ -4,13 +4,13 @@ from . import temporary as temporary
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .codecs import Compression as Compression
-from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
+from .nodes import children as children
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
 from .nodes import delete_group as delete_group

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ import attrs
 
 from .attributes import put_attributes
 from .inline import wait_for
-from .nodes import delete
+from .nodes import children, delete
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
@@ -60,14 +59,7 @@ def note(target: Target, what: str) -> None:
 
 def noted(target: Target) -> set[str]:
     """Read from the journal what is done: the units that are on disk, and `CLEARED`."""
-
-    async def names() -> list[str]:
-        return [name async for name in target.store.list_dir(target.key(JOURNAL))]
-
-    with suppress(FileNotFoundError):
-        found = {name.rpartition("/")[2] for name in wait_for(target.store, names())}
-        return {name for name in found if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}
-    return set()
+    return {name for name in children(target, JOURNAL) if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}
 
 
 def forget_units(target: Target) -> None:

@@ -71,11 +71,7 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
 
 
 def _shards(given: Any, shape: Sequence[int], axes: Axes, chunks: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """Return the shards of level 0; "auto": about 64 MiB of pixels, or the whole level.
-
-    Raises:
-        ChunkError: chunks do not divide them.
-    """
+    """Return the shards of level 0, which chunks divide; "auto": about 64 MiB of pixels, or the whole level."""
     if isinstance(given, str) and given == "auto":
         shards = list(chunks)  # doubled, the shortest spatial axis first
         while short := [i for i, axis in enumerate(axes) if axis.name in SPATIAL and shards[i] < shape[i]]:

@@ -95,6 +95,17 @@ def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetada
             yield target.key(f"{path}/{name}" if path else name), buffer
 
 
+def children(target: Target, name: str) -> set[str]:
+    """Return the names of what stands directly below a path below a target, metadata too; empty where nothing does."""
+
+    async def names() -> list[str]:
+        return [key async for key in target.store.list_dir(target.key(name))]
+
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return {key.strip("/").rpartition("/")[2] for key in wait_for(target.store, names())}
+    return set()
+
+
 def delete(target: Target, name: str) -> None:
     """Delete what stands at a path below a target, if anything does; of a link the link, never what it leads to.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import zarr
@@ -20,12 +19,12 @@ from ..store import (
     JOURNAL,
     MARK,
     Target,
+    children,
     delete,
     delete_group,
     leads_through_a_link,
     open_node,
     update_document,
-    wait_for,
 )
 from .request import Request
 
@@ -122,7 +121,7 @@ def _standing(target: Target, path: str) -> str:
         return "labels" if ours and (path == "labels" or _is_label(target, node)) else "a group"
     named = path in begun_paths(target.mark, "paths", "replaces")
     if place is None:
-        return "a folder of other files" if _children(target, path) and not named else ""
+        return "a folder of other files" if children(target, path) - _DOCUMENTS and not named else ""
     files = [part for file in place.rglob("*") if not file.is_dir() for part in file.relative_to(place).parts]
     whole = named and all(_CHUNK.fullmatch(part) for part in files)
     return "" if not files else "leftover" if whole else "a folder of other files"
@@ -142,7 +141,7 @@ def clear(target: Target, paths: Iterable[str]) -> None:
                 _clear_label(target, f"labels/{name}")
         elif not found.startswith("a "):
             delete(target, path)
-        while (path := path.rpartition("/")[0]) not in ("", "labels") and not _children(target, path):
+        while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= _DOCUMENTS:
             delete_group(target, path)
     delete(target, JOURNAL)
     if gone:
@@ -160,22 +159,11 @@ def _clear_label(target: Target, path: str) -> None:
 
 def _tidy_labels(target: Target, gone: set[str]) -> None:
     """Delete the group of the labels where nothing is left in it; else take names off its list."""
-    if not _children(target, "labels"):
+    if children(target, "labels") <= _DOCUMENTS:
         delete_group(target, "labels")
         return
     labels = target.child("labels")
     update_document(labels, lambda there: labels.fmt.labels([n for n in label_names(there) if n not in gone]))
-
-
-def _children(target: Target, path: str) -> set[str]:
-    """Return what stands directly below a group, its own metadata aside."""
-
-    async def names() -> list[str]:
-        return [name async for name in target.store.list_dir(target.key(path))]
-
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return {name.strip("/").rpartition("/")[2] for name in wait_for(target.store, names())} - _DOCUMENTS
-    return set()
 
 
 def _own_labels(target: Target) -> list[str]:
@@ -185,7 +173,9 @@ def _own_labels(target: Target) -> list[str]:
         return []
     names = {name for name in label_names(target.fmt.unwrap(dict(labels.attrs))) if not path_fault(name)}
     names = {name for name in names if not leads_through_a_link(target, f"labels/{name}")}
-    return sorted(n for n in names | _children(target, "labels") if _standing(target, f"labels/{n}") == "labels")
+    return sorted(
+        n for n in names | children(target, "labels") - _DOCUMENTS if _standing(target, f"labels/{n}") == "labels"
+    )
 
 
 def _is_label(target: Target, node: zarr.Group) -> bool:

@@ -87,11 +87,7 @@ def _by_name(name: str, values: Callable[[], NDArray[Any]]) -> list[dict[str, An
 
 
 def _painter(name: str) -> Callable[[list[int]], Iterable[Rgba]]:
-    """Return what gives each of some values a colour: by value out of a list, from end to end out of a range.
-
-    Raises:
-        OptionError: there is no such map, or no matplotlib.
-    """
+    """Return what gives each of some values a colour: by value out of a list, from end to end out of a range."""
     if name in CYCLES:
         cycle = [_from_hex(digits) for digits in CYCLES[name]]
         return lambda values: [cycle[(value - 1) % len(cycle)] for value in values]

@@ -76,11 +76,7 @@ def _frame(frame: Any, label_id: str | None) -> list[Row]:
 
 
 def _by_id(rows: list[Row], label_id: str | None, where: str) -> list[Row]:
-    """Put the label values first, under their name of the specification.
-
-    Raises:
-        LabelError: no key or column has them.
-    """
+    """Put the label values first, under their name of the specification."""
     for number, row in enumerate(rows):
         name = label_id or (VALUE if VALUE in row else "label")
         if name not in row:
