@@ -67,6 +67,7 @@ _scratch.cleanup()
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
 PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
 SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
+FACES = ["methods", "format", "axes", "dask_utils"]  # have nothing of their own
 
 
 def modules() -> str:
@@ -83,6 +84,7 @@ def section(home: str) -> str:
     of_room = [name for name, where in public_names().items() if where == home]
     members = ", ".join(SHOWN.get(home, of_room if room else []))
     directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
+    directive += "\n   :imported-members:" * (home in FACES)
     return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 
 
