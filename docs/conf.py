@@ -67,6 +67,7 @@ _scratch.cleanup()
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
 PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
 SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
+FACES = ["methods", "format", "axes", "dask_utils"]  # have nothing of their own
 
 
 def modules() -> str:
@@ -84,6 +85,7 @@ def section(home: str) -> str:
     values = [name for name in of_room if room and not callable(getattr(ome_ngff, name))]
     members = ", ".join(SHOWN.get(home, [name for name in of_room if name not in values] if room else []))
     directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
+    directive += "\n   :imported-members:" * (home in FACES)
     directive += "".join(f"\n\n.. py:data:: ome_ngff.{home}.{name}\n\n   {first_line(name, home)}" for name in values)
     return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -31,26 +31,20 @@ def parse_bytes(value: str | int | float) -> int:
         OptionError: the text is not a size.
     """
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", value.lower())
+        match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?i?)b?\s*", value.lower(), re.ASCII)
         if match is None or match[2] not in _UNITS:
             raise OptionError(f"A size looks like 512MiB or 2GB (got {value!r}).")
-        try:
-            value = float(match[1]) * _UNITS[match[2]]
-        except ValueError:
-            raise OptionError(f"A size looks like 512MiB or 2GB (got {value!r}).") from None
+        value = float(match[1]) * _UNITS[match[2]]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value < 2**63:
         raise OptionError(f"A size is a number of bytes above zero (got {value!r}).")
     return int(value)
 
 
 def _count(value: str | int) -> int:
-    try:
-        count = int(value)
-    except (TypeError, ValueError):
-        count = 0
-    if count < 1:
-        raise OptionError(f"A number of workers is a whole number above zero (got {value!r}).")
-    return count
+    with suppress(TypeError, ValueError):
+        if int(value) >= 1:
+            return int(value)
+    raise OptionError(f"A number of workers is a whole number above zero (got {value!r}).")
 
 
 class _Setting(Generic[Given, Held]):

@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
-from .inputs import Conversion, converted, open_input
+from .inputs import Conversion as Conversion
+from .inputs import converted
+from .inputs import open_input as open_input
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
 from .write import refuse_words
 
 if TYPE_CHECKING:
     from .engine import Progress
-
-__all__ = ["Conversion", "convert", "open_input"]
 
 
 def convert(

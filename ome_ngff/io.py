@@ -24,26 +24,26 @@ class ZarrLocation:
 
     @property
     def store(self) -> Store:
-        """Give the store whose root the group is."""
+        """The store whose root the group is."""
         return self.target.store
 
     @property
     def path(self) -> str:
-        """Give the path or URL."""
+        """The path or URL."""
         return str(self.target)
 
     @property
     def fmt(self) -> Format:
-        """Give the format that the group has, or will have."""
+        """The format that the group has, or will have."""
         return self.target.fmt
 
     @property
     def root_attrs(self) -> dict[str, Any]:
-        """Give the OME metadata of the group."""
+        """The OME metadata of the group."""
         return self.target.document
 
     def exists(self) -> bool:
-        """Tell whether there is a group."""
+        """Return whether there is a group."""
         return self.target.attributes is not None
 
 
@@ -52,7 +52,7 @@ def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None
 
     Args:
         path: where the group is or will be.
-        mode: "r" and "r+" ask for a group that exists, "r" only to read it; "w" creates one where there is none; "a"
+        mode: "r" and "r+" ask for a group that exists, "r" only to read it; "w" creates one if needed; "a"
             leaves that to the writer.
         fmt: OME-NGFF version of a new group; None takes the newest.
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .pixels import Methods
+from .pixels import Methods as Methods
 from .pixels import Scaler as _Scaler
 from .write import write_scaled
 
 if TYPE_CHECKING:
     from .engine import Progress
     from .spec import AxesLike
-
-__all__ = ["Methods", "Scaler"]
 
 
 @attrs.frozen

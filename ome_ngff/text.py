@@ -59,5 +59,5 @@ def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
 
 
 def same_json(a: Any, b: Any) -> bool:
-    """Tell whether two values are the same once written as JSON."""
+    """Return whether two values are the same once written as JSON."""
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)

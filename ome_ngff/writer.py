@@ -160,7 +160,7 @@ def write_labels(
     Args:
         labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8. They are as long as the image along
             each of their axes, or 1 where it is not y or x.
-        group: the image's group, a path, a URL or a Zarr store. Where there is no image, labels stand alone.
+        group: the image's group, a path, a URL or a Zarr store. Without an image, the labels stand alone.
         name: name of the label image.
         axes: None finds the axes of the image that have these lengths, and asks where there are several ways.
         scale_factors, scaler: None makes the levels of the image, also where others have cut off its borders.
@@ -169,7 +169,7 @@ def write_labels(
             "#rrggbbaa" or whole numbers `(r, g, b[, a])` from 0 to 255; or a name: "auto" (seven colours that
             colour-blind people tell apart, by value, 0 transparent), "tab10", "tab20" or a colour map of matplotlib.
             A name gives a colour to each value that occurs, for which the labels are read once more; with more than
-            10 000 values, to none, and viewers choose. None says nothing.
+            10 000 values none gets one, and viewers choose. None leaves the colours out.
         properties: what is known of each label: dicts with "label-value"; a mapping of label values to dicts; a table
             (a mapping of names to columns, a data frame, or the path of a CSV file with a header). Missing values
             (NaN) are left out.
@@ -183,7 +183,7 @@ def write_labels(
 
     Raises:
         LabelError: the labels are floats, the method invents values, the labels contradict their image, or a colour
-            or property is none.
+            or property cannot be used.
     """
     refuse_words(unknown, write_labels)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)

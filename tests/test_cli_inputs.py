@@ -18,6 +18,7 @@ from test_inputs import KINDS, volume
 
 import ome_ngff
 from ome_ngff.cli import main
+from ome_ngff.convert import convert
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent)}
 
@@ -80,3 +81,19 @@ def test_memory_stays_at_the_target_however_large_the_tiff_is(tmp_path: Path, la
     _, small, large = peaks
     assert large < 96 + 150
     assert large < 1.2 * small
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        pytest.param(2, id="an-int"),
+        pytest.param(2.0, id="a-float"),
+        pytest.param((2, 2), id="a-tuple"),
+        pytest.param(np.array([2, 2]), id="an-array"),
+        pytest.param({"y": 2, "x": 2}, id="a-dict"),
+    ],
+)
+def test_pixel_sizes_may_be_a_number_or_one_per_axis(tmp_path: Path, scale: Any) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), "uint8"))
+    convert(tmp_path / "a.npy", tmp_path / "a.zarr", scale=scale)
+    assert scale_of(datasets(tmp_path / "a.zarr")[0]) == [2, 2]

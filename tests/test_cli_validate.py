@@ -102,7 +102,7 @@ def test_a_json_file_may_hold_the_attributes(tmp_path: Path, any_format: Format)
 
 def test_the_rules_of_a_version_can_be_asked_by_name(image: Path) -> None:
     assert "error [zarr-version] /: " in run(image, "--version", "0.4", code=1).output
-    assert "There is no OME-NGFF version '0.1' here." in run(image, "--version", "0.1", code=2).output
+    assert "OME-NGFF version '0.1' is not known." in run(image, "--version", "0.1", code=2).output
     run(image, "--version", "0.5", code=0)
 
 

@@ -117,7 +117,11 @@ def test_quiet_info_says_nothing_but_errors(plane: Path) -> None:
         pytest.param("write plane.npy new --plan --overwrite --resume", "give one of them", id="plan-both"),
         pytest.param("write plane.npy new --plan --workers 2 --scheduler tcp://a:1", "give one", id="plan-machines"),
         pytest.param("scale array new yx --workers 2 --scheduler tcp://a:1", "give one of them", id="scale-machines"),
-        pytest.param("write plane.npy new --unit s", "the unit of no axis: the axes are y,x", id="unit-of-no-axis"),
+        pytest.param(
+            "write plane.npy new --unit s",
+            "'s' is not a unit of any axis",
+            id="unit-of-no-axis",
+        ),
         pytest.param("write plane.npy new.ozx --resume", "leave out --resume", id="resumed-zip"),
         pytest.param("write plane.npy there.ozx", "pass --overwrite to replace it", id="zip-is-there"),
         pytest.param("create there.ozx", "pass --overwrite to replace it", id="created-zip-is-there"),

@@ -188,10 +188,10 @@ def test_what_is_missing_becomes_a_note(tmp_path: Path) -> None:
     assert labels.path == "labels"
     found = describe_store(place)
     notes = " ".join(found.images[0].notes)
-    assert "'small' is not there" in notes
+    assert "'small' is missing" in notes
     assert "'../../etc'" in notes
     assert "do not describe an array of 5 dimensions" in notes
-    assert found.labels[0].notes == ("The label image 'gone' is not there.",)
+    assert found.labels[0].notes == ("The label image 'gone' is missing.",)
 
 
 JSON = st.recursive(
@@ -259,7 +259,7 @@ def test_a_web_server_tells_everything_but_stored_bytes(tmp_path: Path) -> None:
 
 
 def test_nothing_there_and_nothing_readable_are_different_errors(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no Zarr group and no Zarr array"):
+    with pytest.raises(MissingError, match="no Zarr group or array"):
         describe_store(tmp_path / "nothing.zarr")
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / "zarr.json").write_text('{"zarr_format": 3, "node_ty')

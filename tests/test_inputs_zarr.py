@@ -191,7 +191,7 @@ def test_a_url_is_a_zarr() -> None:
 def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
     ome_zarr(tmp_path / "a.zarr", "0.5")
     (tmp_path / "empty.zarr").mkdir()
-    with pytest.raises(MissingError, match=r"no Zarr group at .*a\.zarr::labels"):
+    with pytest.raises(MissingError, match=r"no Zarr group or array at .*a\.zarr::labels"):
         open_input(f"{tmp_path / 'a.zarr'}::labels")
     with pytest.raises(MissingError, match="no Zarr group"):
         open_input(tmp_path / "empty.zarr")

@@ -506,7 +506,7 @@ def test_without_a_file_it_says_what_the_picture_would_be(cells: Path) -> None:
         pytest.param(["--labels", "nucleus"], "Did you mean 'nuclei'?", id="labels"),
         pytest.param(["--channel", "7"], "There is no channel '7'", id="channel"),
         pytest.param(["--level", "9"], "There is no level 9; there are 0 to 1", id="level"),
-        pytest.param(["--level", "fine"], "'fine' is no level; write auto, or a number", id="no-level"),
+        pytest.param(["--level", "fine"], "'fine' is not a level; write auto, or a number", id="no-level"),
         pytest.param(["-o", "a.zarr"], "name it .png, .jpg or .tif", id="ending"),
         pytest.param(["--time", "1"], "There is no time point 1", id="time"),
     ],

@@ -19,11 +19,10 @@ class Commands(click.Group):
     """Load each command from the module of its name, and report what goes wrong in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Load a command; None where there is none of this name."""
+        """Load a command; return None if the name is unknown."""
         if name not in COMMANDS:
             return None
         command: click.Command = import_module(f".{name}", __name__).command

@@ -22,13 +22,13 @@ _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class Refused(click.ClickException):
-    """Say in one line what cannot be done, and leave with 2."""
+    """Print in one line what cannot be done, and exit with 2."""
 
     exit_code = 2
 
 
 class Failed(click.ClickException):
-    """Say in one line what went wrong that nobody foresaw, and leave with 1."""
+    """Print in one line what went wrong unexpectedly, and exit with 1."""
 
 
 class _Log(logging.Handler):
@@ -92,13 +92,13 @@ def _overheard(name: str) -> Iterator[None]:
 
 
 def verbosity_wanted() -> int:
-    """Give what the user wants to hear: -1 errors alone, 0 results, 1 more, 2 tracebacks too."""
+    """Return what the user wants to hear: -1 only errors, 0 results, 1 more, 2 tracebacks too."""
     context = click.get_current_context(silent=True)
     return 0 if context is None else int(context.meta.get(VERBOSITY, 0))
 
 
 def _warner() -> Callable[..., None]:
-    """Give a function that shows each warning once."""
+    """Return a function that shows each warning once."""
     shown = set()
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
@@ -111,7 +111,7 @@ def _warner() -> Callable[..., None]:
 
 
 def warn(text: str) -> None:
-    """Print a warning, unless the user wants to hear of errors alone."""
+    """Print a warning, unless the user wants to hear only of errors."""
     if verbosity_wanted() >= 0:
         click.echo(f"Warning: {_in_options(text)}", err=True)
 

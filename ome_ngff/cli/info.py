@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..text import by, size
 from . import options
 from .errors import verbosity_wanted
 from .options import PLACE, verbosity
-from .tables import by, number, size, table
+from .tables import number, table
 
 if TYPE_CHECKING:
     from ..read import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
@@ -46,25 +47,19 @@ def report(path: str, as_json: bool, at: int = 1) -> None:
 
 
 def _print(found: StoreInfo, as_json: bool) -> None:
-    """Print what a store is."""
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
-    click.echo(_headline(found))
+    version = f"OME-Zarr {found.version}, " if found.version else ""
+    click.echo(f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})")
     for image in found.images:
         _show_image(image)
     _show_labels(found.labels)
     table("arrays", *_arrays(found.arrays))
     if found.members:
-        more = f" and {len(found.members) - _MOST} more" if len(found.members) > _MOST else ""
-        click.echo(
-            f"\n{len(found.members)} {_MEMBERS.get(found.kind, 'members')}: {', '.join(found.members[:_MOST])}{more}"
-        )
-
-
-def _headline(found: StoreInfo) -> str:
-    version = f"OME-Zarr {found.version}, " if found.version else ""
-    return f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})"
+        count, what = len(found.members), _MEMBERS.get(found.kind, "members")
+        more = f" and {count - _MOST} more" if count > _MOST else ""
+        click.echo(f"\n{count} {what}: {', '.join(found.members[:_MOST])}{more}")
 
 
 def _show_image(image: ImageInfo) -> None:
@@ -104,17 +99,10 @@ def _show_labels(labels: Sequence[ImageInfo]) -> None:
     for label in labels:
         first = label.levels[0] if label.levels else None
         stored = [level.stored for level in label.levels]
-        rows.append(
-            (
-                label.path,
-                "".join(axis.name for axis in label.axes),
-                by(first.shape) if first else "",
-                first.dtype if first else "",
-                str(len(label.levels)),
-                label.method or "",
-                size(sum(s for s in stored if s is not None)) if stored and None not in stored else "",
-            )
-        )
+        known = size(sum(filter(None, stored))) if stored and None not in stored else ""
+        pixels, dtype = (by(first.shape), first.dtype) if first else ("", "")
+        axes = "".join(axis.name for axis in label.axes)
+        rows.append((label.path, axes, pixels, dtype, str(len(label.levels)), label.method or "", known))
     table("labels", ("path", "axes", "pixels", "dtype", "levels", "method", "stored"), rows)
     for label in labels:
         _show_state(label)
@@ -124,8 +112,9 @@ def _arrays(arrays: Sequence[ArrayInfo]) -> tuple[Sequence[str], list[Sequence[s
     headings = ("path", "pixels", "dtype", "chunks", "shards", "codec", "stored", "ratio", "scale")
     rows: list[Sequence[str]] = [
         (
-            a.path, by(a.shape), a.dtype, by(a.chunks), by(a.shards), a.codec, size(a.stored),
-            f"{a.ratio:.2f}" if a.ratio else "", ", ".join(map(number, a.scale or ())),
+            a.path, by(a.shape), a.dtype, by(a.chunks), by(a.shards or ()), a.codec,
+            "" if a.stored is None else size(a.stored), f"{a.ratio:.2f}" if a.ratio else "",
+            ", ".join(map(number, a.scale or ())),
         )
         for a in arrays
     ]  # fmt: skip

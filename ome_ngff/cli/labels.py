@@ -73,12 +73,7 @@ def command(
     labels = _opened(source, series, axes, [axis.name for axis in found.images[0].axes])
     bare = attrs.evolve(labels, scale=None, translation=None, axes_units=None, axes_orientations=None)
     said = adjusted(bare, scale=scale, translation=translation, axes_units=axes_units)
-    laid: dict[str, Any] = {
-        "axes": said.dims,
-        "scale": said.scale,
-        "translation": said.translation,
-        "axes_units": said.axes_units,
-    }
+    laid = {"axes": said.dims, **{word: getattr(said, word) for word in ("scale", "translation", "axes_units")}}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if plan:
             layout = Layout.parse(*(given[word] for word in ("chunks", "shards", "compression")))

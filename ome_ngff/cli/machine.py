@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from ..config import config
 from ..exceptions import OptionError, StoreError
 
 _PATIENCE = 10  # seconds until a scheduler must have answered
@@ -14,8 +14,6 @@ _PATIENCE = 10  # seconds until a scheduler must have answered
 @contextmanager
 def settings(workers: int | None, memory_target: int | None) -> Iterator[None]:
     """Hold the settings of the engine for a while; None leaves one as it is."""
-    from ..config import config
-
     wanted = {"workers": workers, "memory_target": memory_target}
     with config.set(**{name: value for name, value in wanted.items() if value is not None}):
         yield
@@ -31,7 +29,11 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
     if workers is None and scheduler is None:
         yield
         return
-    distributed = _distributed("--workers" if workers else "--scheduler")
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        option = "--workers" if workers else "--scheduler"
+        raise OptionError(f"{option} needs dask.distributed: pip install 'ome-ngff[distributed]'") from None
     if workers is not None:
         free = {"dashboard_address": ":0"}  # a port that is free, not the one where another cluster may be
         options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "scheduler_kwargs": free}
@@ -44,11 +46,3 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
         raise StoreError(f"No scheduler answers at {scheduler} ({error}). 'dask scheduler' starts one.") from error
     with client, settings(sum(client.nthreads().values()) or None, None):
         yield
-
-
-def _distributed(option: str) -> Any:
-    try:
-        import distributed
-    except ModuleNotFoundError:
-        raise OptionError(f"{option} needs dask.distributed: pip install 'ome-ngff[distributed]'") from None
-    return distributed

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from ..config import parse_bytes
 from ..exceptions import NgffError
 from .errors import VERBOSITY, verbosity_wanted
 
@@ -20,29 +21,16 @@ class Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
     """Read an option with a function; what it raises becomes the message."""
 
     def __init__(self, metavar: str, parse: Callable[[str], Any]) -> None:
-        self.name = metavar
-        self.parse = parse
+        self.name, self.parse = metavar, parse
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """Give what --help shows for the value."""
         return self.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Turn the text into a value."""
         try:
             return self.parse(value) if isinstance(value, str) else value
         except (NgffError, ValueError) as error:
             self.fail(str(error), param, ctx)
-
-
-class Place(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Take a path or a URL as it is; a shell completes it as a file."""
-
-    name = "place"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Let the shell complete a file."""
-        return [CompletionItem(incomplete, type="file")]
 
 
 class Named(Parsed):
@@ -53,16 +41,14 @@ class Named(Parsed):
         self.names = names
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """List the names."""
         return f"[{'|'.join(self.names())}]"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete a name."""
         return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
 
 
 def _methods() -> list[str]:
-    """Give the names of all methods that can be written."""
+    """Return the names of the methods that an image can be written with."""
     from ..pixels import Methods
 
     return [member.value for member in Methods if not member.method.in_memory]
@@ -116,18 +102,13 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no number; write z=0.5,y=0.1,x=0.1.") from None
+        raise ValueError(f"{text!r} is not a number; write z=0.5,y=0.1,x=0.1.") from None
 
 
 def _whole(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError(f"{text!r} is no whole number.")
+        raise ValueError(f"{text!r} is not a whole number, such as 2.")
     return int(text)
-
-
-def parse_sizes(text: str) -> float | list[float] | dict[str, float]:
-    """Read pixel sizes or positions."""
-    return _pairs(text, _number)
 
 
 def parse_units(text: str) -> str | dict[str, str]:
@@ -151,13 +132,6 @@ def parse_factors(text: str) -> Any:
     if "=" not in text:
         return [_whole(part.strip()) for part in text.split(",")]
     return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
-
-
-def parse_memory(text: str) -> int:
-    """Read a size such as 512MiB."""
-    from ..config import parse_bytes
-
-    return parse_bytes(text)
 
 
 def _hear(ctx: click.Context, param: click.Parameter, value: int) -> None:
@@ -189,8 +163,8 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-PLACE = Place()
-SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
+PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
+SIZES = Parsed("z=0.5,y=0.1,x=0.1", lambda text: _pairs(text, _number))
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
 verbosity = stack(
@@ -214,19 +188,9 @@ storage = stack(
     click.option("--shards", type=LENGTHS, help="Pixels per shard (0.5 only); auto: about 64 MiB."),
     click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
 )
-fmt = click.option(
-    "--format",
-    "fmt",
-    type=Named("VERSION", _versions, _format),
-    help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]",
-)
-version = click.option(
-    "--format",
-    "--version",
-    "fmt",
-    type=Named("VERSION", _versions, _format),
-    help="Version of OME-NGFF.  [default: as stated]",
-)
+VERSION = Named("VERSION", _versions, _format)
+fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]")
+version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
 plan = click.option("--plan", is_flag=True, help="Show how the work would be cut, and write nothing.")
@@ -234,22 +198,22 @@ machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
     click.option(
-        "--memory-target", type=Parsed("SIZE", parse_memory), help="Memory for all tasks at once.  [default: 512MiB]"
+        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
     ),
 )
 
 
 def method(default: str) -> Callable[[F], F]:
-    """Give the option --method with a default."""
+    """Return the option --method with a default."""
     kind = Named("METHOD", _methods, _method)
     return click.option("--method", type=kind, default=default, show_default=True, help="How levels are made.")
 
 
 def as_json(text: str) -> Callable[[F], F]:
-    """Give the option --json with a help text."""
+    """Return the option --json with a help text."""
     return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 def progress() -> bool | None:
-    """Tell whether to show a bar: on a terminal, unless --quiet."""
+    """Return whether to show a bar: on a terminal, unless --quiet."""
     return True if sys.stderr.isatty() and verbosity_wanted() >= 0 else None

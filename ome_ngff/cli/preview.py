@@ -21,7 +21,7 @@ def _level(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no level; write auto, or a number such as 0.") from None
+        raise ValueError(f"{text!r} is not a level; write auto, or a number such as 0.") from None
 
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image.")
@@ -69,7 +69,7 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
 
 
 def terminal_protocol(environment: Mapping[str, str]) -> str | None:
-    """Tell how a terminal takes pictures: "iterm", "kitty", or None where it does not, or passes them on to another."""
+    """Return how a terminal takes pictures: "iterm", "kitty", or None if it does not or only passes them on."""
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if term.startswith(("screen", "tmux", "dumb")):
         return None

@@ -17,11 +17,11 @@ from .options import AXES, PLACE, machine, method, progress, refuse_both, verbos
 @method("resize")
 @click.option("--downscale", type=click.IntRange(2), default=2, show_default=True, help="Factor from level to level.")
 @click.option(
-    "--max-layer", "--max_layer", type=click.IntRange(0), default=4, show_default=True, help="Levels beside level 0."
+    "--max-layer", "--max_layer", type=click.IntRange(0), default=4, show_default=True, help="Levels below level 0."
 )
 @click.option("--copy-metadata", is_flag=True, help="Copy the attributes of the array to the image.")
 @click.option("--labeled", is_flag=True, help="Refuse methods that give values which the array does not have.")
-@click.option("--in-place", is_flag=True, help="Add the levels beside the array, in the group OUTPUT that holds it.")
+@click.option("--in-place", is_flag=True, help="Add the levels next to the array, in the group OUTPUT that holds it.")
 @options.overwrite
 @machine
 @options.as_json("Print what was written as JSON.")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; columns in which nothing stands are left out."""
-    rows = [list(row) for row in rows]
-    kept = [i for i in range(len(headings)) if any(row[i] not in ("", "-") for row in rows)]
+    """Print a table without its empty columns."""
+    rows = list(rows)
+    kept = [i for i in range(len(headings)) if any(row[i] for row in rows)]
     if not rows or not kept:
         return
     headings = [headings[i] for i in kept]
@@ -60,29 +60,10 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         for level, grid in zip(plan.levels, plan.grids, strict=True)
     ]
     written = sum(plan.bytes_of(k) for k in range(len(plan.levels)))
-    total = {
-        "units": plan.units,
-        "bytes_read": plan.bytes_read,
-        "bytes_written": written,
-        "peak_bytes": plan.peak_bytes,
-    }
-    click.echo(json.dumps({"levels": levels, "passes": passes, **total}, indent=2))
+    total = {"units": plan.units, "bytes_read": plan.bytes_read, "bytes_written": written}
+    click.echo(json.dumps({"levels": levels, "passes": passes, **total, "peak_bytes": plan.peak_bytes}, indent=2))
 
 
 def number(value: float | None) -> str:
-    """Write a number with at most six digits that count."""
-    return "-" if value is None else f"{value:.6g}"
-
-
-def size(count: float | None) -> str:
-    """Write a number of bytes: 70.1 KiB."""
-    from ..text import size
-
-    return "-" if count is None else size(count)
-
-
-def by(lengths: Sequence[int] | None) -> str:
-    """Write lengths: 64 x 256 x 256."""
-    from ..text import by
-
-    return by(lengths) if lengths else "-"
+    """Write a number with at most six significant digits; nothing for None."""
+    return "" if value is None else f"{value:.6g}"

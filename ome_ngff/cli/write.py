@@ -56,13 +56,11 @@ def command(
     options.refuse_both(overwrite=overwrite, resume=resume)
     options.refuse_both(workers=workers, scheduler=scheduler)
     draft = drafted(source, output, omero=not no_omero, labels=not no_labels, resume=resume, **given)
-    with settings(workers, memory_target):
+    with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if plan:
-            with cluster(None, scheduler):
-                show_plan(draft.plan(resume=resume), as_json)
+            show_plan(draft.plan(resume=resume), as_json)
             return
-        with cluster(workers, scheduler):
-            done = draft.run(overwrite=overwrite, resume=resume, progress=options.progress())
+        done = draft.run(overwrite=overwrite, resume=resume, progress=options.progress())
     for name, why in done.left_out.items():
         warn(f"The labels {name!r} were left out: {why}")
     report(output, as_json)

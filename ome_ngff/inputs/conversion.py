@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ SUFFIX = ".ome.zarr"
 
 @attrs.frozen
 class Conversion:
-    """Say what was converted.
+    """Report one conversion.
 
     Attributes:
         input: path of the source. output: place of the image.
@@ -44,8 +45,8 @@ class Draft:
 
     Attributes:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
-        source: the OME-Zarr image that the pixels come from, with labels that come along; None where there is none.
-        storage: shards and compression, as they were given.
+        source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
+        storage: chunks, shards and compression, as they were given.
     """
 
     input: str
@@ -92,36 +93,23 @@ def drafted(
     *,
     series: int | str | None = None,
     axes: str | Sequence[str] | None = None,
-    scale: Any = None,
-    translation: Any = None,
-    axes_units: Any = None,
-    name: str | None = None,
     omero: bool = True,
     labels: bool = True,
     resume: bool = False,
-    chunks: Any = None,
-    shards: Any = None,
-    compression: Any = None,
     **given: Any,
 ) -> Draft:
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
-    image = adjusted(
-        open_input(source, series=series, axes=axes),
-        scale=scale, translation=translation, axes_units=axes_units, name=name,
-    )  # fmt: skip
+    said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
+    storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
+    image = adjusted(open_input(source, series=series, axes=axes), **said)
     stored = SourceImage.of(image)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
-        layout=Layout.parse(chunks, shards, compression), resume=resume, **given,
+        layout=Layout.parse(**storage), resume=resume, **given,
     )  # fmt: skip
     if omero:
-        channels = image.data.shape[image.dims.index("c")] if "c" in image.dims else 1
-        said = stored.omero(channels) if stored is not None else None
-        request = attrs.evolve(request, measured=Rendering.of(image, said))
-    return Draft(
-        os.fspath(source), output, image, request, stored if labels else None,
-        {"shards": shards, "compression": compression},
-    )  # fmt: skip
+        request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
+    return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
 
 
 def converted(
@@ -172,7 +160,7 @@ def adjusted(
         kind = ("t",) if full_unit(axes_units) in TIME_UNITS else SPATIAL
         unit, axes_units = axes_units, {axis: axes_units for axis in image.dims if axis in kind}
         if not axes_units:
-            raise AxesError(f"{unit!r} is the unit of no axis: the axes are {','.join(image.dims)}.")
+            raise AxesError(f"{unit!r} is not a unit of any axis of the image; its axes are {','.join(image.dims)}.")
     return attrs.evolve(
         image,
         scale=_with(image, image.scale, scale, "scale"),
@@ -183,8 +171,8 @@ def adjusted(
 
 
 def _with(image: NgffImage, known: dict[str, float] | None, given: Any, what: str) -> dict[str, float]:
-    if isinstance(given, float):
+    if isinstance(given, Real):
         given = {axis: given for axis in image.dims if axis in SPATIAL}
-    elif isinstance(given, list):
+    elif given is not None and not isinstance(given, Mapping):
         given = dict(zip(image.dims, image.axes.vector(given, 1.0, what), strict=True))
     return {**(known or {}), **(given or {})}

@@ -14,7 +14,7 @@ from zarr.storage import StorePath
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
-from ..spec import KNOWN_AXES, Metadata, Omero, image_names, label_names
+from ..spec import KNOWN_AXES, Metadata, image_names, label_names
 from ..store import Target, find_target, locate, open_node, readable
 from .arrange import Facts, arranged, named_axes
 from .npy import only_one, refuse_records
@@ -31,10 +31,13 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
 
     Raises:
         MissingError: there is nothing at `inner`.
-        InputError: the group is no image.
+        InputError: the group is not an image.
     """
     where = f"{path}::{inner}" if inner else path
-    node = _opened(path, inner, where)
+    store, at = locate(readable(path))
+    node: Any = open_node(store, "/".join(filter(None, [at, inner])))
+    if node is None:
+        raise MissingError(f"There is no Zarr group or array at {where}.")
     name = re.sub(r"(\.ome)?(\.zarr)?(\.zip|\.ozx|\.zr)?$", "", PurePath(inner or path.rstrip("/")).name) or "image"
     if isinstance(node, zarr.Array):
         return _array(node, where, axes, Facts(name=name))
@@ -53,14 +56,6 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         return open_file(path, f"{inner}/{only_one('', labels, where)}".strip("/"), series, axes)
     array = only_one("", sorted(name for name, _ in node.arrays()), where)
     return _array(node[array], f"{where}/{array}", axes, Facts(name=array))
-
-
-def _opened(path: str, inner: str, where: str) -> Any:
-    store, at = locate(readable(path))
-    node = open_node(store, "/".join(filter(None, [at, inner])))
-    if node is None:
-        raise MissingError(f"There is no Zarr array and no Zarr group at {where}.")
-    return node
 
 
 def _index(document: Mapping[str, Any], series: int | str | None, where: str) -> int:
@@ -114,7 +109,7 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
 
 @attrs.frozen(eq=False)
 class SourceImage:
-    """Point to the OME-Zarr image that an input is the first level of: what it says besides its pixels.
+    """Point to the OME-Zarr image that an input is the first level of: what it says of itself, not its pixels.
 
     Attributes:
         target: its group. metadata: what it says of itself.
@@ -141,11 +136,6 @@ class SourceImage:
                 continue
         return None
 
-    def omero(self, channels: int) -> Omero | None:
-        """Return how the image is shown, where that is said for this number of channels."""
-        omero = self.metadata.omero
-        return omero if omero is not None and len(omero.channels) == channels else None
-
     def labels(self) -> list[str]:
         """Return the names of its labels, in the order in which they are listed."""
         return label_names(self.target.child("labels").document)
@@ -154,7 +144,7 @@ class SourceImage:
         """Open a label image; return it with its colours and properties.
 
         Raises:
-            NgffError: it is not there, or not an image.
+            NgffError: it is missing, or not an image.
         """
         target = self.target.child(f"labels/{name}")
         image, said = image_in(target, f"labels/{name}", 0, None, name), StoredImage.of(target).image_label or {}
@@ -162,7 +152,7 @@ class SourceImage:
 
 
 def label_boxes(lengths: Any, image: NgffImage, label: NgffImage) -> Any:
-    """Take those lengths of the axes of an image that a label image has, too.
+    """Select, of the lengths given for the axes of an image, those of the axes that a label image has.
 
     Args:
         lengths: chunks or shards, as options give them: "auto", one number, one per axis, a dict, or None.

@@ -39,19 +39,19 @@ Document = Mapping[str, Any]
 
 
 def describe_store(place: Any) -> StoreInfo:
-    """Say what stands at a place.
+    """Describe what is stored at a place.
 
     Args:
         place: a path, a URL, a zip file, a `zarr.Group` or `zarr.Array`, or a Zarr store.
 
     Raises:
-        MissingError: there is no Zarr.
-        StoreError: there is one that cannot be read.
+        MissingError: there is no Zarr group or array.
+        StoreError: it cannot be read.
     """
     store, path, name = find_place(place)
     node = open_node(store, path)
     if node is None:
-        raise MissingError(f"There is no Zarr group and no Zarr array at {name}.")
+        raise MissingError(f"There is no Zarr group or array at {name}.")
     if isinstance(node, zarr.Array):
         return StoreInfo(name, "array", None, node.metadata.zarr_format, arrays=(describe_array(node, ""),))
     return _group(node, name)
@@ -88,7 +88,7 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
 
 
 def _document(group: zarr.Group) -> Document:
-    """Take the metadata out of the attributes of a group; that of an unfinished write is in its mark."""
+    """Return the metadata of a group; that of an unfinished write is in its mark."""
     attributes = dict(group.attrs)
     mark = _mark(attributes)
     for source in (attributes, part_of(mark, "metadata")):
@@ -103,7 +103,7 @@ def _mark(attributes: Document) -> Any:
 
 
 def kind_of(document: Document) -> str:
-    """Say in a word what a document describes."""
+    """Return what a document describes, in a word."""
     if "multiscales" in document:
         return "label image" if "image-label" in document else "image"
     kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
@@ -177,7 +177,7 @@ def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[s
             scale, translation = stated_geometry([dataset, multiscale], node.ndim)
             levels.append(attrs.evolve(describe_array(node, path), scale=scale, translation=translation))
         else:
-            notes.append(f"The level {path!r} is not there.")
+            notes.append(f"The level {path!r} is missing.")
     return levels, notes
 
 
@@ -190,19 +190,17 @@ def _axes(metadata: Metadata | None, first: ArrayInfo | None) -> tuple[AxisInfo,
     for i, axis in enumerate(axes):
         size = first.shape[i] if first else None
         pixel = first.scale[i] if first and first.scale else None
-        measured = size is not None and pixel is not None and axis.type in ("space", "time")
-        extent = size * pixel if measured and size and pixel else None
+        extent = size * pixel if size and pixel and axis.type in ("space", "time") else None
         found.append(AxisInfo(axis.name, axis.type, axis.unit, axis.orientation, size, pixel, extent))
     return tuple(found)
 
 
 def _channels(document: Document) -> tuple[ChannelInfo, ...]:
     omero = decode_omero(document.get("omero"))
-    windows = [(c, c.window) for c in (omero.channels if omero else ())]
-    return tuple(
-        ChannelInfo(label=c.label, color=c.color, start=w.start if w else None, end=w.end if w else None)
-        for c, w in windows
-    )
+    shown = [
+        (c, (c.window.start, c.window.end) if c.window else (None, None)) for c in (omero.channels if omero else ())
+    ]
+    return tuple(ChannelInfo(channel.label, channel.color, *window) for channel, window in shown)
 
 
 def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
@@ -223,6 +221,6 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 images = _images(label, below) if isinstance(label, zarr.Group) else ()
             except UNREADABLE:
                 images = ()
-            empty = ImageInfo(below, name, None, True, None, (), (), (), (f"The label image {name!r} is not there.",))
+            empty = ImageInfo(below, name, None, True, None, (), (), (), (f"The label image {name!r} is missing.",))
             found += images or (empty,)
     return tuple(found)

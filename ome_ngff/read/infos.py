@@ -14,7 +14,7 @@ class ArrayInfo:
 
     Attributes:
         path: where it is, relative to its image or store.
-        shape, dtype, chunks, shards: as Zarr says; shards None where there are none.
+        shape, dtype, chunks, shards: as Zarr says; shards are None if the array has none.
         codec: compression, such as "blosc-zstd:1".
         bytes: size of the pixels. stored: bytes on disk; None where the store cannot tell.
         ratio: how many times smaller it is stored.
@@ -36,7 +36,7 @@ class ArrayInfo:
 
 @attrs.frozen
 class AxisInfo:
-    """Describe an axis: `size` pixels of `pixel` `unit` each, `extent` in all; None where it is not known."""
+    """Describe an axis: `size` pixels of `pixel` `unit` each, `extent` in all; None if it is not known."""
 
     name: str
     type: str | None = None
@@ -85,7 +85,7 @@ class StoreInfo:
     Attributes:
         path: as it was asked for.
         kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "group" or "array".
-        version: of OME-NGFF; None where there is no metadata of it. zarr_format: 2 or 3.
+        version: of OME-NGFF; None without its metadata. zarr_format: 2 or 3.
         images: the image; more than one where the group holds several.
         labels: its label images. arrays: the array, or the arrays of a bare group.
         members: paths of what else is there: wells, fields, series, label images, groups.
@@ -102,7 +102,7 @@ class StoreInfo:
 
     @property
     def complete(self) -> bool:
-        """Tell whether all images that were begun are finished."""
+        """Whether all images that were begun are finished."""
         return all(image.complete for image in (*self.images, *self.labels))
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stores to values: `open_image` gives a lazy `Multiscales` of any OME-Zarr, local or remote, ours or not."""
+"""`open_image`: a lazy `Multiscales` of any OME-Zarr, local or remote, ours or not."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def open_image(
 
     Raises:
         MissingError: there is nothing, or a level is missing. IncompleteError: the image was never finished.
-        InputError: it is no OME-Zarr image. FormatError: it has another version. ValidationError: see `validate`.
+        InputError: it is not an OME-Zarr image. FormatError: it has another version, or is not understood.
+        ValidationError: see `validate`.
     """
     target = find_target(readable(store, storage_options))
     if validate:
-        document_of(target)  # refuses what is no image
+        document_of(target)  # refuses what is not an image
         target.fmt.validate(target.attributes, "image")
     found = StoredImage.of(target)
     if version is not None and found.metadata.version != format_from_version(version).version:

@@ -53,7 +53,7 @@ class StoredImage:
         if len({array.ndim for array in arrays}) > 1:
             raise InputError(f"The levels of {target} have {', '.join(str(a.ndim) for a in arrays)} dimensions.")
         for dataset, array in zip(metadata.datasets, arrays, strict=True):
-            if not dataset.coordinateTransformations:  # before 0.4 there were none
+            if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
         label = document.get("image-label")
@@ -136,7 +136,7 @@ def _level(target: Target, path: str) -> zarr.Array[Any]:
     """Open the array of a level.
 
     Raises:
-        MissingError: there is none. IncompleteError: there is none yet.
+        MissingError: it is missing. IncompleteError: it is not written yet.
     """
     key = target.key(path)
     try:

@@ -1,5 +1,8 @@
 from .axes import Axes as Axes
+from .axes import AxesLike as AxesLike
 from .axes import Axis as Axis
+from .axes import PerAxis as PerAxis
+from .axes import Transformations as Transformations
 from .axes import axes_findings as axes_findings
 from .metadata import Dataset as Dataset
 from .metadata import Metadata as Metadata
@@ -25,9 +28,6 @@ from .space import Transformation as Transformation
 from .space import Translation as Translation
 from .space import parse_transformations as parse_transformations
 from .space import placed as placed
-from .types import AxesLike as AxesLike
-from .types import PerAxis as PerAxis
-from .types import Transformations as Transformations
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
 from .versions.omero import decode_omero as decode_omero

@@ -34,7 +34,7 @@ class Axis:
 
     @classmethod
     def parse(cls, axis: str | Mapping[str, Any] | Axis) -> Axis:
-        """Take a name, a dict of the specification or an `Axis`; fill in the type that the name stands for."""
+        """Read a name, a dict of the specification or an `Axis`; fill in the type that the name stands for."""
         if isinstance(axis, Axis):
             return axis
         if isinstance(axis, str):
@@ -121,19 +121,19 @@ class Axes(Sequence[Axis]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Give the names, in the order of the dimensions."""
+        """Names, in the order of the dimensions."""
         return tuple(axis.name for axis in self.items)
 
     @property
     def spatial(self) -> tuple[str, ...]:
-        """Give the names of the axes of type space."""
+        """Names of the axes of type space."""
         return tuple(axis.name for axis in self.items if axis.type == "space")
 
     def vector(self, values: Mapping[str, Any] | Sequence[Any] | None, default: float, what: str) -> tuple[float, ...]:
         """Turn a mapping by axis name, or one number per axis, into a tuple in axis order.
 
         Raises:
-            AxesError: an axis that is not there, a wrong length, or a value that is not a finite number.
+            AxesError: for an unknown axis, a wrong length, or a value that is not a finite number.
         """
         if values is None:
             return (default,) * len(self)
@@ -180,3 +180,9 @@ def _refuse_axes(given: Mapping[str, Any] | Sequence[str], names: Sequence[str],
 def axes_findings(axes: Any, where: str = "axes") -> Iterator[Finding]:
     """Yield every rule for axes that the document `axes` breaks (any JSON value)."""
     return AXES(axes, where)
+
+
+# What functions take for axes, for a number per axis, and for the transformations of each level.
+AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
+PerAxis = Mapping[str, float] | Sequence[float]
+Transformations = Sequence[Sequence[Mapping[str, Any]]]

@@ -35,7 +35,7 @@ class Dialect:
         return {self.namespace: {"version": self.version, **document}} if self.namespace else dict(document)
 
     def unwrap(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Take the metadata document out of attributes; empty where there is none of this version."""
+        """Return the metadata document that attributes hold; empty if they hold none of this version."""
         if self.namespace:
             there = attributes.get(self.namespace)
             return dict(there) if isinstance(there, Mapping) else {}

@@ -21,7 +21,7 @@ class Dataset:
 
 @attrs.define
 class OmeroWindow:
-    """Say which values are shown: from `start` (dark) to `end` (bright), of all that there are, `min` to `max`."""
+    """State which values are shown, from `start` (dark) to `end` (bright), of the whole range from `min` to `max`."""
 
     min: float
     max: float
@@ -32,7 +32,7 @@ class OmeroWindow:
 
 @attrs.define
 class OmeroChannel:
-    """Say how a channel is shown. `extra` keeps the keys that this class does not know."""
+    """State how a channel is shown; `extra` as in `Metadata`."""
 
     color: str | None
     window: OmeroWindow | None = None
@@ -42,7 +42,7 @@ class OmeroChannel:
 
 @attrs.define
 class Omero:
-    """Say how the channels are shown."""
+    """State how all channels are shown."""
 
     channels: list[OmeroChannel]
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)

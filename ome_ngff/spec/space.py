@@ -18,7 +18,7 @@ def _floats(values: Sequence[float]) -> list[float]:
 
 @attrs.define
 class Scale:
-    """Multiply pixel indices: one pixel size per axis, in its unit. `extra` keeps keys that are not known here."""
+    """Multiply pixel indices: one pixel size per axis, in its unit. `extra` keeps unknown keys."""
 
     scale: list[float] = attrs.field(converter=_floats)
     type: str = "scale"
@@ -39,7 +39,7 @@ _KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translati
 
 
 def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformation]:
-    """Take the transformations of a document.
+    """Parse the transformations of a document.
 
     Args:
         given: any JSON value. ndim: number of axes. where: what they belong to, for messages.

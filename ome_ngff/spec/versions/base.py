@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+import attrs
+
 from ...exceptions import Finding, FormatError, ScaleError, ValidationError
 from ..dialect import Dialect
 from ..metadata import Metadata
@@ -17,6 +19,7 @@ from .omero import encode_omero
 Document = dict[str, Any]
 
 
+@attrs.frozen
 class Format:
     """Describe one version of OME-NGFF. Instances have no state: all of a class are equal and hash alike."""
 
@@ -34,7 +37,7 @@ class Format:
         return self.dialect.wrap(document)
 
     def unwrap(self, attributes: Mapping[str, Any]) -> Document:
-        """Take the metadata document out of the attributes of a group; empty where there is none of this version."""
+        """Return the metadata document that the attributes of a group hold; empty if they hold none of this version."""
         return self.dialect.unwrap(attributes)
 
     def strip(self, attributes: Mapping[str, Any]) -> Document:
@@ -46,17 +49,8 @@ class Format:
         named = {"dimension_names": list(names)} if self.dialect.dimension_names else {}
         return {"zarr_format": self.zarr_format, "chunk_key_encoding": self.chunk_key_encoding, **named}
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
-
-    def __hash__(self) -> int:
-        return hash(type(self))
-
     def matches(self, attributes: Mapping[str, Any]) -> bool:
-        """Tell whether attributes (or a document) carry metadata of this version."""
+        """Return whether attributes (or a document) carry metadata of this version."""
         document = self.unwrap(attributes) or dict(attributes)
         return stated_version(document) == self.version
 
@@ -81,7 +75,7 @@ class Format:
         return document
 
     def decode(self, document: Mapping[str, Any], series: int = 0, ndim: int | None = None) -> Metadata:
-        """Take the document of an image, of this version or of an earlier one that is stored alike.
+        """Parse the document of an image, of this version or of an earlier one that is stored alike.
 
         Args:
             document: as `unwrap` returns it. series: which image, where the document describes several.
@@ -105,15 +99,15 @@ class Format:
         return {"labels": list(names)}
 
     def image_label(self, **parts: Any) -> Document:
-        """Make the `image-label` part of a label image; None is left out."""
+        """Return the `image-label` part of a label image; None is left out."""
         return {"image-label": self.dialect.stamp({key: value for key, value in parts.items() if value is not None})}
 
     def plate(self, **parts: Any) -> Document:
-        """Make the document of a plate; None is left out."""
+        """Return the document of a plate; None is left out."""
         return {"plate": {**{k: v for k, v in parts.items() if v is not None}, "version": self.version}}
 
     def well(self, images: list[Document]) -> Document:
-        """Make the document of a well."""
+        """Return the document of a well."""
         return {"well": self.dialect.stamp({"images": images})}
 
     # Rules ---------------------------------------------------------------------------------------------------------
@@ -126,7 +120,7 @@ class Format:
             kind: "image", "labels", "label", "plate", "well" or "bf2raw"; None finds out.
 
         Raises:
-            OptionError: there is no such kind.
+            OptionError: the kind is unknown.
         """
         return list(document_findings(attributes, kind, self.dialect))
 
@@ -199,6 +193,6 @@ def factors_of(shapes: Sequence[Sequence[int]]) -> list[tuple[list[float], list[
 
 
 def _whole_factor(full: int, part: int) -> float:
-    """Return the whole number of times that `part` is shorter than `full`, or the plain ratio where there is none."""
+    """Return how many times shorter `part` is than `full`: a whole number if rounding explains it, else the ratio."""
     nearest = max(1, round(full / max(part, 1)))
     return float(nearest) if part in (-(-full // nearest), full // nearest) else full / part

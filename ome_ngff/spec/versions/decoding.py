@@ -22,7 +22,7 @@ _AXES, _TRANSFORMATIONS = "0.3", "0.4"
 
 
 def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndim: int | None) -> Metadata:
-    """Take the document of an image; see `Format.decode`."""
+    """Return what the document of an image says; see `Format.decode`."""
     multiscale = entry_of(document, series)
     stated = _stated(document, multiscale)
     version = _understood(stated, dialect)
@@ -53,19 +53,19 @@ def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndi
 
 
 def _taken(multiscale: dict[str, Any], key: str, kind: type[Any]) -> Any:
-    """Take a value that is of a kind; another one stays, but for null, which says nothing."""
+    """Pop a value of the right kind; any other stays where it is, except null, which says nothing."""
     value = multiscale.get(key)
     return multiscale.pop(key, None) if value is None or isinstance(value, kind) else None
 
 
 def _stated(document: Mapping[str, Any], multiscale: Mapping[str, Any]) -> Any:
-    """Return the version of an image: that of its document, its own, or that of another part; None where none is."""
+    """Return the version that is stated for an image: by its document, by itself, or by another part; else None."""
     given = [part["version"] for part in (document, multiscale) if part.get("version") is not None]
     return given[0] if given else stated_version(document)
 
 
 def _understood(stated: Any, dialect: Dialect) -> str:
-    """Return the version whose demands hold; where none is stated, that of the version which demands least.
+    """Return the version whose demands hold: the stated one, else the one that demands least.
 
     Raises:
         FormatError: the version is not known.
@@ -84,7 +84,7 @@ def _understood(stated: Any, dialect: Dialect) -> str:
 
 
 def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
-    """Take the axes of an image.
+    """Parse the axes of an image.
 
     Raises:
         FormatError: they are not axes. InputError: they are not those of the array.
@@ -109,7 +109,7 @@ def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
 
 
 def _dataset(known: dict[str, Any], path: str, version: str, ndim: int) -> Dataset:
-    """Take a level; the transformations that it need not have become an empty list."""
+    """Parse a level; before 0.4, transformations that are missing become an empty list."""
     del known["path"]
     given, steps = known.pop("coordinateTransformations", None), list[Transformation]()
     if given is not None:

@@ -12,9 +12,9 @@ _WINDOW = ("start", "end", "min", "max")
 
 
 def decode_omero(omero: Any) -> Omero | None:
-    """Take an `omero` document for what it has; None where it lists no channels.
+    """Parse an `omero` document, however incomplete; return None if it lists no channels.
 
-    A channel without a window has none; a window of which only one pair of values is given shows all of them.
+    A window that gives only one pair of values, such as min and max, shows the whole of that range.
     """
     channels = part_of(omero, "channels")
     if not is_list(channels):

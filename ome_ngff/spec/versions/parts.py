@@ -18,13 +18,13 @@ def label_names(document: Mapping[str, Any]) -> list[str]:
 
 
 def image_names(document: Mapping[str, Any]) -> list[str]:
-    """Return the names of the images that a document describes, "" for one that has none."""
+    """Return the names of the images that a document describes, "" for one without a name."""
     names = [part_of(entry, "name") for entry in entries_of(document.get("multiscales"))]
     return [name if isinstance(name, str) else "" for name in names]
 
 
 def entries_of(value: Any) -> Sequence[Any]:
-    """Return a list of a document; what is no list has no entries."""
+    """Return a value of a document if it is a list, else nothing to go through."""
     return value if is_list(value) else ()
 
 
@@ -32,7 +32,7 @@ def entry_of(document: Mapping[str, Any], series: int) -> dict[str, Any]:
     """Return the entry of an image.
 
     Raises:
-        InputError: there is none.
+        InputError: the document does not describe that many images.
     """
     images = entries_of(document.get("multiscales"))
     if not series < len(images) or not isinstance(images[series], Mapping):
@@ -44,7 +44,7 @@ def dataset_paths(multiscale: Mapping[str, Any]) -> list[str]:
     """Return the paths of the levels of an image, the largest first.
 
     Raises:
-        InputError: there is none, or one that leads out of the image.
+        InputError: no level is named, or a path leads out of the image.
     """
     paths = []
     for dataset in entries_of(multiscale.get("datasets")):

@@ -1,4 +1,4 @@
-"""The versions that can be read and written. A new one is a class beside these and a line here."""
+"""The versions that can be read and written. A new one is a class next to these and a line here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORMATS: tuple[type[Format], ...] = (FormatV05, FormatV04)
 
 
 def format_implementations() -> Iterator[Format]:
-    """Give one instance of each format, the newest first."""
+    """Yield one instance of each format, the newest first."""
     for implementation in _FORMATS:
         yield implementation()
 
@@ -25,15 +25,14 @@ def format_from_version(version: str | float | Format) -> Format:
     """Return the format for "0.4", 0.4 or a format itself.
 
     Raises:
-        FormatError: there is no such version here.
+        FormatError: the version is unknown.
     """
     if isinstance(version, Format):
         return version
     known = {implementation.version: implementation for implementation in _FORMATS}
     if str(version) not in known:
         raise FormatError(
-            f"There is no OME-NGFF version {version!r} here.{nearest_word(str(version), known)} "
-            f"Known: {', '.join(known)}."
+            f"OME-NGFF version {version!r} is not known.{nearest_word(str(version), known)} Known: {', '.join(known)}."
         )
     return known[str(version)]()
 
