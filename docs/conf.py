@@ -65,8 +65,8 @@ _scratch.cleanup()
 
 
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
-PUBLIC = "writer image write read spec scale methods format axes config inputs dask_utils io exceptions".split()
-SHOWN = {"inputs": ["open_input"], "scale": ["Scaler"]}
+PUBLIC = "writer convert image write read spec scale methods format axes config dask_utils io exceptions".split()
+SHOWN = {"convert": ["convert", "Conversion", "open_input"], "scale": ["Scaler"]}
 FACES = ["methods", "format", "axes", "dask_utils"]  # have nothing of their own
 
 
@@ -86,7 +86,8 @@ def section(home: str) -> str:
     members = ", ".join(SHOWN.get(home, [name for name in of_room if name not in values] if room else []))
     directive = f".. automodule:: ome_ngff.{home}\n   :members: {members}".rstrip()
     directive += "\n   :imported-members:" * (home in FACES)
-    directive += "".join(f"\n\n.. py:data:: ome_ngff.{home}.{name}\n\n   {first_line(name, home)}" for name in values)
+    for name in values:
+        directive += f"\n\n.. py:data:: {name}\n   :module: ome_ngff.{home}\n\n   {first_line(name, home)}"
     return f"## ome_ngff.{home}\n\n```{{eval-rst}}\n{directive}\n```\n"
 
 
