@@ -49,7 +49,7 @@ def source(tmp_path: Path, any_format: Format) -> Path:
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_rendering_name_sizes_and_labels_come_along_to_either_version(source: Path, version: str) -> None:
     output = source.parent / "out.zarr"
-    words = ["--format", version, "--chunks", "20", "--compression", "zstd", "--scale-factors", "2"]
+    words = ["--format", version, "--chunks", "20", "--compression", "gzip", "--scale-factors", "2"]
     assert run("write", source, output, *words).output == ""
     assert document(output)["omero"] == OMERO
     before, after = (document(place)["multiscales"][0] for place in (source, output))
@@ -68,7 +68,7 @@ def test_rendering_name_sizes_and_labels_come_along_to_either_version(source: Pa
             np.testing.assert_array_equal(one, two)
     array = zarr.open_array(output / "labels" / "nuclei" / "0", mode="r")
     assert array.chunks == (6, 20, 20)
-    assert "zstd" in type(array.compressors[0]).__name__.lower()
+    assert "gzip" in type(array.compressors[0]).__name__.lower()
     format_from_version(version).validate(attributes(output))
 
 

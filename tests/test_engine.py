@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from ome_ngff.engine import schedule
 from ome_ngff.engine import units as unit_run
 from ome_ngff.exceptions import ExistsError
 from ome_ngff.pixels.source import read
-from ome_ngff.pixels.travel import mapped_anew
+from ome_ngff.pixels.travel import mapped_anew, pack, unpack
 from ome_ngff.store.target import find_target
 
 SHAPE = (48, 70, 90)
@@ -175,6 +177,16 @@ def test_a_memory_map_is_read_through_maps_of_its_own(tmp_path: Path, mode: Any)
         with mapped_anew(view) as fresh:
             np.testing.assert_array_equal(fresh, view)
         np.testing.assert_array_equal(read(view, ((3, 60), (2, 40)), view.dtype), view[3:60, 2:40])
+
+
+@pytest.mark.parametrize("offset", [16, mmap.ALLOCATIONGRANULARITY, 2 * mmap.ALLOCATIONGRANULARITY + 10])
+def test_a_memory_map_may_begin_anywhere_in_its_file(tmp_path: Path, offset: int) -> None:
+    wanted = np.random.default_rng(0).integers(0, 4000, (90, 100)).astype("uint16")
+    (tmp_path / "a.raw").write_bytes(bytes(offset) + wanted.tobytes())
+    source = np.memmap(tmp_path / "a.raw", "uint16", "r", offset, wanted.shape)
+    for view, same in ((source, wanted), (source[40:, 3:], wanted[40:, 3:]), (source[::-1], wanted[::-1])):
+        np.testing.assert_array_equal(read(view, ((3, 50), (2, 40)), view.dtype), same[3:50, 2:40])
+        np.testing.assert_array_equal(unpack(pickle.loads(pickle.dumps(pack(view)))), same)
 
 
 # Progress ----------------------------------------------------------------------------------------------------------
