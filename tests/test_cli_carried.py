@@ -126,6 +126,21 @@ def test_rendering_that_is_not_valid_is_made_anew_from_names_and_colours(source:
     assert all({"min", "max", "start", "end"} <= set(c["window"]) for c in channels)
 
 
+def test_a_channel_without_a_window_gets_that_of_its_own_pixels(source: Path) -> None:
+    group = zarr.open_group(source, mode="r+")
+    found = dict(group.attrs)
+    lacking = [CHANNELS[0], {key: value for key, value in CHANNELS[1].items() if key != "window"}]
+    (found.get("ome") or found)["omero"] = {"channels": lacking}
+    group.attrs.update(found)
+    zarr.open_array(source / "0", mode="r+")[1] = PIXELS[1] // 2
+    run("write", source, source.parent / "out.zarr")
+    first, second = document(source.parent / "out.zarr")["omero"]["channels"]
+    assert first == CHANNELS[0]
+    assert {key: second[key] for key in lacking[1]} == lacking[1]
+    ends = np.percentile(PIXELS[1] // 2, [0.1, 99.9], method="nearest")
+    assert second["window"] == {"min": 0, "max": 65535, "start": ends[0], "end": ends[1]}
+
+
 @pytest.mark.parametrize("inner", ["", "::", "::labels/nuclei"])
 def test_an_image_is_found_from_its_first_level(source: Path, inner: str) -> None:
     beside = SourceImage.of(open_input(f"{source}{inner}"))
