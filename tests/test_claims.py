@@ -438,6 +438,47 @@ def test_a_claim_that_nobody_can_release_any_more_is_taken_over(tmp_path: Path, 
     wait_until(lambda: mine.take("unit", 0.4) is not None)
 
 
+@pytest.fixture
+def beat(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What renews claims, before it has done so for anybody."""
+    fresh = claims_module._Beat()
+    monkeypatch.setattr(claims_module, "_BEAT", fresh)
+    return fresh
+
+
+def renewed(claim: Claim) -> bool:
+    return claim.slots.look(claim.name) == [claim.entry] and claim._count > 0
+
+
+def test_a_claim_is_renewed_in_time_beside_one_that_can_wait(beat: Any) -> None:
+    mine = Claims(MemorySlots(uuid4().hex))
+    with mine.alone("slow", 600.0), mine.alone("fast", 0.2) as fast:
+        wait_until(lambda: renewed(fast))
+
+
+def test_a_renewal_that_fails_once_is_made_up_for(beat: Any) -> None:
+    failures = [OSError("the network is away")]
+
+    class Failing(MemorySlots):
+        def swap(self, name: str, old: str, new: str) -> bool:
+            if failures:
+                raise failures.pop()
+            return super().swap(name, old, new)
+
+    with Claims(Failing(uuid4().hex)).alone("unit", 0.2) as claim:
+        wait_until(lambda: renewed(claim))
+    assert not claim.lost
+
+
+def test_claims_are_renewed_again_after_a_time_without_any(beat: Any) -> None:
+    mine = Claims(MemorySlots(uuid4().hex))
+    with mine.alone("unit", 0.1):
+        pass
+    wait_until(lambda: not beat.running)
+    with mine.alone("unit", 0.1) as claim:
+        wait_until(lambda: renewed(claim))
+
+
 @pytest.mark.parametrize("ahead", [-1000.0, 1e6])
 @pytest.mark.parametrize("content", ["", "0" * 32])
 def test_the_lock_of_an_earlier_version_is_taken_over_whatever_its_date(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -29,8 +31,9 @@ from ome_ngff.engine import schedule
 from ome_ngff.engine import units as unit_run
 from ome_ngff.exceptions import ExistsError
 from ome_ngff.pixels.source import read
-from ome_ngff.pixels.travel import mapped_anew
+from ome_ngff.pixels.travel import mapped_anew, pack, unpack
 from ome_ngff.store.target import find_target
+from ome_ngff.write import replace
 
 SHAPE = (48, 70, 90)
 LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}, {"z": 4, "y": 8, "x": 8}]
@@ -175,6 +178,16 @@ def test_a_memory_map_is_read_through_maps_of_its_own(tmp_path: Path, mode: Any)
         with mapped_anew(view) as fresh:
             np.testing.assert_array_equal(fresh, view)
         np.testing.assert_array_equal(read(view, ((3, 60), (2, 40)), view.dtype), view[3:60, 2:40])
+
+
+@pytest.mark.parametrize("offset", [16, mmap.ALLOCATIONGRANULARITY, 2 * mmap.ALLOCATIONGRANULARITY + 10])
+def test_a_memory_map_may_begin_anywhere_in_its_file(tmp_path: Path, offset: int) -> None:
+    wanted = np.random.default_rng(0).integers(0, 4000, (90, 100)).astype("uint16")
+    (tmp_path / "a.raw").write_bytes(bytes(offset) + wanted.tobytes())
+    source = np.memmap(tmp_path / "a.raw", "uint16", "r", offset, wanted.shape)
+    for view, same in ((source, wanted), (source[40:, 3:], wanted[40:, 3:]), (source[::-1], wanted[::-1])):
+        np.testing.assert_array_equal(read(view, ((3, 50), (2, 40)), view.dtype), same[3:50, 2:40])
+        np.testing.assert_array_equal(unpack(pickle.loads(pickle.dumps(pack(view)))), same)
 
 
 # Progress ----------------------------------------------------------------------------------------------------------
@@ -366,6 +379,18 @@ def test_resuming_with_another_budget_goes_on_with_the_same_units(tmp_path: Path
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
+def test_units_of_another_cut_do_not_count_as_done(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "whole", **WORDS)
+    with ome_ngff.config.set(memory_target="1MB", task_target="200kB", workers=2):
+        crash(image, tmp_path / "i", 5, **WORDS)
+    cut = find_target(tmp_path / "i").mark["cut"]
+    with ome_ngff.config.set(memory_target="100kB", task_target="20kB", workers=1):
+        crash(image, tmp_path / "i", -1, resume=True, **WORDS)
+    assert find_target(tmp_path / "i").mark["cut"] != cut
+    write_image(image, tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     ("other", "named"),
@@ -420,6 +445,29 @@ def test_an_interrupted_write_can_be_overwritten(tmp_path: Path, image: np.ndarr
     write_image(image[:, :, :20], tmp_path / "whole", **WORDS)
     crash(image, tmp_path / "i", 12, **WORDS)
     write_image(image[:, :, :20], tmp_path / "i", overwrite=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("words", [{"resume": True}, {"overwrite": True}], ids=["resumed", "overwritten"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_replacement_killed_before_it_clears_leaves_nothing_old(
+    tmp_path: Path, image: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch, words: dict[str, Any], times: int
+) -> None:
+    new, levels = image[:20, :30, :40], {**WORDS, "scale_factors": LADDER[:1]}
+    write_image(new, tmp_path / "whole", **levels)
+    write_image(image, tmp_path / "i", **WORDS)
+    write_labels(image, tmp_path / "i", "old", method="nearest")
+
+    def killed(*rest: Any) -> None:
+        raise Break
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replace, "clear", killed)
+        for how in [{"overwrite": True}, words][:times]:
+            with pytest.raises(Break):
+                write_image(new, tmp_path / "i", **levels, **how)
+    assert (tmp_path / "i" / "3").exists()
+    write_image(new, tmp_path / "i", **levels, **words)
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 

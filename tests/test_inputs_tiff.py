@@ -340,6 +340,17 @@ def test_every_type_comes_in_the_byte_order_of_the_machine(path: Path, dtype: st
     np.testing.assert_array_equal(data[...], pixels)
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_of_plain_pages_that_lie_apart_the_rows_are_read(path: Path, reads: list[int], byteorder: str) -> None:
+    with tifffile.TiffWriter(path, byteorder=byteorder) as tiff:
+        for plane in HYPERSTACK[0, 0]:
+            tiff.write(plane, contiguous=False, metadata=None)
+    data = open_input(path, axes="zyx").data
+    np.testing.assert_array_equal(data[1:3, 5:8, 10:], HYPERSTACK[0, 0, 1:3, 5:8, 10:])
+    assert reads == [3 * 56 * 2] * 2
+    np.testing.assert_array_equal(data[...], HYPERSTACK[0, 0])
+
+
 def test_complex_pixels_are_refused(path: Path) -> None:
     tifffile.imwrite(path, CAMERA.astype("complex64"))
     with pytest.raises(InputError, match="complex64"):

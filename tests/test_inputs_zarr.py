@@ -205,11 +205,13 @@ def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
         ),
         pytest.param({"axes": AXES[1:]}, InputError, "The axes z,y,x do not describe an array of 4", id="axes"),
         pytest.param({"datasets": []}, InputError, "names no level", id="no-levels"),
+        pytest.param({"datasets": [{"path": "../b.zarr/s0"}]}, InputError, "below its group", id="level-of-another"),
     ],
 )
 def test_metadata_that_contradicts_the_store_is_an_input_error(
     tmp_path: Path, words: Any, error: type[Exception], message: str
 ) -> None:
+    ome_zarr(tmp_path / "b.zarr", "0.5")
     with pytest.raises(error, match=message):
         open_input(ome_zarr(tmp_path / "a.zarr", "0.5", **words))
 

@@ -168,6 +168,13 @@ def test_nan_is_black() -> None:
     assert blend([np.array([[np.nan, 1.0, np.inf]])], [(0, 1)], ["FFFFFF"])[0, :, 0].tolist() == [0, 255, 255]
 
 
+def test_channels_that_are_bright_in_one_place_stay_bright_there() -> None:
+    bright = np.array([[0, 60, 100]], "uint8")
+    for colors, wanted in ((["FFFFFF"] * 2, [0, 255, 255]), (["FFFFFF", "808080", "FFFFFF"], [0, 255, 255])):
+        seen = blend([bright] * len(colors), [(0, 100)] * len(colors), colors)
+        assert seen[0].tolist() == [[value] * 3 for value in wanted]
+
+
 def test_a_photograph_keeps_its_colours() -> None:
     photograph = np.moveaxis(skimage.data.astronaut(), -1, 0)
     np.testing.assert_array_equal(shown(photograph, "cyx"), skimage.data.astronaut())

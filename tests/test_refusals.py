@@ -161,6 +161,7 @@ CASES = [
     # pyramids, plates, stored arrays
     pytest.param(lambda d: write_multiscale([], d / "new"), OptionError, "at least one array", id="pyramid-empty"),
     pytest.param(lambda d: write_multiscale([IMAGE[:8], IMAGE], d / "new"), ScaleError, "large to small", id="pyramid-upside-down"),
+    pytest.param(lambda d: write_multiscale([IMAGE, IMAGE], d / "new"), ScaleError, "large to small", id="pyramid-twice"),
     pytest.param(lambda d: write_multiscale([IMAGE, IMAGE[:8].astype("u1")], d / "new"), OptionError, "one dtype", id="pyramid-dtypes"),
     pytest.param(lambda d: write_plate_metadata(d / "new", ["A"], ["1"], ["B/1"]), FormatError, "'B/1'", id="plate-well"),
     pytest.param(lambda d: Scaler().scale(str(d / "none"), str(d / "new"), "yx"), MissingError, "no Zarr array", id="scale-nothing"),

@@ -295,6 +295,7 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
         pytest.param("well", "well.images[0].path", MISSING, "well-image-path", id="an image without a path"),
         pytest.param("well", "well.images[0].path", "a/0", "well-image-path", id="a field in a folder"),
         pytest.param("well", "well.images[0].acquisition", None, "well-acquisition", id="acquisition null"),
+        pytest.param("well", "well.images[0].acquisition", -1, "well-acquisition", id="an acquisition below zero"),
         pytest.param("well", "well.version", "foo", "version-consistent", id="an unknown version"),
         pytest.param("bf2raw", "bioformats2raw.layout", "3", "bf2raw-layout", id="layout in quotes"),
         pytest.param("bf2raw", "bioformats2raw.layout", None, "bf2raw-layout", id="layout null"),

@@ -183,6 +183,15 @@ def test_a_picked_pixel_is_no_displaced_centre_but_half_a_pixel_is() -> None:
         assert found(put(nodes, shift, [0.0, 0.0, 0.0, 0.25 + by, 0.25 + by]), fmt) == expected
 
 
+def test_labels_whose_pixels_have_nearly_the_size_of_the_image_are_noted(any_format: Format) -> None:
+    sizes = "multiscales[0].datasets[0].coordinateTransformations[0].scale"
+    nodes = sample("image", any_format)
+    scale = nodes["/labels/cells"]["document"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
+    for by, expected in ((1 + 1e-9, False), (1.005, True), (0.9999, True)):
+        changed = put(nodes, f"/labels/cells.document.{sizes}", [*scale[:-1], scale[-1] * by])
+        assert ("label-place" in found(changed, any_format)) == expected
+
+
 def test_acquisitions_are_compared_across_plate_and_wells(any_format: Format) -> None:
     nodes = sample("plate", any_format)
     one = put(nodes, "/.document.plate.acquisitions[1]", MISSING)
@@ -452,6 +461,15 @@ def test_missing_chunks_are_counted_and_the_first_are_named(tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "a.zarr" / "0" / "c")
     (finding,) = (f for f in validate(tmp_path / "a.zarr", data=True).findings if f.rule == "chunk-missing")
     assert finding.what == "Not stored: 25 of 25 chunks or shards (c/0/0, c/0/1, c/0/2, c/0/3, c/0/4, ...)."
+
+
+@pytest.mark.parametrize("moved", ["c/4/5", "c/5/0", "c/00/1", "c/0/1.copy"])
+def test_a_chunk_that_was_moved_is_missing_here_and_stray_there(tmp_path: Path, moved: str) -> None:
+    write_image(np.ones((80, 80), "uint8"), tmp_path / "a.zarr", axes="yx", chunks=16, scale_factors=[])
+    array = tmp_path / "a.zarr" / "0"
+    (array / moved).parent.mkdir(exist_ok=True)
+    (array / "c/0/1").rename(array / moved)
+    assert broken(validate(tmp_path / "a.zarr", data=True), "note") == {"chunk-missing", "chunk-stray"}
 
 
 def test_many_unreadable_chunks_are_counted_and_the_first_are_named(tmp_path: Path) -> None:

@@ -234,6 +234,7 @@ def archive(place: Path, names: list[str] | None = None, **options: Any) -> Path
             with packed.open(name, "w", force_zip64=options.get("zip64", True)) as entry:
                 entry.write(content[name])
         packed.comment = options.get("comment", b'{"ome": {"version": "0.5"}}')
+        packed.filelist = options.get("directory", list)(packed.filelist)
     return place
 
 
@@ -247,6 +248,13 @@ def archive(place: Path, names: list[str] | None = None, **options: Any) -> Path
         pytest.param("a.ozx", {"compression": zipfile.ZIP_DEFLATED}, "zip-stored", id="compressed twice"),
         pytest.param("a.ozx", {"order": lambda names: names[::-1]}, "zip-order", id="metadata last"),
         pytest.param("a.ozx", {"order": lambda names: [*names[1:7], names[0], *names[7:]]}, "zip-order", id="depth"),
+        pytest.param("a.ozx", {"directory": lambda found: found[::-1]}, "zip-order", id="directory"),
+        pytest.param(
+            "a.ozx",
+            {"order": lambda names: names[::-1], "directory": lambda found: found[::-1]},
+            "zip-order",
+            id="file",
+        ),
         pytest.param("a.ozx", {"comment": b""}, "zip-comment", id="no comment"),
         pytest.param("a.ozx", {"comment": b"{"}, "zip-comment", id="a comment that is no JSON"),
         pytest.param("a.ozx", {"comment": b'{"ome": {"version": "0.4"}}'}, "zip-comment", id="another version"),

@@ -510,6 +510,35 @@ def test_overwriting_removes_all_of_the_old_image_and_nothing_else(tmp_path: Pat
     assert ours == {k: v for k, v in every_file(fresh).items() if not k.startswith(("zarr.json", ".z"))}
 
 
+@pytest.mark.parametrize("path", ["../beside", "../../beside", "1/../../beside"])
+def test_overwriting_leaves_levels_that_are_said_to_lie_elsewhere(tmp_path: Path, any_format: Any, path: str) -> None:
+    home = tmp_path / "above" / "home"
+    write_image(random((20, 20)), home / "i", fmt=any_format, scale_factors=[2])
+    for place in (home, home.parent):
+        write_image(random((20, 20)), place / "beside", fmt=any_format, scale_factors=[])
+    group = zarr.open_group(home / "i", mode="a")
+    said = dict(group.attrs)
+    said.get("ome", said)["multiscales"][0]["datasets"][1]["path"] = path
+    group.attrs.put(said)
+    before = {k: v for k, v in every_file(tmp_path).items() if "beside" in k}
+    write_image(random((10, 10)), home / "i", scale_factors=[], overwrite=True)
+    assert {k: v for k, v in every_file(tmp_path).items() if "beside" in k} == before
+
+
+@pytest.mark.parametrize("name", ["group", "array"])
+def test_overwriting_leaves_what_lies_among_the_labels_but_is_none(tmp_path: Path, any_format: Any, name: str) -> None:
+    path = tmp_path / "i"
+    write_image(random((20, 20)), path, fmt=any_format)
+    write_labels(np.ones((20, 20), "uint8"), path, "old")
+    labels = zarr.open_group(path / "labels", mode="a")
+    inner = labels.create_group("group", attributes={"mine": 1}) if name == "group" else labels
+    inner.create_array("array", shape=(2,), dtype="uint8")[...] = 7
+    before = {k: v for k, v in every_file(path / "labels").items() if k.startswith(name)}
+    write_image(random((10, 10)), path, overwrite=True)
+    assert {k: v for k, v in every_file(path / "labels").items() if k.startswith(name)} == before
+    assert not (path / "labels" / "old").exists()
+
+
 def test_overwriting_one_label_touches_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "i"
     write_image(random((32, 32)), path)
