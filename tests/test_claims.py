@@ -632,4 +632,8 @@ def test_a_holder_who_lost_the_lock_changes_the_attributes_anew(tmp_path: Path) 
 def _few_threads() -> Iterator[None]:
     """Hold all claims of all tests with one thread."""
     yield
-    assert sum(thread.name == "ome_ngff-claims" for thread in threading.enumerate()) <= 1
+    for _ in range(500):  # one that has found nothing left may still be ending
+        if sum(thread.name == "ome_ngff-claims" for thread in threading.enumerate()) <= 1:
+            return
+        time.sleep(0.01)
+    pytest.fail("Several threads renew claims.")
