@@ -12,9 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
+import xarray
 import zarr
 from click.testing import CliRunner
 from helpers import every_file, pixels
@@ -201,6 +204,66 @@ def test_a_document_that_names_a_level_outside_is_not_opened(image: Path, path: 
     change(image, lambda attributes: attributes["ome"]["multiscales"][0]["datasets"][0].update(path=path))
     with pytest.raises(NgffError, match="path"):
         open_image(image)
+
+
+@pytest.mark.parametrize("use", ["resume", "overwrite", "labels", "open"])
+@pytest.mark.parametrize(
+    "mark",
+    [{}, 5, [], {"parts": 7}, {"metadata": [1]}, {"replaces": 5, "write": 3}, {"cut": 7}, {"paths": [3]}],
+    ids=str,
+)
+def test_an_odd_mark_is_a_typed_error_or_replaced(image: Path, mark: Any, use: str) -> None:
+    change(image, marked(mark))
+    with suppress(NgffError):
+        if use == "labels":
+            write_labels(LABELS, image, "a")
+        elif use == "open":
+            open_image(image)
+        else:
+            write_image(PLANE, image, **WORDS, **{use: True})
+    write_image(PLANE, image, **WORDS, overwrite=True)
+    np.testing.assert_array_equal(pixels(image)[0], PLANE)
+
+
+# Sources inside the target
+
+
+def read_plainly(place: Path) -> Any:
+    return da.from_zarr(place / "0") + 0
+
+
+def read_inline(place: Path) -> Any:
+    return da.from_array(zarr.open_array(place / "0"), inline_array=True) + 0
+
+
+def read_optimized(place: Path) -> Any:
+    return dask.optimize(open_image(place).images[0].data + 0)[0]
+
+
+def read_by_xarray(place: Path) -> Any:
+    return xarray.open_zarr(place, consolidated=False, chunks={}, drop_variables=["1"])["0"].data + 0
+
+
+def read_by_function(place: Path) -> Any:
+    stored = zarr.open_array(place / "0")
+    block = dask.delayed(lambda array: array[...])(stored)
+    return da.from_delayed(block, stored.shape, stored.dtype)
+
+
+@pytest.mark.parametrize("read", [read_plainly, read_inline, read_optimized, read_by_xarray, read_by_function])
+def test_what_is_being_replaced_is_not_read(image: Path, read: Callable[[Path], Any]) -> None:
+    source, before = read(image), every_file(image)
+    with pytest.raises(StoreError, match="The pixels are read from"):
+        write_image(source, image, **WORDS, overwrite=True)
+    assert every_file(image) == before
+
+
+def test_an_array_next_to_the_levels_may_be_read(tmp_path: Path) -> None:
+    root = zarr.create_group(tmp_path / "x.zarr")
+    root.create_array("raw", data=PLANE)
+    write_image(root["raw"], root, **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "x.zarr")[0], PLANE)
+    np.testing.assert_array_equal(root["raw"][...], PLANE)
 
 
 # Foreign files inside ------------------------------------------------------------------------------------------------

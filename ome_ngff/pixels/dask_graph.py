@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,38 @@ def holds_blocks(source: Any) -> bool:
 
 
 def wrapped_arrays(source: Any) -> list[Any]:
-    """Return the arrays that a dask array was made from, as far as dask knows them; none of anything else."""
-    layers = getattr(getattr(source, "dask", None), "layers", {})
-    return [each for name, layer in layers.items() if name.startswith("original-") for each in _values(layer)]
+    """Return the arrays, stored or in memory, that a dask array reads anywhere in its graph; none of other sources.
+
+    A graph that was optimized, or whose arrays were put into its tasks, has no layer that names them.
+    """
+    found: list[Any] = []
+    seen: dict[int, Any] = {}  # keeps what it has seen, so that no other object gets its id
+    todo = [part for layer in getattr(getattr(source, "dask", None), "layers", {}).values() for part in _parts(layer)]
+    while todo:
+        held = todo.pop()
+        if id(held) in seen:
+            continue
+        seen[id(held)] = held
+        if isinstance(held, np.ndarray) or made_by(held, "zarr", "h5py", "ome_ngff"):
+            found.append(held)
+        elif isinstance(held, dict):
+            todo += held.values()
+        elif isinstance(held, (list, tuple, set, frozenset)):
+            todo += held
+        elif isinstance(held, partial) or made_by(held, "dask", "xarray"):
+            todo += [getattr(held, name, None) for name in _HOLDERS]
+    return found
+
+
+# Where tasks, partial functions and the lazy arrays of xarray hold what they work on.
+_HOLDERS = ("args", "kwargs", "keywords", "value", "func", "array", "_array")
+
+
+def _parts(layer: Any) -> list[Any]:
+    """Return what the tasks of a layer hold; a layer that is not materialized has one task for all of its blocks."""
+    if hasattr(layer, "task") and hasattr(layer, "io_deps"):
+        return [layer.task, layer.indices, layer.io_deps]
+    return list(dict(layer).values())
 
 
 def _values(layer: Any) -> list[Any]:

@@ -42,9 +42,12 @@ class Target:
 
     @property
     def mark(self) -> dict[str, Any] | None:
-        """What an unfinished write has stated about itself, or None."""
+        """What an unfinished write has stated about itself, or None; what is not of its form is left out."""
         mark = (self.attributes or {}).get(MARK)
-        return mark.get("incomplete") if isinstance(mark, Mapping) else None
+        if not isinstance(mark, Mapping) or mark.get("incomplete") is None:
+            return None
+        stated = mark["incomplete"] if isinstance(mark["incomplete"], Mapping) else {}
+        return {k: v for k, v in stated.items() if k not in ("parts", "metadata") or isinstance(v, Mapping)}
 
     @property
     def document(self) -> dict[str, Any]:
