@@ -151,6 +151,7 @@ def test_a_loss_is_told_by_the_renewal(slots: Slots) -> None:
     assert not lost.renew()
     assert lost.lost
     assert not lost.release()
+    assert lost.lost
     assert held.release()
 
 
@@ -439,11 +440,14 @@ def test_a_claim_that_nobody_can_release_any_more_is_taken_over(tmp_path: Path, 
 
 
 @pytest.fixture
-def beat(monkeypatch: pytest.MonkeyPatch) -> Any:
+def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """What renews claims, before it has done so for anybody."""
     fresh = claims_module._Beat()
     monkeypatch.setattr(claims_module, "_BEAT", fresh)
-    return fresh
+    yield fresh
+    with fresh.changed:
+        fresh.changed.notify()
+    wait_until(lambda: not fresh.running)
 
 
 def renewed(claim: Claim) -> bool:
@@ -452,8 +456,10 @@ def renewed(claim: Claim) -> bool:
 
 def test_a_claim_is_renewed_in_time_beside_one_that_can_wait(beat: Any) -> None:
     mine = Claims(MemorySlots(uuid4().hex))
-    with mine.alone("slow", 600.0), mine.alone("fast", 0.2) as fast:
-        wait_until(lambda: renewed(fast))
+    with mine.alone("slow", 600.0):
+        time.sleep(0.05)  # by then the renewer is asleep
+        with mine.alone("fast", 0.2) as fast:
+            wait_until(lambda: renewed(fast))
 
 
 def test_a_renewal_that_fails_once_is_made_up_for(beat: Any) -> None:
@@ -477,6 +483,18 @@ def test_claims_are_renewed_again_after_a_time_without_any(beat: Any) -> None:
     wait_until(lambda: not beat.running)
     with mine.alone("unit", 0.1) as claim:
         wait_until(lambda: renewed(claim))
+
+
+def test_who_steps_back_or_comes_too_late_leaves_the_gate_closed(tmp_path: Path) -> None:
+    slots = FolderSlots(tmp_path)
+    first, second, third = (f"host-{number}-{'0' * 16}.0" for number in range(3))
+    assert slots.create("lock", first)
+    (tmp_path / "lock").unlink()  # by a process that was stopped just before
+    for step, entry in ((slots.create, second), (slots.remove, second), (slots.create, third)):
+        assert not step("lock", entry)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", f"lock.{first}"]
+    assert slots.remove("lock", first)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ahead", [-1000.0, 1e6])
