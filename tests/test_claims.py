@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,23 @@ def test_a_silent_holder_is_robbed_after_the_patience_and_not_before(slots: Slot
     assert waiter.take("unit", 4.0) is not None
 
 
+def test_the_time_that_a_look_takes_is_no_silence() -> None:
+    clock = Clock()
+
+    class Slow(MemorySlots):
+        def look(self, name: str) -> list[str]:
+            clock.sleep(3.0)
+            return super().look(name)
+
+    slots = Slow(uuid4().hex)
+    assert claims(slots).take("unit", 4.0) is not None
+    waiter = claims(slots, clock)
+    for second in range(4):
+        assert waiter.take("unit", 4.0) is None, second
+        clock.sleep(1.0)
+    assert waiter.take("unit", 4.0) is not None
+
+
 def test_a_waiter_who_was_stopped_gives_the_holder_another_moment(slots: Slots) -> None:
     clock = Clock()
     held, waiter = claims(slots).take("unit", 4.0), claims(slots, clock)
@@ -180,6 +197,19 @@ def test_a_block_that_fails_leaves_nothing_behind(slots: Slots, error: type[Base
     with pytest.raises(error), claims(slots).alone("unit"):
         raise error
     assert slots.look("unit") == []
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_an_interrupted_take_leaves_nothing_behind(wait: bool) -> None:
+    class Interrupted(MemorySlots):
+        def create(self, name: str, entry: str) -> bool:
+            super().create(name, entry)
+            raise KeyboardInterrupt
+
+    mine = claims(Interrupted(uuid4().hex))
+    with pytest.raises(KeyboardInterrupt), mine.alone("unit") if wait else nullcontext(mine.take("unit", 60.0)):
+        raise AssertionError
+    assert mine.slots.look("unit") == []
 
 
 def test_who_gives_up_waiting_leaves_the_holder_in_peace(slots: Slots) -> None:
@@ -460,6 +490,14 @@ def test_a_claim_is_renewed_in_time_beside_one_that_can_wait(beat: Any) -> None:
         time.sleep(0.05)  # by then the renewer is asleep
         with mine.alone("fast", 0.2) as fast:
             wait_until(lambda: renewed(fast))
+
+
+def test_a_claim_is_due_four_times_within_its_patience() -> None:
+    with Claims(MemorySlots(uuid4().hex)).alone("unit", 40.0) as claim:
+        assert 9.0 < claim.due - time.monotonic() <= 10.0
+        claim.due = 0.0
+        assert claim.renew()
+        assert 9.0 < claim.due - time.monotonic() <= 10.0
 
 
 def test_a_renewal_that_fails_once_is_made_up_for(beat: Any) -> None:

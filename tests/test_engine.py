@@ -364,6 +364,17 @@ def test_resuming_keeps_what_the_group_said_before(tmp_path: Path, image: np.nda
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["memory", "remote"])
+def test_units_are_noted_in_stores_that_are_no_folder(image: np.ndarray[Any, Any], bucket: str, kind: str) -> None:
+    place = f"{bucket}/i" if kind == "remote" else zarr.storage.MemoryStore()
+    crash(image, place, 9, **WORDS)
+    seen: list[int] = []
+    write_image(image, place, resume=True, progress=lambda done, total: seen.append(done), **WORDS)
+    assert seen[0] >= 9
+    np.testing.assert_array_equal(zarr.open_group(place, mode="r")["0"][...], image)
+
+
+@pytest.mark.usefixtures("small")
 def test_a_unit_that_is_not_noted_is_done_whatever_others_are(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
     write_image(image, tmp_path / "whole", **WORDS)
     with ome_ngff.config.set(workers=1):
