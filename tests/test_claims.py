@@ -212,6 +212,19 @@ def test_an_interrupted_take_leaves_nothing_behind(wait: bool) -> None:
     assert mine.slots.look("unit") == []
 
 
+def test_a_take_whose_answer_was_lost_has_happened() -> None:
+    class Lossy(MemorySlots):
+        def create(self, name: str, entry: str) -> bool:
+            super().create(name, entry)
+            return False
+
+    mine = claims(Lossy(uuid4().hex))
+    held = mine.take("unit", 60.0)
+    assert held is not None
+    assert held.renew()
+    assert mine.take("unit", 60.0) is None
+
+
 def test_who_gives_up_waiting_leaves_the_holder_in_peace(slots: Slots) -> None:
     def give_up(seconds: float) -> None:
         raise KeyboardInterrupt

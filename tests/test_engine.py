@@ -291,22 +291,32 @@ def test_once_a_piece_fails_no_other_begins_and_none_carries_on(
     assert find_target(tmp_path / "i").mark is not None
 
 
-def test_once_a_unit_fails_no_other_begins(tmp_path: Path) -> None:
+def test_once_a_unit_fails_no_other_begins_and_it_does_not_count(tmp_path: Path) -> None:
     reads: list[int] = []
+    seen: list[int] = []
 
     class Failing:
         shape, ndim, dtype = (400, 64, 64), 3, np.dtype("uint16")
 
         def __getitem__(self, box: Any) -> Any:
             reads.append(box[0].start)
+            number = len(reads)
             time.sleep(0.02)
-            if len(reads) >= 4:
+            if number >= 4:
                 raise Break
             return np.zeros([part.stop - part.start for part in box], self.dtype)
 
     with ome_ngff.config.set(memory_target="4MB", task_target="100kB", workers=2), pytest.raises(Break):
-        write_image(Failing(), tmp_path / "i", axes="zyx", chunks=8, scale_factors=[])
+        write_image(
+            Failing(),
+            tmp_path / "i",
+            axes="zyx",
+            chunks=8,
+            scale_factors=[],
+            progress=lambda done, _: seen.append(done),
+        )
     assert len(reads) <= 8
+    assert max(seen) <= len(list((tmp_path / "i" / ".ome_ngff").glob("0-*"))) < 4
 
 
 def test_an_index_error_of_a_source_is_an_error_of_the_write(tmp_path: Path) -> None:

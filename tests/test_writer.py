@@ -396,6 +396,21 @@ def test_delayed_tasks_can_be_pickled(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels(tmp_path / "i")[0], random((70, 90)))
 
 
+def test_pickled_tasks_carry_places_and_no_pixels(tmp_path: Path) -> None:
+    image = random((48, 70, 90))
+    np.save(tmp_path / "a.npy", image)
+    words: dict[str, Any] = {"axes": "zyx", "scale_factors": [2, 4], "chunks": 16, "method": "gaussian"}
+    with config.set(memory_target="400kB", task_target="100kB", cache_store=tmp_path / "cache"):
+        write_image(image, tmp_path / "now", **words)
+        mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+        planes = da.map_blocks(np.copy, da.from_array(mapped, chunks=(1, -1, -1)), dtype=image.dtype)
+        for name, source in {"mapped": mapped, "planes": planes}.items():
+            sent = pickle.dumps(write_image(source, tmp_path / name, compute=False, **words))
+            assert name == "planes" or len(sent) < image.nbytes / 2
+            dask.compute(*pickle.loads(sent), scheduler="sync")
+            assert every_file(tmp_path / name) == every_file(tmp_path / "now")
+
+
 # Labels ------------------------------------------------------------------------------------------------------------
 
 
