@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,23 @@ def test_a_silent_holder_is_robbed_after_the_patience_and_not_before(slots: Slot
     assert waiter.take("unit", 4.0) is not None
 
 
+def test_the_time_that_a_look_takes_is_no_silence() -> None:
+    clock = Clock()
+
+    class Slow(MemorySlots):
+        def look(self, name: str) -> list[str]:
+            clock.sleep(3.0)
+            return super().look(name)
+
+    slots = Slow(uuid4().hex)
+    assert claims(slots).take("unit", 4.0) is not None
+    waiter = claims(slots, clock)
+    for second in range(4):
+        assert waiter.take("unit", 4.0) is None, second
+        clock.sleep(1.0)
+    assert waiter.take("unit", 4.0) is not None
+
+
 def test_a_waiter_who_was_stopped_gives_the_holder_another_moment(slots: Slots) -> None:
     clock = Clock()
     held, waiter = claims(slots).take("unit", 4.0), claims(slots, clock)
@@ -151,6 +168,7 @@ def test_a_loss_is_told_by_the_renewal(slots: Slots) -> None:
     assert not lost.renew()
     assert lost.lost
     assert not lost.release()
+    assert lost.lost
     assert held.release()
 
 
@@ -179,6 +197,32 @@ def test_a_block_that_fails_leaves_nothing_behind(slots: Slots, error: type[Base
     with pytest.raises(error), claims(slots).alone("unit"):
         raise error
     assert slots.look("unit") == []
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_an_interrupted_take_leaves_nothing_behind(wait: bool) -> None:
+    class Interrupted(MemorySlots):
+        def create(self, name: str, entry: str) -> bool:
+            super().create(name, entry)
+            raise KeyboardInterrupt
+
+    mine = claims(Interrupted(uuid4().hex))
+    with pytest.raises(KeyboardInterrupt), mine.alone("unit") if wait else nullcontext(mine.take("unit", 60.0)):
+        raise AssertionError
+    assert mine.slots.look("unit") == []
+
+
+def test_a_take_whose_answer_was_lost_has_happened() -> None:
+    class Lossy(MemorySlots):
+        def create(self, name: str, entry: str) -> bool:
+            super().create(name, entry)
+            return False
+
+    mine = claims(Lossy(uuid4().hex))
+    held = mine.take("unit", 60.0)
+    assert held is not None
+    assert held.renew()
+    assert mine.take("unit", 60.0) is None
 
 
 def test_who_gives_up_waiting_leaves_the_holder_in_peace(slots: Slots) -> None:
@@ -439,11 +483,14 @@ def test_a_claim_that_nobody_can_release_any_more_is_taken_over(tmp_path: Path, 
 
 
 @pytest.fixture
-def beat(monkeypatch: pytest.MonkeyPatch) -> Any:
+def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """What renews claims, before it has done so for anybody."""
     fresh = claims_module._Beat()
     monkeypatch.setattr(claims_module, "_BEAT", fresh)
-    return fresh
+    yield fresh
+    with fresh.changed:
+        fresh.changed.notify()
+    wait_until(lambda: not fresh.running)
 
 
 def renewed(claim: Claim) -> bool:
@@ -452,8 +499,18 @@ def renewed(claim: Claim) -> bool:
 
 def test_a_claim_is_renewed_in_time_beside_one_that_can_wait(beat: Any) -> None:
     mine = Claims(MemorySlots(uuid4().hex))
-    with mine.alone("slow", 600.0), mine.alone("fast", 0.2) as fast:
-        wait_until(lambda: renewed(fast))
+    with mine.alone("slow", 600.0):
+        time.sleep(0.05)  # by then the renewer is asleep
+        with mine.alone("fast", 0.2) as fast:
+            wait_until(lambda: renewed(fast))
+
+
+def test_a_claim_is_due_four_times_within_its_patience() -> None:
+    with Claims(MemorySlots(uuid4().hex)).alone("unit", 40.0) as claim:
+        assert 9.0 < claim.due - time.monotonic() <= 10.0
+        claim.due = 0.0
+        assert claim.renew()
+        assert 9.0 < claim.due - time.monotonic() <= 10.0
 
 
 def test_a_renewal_that_fails_once_is_made_up_for(beat: Any) -> None:
@@ -477,6 +534,18 @@ def test_claims_are_renewed_again_after_a_time_without_any(beat: Any) -> None:
     wait_until(lambda: not beat.running)
     with mine.alone("unit", 0.1) as claim:
         wait_until(lambda: renewed(claim))
+
+
+def test_who_steps_back_or_comes_too_late_leaves_the_gate_closed(tmp_path: Path) -> None:
+    slots = FolderSlots(tmp_path)
+    first, second, third = (f"host-{number}-{'0' * 16}.0" for number in range(3))
+    assert slots.create("lock", first)
+    (tmp_path / "lock").unlink()  # by a process that was stopped just before
+    for step, entry in ((slots.create, second), (slots.remove, second), (slots.create, third)):
+        assert not step("lock", entry)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", f"lock.{first}"]
+    assert slots.remove("lock", first)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ahead", [-1000.0, 1e6])

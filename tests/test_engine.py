@@ -291,6 +291,34 @@ def test_once_a_piece_fails_no_other_begins_and_none_carries_on(
     assert find_target(tmp_path / "i").mark is not None
 
 
+def test_once_a_unit_fails_no_other_begins_and_it_does_not_count(tmp_path: Path) -> None:
+    reads: list[int] = []
+    seen: list[int] = []
+
+    class Failing:
+        shape, ndim, dtype = (400, 64, 64), 3, np.dtype("uint16")
+
+        def __getitem__(self, box: Any) -> Any:
+            reads.append(box[0].start)
+            number = len(reads)
+            time.sleep(0.02)
+            if number >= 4:
+                raise Break
+            return np.zeros([part.stop - part.start for part in box], self.dtype)
+
+    with ome_ngff.config.set(memory_target="4MB", task_target="100kB", workers=2), pytest.raises(Break):
+        write_image(
+            Failing(),
+            tmp_path / "i",
+            axes="zyx",
+            chunks=8,
+            scale_factors=[],
+            progress=lambda done, _: seen.append(done),
+        )
+    assert len(reads) <= 8
+    assert max(seen) <= len(list((tmp_path / "i" / ".ome_ngff").glob("0-*"))) < 4
+
+
 def test_an_index_error_of_a_source_is_an_error_of_the_write(tmp_path: Path) -> None:
     class Broken:
         shape, ndim, dtype = (64, 64), 2, np.dtype("uint8")
@@ -343,6 +371,32 @@ def test_resuming_keeps_what_the_group_said_before(tmp_path: Path, image: np.nda
     write_image(image, tmp_path / "i", resume=True, **WORDS)
     assert document(tmp_path / "i")["bioformats2raw.layout"] == 3
     assert attributes(tmp_path / "i")["mine"] == 1
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["memory", "remote"])
+def test_units_are_noted_in_stores_that_are_no_folder(image: np.ndarray[Any, Any], bucket: str, kind: str) -> None:
+    place = f"{bucket}/i" if kind == "remote" else zarr.storage.MemoryStore()
+    crash(image, place, 9, **WORDS)
+    seen: list[int] = []
+    write_image(image, place, resume=True, progress=lambda done, total: seen.append(done), **WORDS)
+    assert seen[0] >= 9
+    np.testing.assert_array_equal(zarr.open_group(place, mode="r")["0"][...], image)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_unit_that_is_not_noted_is_done_whatever_others_are(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    write_image(image, tmp_path / "whole", **WORDS)
+    with ome_ngff.config.set(workers=1):
+        for name, after in (("before", 1), ("after", 2), ("i", 20)):
+            crash(image, tmp_path / name, after, **WORDS)
+    for name in every_file(tmp_path / "after").keys() - every_file(tmp_path / "before").keys():
+        if (tmp_path / "after" / name).is_file():
+            (tmp_path / "i" / name).unlink()
+    assert not (tmp_path / "i" / ".ome_ngff" / "0-1").exists()
+    assert (tmp_path / "i" / ".ome_ngff" / "0-11").exists()
+    write_image(image, tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
 @pytest.mark.usefixtures("small")

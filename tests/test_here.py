@@ -145,11 +145,12 @@ def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
         memory.give_back()
 
 
-def test_a_store_that_keeps_what_it_receives_gets_its_own_memory(any_format: Any) -> None:
+@pytest.mark.parametrize("chunks", [32, (32, 256, 256), (64, 256, 256)])
+def test_a_store_that_keeps_what_it_receives_gets_its_own_memory(any_format: Any, chunks: Any) -> None:
     image = np.random.default_rng(0).integers(0, 2**16, (64, 256, 256), np.uint16)
     store = MemoryStore()
     with config.set(workers=2):
-        write_image(image, store, axes="zyx", chunks=32, scale_factors=[2], compression="none", fmt=any_format)
+        write_image(image, store, axes="zyx", chunks=chunks, scale_factors=[2], compression="none", fmt=any_format)
     kept = np.asarray(zarr.open_array(store, path="0", mode="r")[...])
     np.testing.assert_array_equal(kept, image)
     image[...] = 0

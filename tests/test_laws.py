@@ -289,7 +289,8 @@ def test_rounding_does_not_drift(method: Method, shape: tuple[int, ...]) -> None
 
 @law("pixels that it cannot reduce are refused: bool where it averages; complex, times, records")
 def test_pixels_that_a_method_cannot_reduce_are_refused(method: Method) -> None:
-    for name in [*(["bool"] if method.invents else []), "complex64", "M8[s]", "m8[s]", "S3", "U3", "O", "i4,f4"]:
+    long = ["longdouble"] if np.dtype("longdouble").itemsize > 8 else []  # not on Windows
+    for name in [*(["bool"] if method.invents else []), *long, "complex64", "M8[s]", "m8[s]", "S3", "U3", "O", "i4,f4"]:
         for steps in [(1, 1), (2, 2)]:
             with pytest.raises(MethodError, match="bool"):
                 reduce_whole(np.zeros((4, 4), name), steps, method)

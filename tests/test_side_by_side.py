@@ -22,6 +22,7 @@ from ome_ngff import LabelError, OptionError, StoreError, to_multiscales, to_ngf
 from ome_ngff.store.attributes import update_document
 from ome_ngff.store.places import locate
 from ome_ngff.store.target import find_target
+from ome_ngff.store.temporary import make_spool
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (16, 128, 128)).astype("uint16")
 LADDER = [{"z": 2, "y": 2, "x": 2}]
@@ -67,6 +68,19 @@ def test_a_write_that_starts_again_leaves_no_spool_of_the_first_one(tmp_path: Pa
             write_image(planes(IMAGE, broken=True), tmp_path / "i", **words)
         write_image(IMAGE, tmp_path / "i", overwrite=True, **words)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_only_a_spool_of_the_same_form_is_gone_on_with(tmp_path: Path) -> None:
+    target = find_target(tmp_path / "i")
+    forms = [((4, 6), (2, 3), "u2"), ((8, 6), (2, 3), "u2"), ((8, 6), (4, 3), "u2"), ((8, 6), (4, 3), "u1")]
+    with ome_ngff.config.set(cache_store=tmp_path / "cache"):
+        for shape, chunks, dtype in forms:
+            spool, fresh = make_spool(target, shape, chunks, np.dtype(dtype))
+            assert (spool.shape, spool.chunks, spool.dtype, fresh) == (shape, chunks, dtype, True)
+            spool[...] = 7
+            spool, fresh = make_spool(target, shape, chunks, np.dtype(dtype))
+            assert not fresh
+            assert (spool[...] == 7).all()
 
 
 def test_writes_in_threads_count_their_own_units_and_leave_zarr_unchanged(tmp_path: Path) -> None:

@@ -212,13 +212,18 @@ def test_a_group_in_hand_does_not_write_its_copy_back(tmp_path: Path, any_format
     assert broken(validate(place)) == set()
 
 
-def test_a_write_below_a_plate_takes_the_copies_above_it_away(any_format: Format) -> None:
-    store = consolidated(build(sample("plate", any_format), any_format), any_format)
-    write_image(PIXELS, zarr.open_group(store, path="A/1/0", mode="r+"), scale_factors=[2], overwrite=True, **KNOWN)
-    assert "consolidated-stale" not in broken(validate(store))
+@pytest.mark.parametrize("above", ["", "A", "A/1"])
+def test_a_write_below_a_plate_takes_the_copies_above_it_away(any_format: Format, above: str) -> None:
+    store = build(sample("plate", any_format), any_format)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert zarr.open_group(store, mode="r")["A/1/0/0"].shape == PIXELS.shape
+        zarr.consolidate_metadata(store, path=above, zarr_format=any_format.zarr_format)
+        assert zarr.open_group(store, path=above, mode="r").metadata.consolidated_metadata is not None
+        write_image(PIXELS, zarr.open_group(store, path="A/1/0", mode="r+"), scale_factors=[2], overwrite=True, **KNOWN)
+        group = zarr.open_group(store, path=above, mode="r")
+    assert group.metadata.consolidated_metadata is None
+    assert group["A/1/0/0".removeprefix(above).strip("/")].shape == PIXELS.shape
+    assert "consolidated-stale" not in broken(validate(store))
 
 
 # Single files --------------------------------------------------------------------------------------------------------

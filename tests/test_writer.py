@@ -39,6 +39,7 @@ from ome_ngff import (
     writer,
 )
 from ome_ngff.exceptions import StoreError
+from ome_ngff.store import find_target
 from ome_ngff.store.layout import Layout
 
 IMAGE = {"0.4": Image04, "0.5": Image05}
@@ -366,6 +367,17 @@ def test_delayed_tasks_write_the_same_store_on_any_scheduler(tmp_path: Path, any
     assert every_file(tmp_path / "now") == every_file(tmp_path / "later")
 
 
+def test_the_last_delayed_task_waits_for_all_others(tmp_path: Path) -> None:
+    image = random((70, 90))
+    words: dict[str, Any] = {"scale_factors": [2, 4], "chunks": 16, "method": "gaussian"}
+    with ome_ngff.config.set(memory_target="10kB", task_target="2kB"):
+        write_image(image, tmp_path / "now", **words)
+        tasks = write_image(image, tmp_path / "later", compute=False, **words)
+    assert len(find_target(tmp_path / "later").mark["cut"]) > 2, "one pass has nothing to wait for"
+    dask.compute(tasks[-1], scheduler="sync")
+    assert every_file(tmp_path / "now") == every_file(tmp_path / "later")
+
+
 @pytest.mark.slow
 def test_delayed_tasks_write_the_same_store_in_processes(tmp_path: Path) -> None:
     image = random((70, 90))
@@ -382,6 +394,21 @@ def test_delayed_tasks_can_be_pickled(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(tasks))
     dask.compute(*again, scheduler="sync")
     np.testing.assert_array_equal(pixels(tmp_path / "i")[0], random((70, 90)))
+
+
+def test_pickled_tasks_carry_places_and_no_pixels(tmp_path: Path) -> None:
+    image = random((48, 70, 90))
+    np.save(tmp_path / "a.npy", image)
+    words: dict[str, Any] = {"axes": "zyx", "scale_factors": [2, 4], "chunks": 16, "method": "gaussian"}
+    with config.set(memory_target="400kB", task_target="100kB", cache_store=tmp_path / "cache"):
+        write_image(image, tmp_path / "now", **words)
+        mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+        planes = da.map_blocks(np.copy, da.from_array(mapped, chunks=(1, -1, -1)), dtype=image.dtype)
+        for name, source in {"mapped": mapped, "planes": planes}.items():
+            sent = pickle.dumps(write_image(source, tmp_path / name, compute=False, **words))
+            assert name == "planes" or len(sent) < image.nbytes / 2
+            dask.compute(*pickle.loads(sent), scheduler="sync")
+            assert every_file(tmp_path / name) == every_file(tmp_path / "now")
 
 
 # Labels ------------------------------------------------------------------------------------------------------------
@@ -489,6 +516,14 @@ def test_omero_is_written_beside_the_multiscales(tmp_path: Path) -> None:
     omero = {"channels": [{"color": "FF0000", "window": window, "label": "red", "active": True}] * 3}
     write_image(random((3, 16, 16)), tmp_path / "i", axes="cyx", omero=omero)
     assert document(tmp_path / "i")["omero"] == omero
+
+
+def test_what_is_written_wins_over_what_the_group_said(tmp_path: Path, any_format: Any) -> None:
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    old, new = ({"channels": [{"color": color, "window": window}]} for color in ("FF0000", "00FF00"))
+    zarr.create_group(tmp_path / "i", attributes=any_format.wrap({"omero": old}), zarr_format=any_format.zarr_format)
+    write_image(random((16, 16)), tmp_path / "i", omero=new)
+    assert document(tmp_path / "i")["omero"] == new
 
 
 # Overwriting ---------------------------------------------------------------------------------------------------------

@@ -95,6 +95,21 @@ def test_labels_go_into_the_same_file(tmp_path: Path, version: str) -> None:
         np.testing.assert_array_equal(read.labels["sevens"].images[0].data.compute(), PIXELS % 7)
 
 
+def test_all_metadata_comes_first_in_the_file_and_its_directory(tmp_path: Path) -> None:
+    multiscales = to_multiscales(PIXELS[0], [2], chunks=16)
+    multiscales.labels = {"deep/down/sevens": to_multiscales(PIXELS[0] % 7, [2], "mode", chunks=16)}
+    to_ngff_zarr(tmp_path / "a.ozx", multiscales)
+    with ZipStore(tmp_path / "b.ozx", mode="w") as store:
+        to_ngff_zarr(store, multiscales)
+    for name in ("a.ozx", "b.ozx"):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            listed = archive.infolist()
+        for entries in (listed, sorted(listed, key=lambda entry: entry.header_offset)):
+            depths = [entry.filename.count("/") for entry in entries if entry.filename.endswith("zarr.json")]
+            assert depths == sorted(depths)
+            assert all(entry.filename.endswith("zarr.json") for entry in entries[: len(depths)])
+
+
 def test_an_ozx_of_the_older_format_is_refused(tmp_path: Path) -> None:
     multiscales = to_multiscales(PIXELS, [2], chunks=16)
     for write in (
