@@ -351,6 +351,16 @@ def test_of_plain_pages_that_lie_apart_the_rows_are_read(path: Path, reads: list
     np.testing.assert_array_equal(data[...], HYPERSTACK[0, 0])
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "rowsperstrip": 100}], ids=["raw", "zlib"])
+@pytest.mark.parametrize(("kind", "scaled"), [(2, CAMERA.astype("float32") ** 2 / 8), (128, CAMERA / 8)])
+def test_the_counts_of_a_gel_scanner_are_scaled(path: Path, kind: int, scaled: Any, options: dict[str, Any]) -> None:
+    tags = [(33445, "I", 1, kind, True), (33446, "2I", 1, (1, 8), True)]
+    tifffile.imwrite(path, CAMERA.astype("uint16"), metadata=None, extratags=tags, **options)
+    data = open_input(path).data
+    assert (data.dtype, data[3:5].dtype) == (np.dtype("float32"), np.dtype("float32"))
+    np.testing.assert_array_equal(data[...], scaled)
+
+
 def test_complex_pixels_are_refused(path: Path) -> None:
     tifffile.imwrite(path, CAMERA.astype("complex64"))
     with pytest.raises(InputError, match="complex64"):

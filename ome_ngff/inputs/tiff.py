@@ -66,7 +66,7 @@ class TiffArray(FileArray):
             except Exception as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise InputError(f"Page {index} of {self.path} cannot be read: {reason}") from error
-        return out
+        return out if series.transform is None else np.asarray(series.transform(out), self.dtype)
 
 
 def _read_page(series: TiffPageSeries, files: Any, index: int, box: Slices, out: NDArray[Any]) -> None:
