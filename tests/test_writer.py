@@ -506,6 +506,14 @@ def test_plates_written_by_path_have_their_row_groups(tmp_path: Path, any_format
     assert isinstance(zarr.open_group(tmp_path / "p", mode="r")["A"], zarr.Group)
 
 
+def test_a_plate_leaves_the_rows_that_are_there(tmp_path: Path, any_format: Any) -> None:
+    words: dict[str, Any] = {"fmt": any_format, "name": "p", "field_count": 1}
+    write_plate_metadata(tmp_path / "p", ["A"], ["1"], ["A/1"], **words)
+    zarr.open_group(tmp_path / "p" / "A", mode="r+").attrs["mine"] = 1
+    write_plate_metadata(tmp_path / "p", ["A", "B"], ["1"], ["A/1", "B/1"], **words)
+    assert attributes(tmp_path / "p" / "A") == {"mine": 1}
+
+
 def test_labels_in_groups_of_their_own_find_their_image(tmp_path: Path) -> None:
     write_labels(np.ones((8, 8), "uint8"), tmp_path / "i", "a/b")
     assert document(tmp_path / "i" / "labels" / "a" / "b")["image-label"]["source"] == {"image": "../../../"}
