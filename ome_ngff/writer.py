@@ -1,7 +1,7 @@
 """Write images, labels, and pyramids that exist already. Every function takes the same words.
 
 Those that ome-zarr has too stand first and in its order, so that positional calls keep their meaning; name them.
-Metadata alone is written by `ome_ngff.documents`; its functions are here, too.
+The functions that write metadata alone are here, too.
 """
 
 from __future__ import annotations
