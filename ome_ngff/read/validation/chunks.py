@@ -283,13 +283,9 @@ class Decoded:
 CHUNKS = Rules("image", STORE_RULES)
 
 
-@CHUNKS.must(
-    "chunk-readable",
-    "Chunks are stored conforming to the Zarr array specification and metadata as specified for the array.",
-    at="/0.pixels",
-    wrong="damaged",
-)
+@CHUNKS.must("chunk-readable", at="/0.pixels", wrong="damaged")
 def _readable(decoded: Decoded) -> Faults:
+    """Chunks are stored conforming to the Zarr array specification and metadata as specified for the array."""
     for key, why in decoded.named:
         what = f"This chunk or shard cannot be decoded ({why})."
         yield f"{decoded.where}/{key}", what, "Restore it from a copy, or write the image again."
@@ -298,27 +294,19 @@ def _readable(decoded: Decoded) -> Faults:
         yield decoded.where, what, "Restore the array from a copy, or write the image again."
 
 
-@CHUNKS.note(
-    "chunk-missing",
-    "A chunk that is not stored reads as the fill value. Writers leave out empty chunks; an incomplete copy looks the "
-    "same.",
-    at="/0.pixels",
-    wrong="missing",
-)
+@CHUNKS.note("chunk-missing", at="/0.pixels", wrong="missing")
 def _missing(decoded: Decoded) -> Faults:
+    """A chunk that is not stored reads as the fill value. Writers leave out empty chunks; an incomplete copy looks the
+    same."""
     if decoded.missing:
         more = ", ..." if decoded.missing > len(decoded.absent) else ""
         what = f"Not stored: {decoded.missing} of {decoded.total} chunks or shards ({', '.join(decoded.absent)}{more})."
         yield decoded.where, what, "If the image is empty there, nothing needs to be done; otherwise copy it again."
 
 
-@CHUNKS.note(
-    "chunk-stray",
-    "The keys below an array are those of its chunks; anything else is never read.",
-    at="/0.pixels",
-    wrong="elsewhere",
-)
+@CHUNKS.note("chunk-stray", at="/0.pixels", wrong="elsewhere")
 def _stray(decoded: Decoded) -> Faults:
+    """The keys below an array are those of its chunks; anything else is never read."""
     if decoded.strays:
         what = f"Keys that belong to no chunk: {len(decoded.strays)}, such as {spelled(decoded.strays[0])[1:]}."
         yield decoded.where, what, "If pixels are missing, compare these keys with the metadata of the array."

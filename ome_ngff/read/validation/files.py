@@ -13,15 +13,11 @@ from .images import STORE_RULES
 FILE = Rules("image", STORE_RULES)
 
 
-@FILE.must(
-    "metadata-json",
-    'Metadata is JSON: "MUST be encoded using UTF-8", "MUST NOT add a byte order mark" and names of an object that are '
-    '"all unique" (RFC 8259). Some readers accept what others refuse, or pick a different one of two equal names.',
-    at="/1.byte_order_mark",
-    wrong=True,
-)
+@FILE.must("metadata-json", at="/1.byte_order_mark", wrong=True)
 def _metadata_json(where: str, content: bytes, numbers: bool) -> Faults:
-    """Check a file that Zarr was able to read; `numbers`: also look for NaN and infinity."""
+    """Metadata is JSON: "MUST be encoded using UTF-8", "MUST NOT add a byte order mark" and names of an object that are
+    "all unique" (RFC 8259). Some readers accept what others refuse, or pick a different one of two equal names."""
+    # Zarr was able to read the file; `numbers`: also look for NaN and infinity.
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

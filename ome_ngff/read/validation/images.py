@@ -90,40 +90,28 @@ def image_findings(image: ImageFacts, fmt: Format) -> Iterator[Finding]:
 LEVEL = Rules("image", STORE_RULES)
 
 
-@LEVEL.must(
-    "array-dimensions",
-    'The length of "axes" must be between 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing '
-    "the image data.",
-    at="/1.shape",
-    wrong=[4, 4],
-)
+@LEVEL.must("array-dimensions", at="/1.shape", wrong=[4, 4])
 def _dimensions(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+    """The length of "axes" must be between 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing
+    the image data."""
     if axes is not None and level.shape is not None and len(level.shape) != len(axes):
         what = f"The array has {len(level.shape)} dimensions for {len(axes)} axes (its shape is {show(level.shape)})."
         yield level.where, what, "Describe every dimension in axes, and store all levels with the same ones."
 
 
-@LEVEL.must(
-    "dimension-names",
-    'The "dimension_names" attribute MUST be included in the `zarr.json` of the Zarr array of a multiscale level and '
-    'MUST match the names in the "axes" metadata.',
-    at="/0.dimension_names",
-    wrong=["t", "c", "z", "x", "y"],
-)
+@LEVEL.must("dimension-names", at="/0.dimension_names", wrong=["t", "c", "z", "x", "y"])
 def _names(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+    """The "dimension_names" attribute MUST be included in the `zarr.json` of the Zarr array of a multiscale level and
+    MUST match the names in the "axes" metadata."""
     if axes is not None and fmt.dialect.dimension_names and level.zarr_format == 3 and level.names != axes:
         there = "none" if level.names is None else show(list(level.names))
         what = f"dimension_names must be {show(list(axes))} (got {there})."
         yield level.where, what, "Write the names of the axes into zarr.json; the chunks stay as they are."
 
 
-@LEVEL.must(
-    "chunk-separator",
-    "Chunks are stored with the nested directory layout: the `dimension_separator` is `/`.",
-    at="/0.dimension_separator",
-    wrong=".",
-)
+@LEVEL.must("chunk-separator", at="/0.dimension_separator", wrong=".")
 def _separator(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+    """Chunks are stored with the nested directory layout: the `dimension_separator` is `/`."""
     if fmt.dialect.chunk_keys == "v2" and level.separator not in (None, "/"):
         what = f"Chunk keys must be separated by '/' (got {level.separator!r}, which some viewers show as black)."
         yield level.where, what, "Rename the chunks from 0.0.0 to 0/0/0 and set dimension_separator in .zarray."
@@ -132,13 +120,9 @@ def _separator(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> 
 PYRAMID = Rules("image", STORE_RULES)
 
 
-@PYRAMID.must(
-    "levels-decreasing",
-    'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest.',
-    at="/1.shape",
-    wrong=[2, 2, 4, 16, 16],
-)
+@PYRAMID.must("levels-decreasing", at="/1.shape", wrong=[2, 2, 4, 16, 16])
 def _decreasing(image: ImageFacts) -> Faults:
+    """The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest."""
     for before, level in itertools.pairwise(image.arrays):
         finer, coarser = before.shape or (), level.shape or ()
         if any(c > f for f, c in zip(finer, coarser, strict=True)):
@@ -146,13 +130,9 @@ def _decreasing(image: ImageFacts) -> Faults:
             yield level.where, what, "List the levels from the largest to the smallest."
 
 
-@PYRAMID.should(
-    "levels-dtype",
-    "All levels have the same data type (common sense in 0.5, a MUST in 0.6).",
-    at="/1.dtype",
-    wrong="float32",
-)
+@PYRAMID.should("levels-dtype", at="/1.dtype", wrong="float32")
 def _dtype(image: ImageFacts) -> Faults:
+    """All levels have the same data type (common sense in 0.5, a MUST in 0.6)."""
     dtypes = [(level, level.dtype) for level in image.levels if level.shape is not None]
     for level, dtype in dtypes[1:]:
         if dtype != dtypes[0][1]:
@@ -162,12 +142,12 @@ def _dtype(image: ImageFacts) -> Faults:
 
 @PYRAMID.should(
     "scale-shape",
-    "The `scale` specifies the pixel size of a level: where it is f times that of the first, the level is f times "
-    "smaller, to one pixel.",
     at="/.document.multiscales[0].datasets[1].coordinateTransformations[0].scale",
     wrong=[1.0, 1.0, 1.0, 2.0, 2.0],
 )
 def _scale_shape(image: ImageFacts) -> Faults:
+    """The `scale` specifies the pixel size of a level: where it is f times that of the first, the level is f times
+    smaller, to one pixel."""
     for first, level, ratios in _ratios(image):
         lengths = zip(image.axes or (), first.shape or (), level.shape or (), ratios, strict=True)
         wrong = [
@@ -192,12 +172,12 @@ def _ratios(image: ImageFacts) -> Iterator[tuple[LevelFacts, LevelFacts, list[fl
 
 @PYRAMID.note(
     "translation-centre",
-    "A pixel lies at its centre: the first pixel of a level that is f times smaller lies (f - 1) / 2 pixels further "
-    "in. Without this translation, the levels are displaced relative to each other.",
     at="/.document.multiscales[0].datasets[1].coordinateTransformations[1].translation",
     wrong=[0.0, 0.0, 0.0, 0.0, 0.0],
 )
 def _centre(image: ImageFacts) -> Faults:
+    """A pixel lies at its centre: the first pixel of a level that is f times smaller lies (f - 1) / 2 pixels further
+    in. Without this translation, the levels are displaced relative to each other."""
     picks = "nearest" in str(image.document.get("type")).lower()
     for first, level, ratios in _ratios(image):
         moved = zip(first.translation or (), level.translation or (), first.scale or (), ratios, strict=True)
@@ -224,13 +204,9 @@ def omero_findings(omero: Any, images: list[ImageFacts]) -> Iterator[Finding]:
 OMERO = Rules("image", STORE_RULES)
 
 
-@OMERO.must(
-    "omero-channel-count",
-    '"channels": [  # Array matching the c dimension size',
-    at="/.document.omero.channels[1]",
-    wrong=MISSING,
-)
+@OMERO.must("omero-channel-count", at="/.document.omero.channels[1]", wrong=MISSING)
 def _channel_count(omero: Mapping[str, Any], image: ImageFacts) -> Faults:
+    """ "channels": [  # Array matching the c dimension size"""
     axes = [axis for _, axis in entries(image.document.get("axes"), "")]
     at = [i for i, axis in enumerate(axes) if axis.get("type") == "channel" or axis.get("name") == "c"]
     count = (image.arrays[0].shape or ())[at[0]] if at else 1
@@ -245,28 +221,20 @@ def _channel_count(omero: Mapping[str, Any], image: ImageFacts) -> Faults:
 LABEL = Rules("image", STORE_RULES)
 
 
-@LABEL.must(
-    "label-dtype",
-    "The pixels of the label images MUST be integer data types, i.e. one of uint8, int8, uint16, int16, uint32, int32, "
-    "uint64, int64.",
-    at="/labels/cells/0.dtype",
-    wrong="float32",
-)
+@LABEL.must("label-dtype", at="/labels/cells/0.dtype", wrong="float32")
 def _label_dtype(label: ImageFacts, image: ImageFacts | None) -> Faults:
+    """The pixels of the label images MUST be integer data types, i.e. one of uint8, int8, uint16, int16, uint32, int32,
+    uint64, int64."""
     for level in label.levels:
         if level.shape is not None and getattr(level.dtype, "kind", "") not in ("i", "u"):
             what = f"Labels must be integers of 8 to 64 bits (got {level.dtype})."
             yield level.where, what, "Round the pixels to whole numbers and convert them to an unsigned integer type."
 
 
-@LABEL.must(
-    "label-datasets",
-    "The JSON array associated with the `datasets` key MUST have the same number of entries (scale levels) as the "
-    "original unlabeled image.",
-    at="/labels/cells.document.multiscales[0].datasets[1]",
-    wrong=MISSING,
-)
+@LABEL.must("label-datasets", at="/labels/cells.document.multiscales[0].datasets[1]", wrong=MISSING)
 def _label_datasets(label: ImageFacts, image: ImageFacts | None) -> Faults:
+    """The JSON array associated with the `datasets` key MUST have the same number of entries (scale levels) as the
+    original unlabeled image."""
     if image is not None:
         here, there = (len(entries(i.document.get("datasets"), "")) for i in (label, image))
         if here != there and here and there:
@@ -274,14 +242,10 @@ def _label_datasets(label: ImageFacts, image: ImageFacts | None) -> Faults:
             yield f"{label.where}.datasets", what, "Write the label image again with the scale factors of the image."
 
 
-@LABEL.should(
-    "label-shape",
-    "Each dimension of the label should be either the same as the corresponding dimension of the image, or 1 if that "
-    "dimension of the label is irrelevant.",
-    at="/labels/cells/0.shape",
-    wrong=[1, 1, 4, 7, 8],
-)
+@LABEL.should("label-shape", at="/labels/cells/0.shape", wrong=[1, 1, 4, 7, 8])
 def _label_shape(label: ImageFacts, image: ImageFacts | None) -> Faults:
+    """Each dimension of the label should be either the same as the corresponding dimension of the image, or 1 if that
+    dimension of the label is irrelevant."""
     for level, of in _pairs(label, image):
         lengths = image.along(of.shape) if image is not None else {}
         wrong = [
@@ -306,12 +270,12 @@ def _pairs(label: ImageFacts, image: ImageFacts | None) -> list[tuple[LevelFacts
 
 @LABEL.note(
     "label-place",
-    "A label image is in the same coordinate system as its image: along an axis on which they have the same number of "
-    "pixels, these have the same size.",
     at="/labels/cells.document.multiscales[0].datasets[0].coordinateTransformations[0].scale",
     wrong=[1.0, 1.0, 1.0, 0.25, 0.25],
 )
 def _label_place(label: ImageFacts, image: ImageFacts | None) -> Faults:
+    """A label image is in the same coordinate system as its image: along an axis on which they have the same number of
+    pixels, these have the same size."""
     for level, of in _pairs(label, image)[:1]:
         if image is None or level.scale is None or of.scale is None:
             return

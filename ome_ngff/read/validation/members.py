@@ -16,13 +16,9 @@ from .tree import Broken, Node
 NODE = Rules("image", STORE_RULES)
 
 
-@NODE.must(
-    "zarr-readable",
-    "Arrays MUST be defined and stored in a hierarchical organization as defined by the Zarr specification.",
-    at="/1.metadata",
-    wrong='{"zarr_format": 3, "node_ty',
-)
+@NODE.must("zarr-readable", at="/1.metadata", wrong='{"zarr_format": 3, "node_ty')
 def _readable(where: str, node: Node) -> Faults:
+    """Arrays MUST be defined and stored in a hierarchical organization as defined by the Zarr specification."""
     if isinstance(node, Broken):
         what = f"Zarr cannot open what is stored here ({node.why})."
         yield where, what, "Restore zarr.json (or .zarray, .zgroup) from a copy, or install the codec that it names."
@@ -50,51 +46,35 @@ class NodeFacts:
 NODE_FACTS = Rules("image", STORE_RULES)
 
 
-@NODE_FACTS.must(
-    "zarr-version",
-    "OME-Zarr 0.5 is implemented using the Zarr format as defined by the version 3 of the Zarr specification, 0.4 by "
-    "the version 2.",
-    at="/1.zarr_format",
-    wrong=2,
-)
+@NODE_FACTS.must("zarr-version", at="/1.zarr_format", wrong=2)
 def _zarr_version(facts: NodeFacts) -> Faults:
+    """OME-Zarr 0.5 is implemented using the Zarr format as defined by the version 3 of the Zarr specification, 0.4 by
+    the version 2."""
     if facts.zarr_format != facts.own.zarr_format:
         own, zarr_format = facts.own, facts.zarr_format
         what = f"OME-Zarr {own.version} must be stored in Zarr v{own.zarr_format} (got v{zarr_format})."
         yield facts.where, what, "Convert the arrays and groups to this version of Zarr, or the metadata to the other."
 
 
-@NODE_FACTS.must(
-    "version-hierarchy",
-    "The OME-Zarr Metadata version MUST be consistent within a hierarchy.",
-    at="/labels/cells.version",
-    wrong="0.4",
-)
+@NODE_FACTS.must("version-hierarchy", at="/labels/cells.version", wrong="0.4")
 def _version_hierarchy(facts: NodeFacts) -> Faults:
+    """The OME-Zarr Metadata version MUST be consistent within a hierarchy."""
     if facts.own != facts.fmt:
         what = f"This is OME-Zarr {facts.own.version} in a hierarchy of {facts.fmt.version}."
         yield facts.where, what, "Convert one of them, so that all have the same version."
 
 
-@NODE_FACTS.must(
-    "incomplete-write",
-    "A write by ome_ngff that was not finished: pixels are missing, and so is the metadata.",
-    at="/labels/cells.mark",
-    wrong={"incomplete": {}},
-)
+@NODE_FACTS.must("incomplete-write", at="/labels/cells.mark", wrong={"incomplete": {}})
 def _incomplete(facts: NodeFacts) -> Faults:
+    """A write by ome_ngff that was not finished: pixels are missing, and so is the metadata."""
     if facts.mark is not None:
         hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
         yield facts.where, "The write of this image was never finished.", hint
 
 
-@NODE_FACTS.note(
-    "zarr-twice",
-    "If a group has metadata of both 0.4 and 0.5, readers prefer 0.5; only that is checked.",
-    at="/.twice",
-    wrong=True,
-)
+@NODE_FACTS.note("zarr-twice", at="/.twice", wrong=True)
 def _twice(facts: NodeFacts) -> Faults:
+    """If a group has metadata of both 0.4 and 0.5, readers prefer 0.5; only that is checked."""
     if facts.twice:
         what = f"There is metadata of {facts.twice}; readers use the newer."
         yield facts.where, what, "Delete the metadata of one version, or keep both in agreement."
@@ -103,13 +83,9 @@ def _twice(facts: NodeFacts) -> Faults:
 COPY = Rules("image", STORE_RULES)
 
 
-@COPY.should(
-    "consolidated-stale",
-    "Consolidated metadata is a copy of the metadata of the hierarchy; readers that use it see only the copy.",
-    at="/.consolidated",
-    wrong=["0"],
-)
+@COPY.should("consolidated-stale", at="/.consolidated", wrong=["0"])
 def _stale(where: str, paths: Sequence[str]) -> Faults:
+    """Consolidated metadata is a copy of the metadata of the hierarchy; readers that use it see only the copy."""
     if paths:
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         what = f"The consolidated metadata is out of date: it differs from {', '.join(paths[:3])}{more}."
@@ -143,14 +119,10 @@ DATASET.must(
 LABELS = Rules("image", STORE_RULES)
 
 
-@LABELS.must(
-    "labels-group",
-    'The "labels" group is nested within an image group, at the same level of the Zarr hierarchy as the resolution '
-    "levels for the original image.",
-    at="/labels",
-    wrong={"shape": [8, 8], "dtype": "uint8"},
-)
+@LABELS.must("labels-group", at="/labels", wrong={"shape": [8, 8], "dtype": "uint8"})
 def _labels_group(where: str, node: Node, found: Sequence[str]) -> Faults:
+    """The "labels" group is nested within an image group, at the same level of the Zarr hierarchy as the resolution
+    levels for the original image."""
     if isinstance(node, zarr.Array):
         yield where, "This must be the group of the label images, but is an array.", "Move it into a label image."
     if node is None and found:
@@ -168,24 +140,17 @@ LABEL_GROUP.must(
 LABEL_LIST = Rules("image", STORE_RULES)
 
 
-@LABEL_LIST.should(
-    "labels-listed",
-    "All label images SHOULD be listed within this metadata file.",
-    at="/labels.document.labels",
-    wrong=[],
-)
+@LABEL_LIST.should("labels-listed", at="/labels.document.labels", wrong=[])
 def _labels_listed(where: str, unlisted: Sequence[str], between: Sequence[str]) -> Faults:
+    """All label images SHOULD be listed within this metadata file."""
     for path in unlisted:
         yield where, f"The label image {show(path)} is not listed.", "Add it to the list of labels."
 
 
-@LABEL_LIST.must(
-    "labels-between",
-    'Intermediate groups between "labels" and the images within it are allowed, but these MUST NOT contain metadata.',
-    at="/labels/by_hand.document",
-    wrong={"labels": ["nuclei"]},
-)
+@LABEL_LIST.must("labels-between", at="/labels/by_hand.document", wrong={"labels": ["nuclei"]})
 def _labels_between(where: str, unlisted: Sequence[str], between: Sequence[str]) -> Faults:
+    """Intermediate groups between "labels" and the images within it are allowed, but these MUST NOT contain
+    metadata."""
     for path in between:
         what = f"The group {show(path)} is between labels and a label image, but has OME-Zarr metadata."
         yield where, what, "Delete this metadata, and list all label images in the metadata of labels."
@@ -194,14 +159,10 @@ def _labels_between(where: str, unlisted: Sequence[str], between: Sequence[str])
 LABEL_SOURCE = Rules("image", STORE_RULES)
 
 
-@LABEL_SOURCE.must(
-    "label-source-there",
-    "This object MAY include a key `image`, whose value MUST be a string specifying the relative path to a Zarr image "
-    "group.",
-    at="/labels/cells.document.image-label.source.image",
-    wrong="../nuclei",
-)
+@LABEL_SOURCE.must("label-source-there", at="/labels/cells.document.image-label.source.image", wrong="../nuclei")
 def _label_source(where: str, there: bool) -> Faults:
+    """This object MAY include a key `image`, whose value MUST be a string specifying the relative path to a Zarr image
+    group."""
     if not there:
         what = "The source of a label image must lead to an image. There is no image at this path."
         hint = 'Write the path to the image that the labels belong to: "../../", and "../" more for each group between.'

@@ -15,26 +15,19 @@ from .members import leads_to
 PLATE = Rules("plate", STORE_RULES)
 
 
-@PLATE.must(
-    "well-there",
-    "Each well object MUST contain a `path` key whose value MUST be a string specifying the path to the well subgroup.",
-    at="/A/1",
-    wrong=MISSING,
-)
+@PLATE.must("well-there", at="/A/1", wrong=MISSING)
 def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+    """Each well object MUST contain a `path` key whose value MUST be a string specifying the path to the well
+    subgroup."""
     if absent:
         listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         what = f"The plate lists wells that do not exist: {listed}."
         yield f"{where}: plate.wells", what, "List only the wells that have images; all rows and columns may stay."
 
 
-@PLATE.must(
-    "plate-row",
-    "Three groups MUST be defined above the images: [...] the group above the well defines a row of wells.",
-    at="/A",
-    wrong={"folder": True},
-)
+@PLATE.must("plate-row", at="/A", wrong={"folder": True})
 def _rows(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+    """Three groups MUST be defined above the images: [...] the group above the well defines a row of wells."""
     for row in rows:
         what = f"The row {show(row)} is a folder, but not a Zarr group."
         yield where, what, "Create a group without attributes there."
@@ -43,10 +36,9 @@ def _rows(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
 PLATE_SIZE = Rules("plate", STORE_RULES)
 
 
-@PLATE_SIZE.note(
-    "plate-sampled", "Of a plate with more wells than any real one, a sample is checked.", at="", wrong=None
-)
+@PLATE_SIZE.note("plate-sampled", at="", wrong=None)
 def _sampled(where: str, opened: int, wells: int) -> Faults:
+    """Of a plate with more wells than any real one, a sample is checked."""
     if opened < wells:
         what = f"{opened} of the {wells} wells, spread over the plate, were checked."
         yield f"{where}: plate.wells", what, "Check all of them, and their pixels, with data=True (--data)."
@@ -85,27 +77,19 @@ class WellFacts:
 WELL = Rules("plate", STORE_RULES)
 
 
-@WELL.must(
-    "field-acquisition",
-    "If multiple acquisitions were performed in the plate, it MUST contain an `acquisition` key identifying the "
-    "acquisition.",
-    at="/A/1.document.well.images[0].acquisition",
-    wrong=MISSING,
-)
+@WELL.must("field-acquisition", at="/A/1.document.well.images[0].acquisition", wrong=MISSING)
 def _field_acquisition(well: WellFacts) -> Faults:
+    """If multiple acquisitions were performed in the plate, it MUST contain an `acquisition` key identifying the
+    acquisition."""
     for place, field in well.fields if len(well.acquisitions) > 1 else ():
         if "acquisition" not in field:
             what = f"The plate has {len(well.acquisitions)} acquisitions, so each field must state its own."
             yield place, what, f'Add "acquisition": {min(well.acquisitions)}, or the id that applies.'
 
 
-@WELL.must(
-    "field-acquisition-known",
-    "[The acquisition] MUST match one of the acquisition JSON objects defined in the plate metadata.",
-    at="/A/1.document.well.images[0].acquisition",
-    wrong=7,
-)
+@WELL.must("field-acquisition-known", at="/A/1.document.well.images[0].acquisition", wrong=7)
 def _field_acquisition_known(well: WellFacts) -> Faults:
+    """[The acquisition] MUST match one of the acquisition JSON objects defined in the plate metadata."""
     for place, field in well.fields:
         number = field.get("acquisition")
         if is_integer(number) and well.acquisitions and number not in well.acquisitions:
@@ -113,14 +97,10 @@ def _field_acquisition_known(well: WellFacts) -> Faults:
             yield f"{place}.acquisition", what, "Write the id of one of these, or add the acquisition to the plate."
 
 
-@WELL.should(
-    "field-count",
-    "The `field_count` is a positive integer defining the maximum number of fields per view across all wells; the "
-    "`maximumfieldcount` is that of an acquisition.",
-    at="/.document.plate.field_count",
-    wrong=1,
-)
+@WELL.should("field-count", at="/.document.plate.field_count", wrong=1)
 def _field_count(well: WellFacts) -> Faults:
+    """The `field_count` is a positive integer defining the maximum number of fields per view across all wells; the
+    `maximumfieldcount` is that of an acquisition."""
     numbers = [field.get("acquisition") for _, field in well.fields]
     counts = {"field_count": (len(numbers), part_of(well.plate, "field_count"))}
     for number, acquisition in well.acquisitions.items():
@@ -150,28 +130,20 @@ SERIES.must(
 COLLECTION = Rules("numbered", STORE_RULES)
 
 
-@COLLECTION.must(
-    "series-numbered",
-    'If the "series" attribute does not exist and no "plate" is present: separate "multiscales" images MUST be stored '
-    "in consecutively numbered groups starting from 0.",
-    at="/0",
-    wrong=MISSING,
-)
+@COLLECTION.must("series-numbered", at="/0", wrong=MISSING)
 def _series_numbered(where: str, numbered: Sequence[int] | None, xml: bool) -> Faults:
+    """If the "series" attribute does not exist and no "plate" is present: separate "multiscales" images MUST be stored
+    in consecutively numbered groups starting from 0."""
     if numbered is not None and sorted(numbered) != list(range(max(len(numbered), 1))):
         there = f"got {show(sorted(numbered))}" if numbered else "there are none"
         what = f"Without series, the images must be the groups 0, 1, 2, ... ({there})."
         yield where, what, 'List the images as "series" in the attributes of the group OME.'
 
 
-@COLLECTION.should(
-    "series-xml",
-    "Conforming groups SHOULD have OME metadata representing the entire collection of images in a file named "
-    '"OME/METADATA.ome.xml".',
-    at="/OME.xml",
-    wrong=MISSING,
-)
+@COLLECTION.should("series-xml", at="/OME.xml", wrong=MISSING)
 def _series_xml(where: str, numbered: Sequence[int] | None, xml: bool) -> Faults:
+    """Conforming groups SHOULD have OME metadata representing the entire collection of images in a file named
+    "OME/METADATA.ome.xml"."""
     if not xml:
         what = "There should be OME metadata in OME/METADATA.ome.xml."
         yield where, what, "Convert the file again with bioformats2raw, which writes it."

@@ -91,15 +91,10 @@ def _has_zip64(header: bytes) -> bool:
 ZIP = Rules("zip", STORE_RULES)
 
 
-@ZIP.must(
-    "zip-root",
-    "The root of the ZIP archive MUST correspond to the root of the OME-Zarr hierarchy. The ZIP file MUST contain the "
-    "OME-Zarr's root-level `zarr.json`.",
-    at="/.zip.folder",
-    wrong="cells.zarr/",
-    form=True,
-)
+@ZIP.must("zip-root", at="/.zip.folder", wrong="cells.zarr/", form=True)
 def _root(archive: Archive) -> Faults:
+    """The root of the ZIP archive MUST correspond to the root of the OME-Zarr hierarchy. The ZIP file MUST contain the
+    OME-Zarr's root-level `zarr.json`."""
     if _METADATA not in archive.listed:
         inside = [name for name in archive.listed if name.endswith(f"/{_METADATA}")]
         below = f"; there is one in {show(min(inside, key=_depth).rpartition('/')[0])}" if inside else ""
@@ -113,19 +108,16 @@ def _depth(name: str) -> int:
     return name.count("/")
 
 
-@ZIP.should("zip-name", "The name of OME-Zarr zip files SHOULD end with `.ozx`.", at="/.zip.name", wrong="a.zip")
+@ZIP.should("zip-name", at="/.zip.name", wrong="a.zip")
 def _name(archive: Archive) -> Faults:
+    """The name of OME-Zarr zip files SHOULD end with `.ozx`."""
     if archive.file.suffix.lower() != ".ozx":
         yield "/", f"The name of the file should end in .ozx (got {show(archive.file.suffix)}).", "Rename it."
 
 
-@ZIP.should(
-    "zip64",
-    "The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size.",
-    at="/.zip.zip64",
-    wrong=False,
-)
+@ZIP.should("zip64", at="/.zip.zip64", wrong=False)
 def _zip64(archive: Archive) -> Faults:
+    """The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size."""
     if archive.short:
         what = f"Entries should have ZIP64 sizes ({listed(archive.short, 3, ', ')} have not)."
         yield "/", what, _PACK
@@ -134,26 +126,18 @@ def _zip64(archive: Archive) -> Faults:
 _PACK = "Write the file again, with open_image and to_ngff_zarr."
 
 
-@ZIP.should(
-    "zip-stored",
-    "ZIP-level compression SHOULD be disabled in favor of Zarr-level compression codecs.",
-    at="/.zip.compressed",
-    wrong=True,
-)
+@ZIP.should("zip-stored", at="/.zip.compressed", wrong=True)
 def _stored(archive: Archive) -> Faults:
+    """ZIP-level compression SHOULD be disabled in favor of Zarr-level compression codecs."""
     if archive.compressed:
         what = f"Entries should not be compressed ({len(archive.compressed)} of {len(archive.listed)} are)."
         yield "/", what, _PACK
 
 
-@ZIP.should(
-    "zip-order",
-    "The root-level `zarr.json` file SHOULD be the first ZIP file entry and the first entry in the central directory "
-    "header; other `zarr.json` files SHOULD follow immediately afterwards, in breadth-first order.",
-    at="/.zip.metadata",
-    wrong="last",
-)
+@ZIP.should("zip-order", at="/.zip.metadata", wrong="last")
 def _order(archive: Archive) -> Faults:
+    """The root-level `zarr.json` file SHOULD be the first ZIP file entry and the first entry in the central directory
+    header; other `zarr.json` files SHOULD follow immediately afterwards, in breadth-first order."""
     for names, place in ((archive.stored, "file"), (archive.listed, "central directory")):
         metadata = [name for name in names if name.rpartition("/")[2] == _METADATA]
         if list(names[: len(metadata)]) != sorted(metadata, key=_depth):
@@ -161,14 +145,10 @@ def _order(archive: Archive) -> Faults:
             return
 
 
-@ZIP.should(
-    "zip-comment",
-    "The ZIP archive comment SHOULD contain an UTF-8-encoded JSON string with an `ome` attribute that holds a "
-    "`version` key with the OME-Zarr version as string value.",
-    at="/.zip.comment",
-    wrong="",
-)
+@ZIP.should("zip-comment", at="/.zip.comment", wrong="")
 def _comment(archive: Archive) -> Faults:
+    """The ZIP archive comment SHOULD contain an UTF-8-encoded JSON string with an `ome` attribute that holds a
+    `version` key with the OME-Zarr version as string value."""
     try:
         said = json.loads(archive.comment.rstrip(b"\0").decode("utf-8"))
     except (ValueError, RecursionError):

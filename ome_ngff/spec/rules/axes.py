@@ -19,14 +19,9 @@ def _names(axes: Any) -> list[str]:
     return [axis["name"] for axis in axes]
 
 
-@AXES.must(
-    "axes-form",
-    '"axes" MUST be a list of dictionaries, where each dictionary MUST contain the field "name".',
-    at="multiscales[0].axes[0].name",
-    wrong=MISSING,
-    form=True,
-)
+@AXES.must("axes-form", at="multiscales[0].axes[0].name", wrong=MISSING, form=True)
 def _form(axes: Any, where: str) -> Faults:
+    """ "axes" MUST be a list of dictionaries, where each dictionary MUST contain the field "name"."""
     if not is_objects(axes):
         yield where, f"axes must be a list of dicts (got {show(axes)}).", 'Write [{"name": "y", "type": "space"}, ...].'
         return
@@ -36,68 +31,52 @@ def _form(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].name", what, "Name it t, c, z, y or x, or choose another name."
 
 
-@AXES.must("axes-count", 'The length of "axes" must be between 2 and 5.', at="multiscales[0].axes", wrong=_example("x"))
+@AXES.must("axes-count", at="multiscales[0].axes", wrong=_example("x"))
 def _count(axes: Any, where: str) -> Faults:
+    """The length of "axes" must be between 2 and 5."""
     if not 2 <= len(axes) <= 5:
         what = f"An image must have 2 to 5 axes (got {len(axes)}: {listed(_names(axes))})."
         yield where, what, "Split the image, or drop axes of length 1."
 
 
-@AXES.must(
-    "axes-unique", 'The values MUST be unique across all "name" fields.', at="multiscales[0].axes[3].name", wrong="x"
-)
+@AXES.must("axes-unique", at="multiscales[0].axes[3].name", wrong="x")
 def _unique(axes: Any, where: str) -> Faults:
+    """The values MUST be unique across all "name" fields."""
     names = _names(axes)
     if len(set(names)) != len(names):
         yield where, f"Axis names must be unique (got {listed(names)}).", "Rename all but one."
 
 
-@AXES.must(
-    "axes-space-count",
-    'The "axes" MUST contain 2 or 3 entries of "type:space".',
-    at="multiscales[0].axes",
-    wrong=_example("tcx"),
-)
+@AXES.must("axes-space-count", at="multiscales[0].axes", wrong=_example("tcx"))
 def _space_count(axes: Any, where: str) -> Faults:
+    """The "axes" MUST contain 2 or 3 entries of "type:space"."""
     count = sum(axis.get("type") == "space" for axis in axes)
     if count not in (2, 3):
         hint = "Give z, y and x the type space." if count < 2 else "Give one of them another type."
         yield where, f"2 or 3 axes must have the type space (got {count}).", hint
 
 
-@AXES.must(
-    "axes-time-count",
-    'The "axes" MAY contain one additional entry of "type:time".',
-    at="multiscales[0].axes[1].type",
-    wrong="time",
-)
+@AXES.must("axes-time-count", at="multiscales[0].axes[1].type", wrong="time")
 def _time_count(axes: Any, where: str) -> Faults:
+    """The "axes" MAY contain one additional entry of "type:time"."""
     count = sum(axis.get("type") == "time" for axis in axes)
     if count > 1:
         yield where, f"At most one axis may have the type time (got {count}).", "Give the others another type."
 
 
-@AXES.must(
-    "axes-channel-count",
-    'The "axes" MAY contain one additional entry of "type:channel" or a null / custom type.',
-    at="multiscales[0].axes",
-    wrong=[{"name": "lifetime"}, *_example("cyx")],
-)
+@AXES.must("axes-channel-count", at="multiscales[0].axes", wrong=[{"name": "lifetime"}, *_example("cyx")])
 def _channel_count(axes: Any, where: str) -> Faults:
+    """The "axes" MAY contain one additional entry of "type:channel" or a null / custom type."""
     others = [axis["name"] for axis in axes if axis.get("type") not in ("space", "time")]
     if len(others) > 1:
         what = f"At most one axis may be a channel or custom axis (got {listed(others)})."
         yield where, what, "Combine them into a single axis, or split the image."
 
 
-@AXES.must(
-    "axes-order",
-    'The entries MUST be ordered by "type" where the "time" axis must come first (if present), followed by the '
-    '"channel" or custom axis (if present) and the axes of type "space".',
-    at="multiscales[0].axes",
-    wrong=_example("yxt"),
-)
+@AXES.must("axes-order", at="multiscales[0].axes", wrong=_example("yxt"))
 def _order(axes: Any, where: str) -> Faults:
+    """The entries MUST be ordered by "type" where the "time" axis must come first (if present), followed by the
+    "channel" or custom axis (if present) and the axes of type "space"."""
     names, rank = _names(axes), _ranks(axes)
     if rank != sorted(rank):
         wanted = [name for _, name in sorted(zip(rank, names, strict=True), key=lambda pair: pair[0])]
@@ -109,10 +88,9 @@ def _ranks(axes: Any) -> list[int]:
     return [{"time": 0, "space": 2}.get(str(axis.get("type")), 1) for axis in axes]
 
 
-@AXES.should(
-    "axes-zyx", 'The spatial axes SHOULD be ordered as "zyx".', at="multiscales[0].axes", wrong=_example("xyz")
-)
+@AXES.should("axes-zyx", at="multiscales[0].axes", wrong=_example("xyz"))
 def _zyx(axes: Any, where: str) -> Faults:
+    """The spatial axes SHOULD be ordered as "zyx"."""
     space = [axis["name"] for axis in axes if axis.get("type") == "space" and axis["name"] in SPATIAL]
     wanted = sorted(space, key=SPATIAL.index)
     if space != wanted:
@@ -120,8 +98,9 @@ def _zyx(axes: Any, where: str) -> Faults:
         yield where, what, f"Transpose them to {listed(wanted)}."
 
 
-@AXES.should("axis-type", 'It SHOULD contain the field "type".', at="multiscales[0].axes[1].type", wrong=MISSING)
+@AXES.should("axis-type", at="multiscales[0].axes[1].type", wrong=MISSING)
 def _type(axes: Any, where: str) -> Faults:
+    """It SHOULD contain the field "type"."""
     for index, axis in enumerate(axes):
         if axis.get("type") is None:
             guess = KNOWN_AXES.get(axis["name"])
@@ -129,39 +108,27 @@ def _type(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}]", f"The axis {show(axis['name'])} should have a type.", hint
 
 
-@AXES.must(
-    "axis-type-form",
-    'It SHOULD be one of "space", "time" or "channel", but MAY take other string values.',
-    at="multiscales[0].axes[1].type",
-    wrong=["channel"],
-)
+@AXES.must("axis-type-form", at="multiscales[0].axes[1].type", wrong=["channel"])
 def _type_form(axes: Any, where: str) -> Faults:
+    """It SHOULD be one of "space", "time" or "channel", but MAY take other string values."""
     for index, axis in enumerate(axes):
         if not isinstance(axis.get("type"), (str, type(None))):
             what = f"The type of an axis must be a string (got {show(axis['type'])})."
             yield f"{where}[{index}].type", what, "Write space, time, channel or a word of your own."
 
 
-@AXES.must(
-    "axis-unit-form",
-    'The value of "unit" SHOULD be one of the following strings.',
-    at="multiscales[0].axes[4].unit",
-    wrong=0.5,
-)
+@AXES.must("axis-unit-form", at="multiscales[0].axes[4].unit", wrong=0.5)
 def _unit_form(axes: Any, where: str) -> Faults:
+    """The value of "unit" SHOULD be one of the following strings."""
     for index, axis in enumerate(axes):
         if not isinstance(axis.get("unit"), (str, type(None))):
             what = f"The unit of an axis must be a string (got {show(axis['unit'])})."
             yield f"{where}[{index}].unit", what, "Write its name; the size of a pixel belongs in the scale."
 
 
-@AXES.should(
-    "axis-unit",
-    'The value of "unit" SHOULD be one of the following strings, which are valid units according to UDUNITS-2.',
-    at="multiscales[0].axes[4].unit",
-    wrong="micron",
-)
+@AXES.should("axis-unit", at="multiscales[0].axes[4].unit", wrong="micron")
 def _unit(axes: Any, where: str) -> Faults:
+    """The value of "unit" SHOULD be one of the following strings, which are valid units according to UDUNITS-2."""
     for index, axis in enumerate(axes):
         kind, unit = str(axis.get("type")), axis.get("unit")
         if kind in UNITS and isinstance(unit, str) and unit not in UNITS[kind]:
@@ -171,8 +138,9 @@ def _unit(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].unit", what, hint or "Convert to one of the units of UDUNITS-2."
 
 
-@AXES.should("axis-unit-channel", "Channels carry no unit.", at="multiscales[0].axes[1].unit", wrong="nanometer")
+@AXES.should("axis-unit-channel", at="multiscales[0].axes[1].unit", wrong="nanometer")
 def _unit_channel(axes: Any, where: str) -> Faults:
+    """Channels carry no unit."""
     for index, axis in enumerate(axes):
         if axis.get("type") == "channel" and axis.get("unit") is not None:
             what = f"A channel axis should have no unit (got {show(axis['unit'])})."
@@ -185,14 +153,10 @@ def _orientations(axes: Any) -> list[tuple[int, str]]:
     return [(index, value) for index, value in values if isinstance(value, str) and value in ORIENTATIONS]
 
 
-@AXES.must(
-    "axis-orientation",
-    'The `orientation` field is an object with a `type` field ("anatomical") and a `value` field of the controlled '
-    "vocabulary.",
-    at="multiscales[0].axes[4].orientation",
-    wrong="left-to-right",
-)
+@AXES.must("axis-orientation", at="multiscales[0].axes[4].orientation", wrong="left-to-right")
 def _orientation(axes: Any, where: str) -> Faults:
+    """The `orientation` field is an object with a `type` field ("anatomical") and a `value` field of the controlled
+    vocabulary."""
     known = dict(_orientations(axes))
     for index, axis in enumerate(axes):
         given = axis.get("orientation")
@@ -207,24 +171,20 @@ def _orientation(axes: Any, where: str) -> Faults:
 
 @AXES.must(
     "axis-orientation-space",
-    'The `orientation` field MUST only be used on spatial axes (axes with `type` field set to "space").',
     at="multiscales[0].axes[1].orientation",
     wrong={"type": "anatomical", "value": "proximal-to-distal"},
 )
 def _orientation_space(axes: Any, where: str) -> Faults:
+    """The `orientation` field MUST only be used on spatial axes (axes with `type` field set to "space")."""
     for index, axis in enumerate(axes):
         if axis.get("orientation") is not None and axis.get("type") != "space":
             what = f"Only axes of type space may have an orientation (got one on {show(axis['name'])})."
             yield f"{where}[{index}].orientation", what, "Leave it out."
 
 
-@AXES.must(
-    "axis-orientation-all",
-    "If one space axis has an orientation, all of them have one.",
-    at="multiscales[0].axes[2].orientation",
-    wrong=MISSING,
-)
+@AXES.must("axis-orientation-all", at="multiscales[0].axes[2].orientation", wrong=MISSING)
 def _orientation_all(axes: Any, where: str) -> Faults:
+    """If one space axis has an orientation, all of them have one."""
     space = [axis for axis in axes if axis.get("type") == "space"]
     without = [axis["name"] for axis in space if axis.get("orientation") is None]
     if 0 < len(without) < len(space):
@@ -232,14 +192,10 @@ def _orientation_all(axes: Any, where: str) -> Faults:
         yield where, what, "Add an orientation to each of them."
 
 
-@AXES.must(
-    "axis-orientation-once",
-    'A set of NGFF `axes` MUST only have one of the set {"left-to-right", "right-to-left"} or '
-    '{"anterior-to-posterior", "posterior-to-anterior"} or the remaining values.',
-    at="multiscales[0].axes[2].orientation.value",
-    wrong="right-to-left",
-)
+@AXES.must("axis-orientation-once", at="multiscales[0].axes[2].orientation.value", wrong="right-to-left")
 def _orientation_once(axes: Any, where: str) -> Faults:
+    """A set of NGFF `axes` MUST only have one of the set {"left-to-right", "right-to-left"} or
+    {"anterior-to-posterior", "posterior-to-anterior"} or the remaining values."""
     values = [value for _, value in _orientations(axes)]
     if len({frozenset(value.split("-to-")) for value in values}) != len(values):
         what = f"Axes must run along different anatomical directions (got {listed(values)})."

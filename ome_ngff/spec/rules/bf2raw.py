@@ -11,13 +11,9 @@ from .paths import path_fault
 LAYOUT = Rules("bf2raw")
 
 
-@LAYOUT.must(
-    "bf2raw-layout",
-    'Conforming groups MUST have the value "3" for the "bioformats2raw.layout" key in their OME-Zarr Metadata.',
-    at="bioformats2raw.layout",
-    wrong=2,
-)
+@LAYOUT.must("bf2raw-layout", at="bioformats2raw.layout", wrong=2)
 def _layout(layout: Any) -> Faults:
+    """Conforming groups MUST have the value "3" for the "bioformats2raw.layout" key in their OME-Zarr Metadata."""
     if not is_number(layout) or layout != 3:
         what = f"The layout must be the number 3 (got {show(layout)})."
         yield "bioformats2raw.layout", what, "Convert the file again."
@@ -26,22 +22,16 @@ def _layout(layout: Any) -> Faults:
 SERIES = Rules("bf2raw")
 
 
-@SERIES.must(
-    "series-form",
-    '"series" MUST be a list of string objects, each of which is a path to an image group.',
-    at="series",
-    wrong=[0, 1],
-    form=True,
-)
+@SERIES.must("series-form", at="series", wrong=[0, 1], form=True)
 def _series_form(series: Any) -> Faults:
+    """ "series" MUST be a list of string objects, each of which is a path to an image group."""
     if not is_list(series) or not all(isinstance(path, str) for path in series):
         yield "series", f"series must be a list of strings (got {show(series)}).", 'Write ["0", "1"].'
 
 
-@SERIES.must(
-    "series-path", "Each of the strings is a path to an image group of the collection.", at="series[0]", wrong="../0"
-)
+@SERIES.must("series-path", at="series[0]", wrong="../0")
 def _series_path(series: Any) -> Faults:
+    """Each of the strings is a path to an image group of the collection."""
     for index, path in enumerate(series):
         if path_fault(path):
             yield f"series[{index}]", path_fault(path), "Write the path from the root of the collection."

@@ -1,7 +1,8 @@
-"""A rule of the specification: its words, and below them the check that implements them.
+"""A rule of the specification: a check, whose docstring is the sentence that it implements.
 
-    @AXES.must("axes-unique", 'The values MUST be unique across all "name" fields.', at=..., wrong=...)
+    @AXES.must("axes-unique", at=..., wrong=...)
     def _unique(axes, where):
+        'The values MUST be unique across all "name" fields.'
         if ...:
             yield where, "what was wanted (and what came)", "the way out"
 
@@ -10,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeGuard
@@ -72,17 +74,17 @@ class Rules:
         self._book = book
         self._rules: list[Rule] = []
 
-    def must(self, id: str, words: str, *, at: str, wrong: Any, form: bool = False) -> Callable[[Check], Check]:
-        """Register the decorated check as an error."""
-        return self._registered("error", id, words, at, wrong, form)
+    def must(self, id: str, words: str = "", **example: Any) -> Callable[[Check], Check]:
+        """Register the decorated check as an error; without `words`, its docstring has the sentence."""
+        return self._registered("error", id, words, **example)
 
-    def should(self, id: str, words: str, *, at: str, wrong: Any) -> Callable[[Check], Check]:
+    def should(self, id: str, words: str = "", **example: Any) -> Callable[[Check], Check]:
         """Register the decorated check as a warning."""
-        return self._registered("warning", id, words, at, wrong, False)
+        return self._registered("warning", id, words, **example)
 
-    def note(self, id: str, words: str, *, at: str, wrong: Any) -> Callable[[Check], Check]:
+    def note(self, id: str, words: str = "", **example: Any) -> Callable[[Check], Check]:
         """Register the decorated check as a note."""
-        return self._registered("note", id, words, at, wrong, False)
+        return self._registered("note", id, words, **example)
 
     def __call__(self, *part: Any) -> Iterator[Finding]:
         """Check a part, given as the arguments of the checks, and yield the findings."""
@@ -95,10 +97,11 @@ class Rules:
                 return
 
     def _registered(
-        self, severity: Severity, id: str, words: str, at: str, wrong: Any, form: bool
+        self, severity: Severity, id: str, words: str, *, at: str, wrong: Any, form: bool = False
     ) -> Callable[[Check], Check]:
         def register(check: Check) -> Check:
-            self._book[id] = Rule(id, severity, words, self.kind, at, wrong, form, check)
+            sentence = words or re.sub(r"\n\s*", " ", check.__doc__ or "").strip()
+            self._book[id] = Rule(id, severity, sentence, self.kind, at, wrong, form, check)
             self._rules.append(self._book[id])
             return check
 

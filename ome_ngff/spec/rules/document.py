@@ -76,26 +76,17 @@ def transformation_findings(transformations: Any, ndim: int | None, where: str) 
 ATTRIBUTES = Rules("image")
 
 
-@ATTRIBUTES.must(
-    "attributes-form",
-    "OME-NGFF metadata MUST be stored as attributes in the corresponding Zarr groups.",
-    at="",
-    wrong=["multiscales"],
-    form=True,
-)
+@ATTRIBUTES.must("attributes-form", at="", wrong=["multiscales"], form=True)
 def _attributes_form(attributes: Any, kind: str | None, dialect: Dialect) -> Faults:
+    """OME-NGFF metadata MUST be stored as attributes in the corresponding Zarr groups."""
     if not isinstance(attributes, Mapping):
         what = f"The attributes of a group must be a dict (got {show(attributes)})."
         yield "attributes", what, "Pass the attributes of one group."
 
 
-@ATTRIBUTES.must(
-    "document-kind",
-    'The "OME-Zarr Metadata" contains metadata keys as specified below for discovering certain types of data.',
-    at="multiscales",
-    wrong=MISSING,
-)
+@ATTRIBUTES.must("document-kind", at="multiscales", wrong=MISSING)
 def _kind(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> Faults:
+    """The "OME-Zarr Metadata" contains metadata keys as specified below for discovering certain types of data."""
     known = dict.fromkeys(key for keys in KINDS.values() for key in keys)
     wanted, there = KINDS[kind] if kind else known, dialect.unwrap(attributes)
     if not any(key in there for key in wanted):
@@ -120,39 +111,27 @@ def _parts(document: Any) -> Iterator[Entry]:
 PARTS = ("plate", "well", "image-label")
 
 
-@VERSIONS.must(
-    "version",
-    "The version of the OME-Zarr Metadata is denoted as a string in the `version` attribute within the `ome` "
-    "namespace.",
-    at="version",
-    wrong=0.5,
-)
+@VERSIONS.must("version", at="version", wrong=0.5)
 def _version(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    """The version of the OME-Zarr Metadata is denoted as a string in the `version` attribute within the `ome`
+    namespace."""
     if dialect.namespace and document.get("version") != dialect.version:
         what = f"The version must be {dialect.version!r} (got {show(document.get('version'))})."
         yield "version", what, _VERSION.format(dialect.version)
 
 
-@VERSIONS.must(
-    "version-consistent",
-    "The OME-Zarr Metadata version MUST be consistent within a hierarchy.",
-    at="multiscales[0].version",
-    wrong="0.3",
-)
+@VERSIONS.must("version-consistent", at="multiscales[0].version", wrong="0.3")
 def _version_consistent(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    """The OME-Zarr Metadata version MUST be consistent within a hierarchy."""
     for where, part in _parts(document):
         if part.get("version", dialect.version) != dialect.version:
             what = f"The version must be {dialect.version!r} (got {show(part['version'])})."
             yield f"{where}.version", what, _VERSION.format(dialect.version)
 
 
-@VERSIONS.should(
-    "version-given",
-    'It SHOULD contain the field "version", which indicates the version of the multiscale metadata of this image.',
-    at="multiscales[0].version",
-    wrong=MISSING,
-)
+@VERSIONS.should("version-given", at="multiscales[0].version", wrong=MISSING)
 def _version_given(document: Mapping[str, Any], dialect: Dialect) -> Faults:
+    """It SHOULD contain the field "version", which indicates the version of the multiscale metadata of this image."""
     if not dialect.namespace:
         for where, part in _parts(document):  # plates have a rule of their own
             if "version" not in part and where != "plate":

@@ -43,13 +43,9 @@ def _transformations(multiscale: Mapping[str, Any], where: str) -> Iterator[Find
 MULTISCALES = Rules("image")
 
 
-@MULTISCALES.must(
-    "multiscales-form",
-    '"multiscales" contains a list of dictionaries where each entry describes a multiscale image.',
-    at="multiscales",
-    wrong=[],
-)
+@MULTISCALES.must("multiscales-form", at="multiscales", wrong=[])
 def _multiscales_form(multiscales: Any) -> Faults:
+    """ "multiscales" contains a list of dictionaries where each entry describes a multiscale image."""
     if not is_objects(multiscales):
         what = f"multiscales must be a list of at least one image (got {show(multiscales)})."
         yield "multiscales", what, "Describe the image in a dict in this list."
@@ -58,25 +54,17 @@ def _multiscales_form(multiscales: Any) -> Faults:
 MULTISCALE = Rules("image")
 
 
-@MULTISCALE.should(
-    "multiscales-name",
-    'Each "multiscales" dictionary SHOULD contain the field "name".',
-    at="multiscales[0].name",
-    wrong=MISSING,
-)
+@MULTISCALE.should("multiscales-name", at="multiscales[0].name", wrong=MISSING)
 def _name(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """Each "multiscales" dictionary SHOULD contain the field "name"."""
     if not isinstance(multiscale.get("name"), str):
         yield where, f"An image should have a name (got {show(multiscale.get('name'))}).", 'Add "name": "..." to it.'
 
 
-@MULTISCALE.should(
-    "multiscales-type",
-    'Each "multiscales" dictionary SHOULD contain the field "type", which gives the type of downscaling method used to '
-    "generate the multiscale image pyramid.",
-    at="multiscales[0].type",
-    wrong=MISSING,
-)
+@MULTISCALE.should("multiscales-type", at="multiscales[0].type", wrong=MISSING)
 def _type(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """Each "multiscales" dictionary SHOULD contain the field "type", which gives the type of downscaling method used to
+    generate the multiscale image pyramid."""
     if _downscaled(multiscale) and not isinstance(multiscale.get("type"), str):
         what = f"An image should state its downscaling method (got {show(multiscale.get('type'))})."
         yield where, what, 'Add "type": "local_mean", or the method that was used.'
@@ -87,26 +75,18 @@ def _downscaled(multiscale: Mapping[str, Any]) -> bool:
     return len(entries(multiscale.get("datasets"), "")) != 1
 
 
-@MULTISCALE.should(
-    "multiscales-metadata",
-    'It SHOULD contain the field "metadata", which contains a dictionary with additional information about the '
-    "downscaling method.",
-    at="multiscales[0].metadata",
-    wrong=MISSING,
-)
+@MULTISCALE.should("multiscales-metadata", at="multiscales[0].metadata", wrong=MISSING)
 def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """It SHOULD contain the field "metadata", which contains a dictionary with additional information about the
+    downscaling method."""
     if _downscaled(multiscale) and not isinstance(multiscale.get("metadata"), Mapping):
         what = f"An image should have a dict that describes its downscaling (got {show(multiscale.get('metadata'))})."
         yield where, what, 'Add "metadata" with description, method, version, args and kwargs.'
 
 
-@MULTISCALE.should(
-    "axis-unit-given",
-    'It SHOULD contain the field "unit" to specify the physical unit of this dimension.',
-    at="multiscales[0].axes[4].unit",
-    wrong=MISSING,
-)
+@MULTISCALE.should("axis-unit-given", at="multiscales[0].axes[4].unit", wrong=MISSING)
 def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """It SHOULD contain the field "unit" to specify the physical unit of this dimension."""
     for place, axis in entries(multiscale.get("axes"), f"{where}.axes"):
         if str(axis.get("type")) in UNITS and axis.get("unit") is None:
             hint = (
@@ -115,40 +95,28 @@ def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
             yield place, f"The axis {show(axis.get('name'))} should have a unit.", hint
 
 
-@MULTISCALE.must(
-    "datasets-form",
-    'Each "multiscales" dictionary MUST contain the field "datasets", which is a list of dictionaries describing the '
-    "arrays storing the individual resolution levels.",
-    at="multiscales[0].datasets",
-    wrong=[],
-)
+@MULTISCALE.must("datasets-form", at="multiscales[0].datasets", wrong=[])
 def _datasets_form(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """Each "multiscales" dictionary MUST contain the field "datasets", which is a list of dictionaries describing the
+    arrays storing the individual resolution levels."""
     if not is_objects(multiscale.get("datasets")):
         what = f"datasets must be a list of at least one dict (got {show(multiscale.get('datasets'))})."
         yield f"{where}.datasets", what, "List the arrays, largest first."
 
 
-@MULTISCALE.must(
-    "dataset-path",
-    'Each dictionary in "datasets" MUST contain the field "path", whose value contains the path to the array for this '
-    "resolution relative to the current zarr group.",
-    at="multiscales[0].datasets[0].path",
-    wrong="/images/cells/0",
-)
+@MULTISCALE.must("dataset-path", at="multiscales[0].datasets[0].path", wrong="/images/cells/0")
 def _dataset_path(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """Each dictionary in "datasets" MUST contain the field "path", whose value contains the path to the array for this
+    resolution relative to the current zarr group."""
     for place, dataset in entries(multiscale.get("datasets"), f"{where}.datasets"):
         fault = path_fault(dataset.get("path"))
         if fault:
             yield f"{place}.path", fault, "Write the name of the array in this group, such as '0'."
 
 
-@MULTISCALE.must(
-    "dataset-path-unique",
-    'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest: each array is one level.',
-    at="multiscales[0].datasets[1].path",
-    wrong="0",
-)
+@MULTISCALE.must("dataset-path-unique", at="multiscales[0].datasets[1].path", wrong="0")
 def _dataset_path_unique(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest: each array is one level."""
     seen: set[str] = set()
     for place, dataset in entries(multiscale.get("datasets"), f"{where}.datasets"):
         path = dataset.get("path")
@@ -160,11 +128,11 @@ def _dataset_path_unique(multiscale: Mapping[str, Any], where: str) -> Faults:
 
 @MULTISCALE.must(
     "datasets-order",
-    'The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest.',
     at="multiscales[0].datasets[1].coordinateTransformations[0].scale",
     wrong=[1.0, 1.0, 1.0, 0.25, 0.25],
 )
 def _datasets_order(multiscale: Mapping[str, Any], where: str) -> Faults:
+    """The "path"s MUST be ordered from largest (i.e. highest resolution) to smallest."""
     levels = entries(multiscale.get("datasets"), f"{where}.datasets")
     scales = [(place, scale) for place, dataset in levels if (scale := _scale(dataset))]
     for (_, finer), (place, coarser) in itertools.pairwise(scales):
@@ -185,40 +153,27 @@ def _scale(dataset: Mapping[str, Any]) -> list[float] | None:
 OMERO = Rules("image")
 
 
-@OMERO.must(
-    "omero-channels",
-    '"channels": [  # Array matching the c dimension size',
-    at="omero.channels",
-    wrong=MISSING,
-    form=True,
-)
+@OMERO.must("omero-channels", at="omero.channels", wrong=MISSING, form=True)
 def _channels(omero: Any) -> Faults:
+    """ "channels": [  # Array matching the c dimension size"""
     channels = part_of(omero, "channels")
     if not is_list(channels) or not all(isinstance(channel, Mapping) for channel in channels):
         what = f"omero must have a list of channels (got {show(channels if isinstance(omero, Mapping) else omero)})."
         yield "omero.channels", what, "List one dict for each channel, or leave omero out."
 
 
-@OMERO.must(
-    "omero-color",
-    "Each `color` of the `channels` is six hex digits; some viewers crash without it.",
-    at="omero.channels[0].color",
-    wrong="#FF0000",
-)
+@OMERO.must("omero-color", at="omero.channels[0].color", wrong="#FF0000")
 def _color(omero: Any) -> Faults:
+    """Each `color` of the `channels` is six hex digits; some viewers crash without it."""
     for where, channel in entries(omero["channels"], "omero.channels"):
         color = channel.get("color")
         if not isinstance(color, str) or not re.fullmatch("[0-9a-fA-F]{6}", color):
             yield f"{where}.color", f"A color must be six hex digits (got {show(color)}).", "Write red as FF0000."
 
 
-@OMERO.must(
-    "omero-window",
-    "The `window` of each of the `channels` has numbers `min`, `max`, `start`, `end`.",
-    at="omero.channels[0].window",
-    wrong=MISSING,
-)
+@OMERO.must("omero-window", at="omero.channels[0].window", wrong=MISSING)
 def _window(omero: Any) -> Faults:
+    """The `window` of each of the `channels` has numbers `min`, `max`, `start`, `end`."""
     for where, channel in entries(omero["channels"], "omero.channels"):
         window = channel.get("window")
         wrong = [key for key in ("min", "max", "start", "end") if not is_number(part_of(window, key))]

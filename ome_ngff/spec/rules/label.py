@@ -23,26 +23,17 @@ def label_findings(document: Mapping[str, Any], kind: str | None) -> Iterator[Fi
 LABELS = Rules("labels")
 
 
-@LABELS.must(
-    "labels-form",
-    'The OME-Zarr Metadata associated with the "labels" group MUST contain a JSON object with the key `labels`, whose '
-    "value is a JSON array of paths to the labeled multiscale image(s).",
-    at="labels",
-    wrong="cells",
-    form=True,
-)
+@LABELS.must("labels-form", at="labels", wrong="cells", form=True)
 def _labels_form(labels: Any) -> Faults:
+    """The OME-Zarr Metadata associated with the "labels" group MUST contain a JSON object with the key `labels`, whose
+    value is a JSON array of paths to the labeled multiscale image(s)."""
     if not is_list(labels) or not all(isinstance(path, str) for path in labels):
         yield "labels", f"labels must be a list of paths (got {show(labels)}).", 'Write ["cells"].'
 
 
-@LABELS.must(
-    "labels-path",
-    "The paths lead to label objects which can be found underneath the group.",
-    at="labels[0]",
-    wrong="../cells",
-)
+@LABELS.must("labels-path", at="labels[0]", wrong="../cells")
 def _labels_path(labels: Any) -> Faults:
+    """The paths lead to label objects which can be found underneath the group."""
     for index, path in enumerate(labels):
         if path_fault(path):
             yield f"labels[{index}]", path_fault(path), "Write the name of the label image in this group."
@@ -51,24 +42,16 @@ def _labels_path(labels: Any) -> Faults:
 LABEL = Rules("label")
 
 
-@LABEL.must(
-    "label-multiscales",
-    "`image-label` groups MUST also contain `multiscales` metadata.",
-    at="multiscales",
-    wrong=MISSING,
-)
+@LABEL.must("label-multiscales", at="multiscales", wrong=MISSING)
 def _multiscales(document: Mapping[str, Any]) -> Faults:
+    """`image-label` groups MUST also contain `multiscales` metadata."""
     if "multiscales" not in document:
         yield "image-label", "A label image must have multiscales, as any image.", "Describe its arrays in multiscales."
 
 
-@LABEL.should(
-    "label-given",
-    "In addition to the `multiscales` key, the OME-Zarr Metadata SHOULD contain another key, `image-label`.",
-    at="image-label",
-    wrong=MISSING,
-)
+@LABEL.should("label-given", at="image-label", wrong=MISSING)
 def _given(document: Mapping[str, Any]) -> Faults:
+    """In addition to the `multiscales` key, the OME-Zarr Metadata SHOULD contain another key, `image-label`."""
     if "image-label" not in document:
         yield "image-label", "A label image should have image-label.", 'Add "image-label": {"colors": [...]}.'
 
@@ -76,45 +59,35 @@ def _given(document: Mapping[str, Any]) -> Faults:
 IMAGE_LABEL = Rules("label")
 
 
-@IMAGE_LABEL.must(
-    "label-form", "The value of `image-label` is also a JSON object.", at="image-label", wrong=[], form=True
-)
+@IMAGE_LABEL.must("label-form", at="image-label", wrong=[], form=True)
 def _form(label: Any) -> Faults:
+    """The value of `image-label` is also a JSON object."""
     if not isinstance(label, Mapping):
         yield "image-label", f"image-label must be a dict (got {show(label)}).", "Write its keys into a dict."
 
 
-@IMAGE_LABEL.should(
-    "label-colors", "The `image-label` object SHOULD contain a `colors` key.", at="image-label.colors", wrong=MISSING
-)
+@IMAGE_LABEL.should("label-colors", at="image-label.colors", wrong=MISSING)
 def _colors(label: Mapping[str, Any]) -> Faults:
+    """The `image-label` object SHOULD contain a `colors` key."""
     if "colors" not in label:
         hint = 'Add "colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}].'
         yield "image-label", "image-label should have colors.", hint
 
 
-@IMAGE_LABEL.must(
-    "label-lists",
-    "The value of `colors` MUST be a JSON array describing color information for the unique label values; the value of "
-    "`properties` MUST be an array of JSON objects. Neither is empty.",
-    at="image-label.properties",
-    wrong=[],
-)
+@IMAGE_LABEL.must("label-lists", at="image-label.properties", wrong=[])
 def _lists(label: Mapping[str, Any]) -> Faults:
+    """The value of `colors` MUST be a JSON array describing color information for the unique label values; the value of
+    `properties` MUST be an array of JSON objects. Neither is empty."""
     for key in ("colors", "properties"):
         if key in label and not is_objects(label[key]):
             what = f"{key} must be a list with at least one dict (got {show(label[key])})."
             yield f"image-label.{key}", what, f"Leave {key} out if it would be empty."
 
 
-@IMAGE_LABEL.must(
-    "label-value",
-    "Each of these objects MUST contain the `label-value` key, whose value MUST be the integer corresponding to a "
-    "particular label.",
-    at="image-label.colors[0].label-value",
-    wrong=True,
-)
+@IMAGE_LABEL.must("label-value", at="image-label.colors[0].label-value", wrong=True)
 def _value(label: Mapping[str, Any]) -> Faults:
+    """Each of these objects MUST contain the `label-value` key, whose value MUST be the integer corresponding to a
+    particular label."""
     for where, entry in _entries(label, "colors", "properties"):
         if not is_integer(entry.get("label-value")):
             what = f"label-value must be an integer (got {show(entry.get('label-value'))})."
@@ -126,10 +99,9 @@ def _entries(label: Mapping[str, Any], *keys: str) -> Iterator[Entry]:
         yield from entries(label.get(key), f"image-label.{key}")
 
 
-@IMAGE_LABEL.must(
-    "label-value-unique", "All `label-value`s must be unique.", at="image-label.colors[1].label-value", wrong=1
-)
+@IMAGE_LABEL.must("label-value-unique", at="image-label.colors[1].label-value", wrong=1)
 def _value_unique(label: Mapping[str, Any]) -> Faults:
+    """All `label-value`s must be unique."""
     for key in ("colors", "properties"):
         seen: set[int] = set()
         for where, entry in _entries(label, key):
@@ -140,14 +112,10 @@ def _value_unique(label: Mapping[str, Any]) -> Faults:
                 seen.add(value)
 
 
-@IMAGE_LABEL.must(
-    "label-rgba",
-    "The objects in this array MAY contain an `rgba` key whose value MUST be an array of four integers between 0 and "
-    "255, inclusive.",
-    at="image-label.colors[0].rgba",
-    wrong=[255, 0, 0],
-)
+@IMAGE_LABEL.must("label-rgba", at="image-label.colors[0].rgba", wrong=[255, 0, 0])
 def _rgba(label: Mapping[str, Any]) -> Faults:
+    """The objects in this array MAY contain an `rgba` key whose value MUST be an array of four integers between 0 and
+    255, inclusive."""
     for where, entry in _entries(label, "colors"):
         rgba = entry.get("rgba")
         if "rgba" in entry and not (is_list(rgba) and len(rgba) == 4 and all(map(_is_uint8, rgba))):
@@ -159,14 +127,10 @@ def _is_uint8(value: Any) -> bool:
     return is_integer(value, 0) and value <= 255
 
 
-@IMAGE_LABEL.must(
-    "label-source",
-    "The value of the `source` key MUST be a JSON object. This object MAY include a key `image`, whose value MUST be a "
-    "string specifying the relative path to a Zarr image group.",
-    at="image-label.source.image",
-    wrong="/data/image.zarr",
-)
+@IMAGE_LABEL.must("label-source", at="image-label.source.image", wrong="/data/image.zarr")
 def _source(label: Mapping[str, Any]) -> Faults:
+    """The value of the `source` key MUST be a JSON object. This object MAY include a key `image`, whose value MUST be a
+    string specifying the relative path to a Zarr image group."""
     source = label.get("source", {})
     if not isinstance(source, Mapping):
         yield "image-label.source", f"source must be a dict (got {show(source)}).", 'Write {"image": "../../"}.'

@@ -41,25 +41,17 @@ def _indices(names: Sequence[Any]) -> dict[str, int]:
 PLATE = Rules("plate")
 
 
-@PLATE.must(
-    "plate-form",
-    "The plate layout can be found under the custom attributes of the plate group under the `plate` key.",
-    at="plate",
-    wrong=[],
-    form=True,
-)
+@PLATE.must("plate-form", at="plate", wrong=[], form=True)
 def _plate_form(plate: Any) -> Faults:
+    """The plate layout can be found under the custom attributes of the plate group under the `plate` key."""
     if not isinstance(plate, Mapping):
         yield "plate", f"plate must be a dict (got {show(plate)}).", "Write rows, columns and wells into a dict."
 
 
-@PLATE.must(
-    "plate-lists",
-    "The `plate` dictionary MUST contain a `columns` (`rows`, `wells`) key whose value MUST be a list of JSON objects.",
-    at="plate.rows",
-    wrong=[],
-)
+@PLATE.must("plate-lists", at="plate.rows", wrong=[])
 def _plate_lists(plate: Mapping[str, Any]) -> Faults:
+    """The `plate` dictionary MUST contain a `columns` (`rows`, `wells`) key whose value MUST be a list of JSON
+    objects."""
     for key in ("columns", "rows", "wells"):
         if not is_objects(plate.get(key)):
             what = f"{key} must be a list with at least one dict (got {show(plate.get(key))})."
@@ -71,39 +63,28 @@ def _lines(plate: Mapping[str, Any]) -> Iterator[Entry]:
         yield from entries(plate.get(key), f"plate.{key}")
 
 
-@PLATE.must(
-    "plate-line-name",
-    "Each row and column object MUST contain a `name` key. The `name` MUST contain only alphanumeric characters.",
-    at="plate.columns[0].name",
-    wrong="A-1",
-)
+@PLATE.must("plate-line-name", at="plate.columns[0].name", wrong="A-1")
 def _line_name(plate: Mapping[str, Any]) -> Faults:
+    """Each row and column object MUST contain a `name` key. The `name` MUST contain only alphanumeric characters."""
     for where, line in _lines(plate):
         if not is_alphanumeric(line.get("name")):
             what = f"The name of a row or column must consist of letters and digits (got {show(line.get('name'))})."
             yield f"{where}.name", what, "Rename it, and its groups too."
 
 
-@PLATE.must(
-    "plate-line-unique",
-    "The `name` MUST NOT be a duplicate of any other `name` in the `rows` (`columns`) list.",
-    at="plate.rows[1].name",
-    wrong="A",
-)
+@PLATE.must("plate-line-unique", at="plate.rows[1].name", wrong="A")
 def _line_unique(plate: Mapping[str, Any]) -> Faults:
+    """The `name` MUST NOT be a duplicate of any other `name` in the `rows` (`columns`) list."""
     for key in ("rows", "columns"):
         for name, count in Counter(filter(is_alphanumeric, _line_names(plate, key))).items():
             if count > 1:
                 yield f"plate.{key}", f"{count} {key} have the name {show(name)}.", "Give each of them its own name."
 
 
-@PLATE.should(
-    "plate-line-case",
-    "Care SHOULD be taken to avoid collisions on case-insensitive filesystems (e.g. avoid using both `Aa` and `aA`).",
-    at="plate.rows[1].name",
-    wrong="a",
-)
+@PLATE.should("plate-line-case", at="plate.rows[1].name", wrong="a")
 def _line_case(plate: Mapping[str, Any]) -> Faults:
+    """Care SHOULD be taken to avoid collisions on case-insensitive filesystems (e.g. avoid using both `Aa` and
+    `aA`)."""
     for key in ("rows", "columns"):
         names = sorted({name for name in _line_names(plate, key) if is_alphanumeric(name)})
         for folded, count in Counter(name.lower() for name in names).items():
@@ -112,43 +93,32 @@ def _line_case(plate: Mapping[str, Any]) -> Faults:
                 yield f"plate.{key}", f"{alike} are the same name on some file systems.", "Rename all but one."
 
 
-@PLATE.must(
-    "plate-well-unique",
-    "A list of JSON objects defining the wells of the plate; no well is listed twice.",
-    at="plate.wells[1]",
-    wrong={"path": "A/1", "rowIndex": 0, "columnIndex": 0},
-)
+@PLATE.must("plate-well-unique", at="plate.wells[1]", wrong={"path": "A/1", "rowIndex": 0, "columnIndex": 0})
 def _well_unique(plate: Mapping[str, Any]) -> Faults:
+    """A list of JSON objects defining the wells of the plate; no well is listed twice."""
     paths = [well.get("path") for _, well in entries(plate.get("wells"), "")]
     for path, count in Counter(path for path in paths if isinstance(path, str)).items():
         if count > 1:
             yield "plate.wells", f"The well {show(path)} is listed {count} times.", "List each well once."
 
 
-@PLATE.should("plate-name", "The `plate` dictionary SHOULD contain a `name` key.", at="plate.name", wrong=MISSING)
+@PLATE.should("plate-name", at="plate.name", wrong=MISSING)
 def _plate_name(plate: Mapping[str, Any]) -> Faults:
+    """The `plate` dictionary SHOULD contain a `name` key."""
     if "name" not in plate:
         yield "plate", "A plate should have a name.", 'Add "name": "..." to it.'
 
 
-@PLATE.should(
-    "plate-field-count",
-    "The `plate` dictionary SHOULD contain a `field_count` key.",
-    at="plate.field_count",
-    wrong=MISSING,
-)
+@PLATE.should("plate-field-count", at="plate.field_count", wrong=MISSING)
 def _field_count(plate: Mapping[str, Any]) -> Faults:
+    """The `plate` dictionary SHOULD contain a `field_count` key."""
     if "field_count" not in plate:
         yield "plate", "A plate should state the largest number of fields in a well.", 'Add "field_count": 1, or more.'
 
 
-@PLATE.should(
-    "plate-version",
-    "The `plate` dictionary MUST contain a `version` key (the schema does not ask for it).",
-    at="plate.version",
-    wrong=MISSING,
-)
+@PLATE.should("plate-version", at="plate.version", wrong=MISSING)
 def _plate_version(plate: Mapping[str, Any]) -> Faults:
+    """The `plate` dictionary MUST contain a `version` key (the schema does not ask for it)."""
     if "version" not in plate:
         yield "plate", "A plate should state its version.", 'Add "version" to it.'
 
@@ -157,26 +127,18 @@ def _acquisitions(plate: Mapping[str, Any]) -> list[Entry]:
     return entries(plate.get("acquisitions"), "plate.acquisitions")
 
 
-@PLATE.must(
-    "acquisitions-form",
-    "The `plate` dictionary MAY contain an `acquisitions` key whose value MUST be a list of JSON objects.",
-    at="plate.acquisitions",
-    wrong={"id": 0},
-)
+@PLATE.must("acquisitions-form", at="plate.acquisitions", wrong={"id": 0})
 def _acquisitions_form(plate: Mapping[str, Any]) -> Faults:
+    """The `plate` dictionary MAY contain an `acquisitions` key whose value MUST be a list of JSON objects."""
     given = plate.get("acquisitions", [])
     if not is_list(given) or len(_acquisitions(plate)) != len(given):
         yield "plate.acquisitions", f"acquisitions must be a list of dicts (got {show(given)}).", 'Write [{"id": 0}].'
 
 
-@PLATE.must(
-    "acquisition-id",
-    "Each acquisition object MUST contain an `id` key whose value MUST be an unique integer identifier greater than or "
-    "equal to 0 within the context of the plate.",
-    at="plate.acquisitions[0].id",
-    wrong=-1,
-)
+@PLATE.must("acquisition-id", at="plate.acquisitions[0].id", wrong=-1)
 def _acquisition_id(plate: Mapping[str, Any]) -> Faults:
+    """Each acquisition object MUST contain an `id` key whose value MUST be an unique integer identifier greater than or
+    equal to 0 within the context of the plate."""
     seen: set[int] = set()
     for where, acquisition in _acquisitions(plate):
         given = acquisition.get("id")
@@ -188,38 +150,26 @@ def _acquisition_id(plate: Mapping[str, Any]) -> Faults:
             seen.add(given)
 
 
-@PLATE.should(
-    "acquisition-name",
-    "Each acquisition object SHOULD contain a `name` key.",
-    at="plate.acquisitions[0].name",
-    wrong=MISSING,
-)
+@PLATE.should("acquisition-name", at="plate.acquisitions[0].name", wrong=MISSING)
 def _acquisition_name(plate: Mapping[str, Any]) -> Faults:
+    """Each acquisition object SHOULD contain a `name` key."""
     for where, acquisition in _acquisitions(plate):
         if "name" not in acquisition:
             yield where, "An acquisition should have a name.", 'Add "name": "..." to it.'
 
 
-@PLATE.should(
-    "acquisition-field-count",
-    "Each acquisition object SHOULD contain a `maximumfieldcount` key.",
-    at="plate.acquisitions[0].maximumfieldcount",
-    wrong=MISSING,
-)
+@PLATE.should("acquisition-field-count", at="plate.acquisitions[0].maximumfieldcount", wrong=MISSING)
 def _acquisition_count(plate: Mapping[str, Any]) -> Faults:
+    """Each acquisition object SHOULD contain a `maximumfieldcount` key."""
     for where, acquisition in _acquisitions(plate):
         if "maximumfieldcount" not in acquisition:
             what = "An acquisition should state the largest number of fields in a well."
             yield where, what, 'Add "maximumfieldcount": 1, or more.'
 
 
-@PLATE.must(
-    "plate-text",
-    "A `name` (of the plate, of an acquisition) or `description` key whose value MUST be a string.",
-    at="plate.name",
-    wrong=96,
-)
+@PLATE.must("plate-text", at="plate.name", wrong=96)
 def _text(plate: Mapping[str, Any]) -> Faults:
+    """A `name` (of the plate, of an acquisition) or `description` key whose value MUST be a string."""
     places = [("plate", plate, ("name",)), *((w, a, ("name", "description")) for w, a in _acquisitions(plate))]
     for where, part, keys in places:
         for key in keys:
@@ -227,13 +177,9 @@ def _text(plate: Mapping[str, Any]) -> Faults:
                 yield f"{where}.{key}", f"{key} must be a string (got {show(part[key])}).", "Put it in quotes."
 
 
-@PLATE.must(
-    "plate-count",
-    "A `field_count` or `maximumfieldcount` key whose value MUST be a positive integer.",
-    at="plate.field_count",
-    wrong=0,
-)
+@PLATE.must("plate-count", at="plate.field_count", wrong=0)
 def _count(plate: Mapping[str, Any]) -> Faults:
+    """A `field_count` or `maximumfieldcount` key whose value MUST be a positive integer."""
     places = [("plate", plate, "field_count"), *((w, a, "maximumfieldcount") for w, a in _acquisitions(plate))]
     for where, part, key in places:
         if key in part and not is_integer(part[key], 1):
@@ -241,14 +187,10 @@ def _count(plate: Mapping[str, Any]) -> Faults:
             yield f"{where}.{key}", what, "Write the largest number of fields in any well."
 
 
-@PLATE.must(
-    "acquisition-time",
-    "Each acquisition object MAY contain a `starttime` and/or `endtime` key whose values MUST be integer epoch "
-    "timestamps.",
-    at="plate.acquisitions[0].starttime",
-    wrong="2026-03-01T09:30:00Z",
-)
+@PLATE.must("acquisition-time", at="plate.acquisitions[0].starttime", wrong="2026-03-01T09:30:00Z")
 def _time(plate: Mapping[str, Any]) -> Faults:
+    """Each acquisition object MAY contain a `starttime` and/or `endtime` key whose values MUST be integer epoch
+    timestamps."""
     for where, acquisition in _acquisitions(plate):
         for key in ("starttime", "endtime"):
             if key in acquisition and not is_integer(acquisition[key], 0):
@@ -259,14 +201,10 @@ def _time(plate: Mapping[str, Any]) -> Faults:
 PLATE_WELL = Rules("plate")
 
 
-@PLATE_WELL.must(
-    "plate-well-path",
-    "The `path` MUST consist of a `name` in the `rows` list, a file separator (`/`), and a `name` from the `columns` "
-    "list, in that order. The `path` MUST NOT contain additional leading or trailing directories.",
-    at="plate.wells[0].path",
-    wrong="1/A",
-)
+@PLATE_WELL.must("plate-well-path", at="plate.wells[0].path", wrong="1/A")
 def _well_path(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str, int], where: str) -> Faults:
+    """The `path` MUST consist of a `name` in the `rows` list, a file separator (`/`), and a `name` from the `columns`
+    list, in that order. The `path` MUST NOT contain additional leading or trailing directories."""
     row, column = _row_and_column(well)
     if row not in rows or column not in columns:
         swapped = column in rows and row in columns
@@ -280,14 +218,10 @@ def _row_and_column(well: Mapping[str, Any]) -> tuple[str, str]:
     return row, column
 
 
-@PLATE_WELL.must(
-    "plate-well-index",
-    "`rowIndex` and `columnIndex` MUST be 0-based. The `rowIndex`, `columnIndex`, and `path` MUST all refer to the "
-    "same row/column pair.",
-    at="plate.wells[0].rowIndex",
-    wrong=1,
-)
+@PLATE_WELL.must("plate-well-index", at="plate.wells[0].rowIndex", wrong=1)
 def _well_index(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str, int], where: str) -> Faults:
+    """`rowIndex` and `columnIndex` MUST be 0-based. The `rowIndex`, `columnIndex`, and `path` MUST all refer to the
+    same row/column pair."""
     row, column = _row_and_column(well)
     for key, name, lines in (("rowIndex", row, rows), ("columnIndex", column, columns)):
         given, index = well.get(key), lines.get(name)

@@ -15,14 +15,10 @@ VALUES = Rules("image")
 _MOST = 20  # values that are named, per document
 
 
-@VALUES.must(
-    "json-values",
-    'Metadata is JSON: "Numeric values that cannot be represented in the grammar (such as Infinity and NaN) are not '
-    'permitted" (RFC 8259). Browsers do not read such a file at all.',
-    at="multiscales[0].metadata.threshold",
-    wrong=math.nan,
-)
+@VALUES.must("json-values", at="multiscales[0].metadata.threshold", wrong=math.nan)
 def _json_values(part: Mapping[str, Any]) -> Faults:
+    """Metadata is JSON: "Numeric values that cannot be represented in the grammar (such as Infinity and NaN) are not
+    permitted" (RFC 8259). Browsers do not read such a file at all."""
     if _is_json(part):
         return
     odd = list(itertools.islice(_not_json(part), _MOST))
