@@ -1,4 +1,4 @@
-"""The rules for plates: rows and columns, wells, acquisitions."""
+"""The rules for plates, for their wells, and for collections of bioformats2raw."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from ...exceptions import Finding
 from ...text import listed, show
-from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects
-from .paths import is_alphanumeric
+from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_number, is_objects
+from .paths import is_alphanumeric, path_fault
 
 
 def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -229,3 +229,79 @@ def _well_index(well: Mapping[str, Any], rows: dict[str, int], columns: dict[str
             wanted = "an integer of at least 0" if index is None else str(index)
             what = f"{key} must be {wanted} (got {show(given)})."
             yield f"{where}.{key}", what, "Count from 0, in the order of the rows or columns of the plate."
+
+
+# Wells: the fields of view and their acquisitions ------------------------------------------------------------------
+
+
+WELL = Rules("well")
+
+
+@WELL.must("well-images", at="well.images", wrong=[], form=True)
+def _images(well: Any) -> Faults:
+    """The `well` dictionary MUST contain an `images` key whose value MUST be a list of JSON objects specifying all
+    fields of views for a given well."""
+    images = well.get("images") if isinstance(well, Mapping) else well
+    if not isinstance(well, Mapping) or not is_objects(images):
+        yield "well.images", f"images must be a list with at least one dict (got {show(images)}).", "List the fields."
+
+
+@WELL.must("well-image-path", at="well.images[0].path", wrong="field-0")
+def _image_path(well: Mapping[str, Any]) -> Faults:
+    """Each image object MUST contain a `path` key whose value MUST be a string specifying the path to the field of
+    view. The `path` MUST contain only alphanumeric characters."""
+    for where, image in entries(well["images"], "well.images"):
+        if not is_alphanumeric(image.get("path")):
+            what = f"The path of a field must consist of letters and digits (got {show(image.get('path'))})."
+            yield f"{where}.path", what, "Name the fields 0, 1, 2, ..."
+
+
+@WELL.must("well-image-unique", at="well.images[1].path", wrong="0")
+def _image_unique(well: Mapping[str, Any]) -> Faults:
+    """The `path` MUST NOT be a duplicate of any other `path` in the `images` list."""
+    paths = [image.get("path") for _, image in entries(well["images"], "")]
+    for path, count in Counter(path for path in paths if isinstance(path, str)).items():
+        if count > 1:
+            yield "well.images", f"The field {show(path)} is listed {count} times.", "List each field once."
+
+
+@WELL.must("well-acquisition", at="well.images[0].acquisition", wrong="0")
+def _acquisition(well: Mapping[str, Any]) -> Faults:
+    """If multiple acquisitions were performed in the plate, it MUST contain an `acquisition` key whose value MUST be an
+    integer identifying the acquisition."""
+    for where, image in entries(well["images"], "well.images"):
+        if "acquisition" in image and not is_integer(image["acquisition"], 0):
+            what = f"acquisition must be an integer of at least 0 (got {show(image['acquisition'])})."
+            yield f"{where}.acquisition", what, "Write the id of an acquisition of the plate, without quotes."
+
+
+# Collections of bioformats2raw: the layout at the root, the series in the group `OME` -------------------------------
+
+
+LAYOUT = Rules("bf2raw")
+
+
+@LAYOUT.must("bf2raw-layout", at="bioformats2raw.layout", wrong=2)
+def _layout(layout: Any) -> Faults:
+    """Conforming groups MUST have the value "3" for the "bioformats2raw.layout" key in their OME-Zarr Metadata."""
+    if not is_number(layout) or layout != 3:
+        what = f"The layout must be the number 3 (got {show(layout)})."
+        yield "bioformats2raw.layout", what, "Convert the file again."
+
+
+SERIES = Rules("bf2raw")
+
+
+@SERIES.must("series-form", at="series", wrong=[0, 1], form=True)
+def _series_form(series: Any) -> Faults:
+    """ "series" MUST be a list of string objects, each of which is a path to an image group."""
+    if not is_list(series) or not all(isinstance(path, str) for path in series):
+        yield "series", f"series must be a list of strings (got {show(series)}).", 'Write ["0", "1"].'
+
+
+@SERIES.must("series-path", at="series[0]", wrong="../0")
+def _series_path(series: Any) -> Faults:
+    """Each of the strings is a path to an image group of the collection."""
+    for index, path in enumerate(series):
+        if path_fault(path):
+            yield f"series[{index}]", path_fault(path), "Write the path from the root of the collection."
