@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import attrs
 import zarr
 from zarr.abc.store import Store
+from zarr.storage import FsspecStore
 
 from ..exceptions import MissingError, NgffError
 from ..spec import (
     Axis,
+    Format,
     Metadata,
     decode_omero,
     detect_format,
@@ -31,11 +33,11 @@ from ..spec import (
     stated_geometry,
     stated_version,
 )
-from ..store import MARK, find_target, journal, locate, open_node, places, readable
-from .arrays import UNREADABLE, describe_array
+from ..store import MARK, Compression, find_target, folder_of, journal, locate, open_node, places, readable, sync
 from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
 
 Document = Mapping[str, Any]
+UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
 
 
 def describe_store(place: Any) -> StoreInfo:
@@ -102,6 +104,11 @@ def _mark(attributes: Document) -> Any:
     return part_of(attributes.get(MARK), "incomplete")
 
 
+def format_of(group: zarr.Group) -> Format:
+    """Return the format that a group states, else the newest for its version of Zarr."""
+    return detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
+
+
 def kind_of(document: Document) -> str:
     """Return what a document describes, in a word."""
     if "multiscales" in document:
@@ -143,9 +150,8 @@ def _decoded(
     group: zarr.Group, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
 ) -> Metadata | None:
     """Return the metadata of an image; where it is not understood, note what."""
-    fmt = detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
     try:
-        return fmt.decode(document, series, len(first.shape) if first else None)
+        return format_of(group).decode(document, series, len(first.shape) if first else None)
     except NgffError as error:
         notes.append(str(error))
         return None
@@ -224,3 +230,61 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
             empty = ImageInfo(below, name, None, True, None, (), (), (), (f"The label image {name!r} is missing.",))
             found += images or (empty,)
     return tuple(found)
+
+
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+
+def describe_array(array: zarr.Array[Any], path: str) -> ArrayInfo:
+    """Describe an array that stands at a path."""
+    size = int(array.nbytes)
+    stored = stored_bytes(array)
+    return ArrayInfo(
+        path,
+        shape=tuple(array.shape),
+        dtype=str(array.dtype),
+        chunks=tuple(array.chunks),
+        shards=None if array.shards is None else tuple(array.shards),
+        codec=codec_of(array),
+        bytes=size,
+        stored=stored,
+        ratio=size / stored if stored else None,
+    )
+
+
+def codec_of(array: zarr.Array[Any]) -> str:
+    """Name the compression of an array, as `compression=` takes it where it can be said that way."""
+    names = []
+    for codec in (*array.filters, *array.compressors):
+        try:
+            names.append(str(Compression.parse(codec)))
+        except UNREADABLE:
+            names.append(type(codec).__name__)
+    return " + ".join(names) or "none"
+
+
+def stored_bytes(array: zarr.Array[Any]) -> int | None:
+    """Count the bytes that an array takes where it is stored; None where that cannot be known, as on a web server."""
+    store = array.store
+    folder = folder_of(store, array.path)
+    if folder is not None:
+        return sum(_file_sizes(folder))
+    try:
+        if isinstance(store, FsspecStore):
+            root = "/".join(filter(None, [store.path.rstrip("/"), array.path]))
+            if "http" in str(store.fs.protocol):
+                return None
+            found = sync(store.fs._find(root, detail=True))
+            return sum(int(file.get("size") or 0) for file in found.values())
+        return int(sync(store.getsize_prefix(array.path)))
+    except (*UNREADABLE, NotImplementedError):
+        return None
+
+
+def _file_sizes(folder: Any) -> Iterator[int]:
+    with os.scandir(folder) as children:
+        for child in children:
+            if child.is_dir(follow_symlinks=False):
+                yield from _file_sizes(child.path)
+            else:
+                yield child.stat().st_size

@@ -21,7 +21,7 @@ from ...exceptions import MissingError, StoreError
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
 from ..describe import find_place, kind_of
 from .chunks import check_chunks
-from .files import FILE
+from .members import FILE
 from .report import Report, stricter
 from .tree import Tree, reason
 from .walk import Walk

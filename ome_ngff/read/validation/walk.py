@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import attrs
 import zarr
@@ -19,19 +19,16 @@ from ...spec import (
     CurrentFormat,
     Format,
     Rules,
-    detect_format,
     entries,
-    format_for_zarr,
     format_implementations,
     is_list,
     part_of,
     path_fault,
 )
 from ...store import MARK
-from ..describe import kind_of
-from .files import FILE
+from ..describe import format_of, kind_of
 from .images import LABEL, ImageFacts, LevelFacts, image_findings, omero_findings
-from .members import COPY, DATASET, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
+from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, WellFacts
 from .tree import Broken, Node, Tree, joined, spelled
 
@@ -74,7 +71,7 @@ class Walk:
                 self.findings.append(Finding("error", "document-kind", "/", what, "Check the group that holds it."))
             return
         if not self._fmt_given:
-            self.fmt = detect_format(dict(node.attrs), format_for_zarr(node.metadata.zarr_format))
+            self.fmt = format_of(node)
         facts = self._group("", node, None)
         document = facts.document
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
@@ -106,15 +103,14 @@ class Walk:
         """Add the findings that depend on the whole hierarchy."""
         self.tree.compare_unopened()
         for group, paths in self.tree.stale.items():
-            names = [spelled(path) for path in dict.fromkeys(paths)]
-            self._ask(COPY, spelled(group), names)
+            self._ask(COPY, spelled(group), [spelled(path) for path in dict.fromkeys(paths)])
 
     def _ask(self, rules: Rules, *part: Any) -> None:
         self.findings.extend(rules(*part))
 
     def _group(self, path: str, group: zarr.Group, kind: str | None) -> GroupFacts:
         attributes, where, zarr_format = dict(group.attrs), spelled(path), group.metadata.zarr_format
-        fmt = detect_format(attributes, format_for_zarr(zarr_format)) if path else self.fmt
+        fmt = format_of(group) if path else self.fmt
         mark = part_of(attributes.get(MARK), "incomplete")
         twice = "Zarr v2 and of v3" if path in self.tree.twice else ""
         if all(each.unwrap(attributes) for each in _FORMATS):
@@ -134,11 +130,11 @@ class Walk:
             self._ask(FILE, spelled(name), content, isinstance(node, zarr.Array))
         return found
 
-    def _open(self, path: str, rules: Rules) -> Node:
-        """Open a node that a document names; `rules` check that it is what it should be."""
+    def _open(self, path: str, *rules: Rules) -> Node:
+        """Open a node that should be readable; more `rules` check that it is what a document says."""
         node = self.tree.open(path)
-        self._ask(NODE, spelled(path), node)
-        self._ask(rules, spelled(path), node)
+        for asked in (NODE, *rules):
+            self._ask(asked, spelled(path), node)
         return node
 
     def _below(self, parent: str, paths: Iterable[Any], rules: Rules) -> dict[str, zarr.Group]:
@@ -202,8 +198,7 @@ class Walk:
         here = joined(path, "labels")
         if "image-label" in facts.document or not images or "labels" in paths:
             return
-        node = self.tree.open(here)
-        self._ask(NODE, spelled(here), node)
+        node = self._open(here)
         found = self._unlisted(here, "", frozenset(), _DEEPEST)[0] if node is None else []
         self._ask(LABELS, spelled(here), node, found)
         if isinstance(node, zarr.Group):
@@ -228,22 +223,17 @@ class Walk:
         leads = None if path_fault(source, climb=True) else followed(path, source)
         if leads is not None and leads != parent:
             node = self.tree.open(leads)
-            there = isinstance(node, Broken) or (
-                isinstance(node, zarr.Group) and any("multiscales" in f.unwrap(node.attrs) for f in _FORMATS)
-            )
-            self._ask(LABEL_SOURCE, spelled(path), there)
+            self._ask(LABEL_SOURCE, spelled(path), isinstance(node, Broken) or _has(node, "multiscales"))
 
     def _unlisted(self, path: str, below: str, listed: frozenset[str], deep: int) -> tuple[list[str], list[str]]:
         """Return the paths of unlisted label images, and of groups above them with metadata, relative to `path`."""
         unlisted, between = [], []
         for name in sorted(self.tree.names(joined(path, below))) if deep else ():
             here = joined(below, name)
-            group = None if here in listed else self.tree.open(joined(path, here))
-            self._ask(NODE, spelled(joined(path, here)), group)
+            group = None if here in listed else self._open(joined(path, here))
             if not isinstance(group, zarr.Group):
                 continue
-            fmt = detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
-            document = fmt.unwrap(group.attrs)
+            document = format_of(group).unwrap(group.attrs)
             if MARK in group.attrs:
                 self._group(joined(path, here), group, "label")
             elif "multiscales" in document:
@@ -267,22 +257,17 @@ class Walk:
         opened = there
         if len(there) > MOST_WELLS and not self.everything:
             opened = [there[i * len(there) // MOST_WELLS] for i in range(MOST_WELLS)]
-        rows = [row for row in dict.fromkeys(well.partition("/")[0] for well in opened) if self._no_row(path, row)]
+        above = dict.fromkeys(well.partition("/")[0] for well in opened)
+        rows = [row for row in above if not isinstance(self._open(joined(path, row)), (zarr.Group, Broken))]
         for well in opened:
             full = joined(path, well)
-            node = self.tree.open(full)
-            self._ask(NODE, spelled(full), node)
+            node = self._open(full)
             if isinstance(node, zarr.Group):
                 self._well(full, self._group(full, node, "well").document, plate)
             elif not isinstance(node, Broken):
                 absent.add(well)
         self._ask(PLATE, where, [spelled(joined(path, w)) for w in wells if w in absent], rows)
         self._ask(PLATE_SIZE, where, len(opened), len(there))
-
-    def _no_row(self, path: str, row: str) -> bool:
-        node = self.tree.open(joined(path, row))
-        self._ask(NODE, spelled(joined(path, row)), node)
-        return not isinstance(node, (zarr.Group, Broken))
 
     def _well(self, path: str, document: Document, plate: Any) -> None:
         self.seen["wells"] += 1
@@ -297,10 +282,9 @@ class Walk:
         """Check a collection of bioformats2raw: the images in `series`, else those in numbered groups."""
         self.seen["collections"] += 1
         here = joined(path, "OME")
-        node = self.tree.open(here)
-        self._ask(NODE, spelled(here), node)
+        node = self._open(here)
         series: Any = None
-        if isinstance(node, zarr.Group) and any("series" in fmt.unwrap(node.attrs) for fmt in _FORMATS):
+        if _has(node, "series"):
             series = self._group(here, node, "bf2raw").document.get("series")
         numbered = None
         if series is None and "plate" not in document:
@@ -317,6 +301,11 @@ class Walk:
         if names:
             return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name[:9])))
         return list(itertools.takewhile(lambda n: self.tree.open(joined(path, str(n))) is not None, itertools.count()))
+
+
+def _has(node: Node, key: str) -> TypeGuard[zarr.Group]:
+    """Return whether a node is a group with this part in its metadata of any version."""
+    return isinstance(node, zarr.Group) and any(key in fmt.unwrap(node.attrs) for fmt in _FORMATS)
 
 
 def followed(path: str, link: str) -> str | None:
