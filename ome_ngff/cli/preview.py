@@ -52,14 +52,14 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
     Where no FILE is given, the picture is shown in terminals that can (iTerm2, WezTerm, kitty, Ghostty).
     """
     from ..read import open_image
-    from ..show import look, paint_view
+    from ..show import look
 
     view = look(open_image(path), channels=channels or None, **given)
     protocol = None if output else terminal_protocol(os.environ) if sys.stdout.isatty() else None
     if output:
-        paint_view(view).save(output)
+        view.paint().save(output)
     elif protocol:
-        for piece in escapes(paint_view(view).png(), protocol):
+        for piece in escapes(view.paint().png(), protocol):
             sys.stdout.write(piece)
         click.echo()
     if verbosity_wanted() >= (1 if output else 0):

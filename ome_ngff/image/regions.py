@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..engine import over_blocks
 from ..pixels import Box, as_labels, cut_blocks
-from ..spec import Axes, PerAxis
+from ..spec import Axes, PerAxis, completed
 from .values import Multiscales, NgffImage, pixel_geometry
 
 SLAB_PIXELS = 2**18  # taken apart at once: each may be a run of its own, of about 100 bytes
@@ -54,7 +54,7 @@ def label_properties(
         labels = labels.images[0]
     if isinstance(labels, NgffImage):
         axes = labels.axes if axes is None else axes
-        scale, translation = _completed(scale, labels.scale), _completed(translation, labels.translation)
+        scale, translation = completed(scale, labels.scale), completed(translation, labels.translation)
         labels = labels.data
     source = as_labels(labels)
     parsed = Axes(axes, ndim=source.ndim)
@@ -62,12 +62,6 @@ def label_properties(
     wide = math.prod(source.shape) * max(source.shape) >= EXACT
     regions = over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
     return list(_documents(regions, parsed, sizes, starts, scale is not None))
-
-
-def _completed(given: PerAxis | None, known: Mapping[str, float] | None) -> PerAxis | None:
-    if given is None or known is None:
-        return known if given is None else given
-    return {**known, **given} if isinstance(given, Mapping) else given
 
 
 @attrs.frozen(eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
+from ..text import by
 
 if TYPE_CHECKING:
     from ..show import Preview
@@ -112,7 +113,7 @@ class NgffImage:
         }
         chunks = getattr(self.data, "chunksize", None) or getattr(self.data, "chunks", None)
         if chunks:
-            facts["chunks"] = " x ".join(str(c) for c in chunks)
+            facts["chunks"] = by(chunks)
         sizes, extents = [], []
         for name, n in zip(self.dims, shape, strict=True):
             size, unit = (self.scale or {}).get(name, 1.0), (self.axes_units or {}).get(name)
@@ -147,11 +148,9 @@ class NgffImage:
         return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
 
     def _repr_html_(self) -> str:
-        from ..show import picture, table
+        from ..show import as_html
 
-        return table(
-            "NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors, self.channel_names)
-        )
+        return as_html("NgffImage", self.facts(), self)
 
 
 @attrs.define(eq=False)
@@ -241,25 +240,18 @@ class Multiscales:
             MissingError: there is no such level, time point or label image. OptionError: there is no such channel.
             LabelError: labels are not integers. InputError: there is no picture of it, or it would be too large.
         """
-        from ..show import look, paint_view
+        from ..show import look
 
-        return paint_view(
-            look(self, labels, level=level, channels=channels, projection=projection, time=time, fill=fill, bar=bar)
-        )
+        view = look(self, labels, level=level, channels=channels, projection=projection, time=time, fill=fill, bar=bar)
+        return view.paint()
 
     def _repr_html_(self) -> str:
-        from ..show import picture, table
+        from ..show import as_html
 
-        first, last = self.images[0], self.images[-1]
-        facts = first.facts()
-        shapes = (" x ".join(map(str, image.data.shape)) for image in self.images)
-        facts = {"levels": ", ".join(shapes), **facts}
+        facts = {"levels": ", ".join(by(image.data.shape) for image in self.images), **self.images[0].facts()}
         if self.method is not None:
             facts["method"] = self.method.value
-        pictures = (
-            picture(image.data, image.dims, image.channel_colors, image.channel_names) for image in (first, last)
-        )
-        return table("Multiscales", first.name, facts, next(filter(None, pictures), ""))
+        return as_html("Multiscales", facts, self.images[0], self.images[-1])
 
 
 NgffMultiscales = Multiscales  # its name in ngff-zarr

@@ -14,7 +14,7 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import AxesError, ExistsError, NgffError, OptionError
 from ..image import NgffImage
-from ..spec import SPATIAL, TIME_UNITS, full_unit
+from ..spec import SPATIAL, TIME_UNITS, completed, full_unit
 from ..store import Layout, Target
 from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
 from .open import open_input
@@ -163,16 +163,16 @@ def adjusted(
             raise AxesError(f"{unit!r} is not a unit of any axis of the image; its axes are {','.join(image.dims)}.")
     return attrs.evolve(
         image,
-        scale=_with(image, image.scale, scale, "scale"),
-        translation=_with(image, image.translation, translation, "translation"),
-        axes_units={**(image.axes_units or {}), **(axes_units or {})},
+        scale=completed(_by_axis(image, scale, "scale"), image.scale),
+        translation=completed(_by_axis(image, translation, "translation"), image.translation),
+        axes_units=completed(axes_units, image.axes_units),
         name=image.name if name is None else name,
     )
 
 
-def _with(image: NgffImage, known: dict[str, float] | None, given: Any, what: str) -> dict[str, float]:
+def _by_axis(image: NgffImage, given: Any, what: str) -> Mapping[str, float] | None:
     if isinstance(given, Real):
-        given = {axis: given for axis in image.dims if axis in SPATIAL}
-    elif given is not None and not isinstance(given, Mapping):
-        given = dict(zip(image.dims, image.axes.vector(given, 1.0, what), strict=True))
-    return {**(known or {}), **(given or {})}
+        return {axis: float(given) for axis in image.dims if axis in SPATIAL}
+    if given is None or isinstance(given, Mapping):
+        return given
+    return dict(zip(image.dims, image.axes.vector(given, 1.0, what), strict=True))

@@ -4,7 +4,5 @@ from .contrast import windows_of as windows_of
 from .palette import channel_colors as channel_colors
 from .palette import is_opacity as is_opacity
 from .preview import Preview as Preview
-from .preview import paint_view as paint_view
-from .thumbnail import picture as picture
-from .thumbnail import table as table
+from .thumbnail import as_html as as_html
 from .view import look as look

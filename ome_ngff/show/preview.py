@@ -1,7 +1,4 @@
-"""A picture of an image, to see what it is: channels in colour, labels on top, a scale bar.
-
-`View` says what is seen and reads it, `paint` turns arrays into colours, `bar` draws the scale bar.
-"""
+"""A picture, to be shown or saved."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ import numpy as np
 
 from ..exceptions import OptionError
 from ..pixels import Array
-from .view import View
 
 
 @attrs.frozen(eq=False)
@@ -54,12 +50,3 @@ class Preview:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.pixels, dtype) if copy else np.asarray(self.pixels, dtype)
-
-
-def paint_view(view: View) -> Preview:
-    """Read what a view shows, and paint it.
-
-    Raises:
-        StoreError: a chunk cannot be read. LabelError: labels are not integers.
-    """
-    return Preview(view.pixels(), str(view))

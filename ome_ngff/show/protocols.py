@@ -11,6 +11,7 @@ from ..spec import Metadata
 class ImageLike(Protocol):
     """One level: its pixels and where they lie, as `NgffImage` has them."""
 
+    name: str
     data: Any
     dims: tuple[str, ...]
     scale: dict[str, float] | None

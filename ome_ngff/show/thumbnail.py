@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,42 +15,34 @@ from ..store import is_local
 from .contrast import shown, windows_of
 from .paint import blend
 from .palette import channel_colors, is_opacity
+from .preview import Preview
+
+if TYPE_CHECKING:
+    from .protocols import ImageLike
 
 EDGE = 160  # pixels of the longer side
 MOST_BYTES = 4 * 2**20  # that are decoded for it
 MOST_CHANNELS = 6
 
 
-def picture(
-    data: Any, dims: Sequence[str], colors: Sequence[str] | None = None, names: Sequence[str] | None = None
-) -> str:
-    """Show the middle plane of an image as an `<img>` element of HTML.
-
-    Args:
-        data: the pixels. dims: name of each dimension. colors: "RRGGBB" per channel. names: one per channel.
-
-    Returns:
-        The element, or "" where the pixels are not at hand.
-    """
-    planes = _planes(data, dims)
-    if planes is None:
-        return ""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(_mixed(planes, colors, names)).save(file, "png")
-    code = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{code}" alt="the middle plane">'
-
-
-def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
-    """Lay out facts, and next to them a picture where there is one, as HTML."""
+def as_html(title: str, facts: Mapping[str, str], *images: ImageLike) -> str:
+    """Lay out facts, and next to them the middle plane of the first of some images whose pixels are at hand."""
+    shown = next(filter(None, map(_element, images)), "")
     rows = "".join(
         f'<tr><th style="text-align: left">{html.escape(k)}</th><td style="text-align: left">{html.escape(v)}</td></tr>'
         for k, v in facts.items()
     )
-    text = f"<div><b>{html.escape(title)}</b> {html.escape(name)}<table>{rows}</table></div>"
+    text = f"<div><b>{html.escape(title)}</b> {html.escape(images[0].name)}<table>{rows}</table></div>"
     return f'<div style="display: flex; gap: 1em; align-items: flex-start">{text}{shown}</div>'
+
+
+def _element(image: ImageLike) -> str:
+    """Show the middle plane of an image as an `<img>` element; "" where the pixels are not at hand."""
+    planes = _planes(image.data, image.dims)
+    if planes is None:
+        return ""
+    png = Preview(_mixed(planes, image.channel_colors, image.channel_names), image.name).png()
+    return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="the middle plane">'
 
 
 def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:

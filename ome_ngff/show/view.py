@@ -1,4 +1,8 @@
-"""What of an image is seen: which level, channels, planes and labels. To choose reads no pixels."""
+"""A picture of an image, to see what it is: channels in colour, labels on top, a scale bar.
+
+`look` chooses what is seen, without reading a pixel, and `View.paint` reads and paints it: `paint` turns arrays into
+colours, `bar` draws the scale bar.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from .channels import Channel, seen_channels
 from .contrast import shown, windows_of
 from .paint import blend, overlay
 from .planes import SIZE, Plane
+from .preview import Preview
 
 if TYPE_CHECKING:
     from .protocols import PyramidLike
@@ -52,7 +57,7 @@ class Overlay:
 
 @attrs.frozen(eq=False)
 class View:
-    """What is seen of an image; made by `look`. `pixels` reads and paints it, `str` puts it into words."""
+    """What is seen of an image; made by `look`. `paint` reads and paints it, `str` puts it into words."""
 
     plane: Plane
     shape: tuple[int, int]
@@ -66,14 +71,11 @@ class View:
     def __str__(self) -> str:
         return self.text
 
-    def pixels(self) -> Array:
+    def paint(self) -> Preview:
         """Read what is seen, block by block, and paint it.
 
-        Returns:
-            uint8 of shape (height, width, 3).
-
         Raises:
-            StoreError: a chunk cannot be read.
+            StoreError: a chunk cannot be read. LabelError: labels are not integers.
         """
         from dask.base import compute
 
@@ -91,7 +93,7 @@ class View:
             rgb = blend(planes, windows, colors)
         for drawn, seen in zip(self.overlays, labels, strict=True):
             rgb = drawn.draw(rgb, seen)
-        return draw_bar(rgb, self.bar) if self.bar else rgb
+        return Preview(draw_bar(rgb, self.bar) if self.bar else rgb, self.text)
 
     def _resized(self, plane: Any) -> Any:
         from ..pixels import local_mean

@@ -4,6 +4,7 @@ from .axes import Axis as Axis
 from .axes import PerAxis as PerAxis
 from .axes import Transformations as Transformations
 from .axes import axes_findings as axes_findings
+from .axes import completed as completed
 from .metadata import Dataset as Dataset
 from .metadata import Metadata as Metadata
 from .metadata import Omero as Omero

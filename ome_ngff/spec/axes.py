@@ -177,6 +177,13 @@ def _refuse_axes(given: Mapping[str, Any] | Sequence[str], names: Sequence[str],
             )
 
 
+def completed(given: Any, known: Mapping[str, Any] | None) -> Any:
+    """Complete values by axis name with those that are known; any other form stays, to be checked where it is used."""
+    if given is None:
+        return known
+    return {**(known or {}), **given} if isinstance(given, Mapping) else given
+
+
 def axes_findings(axes: Any, where: str = "axes") -> Iterator[Finding]:
     """Yield every rule for axes that the document `axes` breaks (any JSON value)."""
     return AXES(axes, where)

@@ -11,7 +11,7 @@ import attrs
 
 from ...exceptions import LabelError
 from ...read import StoredImage
-from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, full_unit
+from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, completed, full_unit
 from ...store import Target
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ class ReferenceLevels:
         """
         given = Axes(axes, ndim=len(shape)) if axes is not None else None
         own = self._along(self._matched(shape) if given is None else self._named(given, shape), shape)
-        completed = []
+        whole = []
         for name, axis in zip(own.names, given or [None] * len(shape), strict=True):
             sized = scale is not None and (name in scale or not isinstance(scale, Mapping))
-            completed.append(own._axis(name, axis, (axes_units or {}).get(name), sized=sized))
+            whole.append(own._axis(name, axis, (axes_units or {}).get(name), sized=sized))
         return {
-            "axes": completed,
-            "scale": _completed(scale, own.names, own.scales[0]),
-            "translation": _completed(translation, own.names, own.translations[0]),
+            "axes": whole,
+            "scale": completed(scale, dict(zip(own.names, own.scales[0], strict=True))),
+            "translation": completed(translation, dict(zip(own.names, own.translations[0], strict=True))),
             "layout": own._stored(layout),
             "reference": own,
         }
@@ -248,12 +248,6 @@ def _refuse_group(target: Target) -> None:
     }.items():
         if key in target.image_document:
             raise LabelError(f"{target} is {what}.")
-
-
-def _completed(given: Any, names: Sequence[str], known: Sequence[float]) -> Any:
-    """Complete numbers by axis; others stay, to be checked where all are."""
-    given = {} if given is None else given
-    return {**dict(zip(names, known, strict=True)), **given} if isinstance(given, Mapping) else given
 
 
 def _lengths(names: Sequence[str], shape: Sequence[int]) -> str:
