@@ -44,8 +44,7 @@ from ome_ngff import (
 )
 from ome_ngff.axes import Axis
 from ome_ngff.format import FormatV05
-from ome_ngff.spec.metadata import Dataset
-from ome_ngff.spec.space import Scale, Translation
+from ome_ngff.spec.metadata import Dataset, Scale, Translation
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (40, 60, 70)).astype("uint16")
 

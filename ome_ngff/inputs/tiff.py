@@ -18,9 +18,8 @@ from ..text import nearest_word
 from .arrange import arranged, named_axes
 from .files import FileArray, MappedArray, stamp_of
 from .npy import refuse_records
-from .tiff_checks import refuse_cut, refuse_undecodable, tell_gaps
 from .tiff_facts import facts_of
-from .tiff_files import opened, opening
+from .tiff_files import opened, opening, refuse_cut, refuse_undecodable, tell_gaps
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries

@@ -1,13 +1,95 @@
-"""The metadata of an image as values that print readably, compare, and turn into the specification's JSON and back."""
+"""The metadata of an image, transformations included, as values that print readably, compare, and turn into JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
 
+from ..exceptions import FormatError
+from ..text import show
 from .axes import Axis
-from .space import Transformation
+from .rules.book import is_list, is_number, part_of
+
+
+def _floats(values: Sequence[float]) -> list[float]:
+    return [float(value) for value in values]
+
+
+@attrs.define
+class Scale:
+    """Multiply pixel indices: one pixel size per axis, in its unit. `extra` keeps unknown keys."""
+
+    scale: list[float] = attrs.field(converter=_floats)
+    type: str = "scale"
+    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.define
+class Translation:
+    """Move: the position of the centre of the first pixel, per axis, in its unit. `extra` as in `Scale`."""
+
+    translation: list[float] = attrs.field(converter=_floats)
+    type: str = "translation"
+    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+
+
+Transformation = Scale | Translation
+_KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translation": Translation}
+
+
+def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformation]:
+    """Parse the transformations of a document.
+
+    Args:
+        given: any JSON value. ndim: number of axes. where: what they belong to, for messages.
+
+    Raises:
+        FormatError: there is one that is not understood, or whose numbers do not fit the axes.
+    """
+    if not is_list(given):
+        raise FormatError(f"The transformations of {where} are a list (got {show(given)}).")
+    found: list[Transformation] = []
+    for entry in given:
+        kind = part_of(entry, "type")
+        if kind == "identity":
+            continue
+        if not isinstance(kind, str) or kind not in _KNOWN:
+            raise FormatError(
+                f"The transformation {show(kind)} of {where} is not understood; known are scale, translation and "
+                "identity."
+            )
+        if "path" in entry and kind not in entry:
+            raise FormatError(f"The {kind} of {where} is stored at {show(entry['path'])}, which is not understood.")
+        vector = entry.get(kind)
+        if not is_list(vector) or len(vector) != ndim or not all(map(is_number, vector)):
+            raise FormatError(f"The {kind} of {where} needs a number for each of its {ndim} axes (got {show(vector)}).")
+        extra = {key: value for key, value in entry.items() if key not in ("type", kind)}
+        found.append(_KNOWN[kind](list(vector), extra=extra))
+    return found or [Scale([1.0] * ndim)]
+
+
+def to_documents(transformations: Sequence[Transformation]) -> list[dict[str, Any]]:
+    """Return transformations as the specification writes them."""
+    return [{"type": t.type, t.type: list(getattr(t, t.type)), **t.extra} for t in transformations]
+
+
+def placed(parts: Iterable[Sequence[Transformation]], ndim: int) -> tuple[list[float], list[float]]:
+    """Compose transformations, those of the level first: its translation is scaled by what follows.
+
+    Returns:
+        The scale and the translation of the whole, one number per axis each.
+    """
+    scale, translation = [1.0] * ndim, [0.0] * ndim
+    for part in parts:
+        for step in part:
+            if isinstance(step, Scale):
+                scale = [a * b for a, b in zip(scale, step.scale, strict=True)]
+                translation = [a * b for a, b in zip(translation, step.scale, strict=True)]
+            else:
+                translation = [a + b for a, b in zip(translation, step.translation, strict=True)]
+    return scale, translation
 
 
 @attrs.define

@@ -11,8 +11,7 @@ from ...exceptions import Finding
 from ...text import show
 from ..vocabulary import UNITS
 from .axes import AXES
-from .book import MISSING, Faults, Rules, entries, is_list, is_number, is_objects, part_of
-from .paths import path_fault
+from .book import MISSING, Faults, Rules, entries, is_list, is_number, is_objects, part_of, path_fault
 
 
 def image_findings(document: Mapping[str, Any]) -> Iterator[Finding]:

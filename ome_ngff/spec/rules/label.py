@@ -7,8 +7,7 @@ from typing import Any
 
 from ...exceptions import Finding
 from ...text import show
-from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects
-from .paths import path_fault
+from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_objects, path_fault
 
 
 def label_findings(document: Mapping[str, Any], kind: str | None) -> Iterator[Finding]:

@@ -8,8 +8,19 @@ from typing import Any
 
 from ...exceptions import Finding
 from ...text import listed, show
-from .book import MISSING, Entry, Faults, Rules, entries, is_integer, is_list, is_number, is_objects
-from .paths import is_alphanumeric, path_fault
+from .book import (
+    MISSING,
+    Entry,
+    Faults,
+    Rules,
+    entries,
+    is_alphanumeric,
+    is_integer,
+    is_list,
+    is_number,
+    is_objects,
+    path_fault,
+)
 
 
 def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:

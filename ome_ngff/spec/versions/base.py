@@ -9,10 +9,9 @@ import attrs
 
 from ...exceptions import Finding, FormatError, ScaleError, ValidationError
 from ..dialect import Dialect
-from ..metadata import Metadata
+from ..metadata import Metadata, Scale, Translation, to_documents
 from ..rules.document import document_findings, stated_version, transformation_findings
 from ..rules.plate import plate_well_findings
-from ..space import Scale, Translation, to_documents
 from .decoding import decode_image
 from .omero import encode_omero
 

@@ -9,10 +9,9 @@ from ...exceptions import FormatError, InputError
 from ...text import listed, show
 from ..axes import Axis
 from ..dialect import Dialect
-from ..metadata import Dataset, Metadata
+from ..metadata import Dataset, Metadata, Transformation, parse_transformations
 from ..rules.book import is_list, part_of
 from ..rules.document import stated_version
-from ..space import Transformation, parse_transformations
 from .omero import decode_omero
 from .parts import dataset_paths, entries_of, entry_of
 

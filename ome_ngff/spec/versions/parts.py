@@ -7,9 +7,8 @@ from typing import Any
 
 from ...exceptions import FormatError, InputError
 from ...text import show
-from ..rules.book import is_list, part_of
-from ..rules.paths import path_fault
-from ..space import parse_transformations, placed
+from ..metadata import parse_transformations, placed
+from ..rules.book import is_list, part_of, path_fault
 
 
 def label_names(document: Mapping[str, Any]) -> list[str]:
