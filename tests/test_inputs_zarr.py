@@ -130,7 +130,7 @@ def test_one_of_several_images_is_picked(tmp_path: Path, series: int | str) -> N
     several = {"multiscales": [multiscale(name="first"), multiscale(name="second", datasets=[{"path": "s1"}])]}
     path = ome_zarr(tmp_path / "a.zarr", "0.4", several)
     assert open_input(path, series=series).name == ("second" if series else "first")
-    with pytest.raises(InputError, match=r"no image '2'; it has 0 \(first\), 1 \(second\)"):
+    with pytest.raises(InputError, match=r"no series '2'; it has 0 \(first\), 1 \(second\)"):
         open_input(path, series=2)
 
 

@@ -48,7 +48,6 @@ class Named(Parsed):
 
 
 def _methods() -> list[str]:
-    """Return the names of the methods that an image can be written with."""
     from ..pixels import Methods
 
     return [member.value for member in Methods if not member.method.in_memory]

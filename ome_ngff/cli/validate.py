@@ -46,7 +46,6 @@ def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None)
 
 
 def _show(report: Report) -> None:
-    """Print the findings, the errors first, and a summary."""
     hear = verbosity_wanted()
     shown = [f for f in report.findings if hear >= 0 or f.severity == "error"]
     printed: Counter[tuple[str, str]] = Counter()

@@ -78,7 +78,6 @@ class Draft:
         return Conversion(self.input, str(self.output), tuple(written), left_out)
 
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
-        """Write one label image of the source."""
         assert self.source is not None
         labels, said = self.source.label(name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None

@@ -89,7 +89,6 @@ def _is_gzip(path: str) -> bool:
 
 
 def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
-    """Return pixel sizes, units, directions and the position of the first pixel."""
     import nibabel
 
     # Zooms are float32: by way of their text, 0.7 stays 0.7.

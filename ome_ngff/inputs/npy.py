@@ -86,6 +86,24 @@ def only_one(wanted: str, names: Sequence[str], path: str) -> str:
     return names[0]
 
 
+def number_of(series: int | str | None, names: Sequence[str], where: str, known: Sequence[str]) -> int:
+    """Return which of several images is meant, by its name or its number; the first one where nothing is said.
+
+    Args:
+        series: as in `open_input`. names: those of the images. where, known: what messages call the file and each.
+
+    Raises:
+        InputError: there is no such image.
+    """
+    wanted = str(series or 0)
+    if isinstance(series, str) and series in names:
+        return names.index(series)
+    if series is None or (wanted.isdecimal() and int(wanted) < len(names)):
+        return int(wanted)
+    listed = ", ".join(f"{i} ({each})" for i, each in enumerate(known)) or "none"
+    raise InputError(f"{where} has no series {wanted!r}; it has {listed}.{nearest_word(wanted, names)}")
+
+
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return the shape, whether the order is Fortran's, the dtype, and the number of bytes before the pixels."""
     from numpy.lib import format as npy

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from ..exceptions import AxesError, InputError
 from ..image import NgffImage
 from ..pixels import Slices, native
-from ..text import nearest_word
 from .arrange import arranged, named_axes
 from .files import FileArray, MappedArray, stamp_of
-from .npy import refuse_records
+from .npy import number_of, refuse_records
 from .tiff_facts import facts_of
 from .tiff_files import opened, opening, refuse_cut, refuse_undecodable, tell_gaps
 
@@ -69,7 +68,6 @@ class TiffArray(FileArray):
 
 
 def _read_page(series: TiffPageSeries, files: Any, index: int, box: Slices, out: NDArray[Any]) -> None:
-    """Decode a box of one page into `out`."""
     with files.lock:
         page = series[index]
     if page is None or page.keyframe is None:
@@ -104,7 +102,6 @@ def _read_page(series: TiffPageSeries, files: Any, index: int, box: Slices, out:
 
 
 def _in_one_piece(page: Any) -> bool:
-    """Tell whether the strips of a page follow each other in the file."""
     pairs = itertools.pairwise(zip(page.dataoffsets, page.databytecounts, strict=True))
     return bool(page.dataoffsets[0]) and all(offset + count == after for (offset, count), (after, _) in pairs)
 
@@ -133,7 +130,10 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     ("Q") is an error without `axes`.
     """
     with opening(path) as (tiff, path, companion):
-        index = _picked(tiff.series, series, path)
+        if not tiff.series:
+            raise InputError(f"{path} is a TIFF file without images.")
+        known = [f"{one.name}, {'x'.join(map(str, one.shape))}" for one in tiff.series]
+        index = number_of(series, [str(one.name) for one in tiff.series], path, known)
         chosen = tiff.series[index].levels[0]
         refuse_undecodable(chosen, path)
         refuse_cut(tiff, chosen, path)
@@ -146,25 +146,6 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
             names = tuple("c" if name == "s" else name for name in names)
         data = _array(chosen, path, index, shape, companion)
         return arranged(data, names, path, facts_of(tiff, index, path))
-
-
-def _picked(found: Sequence[TiffPageSeries], series: int | str | None, path: str) -> int:
-    """Return the index of the series that the caller means.
-
-    Raises:
-        InputError: there is none; the message lists them.
-    """
-    names = [str(one.name) for one in found]
-    if not found:
-        raise InputError(f"{path} is a TIFF file without images.")
-    if series is None:
-        return 0
-    if isinstance(series, str) and series in names:
-        return names.index(series)
-    if str(series).isdecimal() and int(series) < len(found):
-        return int(series)
-    listed = ", ".join(f"{i} ({one.name}, {'x'.join(map(str, one.shape))})" for i, one in enumerate(found))
-    raise InputError(f"{path} has no series {series!r}; it has {listed}.{nearest_word(str(series), names)}")
 
 
 def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:

@@ -24,7 +24,6 @@ _MICROMETERS = {2: 25400.0, 3: 10000.0}
 
 
 def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
-    """Return what a file states about one of its series."""
     name = re.sub(r"(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
     if tiff.is_ome and tiff.ome_metadata:
         return ome_facts(tiff.ome_metadata, series, tiff.series[series].name, len(tiff.series), name)
@@ -128,7 +127,6 @@ def _is_screen(size: float | None, unit: int) -> bool:
 
 
 def _pixel(page: TiffPage, name: str) -> float | None:
-    """Return the size of a pixel in the unit of a resolution tag."""
     tag = page.tags.get(name)
     if tag is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..read import StoredImage, StoredLevel, document_of
 from ..spec import KNOWN_AXES, Metadata, image_names, label_names
 from ..store import Target, find_target, locate, open_node, readable
 from .arrange import Facts, arranged, named_axes
-from .npy import only_one, refuse_records
+from .npy import number_of, only_one, refuse_records
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
@@ -44,7 +44,8 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     target = find_target(node)
     document = target.document
     if "multiscales" in document or target.mark is not None:
-        return image_in(target, where, _index(document, series, where), axes, name)
+        names = image_names(document)
+        return image_in(target, where, number_of(series, names, where, names), axes, name)
     if "bioformats2raw.layout" in document and not inner:
         return open_file(path, str(series or 0), None, axes)
     if "plate" in document or "well" in document:
@@ -56,18 +57,6 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         return open_file(path, f"{inner}/{only_one('', labels, where)}".strip("/"), series, axes)
     array = only_one("", sorted(name for name, _ in node.arrays()), where)
     return _array(node[array], f"{where}/{array}", axes, Facts(name=array))
-
-
-def _index(document: Mapping[str, Any], series: int | str | None, where: str) -> int:
-    """Return which of the images of a group is meant."""
-    names = image_names(document)
-    wanted = str(0 if series is None else series)
-    if wanted in names:
-        return names.index(wanted)
-    if wanted.isdecimal() and (int(wanted) < len(names) or series is None):
-        return int(wanted)
-    listed = ", ".join(f"{i} ({name})" for i, name in enumerate(names))
-    raise InputError(f"{where} has no image {wanted!r}; it has {listed or 'none'}.")
 
 
 def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None, name: str) -> NgffImage:

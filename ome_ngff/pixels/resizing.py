@@ -19,15 +19,7 @@ import numpy as np
 from dask.base import tokenize
 
 from ..exceptions import MethodError, ScaleError
-from .checks import (
-    checked_cval,
-    checked_image,
-    checked_mode,
-    checked_order,
-    checked_shape,
-    checked_sigmas,
-    checked_sizes,
-)
+from . import checks
 from .dask_graph import layered
 from .resample import Average, Linear, Pick, Range, Task, resample
 from .weights import Interpolation, Line, Mean, find_weights
@@ -81,7 +73,6 @@ def _plan(line: Line, chunks: Iterable[int], sources: Iterable[int]) -> list[tup
 
 
 def _extremes(image: da.Array) -> list[da.Array]:
-    """Return the lazy minimum and maximum of an array, NaN apart."""
     meta = np.empty((), image.dtype)
     return [da.reduction(image, end, end, dtype=image.dtype, meta=meta) for end in (_lowest, _highest)]
 
@@ -146,23 +137,23 @@ def resize(
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    image = checked_image(image, interpolates=bool(order))
-    order = checked_order((0 if image.dtype == bool else 1) if order is None else order)
-    sizes = checked_sizes(output_shape)
+    image = checks.checked_image(image, interpolates=bool(order))
+    order = checks.checked_order((0 if image.dtype == bool else 1) if order is None else order)
+    sizes = checks.checked_sizes(output_shape)
     image = image[(..., *(None,) * (len(sizes) - image.ndim))]
-    shape = checked_shape(sizes + image.shape[-1:] * (len(sizes) == image.ndim - 1), image.ndim)
+    shape = checks.checked_shape(sizes + image.shape[-1:] * (len(sizes) == image.ndim - 1), image.ndim)
     factors = np.divide(image.shape, shape)
     if anti_aliasing is None:
         anti_aliasing = (image.dtype.kind == "f" or order > 0) and bool(np.any(factors > 1))
     if anti_aliasing and image.dtype == bool:
         raise MethodError("anti_aliasing must be False for bool pixels: their mean is neither True nor False.")
-    sigmas = checked_sigmas(anti_aliasing_sigma if anti_aliasing else 0, factors)
-    lines = _interpolations(image, shape, order, checked_mode(mode, _RESIZE_MODES), True, sigmas)
+    sigmas = checks.checked_sigmas(anti_aliasing_sigma if anti_aliasing else 0, factors)
+    lines = _interpolations(image, shape, order, checks.checked_mode(mode, _RESIZE_MODES), True, sigmas)
     if order == 0 and not any(sigmas):
-        return _resampled("resize", image, lines, Pick(image.dtype, checked_cval(cval, image.dtype)))
+        return _resampled("resize", image, lines, Pick(image.dtype, checks.checked_cval(cval, image.dtype)))
     unit = order > 0 and not preserve_range and image.dtype.kind in "iu"
     dtype = np.dtype(np.float64) if unit else image.dtype
-    task = Linear(dtype, checked_cval(cval, dtype), unit)
+    task = Linear(dtype, checks.checked_cval(cval, dtype), unit)
     if not clip or (order < 2 and mode != "constant"):
         return _resampled("resize", image, lines, task)
     raw = _resampled("resize", image, lines, attrs.evolve(task, dtype=np.dtype(np.float64)))
@@ -200,12 +191,12 @@ def zoom(
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    order = checked_order(order)
-    image = checked_image(image, interpolates=order > 0)
-    shape = checked_shape(checked_sizes(output_shape), image.ndim)
-    cval = checked_cval(cval, image.dtype)
+    order = checks.checked_order(order)
+    image = checks.checked_image(image, interpolates=order > 0)
+    shape = checks.checked_shape(checks.checked_sizes(output_shape), image.ndim)
+    cval = checks.checked_cval(cval, image.dtype)
     sigmas = [0.0] * image.ndim
-    lines = _interpolations(image, shape, order, checked_mode(mode, _ZOOM_MODES), bool(grid_mode), sigmas)
+    lines = _interpolations(image, shape, order, checks.checked_mode(mode, _ZOOM_MODES), bool(grid_mode), sigmas)
     task = Linear(image.dtype, cval, unit=False) if order else Pick(image.dtype, cval)
     return _resampled("zoom", image, lines, task)
 
@@ -233,8 +224,8 @@ def local_mean(image: da.Array, output_shape: Sequence[int]) -> da.Array:
         InputError: the image has no pixels or no dimensions.
         ChunkError: the chunks of the image are not known.
     """
-    image = checked_image(image, interpolates=True)
-    shape = checked_shape(checked_sizes(output_shape), image.ndim)
+    image = checks.checked_image(image, interpolates=True)
+    shape = checks.checked_shape(checks.checked_sizes(output_shape), image.ndim)
     lines = [Mean.between(n, m) for n, m in zip(image.shape, shape, strict=True)]
     parts = math.prod(line.total for line in lines if not line.same)
     return _resampled("local_mean", image, lines, Average(image.dtype, image.dtype.kind != "f" and parts < 2**30))

@@ -121,7 +121,6 @@ def kind_of(document: Document) -> str:
 
 
 def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
-    """Describe the images of a group; most have one."""
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     found = []
@@ -236,7 +235,6 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
 
 
 def describe_array(array: zarr.Array[Any], path: str) -> ArrayInfo:
-    """Describe an array that stands at a path."""
     size = int(array.nbytes)
     stored = stored_bytes(array)
     return ArrayInfo(

@@ -22,6 +22,7 @@ from ...spec import (
     entries,
     format_implementations,
     is_list,
+    label_names,
     part_of,
     path_fault,
 )
@@ -205,8 +206,7 @@ class Walk:
             self._label_list(here, self._group(here, node, "labels").document, images[0])
 
     def _label_list(self, path: str, document: Document, image: ImageFacts | None) -> None:
-        listed = document.get("labels")
-        names = [name for name in listed if isinstance(name, str)] if is_list(listed) else []
+        names = label_names(document)
         for full, group in self._below(path, names, LABEL_GROUP).items():
             facts = self._group(full, group, "label")
             self._label(full, facts.document, self._image(full, facts, "labels"), image, path.rpartition("/")[0])

@@ -101,7 +101,6 @@ _VERSION = 'Write "version": "{}", or check the document as its own version.'
 
 
 def _parts(document: Any) -> Iterator[Entry]:
-    """Yield the parts of a document that can state a version."""
     if isinstance(document, Mapping):
         yield from entries(document.get("multiscales"), "multiscales")
         yield from (Entry(key, document[key]) for key in PARTS if isinstance(document.get(key), Mapping))

@@ -21,7 +21,6 @@ _AXES, _TRANSFORMATIONS = "0.3", "0.4"
 
 
 def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndim: int | None) -> Metadata:
-    """Return what the document of an image says; see `Format.decode`."""
     multiscale = entry_of(document, series)
     stated = _stated(document, multiscale)
     version = _understood(stated, dialect)

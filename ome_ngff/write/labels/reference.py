@@ -121,7 +121,6 @@ class ReferenceLevels:
         return attrs.evolve(mine, unit=unit, orientation=(given.orientation if given else None) or mine.orientation)
 
     def _named(self, given: Axes, shape: Sequence[int]) -> list[int]:
-        """Return the place in the image of each axis that is named."""
         names = self.names
         foreign = [name for name in given.names if name not in names]
         if foreign:

@@ -98,7 +98,6 @@ def execute_labels(
 
 
 def path_to_image(name: str) -> str:
-    """Return the path from a label image to its image."""
     return "../" * (name.count("/") + 2)
 
 
