@@ -38,13 +38,9 @@ class Facts:
     """What a file states about its pixels, by axis name; what it does not state stays None or empty.
 
     Attributes:
-        name: name of the image.
-        scale: pixel size per axis.
-        translation: centre of the first pixel per axis.
-        units: UDUNITS-2 unit per axis.
-        orientations: direction in which an axis grows (RFC-4).
-        channel_names: one name per channel.
-        channel_colors: one "RRGGBB" per channel.
+        name: of the image. channel_names: one per channel. channel_colors: one "RRGGBB" per channel.
+        scale: pixel size per axis. translation: centre of the first pixel per axis.
+        units: UDUNITS-2 unit per axis. orientations: direction in which an axis grows (RFC-4).
     """
 
     name: str = "image"

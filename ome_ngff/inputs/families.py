@@ -22,12 +22,9 @@ class Family:
     Attributes:
         name: what messages call a file of the family, with its article.
         module: module of this package that opens it, by its function `entry`.
-        suffixes: endings of file names, lower case.
-        magics: first bytes of its files.
-        package: what must be installed to read it, if it does not come with this package.
-        extra: extra of this package that installs it.
-        inner: whether "file::name" names something inside the file.
-        several: whether `series=` picks one of several images.
+        suffixes: endings of file names, lower case. magics: first bytes of its files.
+        package: what must be installed to read it, if anything. extra: the extra of this package that installs it.
+        inner: whether "file::name" names something inside. several: whether `series=` picks one of several images.
     """
 
     name: str

@@ -81,10 +81,8 @@ class MappedArray(LazyArray):
     """Map raw pixels of a file for the length of one read; nothing stays open and nothing stays in memory.
 
     Attributes:
-        path: the file.
-        shape: size per dimension.
-        stored: dtype in the file, with its byte order.
-        offset: bytes before the first pixel.
+        path: the file. shape: size per dimension.
+        stored: dtype in the file, with its byte order. offset: bytes before the first pixel.
         order: "C" where the last dimension is the fastest in the file, "F" where the first one is.
     """
 
@@ -122,9 +120,8 @@ def read_mapped(handle: int, raw: Any, box: Slices) -> NDArray[Any]:
     The pages that a read touches, and their neighbours, count as memory of the process as long as a map lives.
 
     Args:
-        handle: descriptor of the open file.
+        handle: descriptor of the open file. box: one slice per dimension.
         raw: what has the `shape`, `stored` dtype, `offset` and `order` of the pixels.
-        box: one slice per dimension.
     """
     shape, box = (raw.shape[::-1], box[::-1]) if raw.order == "F" else (raw.shape, box)
     steps = [raw.stored.itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]

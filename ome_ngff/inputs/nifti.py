@@ -33,10 +33,7 @@ class RescaledArray(LazyArray):
     """Show `slope * stored + inter` as float32, as a NIfTI header asks.
 
     Attributes:
-        source: the stored values.
-        shape, chunks: those of the source.
-        slope: factor.
-        inter: what is added.
+        source: the stored values. shape, chunks: its own. slope: factor. inter: what is added.
     """
 
     source: LazyArray

@@ -129,8 +129,7 @@ class UnpackedArray(FileArray):
     The first read unpacks the file into an unnamed one in `config.cache_store`, which vanishes with the array.
 
     Attributes:
-        stored: dtype in the file, with its byte order.
-        offset: bytes before the first pixel, unpacked.
+        stored: dtype in the file, with its byte order. offset: bytes before the first pixel, unpacked.
         order: "C" where the last dimension is the fastest in the file, "F" where the first one is.
         member: name inside a zip file; empty for gzip.
     """

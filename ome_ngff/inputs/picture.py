@@ -83,11 +83,7 @@ def _mode(path: str) -> str:
 
 
 def _imageio(function: str, path: str, **words: Any) -> Any:
-    """Call a function of imageio with Pillow, or else with the first of its readers that knows the file.
-
-    Raises:
-        InputError: no reader knows the file, or it is broken.
-    """
+    """Call a function of imageio with Pillow, or else with the first of its readers that knows the file."""
     import imageio.v3 as imageio
 
     call = getattr(imageio, function)

@@ -29,13 +29,10 @@ class SequenceArray(LazyArray):
     """Stack files of one shape and dtype; a read opens only the files that it needs.
 
     Attributes:
-        folder: what `names` are relative to.
-        names: the files, in C order over `grid`.
+        folder: what `names` are relative to. names: the files, in C order over `grid`.
         grid: number of files along each outer dimension.
-        shape, chunks: of the stack; its last dimensions are those of one file.
-        dtype: dtype of every file.
-        series: which image to take from a file with several.
-        axes: names of the dimensions of one file, if the caller gave them.
+        shape, chunks: of the stack; its last dimensions are those of one file. dtype: of every file.
+        series: which image to take from a file with several. axes: of one file, if the caller gave them.
     """
 
     folder: str
@@ -114,11 +111,7 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
 
 
 def _matching(pattern: str) -> list[str]:
-    """Return the files that match a glob.
-
-    Raises:
-        MissingError: no file matches.
-    """
+    """Return the files that match a glob."""
     found = [os.path.abspath(name) for name in glob.glob(pattern, recursive=True)]
     if not found:
         raise MissingError(f"No file matches {pattern}.")
@@ -126,11 +119,7 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _images_in(folder: str) -> list[str]:
-    """Return the image files of a folder, which must be of one kind.
-
-    Raises:
-        InputError: the folder has no image files, or several kinds of them.
-    """
+    """Return the image files of a folder, which must be of one kind."""
     known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
     names = [name for name in os.listdir(folder) if name.lower().endswith(known) and not name.startswith(".")]
     names = [name for name in names if name.lower().endswith(COMPANION)] or names
@@ -145,12 +134,7 @@ def _images_in(folder: str) -> list[str]:
 
 
 def _counted(names: list[str], ndim: int | None) -> list[int]:
-    """Return the positions of the numbers that differ from name to name, and so count the planes.
-
-    Raises:
-        InputError: a name has no numbers, or is unlike the others.
-        AxesError: several numbers count, and `axes` does not name them.
-    """
+    """Return the positions of the numbers that differ from name to name, and so count the planes."""
     texts = [re.sub(r"\d+", "#", name).lower() for name in names]
     usual, _ = Counter(texts).most_common(1)[0]
     like = names[texts.index(usual)]
@@ -177,11 +161,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def _grid(names: list[str], counting: list[int]) -> tuple[int, ...]:
-    """Return the number of files along each number that counts.
-
-    Raises:
-        InputError: files are missing (the message names up to five), or two have the same numbers.
-    """
+    """Return the number of files along each number that counts."""
     places = [tuple(_numbers(name)[i] for i in counting) for name in names]
     counts = [_count(sorted(set(column))) for column in zip(*places, strict=True)]
     wanted = math.prod(len(count) for count in counts)

@@ -166,11 +166,7 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
 
 
 def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tuple[str, ...]:
-    """Return the names that stand for the file's own letters.
-
-    Raises:
-        AxesError: the file has a dimension that no axis of OME-NGFF stands for.
-    """
+    """Return the names that stand for the file's own letters."""
     names = tuple("t" if letter == "i" and "t" not in letters else letter for letter in letters)
     for name, size in zip(names, shape, strict=True):
         if name not in "tczyxs" and size > 1:

@@ -37,11 +37,9 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
     """Return what OME-XML states about one image.
 
     Args:
-        xml: the document.
-        series: index of the image among those of the file.
+        xml: the document. series: index of the image among the `count` of the file.
         title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
-        count: number of series in the file.
-        name: name of the image if the document gives it none.
+        name: of the image if the document gives it none.
     """
     images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
     if len(images) != count:

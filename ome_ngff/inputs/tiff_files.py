@@ -25,12 +25,7 @@ _OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8", ".ome.tf2")
 
 
 def opened(path: str, companion: str = "") -> TiffFile:
-    """Open a TIFF file, to be closed by the caller.
-
-    Args:
-        path: the file.
-        companion: path of the OME-XML that describes it, if that is in a file of its own.
-    """
+    """Open a TIFF file, to be closed by the caller, with the OME-XML of its companion file if it has one."""
     from tifffile import TiffFile
 
     return TiffFile(path, omexml=Path(companion).read_text("utf-8").strip() if companion else None)
@@ -76,11 +71,7 @@ def _companion_of(description: str, path: str) -> str:
 
 
 def _first_file(companion: str) -> str:
-    """Return the path of the first TIFF that a companion file names.
-
-    Raises:
-        InputError: it names none, or a file that does not exist.
-    """
+    """Return the path of the first TIFF that a companion file names."""
     names = list(files_named(ElementTree.parse(companion).getroot()))
     if not names:
         raise InputError(f"{companion} names no TIFF file.")

@@ -63,11 +63,7 @@ def _stated(document: Mapping[str, Any], multiscale: Mapping[str, Any]) -> Any:
 
 
 def _understood(stated: Any, dialect: Dialect) -> str:
-    """Return the version whose demands hold: the stated one, else the one that demands least.
-
-    Raises:
-        FormatError: the version is not known.
-    """
+    """Return the version whose demands hold: the stated one, else the one that demands least."""
     known = (dialect.version, *dialect.earlier)
     if stated is None:
         return known[-1]
@@ -82,11 +78,7 @@ def _understood(stated: Any, dialect: Dialect) -> str:
 
 
 def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
-    """Parse the axes of an image.
-
-    Raises:
-        FormatError: they are not axes. InputError: they are not those of the array.
-    """
+    """Parse the axes of an image."""
     if given is None and version < _AXES:
         given = list("tczyx"[-(5 if ndim is None else ndim) :])
     if given is None:

@@ -47,11 +47,7 @@ class Annotation:
     label_metadata: Mapping[str, Any] | None = None
 
     def _all(self) -> dict[str, Any]:
-        """Return colors, properties and source, from wherever they are given.
-
-        Raises:
-            OptionError: one is given twice, or is unknown.
-        """
+        """Return colors, properties and source, from wherever they are given."""
         own = {"colors": self.colors, "properties": self.properties, "source": self.source}
         more = dict(self.label_metadata or {})
         refuse_unknown([word for word in more if word not in own], own, "label_metadata")
