@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any, Never
 
+from .engine import Progress
 from .inputs import Conversion as Conversion
 from .inputs import converted
 from .inputs import open_input as open_input
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
 from .write import refuse_words
-
-if TYPE_CHECKING:
-    from .engine import Progress
 
 
 def convert(

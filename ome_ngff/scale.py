@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from .engine import Progress
 from .pixels import Methods as Methods
 from .pixels import Scaler as _Scaler
+from .spec import AxesLike
 from .write import write_scaled
-
-if TYPE_CHECKING:
-    from .engine import Progress
-    from .spec import AxesLike
 
 
 @attrs.frozen

@@ -42,10 +42,9 @@ from ome_ngff.cli import main
 from ome_ngff.cli.preview import escapes, terminal_protocol
 from ome_ngff.format import Format
 from ome_ngff.show.bar import bar_for, draw_bar
+from ome_ngff.show.contrast import CYCLE, parse_color, window_of
 from ome_ngff.show.contrast import shown as ends_of
-from ome_ngff.show.contrast import window_of
 from ome_ngff.show.paint import blend, edges, overlay
-from ome_ngff.show.palette import CYCLE, parse_color
 from ome_ngff.show.view import READ, look
 from ome_ngff.spec.metadata import Omero, OmeroChannel, OmeroWindow
 from ome_ngff.store.zip import pack

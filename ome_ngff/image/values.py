@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
+from ..show import Preview
 from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
 from ..text import by
-
-if TYPE_CHECKING:
-    from ..show import Preview
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:

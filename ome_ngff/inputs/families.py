@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import attrs
 
 from ..exceptions import InputError, MissingError, NgffError
-
-if TYPE_CHECKING:
-    from ..image import NgffImage
+from ..image import NgffImage
 
 
 @attrs.frozen

@@ -6,15 +6,12 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..exceptions import AxesError, MissingError
+from ..image import NgffImage
 from ..text import nearest_word
 from .families import ZARR, family_of
 from .sequence import open_sequence
-
-if TYPE_CHECKING:
-    from ..image import NgffImage
 
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..exceptions import LabelError
 from .methods import Method, Methods, find_method
+from .scaler import Scaler
 from .source import as_source
-
-if TYPE_CHECKING:
-    from .scaler import Scaler
-
 
 log = logging.getLogger("ome_ngff")
 

@@ -9,5 +9,5 @@ from .open import open_image as open_image
 from .stored import StoredImage as StoredImage
 from .stored import StoredLevel as StoredLevel
 from .stored import document_of as document_of
+from .validation import Report as Report
 from .validation import validate as validate
-from .validation.report import Report as Report

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 
 from ..exceptions import OptionError
+from ..spec import OmeroChannel
 from ..text import nearest_word
-from .contrast import Window, fixed_window, shown
-from .palette import channel_colors, is_opacity
-
-if TYPE_CHECKING:
-    from ..spec import OmeroChannel
-    from .protocols import PyramidLike
-
+from .contrast import Window, channel_colors, fixed_window, is_opacity, shown
+from .protocols import PyramidLike
 
 _MOST = 6  # that are seen at once without being asked
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..pixels import Array
-from .contrast import Window
-from .palette import CYCLE, parse_color
+from .contrast import CYCLE, Window, parse_color
 
 
 def blend(planes: Sequence[Array], windows: Sequence[Window], colors: Sequence[Any]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -12,10 +12,7 @@ import numpy as np
 from ..exceptions import InputError
 from ..pixels import Array
 from ..spec import in_meters
-
-if TYPE_CHECKING:
-    from .protocols import ImageLike, PyramidLike
-
+from .protocols import ImageLike, PyramidLike
 
 SIZE = 512  # pixels that the longer side of a picture has at least
 _STRETCH = 20  # pixel sizes of y and x that differ by more are taken for a mistake

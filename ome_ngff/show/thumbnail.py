@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..exceptions import NgffError
 from ..pixels import Source, as_source, describe, made_by
 from ..store import is_local
-from .contrast import shown, windows_of
+from .contrast import channel_colors, is_opacity, shown, windows_of
 from .paint import blend
-from .palette import channel_colors, is_opacity
 from .preview import Preview
-
-if TYPE_CHECKING:
-    from .protocols import ImageLike
+from .protocols import ImageLike
 
 EDGE = 160  # pixels of the longer side
 MOST_BYTES = 4 * 2**20  # that are decoded for it

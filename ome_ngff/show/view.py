@@ -7,7 +7,7 @@ colours, `bar` draws the scale bar.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -21,10 +21,7 @@ from .contrast import shown, windows_of
 from .paint import blend, overlay
 from .planes import SIZE, Plane
 from .preview import Preview
-
-if TYPE_CHECKING:
-    from .protocols import PyramidLike
-
+from .protocols import PyramidLike
 
 READ = 2**29  # bytes of a level that are read without being asked
 LARGEST = 2**26  # pixels of a picture

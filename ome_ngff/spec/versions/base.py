@@ -13,7 +13,7 @@ from ..metadata import Metadata, Scale, Translation, to_documents
 from ..rules.document import document_findings, stated_version, transformation_findings
 from ..rules.plate import plate_well_findings
 from .decoding import decode_image
-from .omero import encode_omero
+from .parts import encode_omero
 
 Document = dict[str, Any]
 

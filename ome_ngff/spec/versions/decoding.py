@@ -12,8 +12,7 @@ from ..dialect import Dialect
 from ..metadata import Dataset, Metadata, Transformation, parse_transformations
 from ..rules.book import is_list, part_of
 from ..rules.document import stated_version
-from .omero import decode_omero
-from .parts import dataset_paths, entries_of, entry_of
+from .parts import dataset_paths, decode_omero, entries_of, entry_of
 
 _SPATIALDATA = "-dev-spatialdata"
 # The first versions that demand them. Before, axes were always t, c, z, y, x, and a level said nothing of its scale.

@@ -5,18 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from ...exceptions import LabelError
 from ...read import StoredImage
-from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, completed, full_unit
-from ...store import Target
-
-if TYPE_CHECKING:
-    from ...spec import AxesLike, PerAxis
-    from ...store import Layout
+from ...spec import SPATIAL, Axes, AxesLike, Axis, PerAxis, Scale, Transformation, Translation, completed, full_unit
+from ...store import Layout, Target
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from zarr.storage import StorePath
 
 from ...engine import Progress, check_progress
 from ...exceptions import OptionError
-from ...pixels import Method, Methods, as_labels, label_method
+from ...pixels import Method, Methods, Scaler, as_labels, label_method
 from ...spec import Format, label_names, name_fault, path_fault
 from ...store import Layout, Target, find_target, update_document
 from .. import replace
@@ -20,9 +20,6 @@ from ..execution import execute
 from ..request import Request
 from .annotation import Annotation
 from .reference import ReferenceLevels
-
-if TYPE_CHECKING:
-    from ...pixels import Scaler
 
 
 def label_request(
