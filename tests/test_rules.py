@@ -17,7 +17,8 @@ from ome_ngff.axes import Axes, axes_findings
 from ome_ngff.exceptions import Finding, OptionError, ValidationError
 from ome_ngff.format import Format, FormatV04, FormatV05, detect_format, format_implementations
 from ome_ngff.spec.rules.book import MISSING, RULES, Rule
-from ome_ngff.spec.rules.document import KINDS, stated_version, transformation_findings
+from ome_ngff.spec.rules.document import KINDS, stated_version
+from ome_ngff.spec.rules.image import TRANSFORMATIONS
 from ome_ngff.spec.rules.plate import plate_well_findings
 
 FORMATS = list(format_implementations())
@@ -427,8 +428,8 @@ def test_warnings_are_faults_only_when_strict(any_format: Format) -> None:
 
 
 def test_transformations_may_have_any_length_where_the_axes_are_unknown() -> None:
-    assert list(transformation_findings([{"type": "scale", "scale": [1.0, 2.0]}], None, "here")) == []
-    (finding,) = transformation_findings([{"type": "scale", "scale": [1.0, 2.0]}], 3, "here")
+    assert list(TRANSFORMATIONS([{"type": "scale", "scale": [1.0, 2.0]}], None, "here")) == []
+    (finding,) = TRANSFORMATIONS([{"type": "scale", "scale": [1.0, 2.0]}], 3, "here")
     assert (finding.rule, finding.where) == ("transformation-length", "here[0]")
 
 
@@ -547,7 +548,7 @@ def test_no_change_of_a_right_document_makes_a_rule_fail(data: st.DataObject, fm
 @many
 @given(value=JSON)
 def test_no_json_value_makes_the_other_doors_fail(value: Any) -> None:
-    list(transformation_findings(value, 2, "here"))
+    list(TRANSFORMATIONS(value, 2, "here"))
     list(plate_well_findings(value, ["A"], ["1"], "here"))
     list(axes_findings(value))
 

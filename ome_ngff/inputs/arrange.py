@@ -16,14 +16,9 @@ COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 _NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
 _MORE_UNITS = {
-    "microm": "micrometer",
-    "inches": "inch",
-    "ft": "foot",
-    "mi": "mile",
-    "yd": "yard",
-    "pc": "parsec",
-    "hr": "hour",
-}
+    "microm": "micrometer", "inches": "inch", "ft": "foot", "mi": "mile", "yd": "yard", "pc": "parsec", "hr": "hour",
+    "msec": "millisecond", "usec": "microsecond",
+}  # fmt: skip
 _PREFIXES = {
     "Y": "yotta", "Z": "zetta", "E": "exa", "P": "peta", "T": "tera", "G": "giga", "M": "mega", "k": "kilo",
     "h": "hecto", "d": "deci", "c": "centi", "m": "milli", "u": "micro", "µ": "micro", "μ": "micro", "n": "nano",

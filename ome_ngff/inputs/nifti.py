@@ -89,7 +89,7 @@ def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
     import nibabel
 
     # Zooms are float32: by way of their text, 0.7 stays 0.7.
-    space, time = (unit_named(_unit(word)) for word in header.get_xyzt_units())
+    space, time = map(unit_named, header.get_xyzt_units())
     zooms = dict(zip("xyzt", (float(str(zoom)) for zoom in header.get_zooms()), strict=False))
     known = {axis: zoom for axis, zoom in zooms.items() if 0 < zoom < float("inf")}
     units = {axis: time if axis == "t" else space for axis in known}
@@ -113,8 +113,3 @@ def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
         return {}
     places = [float(str(np.float32(np.sign(turn[row, i]) * affine[row, 3]))) for i, row in enumerate(rows)]
     return dict(zip("xyz", (place + 0.0 for place in places), strict=True)) if any(places) else {}
-
-
-def _unit(word: str) -> str:
-    """Translate nibabel's names ("sec", "msec", "usec") into symbols that `unit_named` knows."""
-    return {"msec": "ms", "usec": "us", "sec": "s"}.get(word, word)

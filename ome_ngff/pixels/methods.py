@@ -129,11 +129,7 @@ class Method:
             return block[tuple(slice(s.first - s.start, s.first - s.start + s.count) for s in spans)]
         rest, spans3 = _last_three(block.shape, spans)
         work = _working(block)
-        flat = (
-            work.reshape(rest, *work.shape[max(0, block.ndim - 3) :])
-            if block.ndim >= 3
-            else work[(None,) * (4 - block.ndim)]
-        )
+        flat = work.reshape(rest, *(1,) * (3 - block.ndim), *work.shape[-3:])
         out = np.empty((rest, *(span.count for span in spans3)), work.dtype)
         if out.size:
             self._run(_frozen(flat), spans3, out)

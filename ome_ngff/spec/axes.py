@@ -11,6 +11,7 @@ import attrs
 from ..exceptions import AxesError, Finding
 from ..text import nearest_word
 from .rules.axes import AXES
+from .rules.book import stated
 from .vocabulary import KNOWN_AXES, full_unit
 
 
@@ -59,14 +60,8 @@ class Axis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the axis as the specification writes it."""
-        document: dict[str, Any] = {"name": self.name}
-        if self.type is not None:
-            document["type"] = self.type
-        if self.unit is not None:
-            document["unit"] = self.unit
-        if self.orientation is not None:
-            document["orientation"] = {"type": "anatomical", "value": self.orientation}
-        return {**document, **self.extra}
+        orientation = None if self.orientation is None else {"type": "anatomical", "value": self.orientation}
+        return {**stated(name=self.name, type=self.type, unit=self.unit, orientation=orientation), **self.extra}
 
 
 @attrs.frozen(init=False)

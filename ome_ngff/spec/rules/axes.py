@@ -111,19 +111,19 @@ def _type(axes: Any, where: str) -> Faults:
 @AXES.must("axis-type-form", at="multiscales[0].axes[1].type", wrong=["channel"])
 def _type_form(axes: Any, where: str) -> Faults:
     """It SHOULD be one of "space", "time" or "channel", but MAY take other string values."""
+    return _texts(axes, where, "type", "Write space, time, channel or a word of your own.")
+
+
+def _texts(axes: Any, where: str, key: str, hint: str) -> Faults:
     for index, axis in enumerate(axes):
-        if not isinstance(axis.get("type"), (str, type(None))):
-            what = f"The type of an axis must be a string (got {show(axis['type'])})."
-            yield f"{where}[{index}].type", what, "Write space, time, channel or a word of your own."
+        if not isinstance(axis.get(key), (str, type(None))):
+            yield f"{where}[{index}].{key}", f"The {key} of an axis must be a string (got {show(axis[key])}).", hint
 
 
 @AXES.must("axis-unit-form", at="multiscales[0].axes[4].unit", wrong=0.5)
 def _unit_form(axes: Any, where: str) -> Faults:
     """The value of "unit" SHOULD be one of the following strings."""
-    for index, axis in enumerate(axes):
-        if not isinstance(axis.get("unit"), (str, type(None))):
-            what = f"The unit of an axis must be a string (got {show(axis['unit'])})."
-            yield f"{where}[{index}].unit", what, "Write its name; the size of a pixel belongs in the scale."
+    return _texts(axes, where, "unit", "Write its name; the size of a pixel belongs in the scale.")
 
 
 @AXES.should("axis-unit", at="multiscales[0].axes[4].unit", wrong="micron")

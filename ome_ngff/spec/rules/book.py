@@ -146,6 +146,11 @@ def entries(value: Any, where: str) -> list[Entry]:
     return [Entry(f"{where}[{index}]", item) for index, item in enumerate(items) if isinstance(item, Mapping)]
 
 
+def stated(**parts: Any) -> dict[str, Any]:
+    """Return the parts of a document that are not None."""
+    return {key: value for key, value in parts.items() if value is not None}
+
+
 def part_of(value: Any, key: str) -> Any:
     """Return `value[key]`, or None if the value is not an object with this key."""
     return value.get(key) if isinstance(value, Mapping) else None

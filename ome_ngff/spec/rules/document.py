@@ -15,7 +15,7 @@ from ...exceptions import Finding
 from ...text import refuse_unknown, show
 from ..dialect import Dialect
 from .book import MISSING, Entry, Faults, Rules, entries
-from .image import TRANSFORMATIONS, image_findings
+from .image import image_findings
 from .label import label_findings
 from .plate import LAYOUT, SERIES, WELL, plate_findings
 
@@ -65,11 +65,6 @@ def document_findings(attributes: Any, kind: str | None, dialect: Dialect) -> It
         for key, rules in (("well", WELL), ("bioformats2raw.layout", LAYOUT), ("series", SERIES)):
             if key in document:
                 yield from rules(document[key])
-
-
-def transformation_findings(transformations: Any, ndim: int | None, where: str) -> Iterator[Finding]:
-    """Yield every violation by the `coordinateTransformations` of one dataset; `ndim` is the number of axes."""
-    return TRANSFORMATIONS(transformations, ndim, where)
 
 
 ATTRIBUTES = Rules("image")

@@ -10,7 +10,9 @@ import attrs
 from ...exceptions import Finding, FormatError, ScaleError, ValidationError
 from ..dialect import Dialect
 from ..metadata import Metadata, Scale, Translation, to_documents
-from ..rules.document import document_findings, stated_version, transformation_findings
+from ..rules.book import stated
+from ..rules.document import document_findings, stated_version
+from ..rules.image import TRANSFORMATIONS
 from ..rules.plate import plate_well_findings
 from .decoding import decode_image
 from .parts import encode_omero
@@ -90,8 +92,8 @@ class Format:
         self, axes: list[Document], datasets: Sequence[Mapping[str, Any]], name: str, **optional: Any
     ) -> Document:
         """Return the document of an image with these `axes` and `datasets`; None is left out."""
-        extra = {key: value for key, value in optional.items() if value is not None}
-        return {"multiscales": [self.dialect.stamp({"name": name, "axes": axes, "datasets": list(datasets), **extra})]}
+        image = {"name": name, "axes": axes, "datasets": list(datasets), **stated(**optional)}
+        return {"multiscales": [self.dialect.stamp(image)]}
 
     def labels(self, names: Sequence[str]) -> Document:
         """Return the document of the group of an image's labels."""
@@ -99,11 +101,11 @@ class Format:
 
     def image_label(self, **parts: Any) -> Document:
         """Return the `image-label` part of a label image; None is left out."""
-        return {"image-label": self.dialect.stamp({key: value for key, value in parts.items() if value is not None})}
+        return {"image-label": self.dialect.stamp(stated(**parts))}
 
     def plate(self, **parts: Any) -> Document:
         """Return the document of a plate; None is left out."""
-        return {"plate": {**{k: v for k, v in parts.items() if v is not None}, "version": self.version}}
+        return {"plate": {**stated(**parts), "version": self.version}}
 
     def well(self, images: list[Document]) -> Document:
         """Return the document of a well."""
@@ -158,7 +160,7 @@ class Format:
             )
         findings: list[Finding] = []
         for index, transformations in enumerate(given):
-            findings += transformation_findings(transformations, ndim, f"coordinate_transformations[{index}]")
+            findings += TRANSFORMATIONS(transformations, ndim, f"coordinate_transformations[{index}]")
         if findings:
             raise ScaleError("; ".join(map(str, findings)))
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...exceptions import FormatError, InputError
 from ...text import show
 from ..metadata import Omero, OmeroChannel, OmeroWindow, parse_transformations, placed
-from ..rules.book import is_list, is_number, part_of, path_fault
+from ..rules.book import is_list, is_number, part_of, path_fault, stated
 
 
 def label_names(document: Mapping[str, Any]) -> list[str]:
@@ -124,10 +124,5 @@ def encode_omero(omero: Omero) -> dict[str, Any]:
 
 
 def _document(channel: OmeroChannel) -> dict[str, Any]:
-    document: dict[str, Any] = {} if channel.color is None else {"color": channel.color}
-    if channel.window is not None:
-        window = channel.window
-        document["window"] = {**{key: getattr(window, key) for key in _WINDOW}, **window.extra}
-    if channel.label is not None:
-        document["label"] = channel.label
-    return {**document, **channel.extra}
+    window = channel.window and {**{key: getattr(channel.window, key) for key in _WINDOW}, **channel.window.extra}
+    return {**stated(color=channel.color, window=window, label=channel.label), **channel.extra}
