@@ -82,7 +82,9 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
         InputError: numbers are missing, or a file differs in shape, dtype or name.
         AxesError: `axes` is needed or does not fit.
     """
-    files = _images_in(where) if os.path.isdir(where) else _matching(where)
+    files = _images_in(where) if os.path.isdir(where) else list(map(os.path.abspath, glob.glob(where, recursive=True)))
+    if not files:
+        raise MissingError(f"No file matches {where}.")
     if len(files) == 1 or tied_together(files):
         return open_one(min(files), series=series, axes=axes)
     folder = os.path.commonpath([os.path.dirname(file) for file in files])
@@ -108,14 +110,6 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
         channel_colors=first.channel_colors,
     )
     return arranged(data, (*counted, *first.dims), where, facts)
-
-
-def _matching(pattern: str) -> list[str]:
-    """Return the files that match a glob."""
-    found = [os.path.abspath(name) for name in glob.glob(pattern, recursive=True)]
-    if not found:
-        raise MissingError(f"No file matches {pattern}.")
-    return found
 
 
 def _images_in(folder: str) -> list[str]:

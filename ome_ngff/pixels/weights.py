@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-_BEYOND = -(2**62)
-"""The index of the constant that some modes find beyond the border."""
-_SPLINE_PAD = 12
-"""Samples by which scipy pads before the spline filter, where the filter has no exact border of its own."""
-_SPLINE_REACH = {2: 24, 3: 32, 4: 40, 5: 48}
-"""Distance at which the weights of the spline filter of an order fall below 1e-17."""
+_BEYOND = -(2**62)  # index of the constant that some modes find beyond the border
+_SPLINE_PAD = 12  # samples by which scipy pads before the spline filter, where it has no exact border of its own
+_SPLINE_REACH = {2: 24, 3: 32, 4: 40, 5: 48}  # at which the weights of the spline filter of an order fall below 1e-17
 
 
 @attrs.frozen

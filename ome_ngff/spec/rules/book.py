@@ -27,12 +27,7 @@ Check = Callable[..., Faults]
 Severity = Literal["error", "warning", "note"]
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = _Missing()
+MISSING: Final = attrs.NOTHING
 
 
 @attrs.frozen
