@@ -129,6 +129,14 @@ def test_imagej_keeps_spacing_interval_unit_and_colours(path: Path, unit: str) -
     np.testing.assert_array_equal(image.data[1, :, 2:, 5:9], HYPERSTACK[1, :, 2:, 5:9])
 
 
+@pytest.mark.parametrize(("unit", "named"), [("sec", "second"), ("msec", "millisecond"), ("usec", "microsecond")])
+def test_imagej_says_the_unit_of_its_frame_interval(path: Path, unit: str, named: str) -> None:
+    metadata = {"axes": "TYX", "finterval": 0.25, "tunit": unit}
+    tifffile.imwrite(path, HYPERSTACK[:, 0, 0], imagej=True, metadata=metadata)
+    image = open_input(path)
+    assert (image.scale, image.axes_units) == ({"t": 0.25}, {"t": named})
+
+
 @pytest.mark.parametrize(
     ("metadata", "resolution"),
     [
