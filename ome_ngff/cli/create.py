@@ -28,12 +28,7 @@ def _find(name: str) -> Callable[[], Any]:
 @click.command("create", short_help="Write a demo: a real picture with its segmentation.")
 @click.argument("output", metavar="PATH", type=PLACE)
 @click.option(
-    "--method",
-    "load",
-    type=Named("PICTURE", _names, _find),
-    default="cell",
-    show_default=True,
-    help="Which picture.",
+    "--method", "load", type=Named("PICTURE", _names, _find), default="cell", show_default=True, help="Which picture."
 )
 @options.fmt
 @options.overwrite

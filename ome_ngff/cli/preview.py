@@ -31,9 +31,7 @@ def _level(text: str) -> int | None:
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")
 @click.option("--channel", "channels", multiple=True, metavar="NAME|N", help="A channel to show; may be repeated.")
 @click.option(
-    "--level",
-    type=Parsed("auto|N", _level),
-    help="The level to show.  [default: auto, the coarsest of 512 pixels]",
+    "--level", type=Parsed("auto|N", _level), help="The level to show.  [default: auto, the coarsest of 512 pixels]"
 )
 @click.option(
     "--projection",
