@@ -85,14 +85,10 @@ class Walk:
             self._labels("", facts, images)
             if "image-label" in document:
                 self._label("", document, images, None, "")
-        if "labels" in document:
-            self._label_list("", document, None)
-        if "plate" in document:
-            self._plate("", document)
-        if "well" in document:
-            self._well("", document, None)
-        if "bioformats2raw.layout" in document:
-            self._collection("", document)
+        checks = {"labels": self._label_list, "plate": self._plate, "well": self._well}
+        for key, check in {**checks, "bioformats2raw.layout": self._collection}.items():
+            if key in document:
+                check("", document)
 
     def groups_below(self) -> str:
         """Return the names of the first groups below the root, for users who gave the folder that holds images."""
@@ -205,7 +201,7 @@ class Walk:
         if isinstance(node, zarr.Group):
             self._label_list(here, self._group(here, node, "labels").document, images[0])
 
-    def _label_list(self, path: str, document: Document, image: ImageFacts | None) -> None:
+    def _label_list(self, path: str, document: Document, image: ImageFacts | None = None) -> None:
         names = label_names(document)
         for full, group in self._below(path, names, LABEL_GROUP).items():
             facts = self._group(full, group, "label")
@@ -269,7 +265,7 @@ class Walk:
         self._ask(PLATE, where, [spelled(joined(path, w)) for w in wells if w in absent], rows)
         self._ask(PLATE_SIZE, where, len(opened), len(there))
 
-    def _well(self, path: str, document: Document, plate: Any) -> None:
+    def _well(self, path: str, document: Document, plate: Any = None) -> None:
         self.seen["wells"] += 1
         well = WellFacts(spelled(path), document.get("well"), plate)
         self._ask(WELL, well)
