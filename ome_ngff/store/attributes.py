@@ -56,26 +56,35 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             over.
     """
     while True:
-        with _alone(target) as claim:
-            node = open_node(target.store, target.path)
-            there = dict(node.attrs) if isinstance(node, zarr.Group) else None
-            document = target.fmt.unwrap(there or {})
+        with locked(target) as (now, claim):
+            document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
             document = target.fmt.wrap({**document, **new})
             if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
-                put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+                put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
                 return
 
 
 @contextmanager
-def _alone(target: Target) -> Iterator[Claim]:
-    """Hold the lock next to the group's metadata (where nothing can be locked, the last writer wins)."""
+def locked(target: Target) -> Iterator[tuple[Target, Claim]]:
+    """Hold the lock of a group, and yield the target with its attributes as they are now, none where it is new.
+
+    Where nothing can be locked, nobody is waited for.
+    """
     lock = alone(target.store, target.key(f".{MARK}.lock"))
+    if target.attributes is None:
+        put_groups_above(target)
     if target.folder is not None:
         target.folder.mkdir(parents=True, exist_ok=True)
     with lock as claim:
-        yield claim
+        yield attrs.evolve(target, attributes=attributes_now(target) or {}), claim
+
+
+def attributes_now(target: Target) -> dict[str, Any] | None:
+    """Return the attributes of a group as they are stored now; None where there is no group."""
+    node = open_node(target.store, target.path)
+    return dict(node.attrs) if isinstance(node, zarr.Group) else None
 
 
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
