@@ -1,6 +1,7 @@
 from . import journal as journal
 from . import places as places
 from . import temporary as temporary
+from .attributes import attributes_now as attributes_now
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document

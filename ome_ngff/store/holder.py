@@ -21,6 +21,7 @@ import attrs
 from zarr.storage import LocalStore
 
 from ..exceptions import StoreError, TakenOverError
+from ..pixels import Block, slices
 from .attributes import attributes_now
 from .inline import wait_for
 from .journal import JOURNAL, note_key
@@ -29,7 +30,7 @@ from .opening import cells, twin, write_box
 from .places import folder_of
 from .target import Target
 from .temporary import spool_folder
-from .zarr_private import default_buffer_prototype
+from .zarr_private import default_buffer_prototype, inner
 
 _HELD, _GONE, _ALIVE = "held-", "gone-", "alive"
 _DESCRIPTORS = {os.open, os.mkdir, os.stat, os.rename} <= os.supports_dir_fd  # not on Windows
@@ -48,7 +49,7 @@ class Staging:
     held: Path
     folder: Path = attrs.field(init=False)
     _descriptor: int | None = attrs.field(init=False, default=None)
-    _twins: dict[str, Any] = attrs.field(init=False, factory=dict)
+    _twins: dict[tuple[str, bool], Any] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.folder = self.held / uuid4().hex
@@ -66,11 +67,15 @@ class Staging:
         place = folder_of(array.store, array.path)
         assert place is not None
         path = "" if place == self.root else place.relative_to(self.root).as_posix()
-        if path not in self._twins:
-            self._twins[path] = twin(array, LocalStore(self.folder), path)
-        write_box(self._twins[path], box, block)
-        for cell in cells(box, array.shards or array.chunks):
-            self._land(f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/"))
+        lengths = array.shards or array.chunks
+        write_box(self._twin(array, path), box, block)
+        for cell in cells(box, lengths):
+            name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
+            if not self._land(name) and inner(array).config.write_empty_chunks:  # which the pipeline in Rust ignores
+                spans = zip(cell, lengths, box, strict=True)
+                whole = [(max(i * n, low), min((i + 1) * n, high)) for i, n, (low, high) in spans]
+                write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
+                self._land(name)
 
     def put(self, name: str, content: bytes) -> None:
         """Put a small file into place in one step."""
@@ -84,15 +89,23 @@ class Staging:
         if not self._has(_ALIVE):
             raise _taken_over(self.root)
 
-    def _land(self, name: str) -> None:
+    def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
+        if (path, fast) not in self._twins:
+            self._twins[path, fast] = twin(array, LocalStore(self.folder), path, fast=fast)
+        return self._twins[path, fast]
+
+    def _land(self, name: str) -> bool:
+        """Move a cell into place; return whether it was stored, for one that is the fill value alone is not."""
         try:
             self._move(name, name)
         except FileNotFoundError:
             there = self._has(name)
             self.look()  # whoever takes over deletes what this looks for before all else
-            if there:  # else it is the fill value alone, which is not stored
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                self._move(name, name)
+            if not there:
+                return False
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            self._move(name, name)
+        return True
 
     def _move(self, source: str, name: str) -> None:
         if self._descriptor is None:
@@ -109,10 +122,8 @@ class Staging:
         return True
 
     def _open(self, name: str, flags: int) -> int:
-        if self._descriptor is None:
-            return os.open(self.folder / name, flags)
         try:
-            return os.open(name, flags, dir_fd=self._descriptor)
+            return os.open(self.folder / name if self._descriptor is None else name, flags, dir_fd=self._descriptor)
         except FileNotFoundError:
             raise _taken_over(self.root) from None
 

@@ -94,10 +94,15 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
-def twin(array: zarr.Array[Any], store: Store, path: str, *, whole: bool = False) -> zarr.Array[Any]:
-    """Return an array like another at a place where there need be no document; `whole` stores all of its chunks."""
+def twin(array: zarr.Array[Any], store: Store, path: str, *, whole: bool = False, fast: bool = True) -> zarr.Array[Any]:
+    """Return an array like another at a place where there need be no document.
+
+    Args:
+        array: the other. store, path: the place. whole: whether all chunks are to be stored, those of zeros, too.
+        fast: whether the pipeline in Rust may be used, where the other array uses it.
+    """
     config: Any = {"write_empty_chunks": True} if whole else inner(array).config
-    fast = type(inner(array).codec_pipeline).__module__.startswith("zarrs")
+    fast = fast and type(inner(array).codec_pipeline).__module__.startswith("zarrs")
     with fast_pipeline(store, shards=array.shards is not None) if fast else nullcontext():
         return zarr.Array(AsyncArray(array.metadata, StorePath(store, path), config))
 

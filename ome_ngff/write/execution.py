@@ -15,6 +15,7 @@ from ..store import (
     JOURNAL,
     Claim,
     Target,
+    attributes_now,
     children,
     create_arrays,
     delete,
@@ -74,14 +75,21 @@ def execute(
 def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
     while True:  # until nobody has begun or finished something between the look at what stands there and the lock
         seen = request.target
-        documents = _accept(request, overwrite=overwrite, resume=resume)
+        try:
+            documents = _accept(request, overwrite=overwrite, resume=resume)
+        except StoreError:
+            now = attrs.evolve(seen, attributes=attributes_now(seen))
+            if _same(now, seen):
+                raise
+            request = attrs.evolve(request, target=now)
+            continue
         end = Ending(seen, request.metadata, request.measured, request.afterwards, resumed=resume)
         if resume and seen.mark is None and "multiscales" in seen.document:
             end.complete()
             return []
         with locked(seen) as (now, claim):
             request = attrs.evolve(request, target=now)
-            if (now.mark, now.document) == (seen.mark, seen.document):
+            if _same(now, seen):
                 job, done = _begin(request, documents, claim, resume=resume, elsewhere=not compute)
                 break
     end = attrs.evolve(end, target=job.target)
@@ -89,13 +97,21 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         return delayed_tasks(job, done, end)
     try:
         run(job, done, progress, end)
-    except Exception as error:
-        if not isinstance(error, TakenOverError):  # perhaps what has failed is but a consequence
-            job.holder.look()
+    except Exception:
+        try:
+            job.holder.look()  # perhaps what has failed is but a consequence
+        except TakenOverError:
+            _forget_late_notes(seen)
+            raise
         raise
     finally:
         job.holder.leave()
     return []
+
+
+def _same(now: Target, seen: Target) -> bool:
+    """Return whether a group is in the state in which it was seen."""
+    return (now.mark, now.document) == (seen.mark, seen.document)
 
 
 def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any]:
@@ -185,6 +201,14 @@ def _arrays(
     return {k: there[path] for k, path in enumerate(request.paths)}
 
 
+def _forget_late_notes(target: Target) -> None:
+    """Delete the journal of an image that is finished, to which an older holder may have come too late."""
+    if children(target, JOURNAL):
+        with locked(target) as (now, _):
+            if now.mark is None:
+                delete(now, JOURNAL)
+
+
 @attrs.frozen(eq=False)
 class Ending:
     """What is done last, in one step: the metadata and what is measured; then the traces of the write go.
@@ -223,10 +247,7 @@ class Ending:
 
     def complete(self) -> None:
         """Do what a finished image lacks because a process was killed before it did that."""
-        if children(self.target, JOURNAL):
-            with locked(self.target) as (now, _):
-                if now.mark is None:
-                    delete(now, JOURNAL)
+        _forget_late_notes(self.target)
         journal.sweep_partial(self.target, self._paths)
         missing = self._measurements(self.target.document)
         if missing:

@@ -56,6 +56,9 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
             raise ExistsError(
                 f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
             )
+    for path in request.new_paths if resume and target.mark is not None else ():
+        if leads_through_a_link(target, f"{path}/"):
+            raise StoreError(f"{target} has {path!r} behind a link, which is not written through; remove the link.")
     kept = {request.paths[k] for k in request.kept}
     for path in set(to_replace(target, request.new_paths)) - kept:
         found = _standing(target, path)
