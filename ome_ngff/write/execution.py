@@ -90,7 +90,13 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         with locked(seen) as (now, claim):
             request = attrs.evolve(request, target=now)
             if _same(now, seen):
-                job, done = _begin(request, documents, claim, resume=resume, elsewhere=not compute)
+                try:
+                    job, done = _begin(request, documents, claim, resume=resume, elsewhere=not compute)
+                except Exception as error:
+                    if claim.renew():
+                        raise
+                    _forget_late_notes(now)
+                    raise _taken_over(now) from error
                 break
     end = attrs.evolve(end, target=job.target)
     if not compute:
@@ -141,12 +147,13 @@ def _begin(
 
     def still_ours() -> None:
         if not claim.renew():
-            raise TakenOverError(f"Another process has begun to write {before}; this one has stopped.")
+            raise _taken_over(before)
 
     before = target = request.target
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = set()
+    still_ours()
     if mark:
         target = journal.hold(target)
         expel(target)
@@ -157,6 +164,7 @@ def _begin(
         settings = request.settings()
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
+            still_ours()
         target = journal.begin(
             target, {**settings, "cut": plan.division, "replaces": sorted(replaced)}, request.attributes
         )
@@ -165,6 +173,7 @@ def _begin(
         replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced, still_ours)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)
+    still_ours()
     arrays = _arrays(request, target, documents, fresh=not done)
     job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
     still_ours()
@@ -199,6 +208,10 @@ def _arrays(
     missing = {path: documents[path] for path in request.paths if path not in there}
     there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
     return {k: there[path] for k, path in enumerate(request.paths)}
+
+
+def _taken_over(target: Target) -> TakenOverError:
+    return TakenOverError(f"Another process has begun to write {target}, or has resumed it; this one has stopped.")
 
 
 def _forget_late_notes(target: Target) -> None:
@@ -236,7 +249,7 @@ class Ending:
         with locked(target) as (now, claim):
             held = attrs.evolve(target, attributes=now.attributes)
             if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.renew():
-                raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
+                raise _taken_over(target)
             remove_spool(held)
             journal.finish(held, document)
             delete(held, JOURNAL)
