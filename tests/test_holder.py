@@ -238,34 +238,32 @@ def staging(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(holding, "_DESCRIPTORS", request.param)
     target = find_target(tmp_path / "i")
     write_image(volume(), tmp_path / "i", **WORDS)
-    held = tmp_path / "i" / ".ome_ngff" / "held-older"
-    held.mkdir(parents=True)
-    found = Staging(target.folder, held)
+    (tmp_path / "i" / ".ome_ngff").mkdir()
+    found = Staging(target.folder, tmp_path / "i" / ".ome_ngff" / "held-older")
     write_late(found)
     return found
 
 
 def write_late(staging: Staging) -> None:
     """Write a chunk as the pipeline in Rust does: by its path, which it makes where there is none."""
-    late = staging.folder / "0" / "c" / "0" / "0"
-    late.mkdir(parents=True, exist_ok=True)
-    (late / "0").write_bytes(b"late")
+    (staging.folder / "0").mkdir(parents=True, exist_ok=True)
+    (staging.folder / "0" / "0.0.0").write_bytes(b"late")
 
 
 def test_a_chunk_of_the_holder_gets_into_place(staging: Staging) -> None:
-    staging._land("0/c/0/0/0")
+    staging._land("0/0.0.0", "0/c/0/0/0")
     assert (staging.root / "0" / "c" / "0" / "0" / "0").read_bytes() == b"late"
 
 
 def test_a_chunk_gets_into_a_folder_that_is_not_there_yet(staging: Staging) -> None:
     shutil.rmtree(staging.root / "0" / "c")
-    staging._land("0/c/0/0/0")
+    staging._land("0/0.0.0", "0/c/0/0/0")
     assert (staging.root / "0" / "c" / "0" / "0" / "0").read_bytes() == b"late"
 
 
 def test_a_chunk_that_was_not_stored_leaves_its_place_empty(staging: Staging) -> None:
     before = every_file(staging.root / "0")
-    staging._land("0/c/0/0/3")
+    staging._land("0/0.0.3", "0/c/0/0/3")
     assert every_file(staging.root / "0") == before
 
 
@@ -275,7 +273,11 @@ def test_nothing_gets_into_place_after_a_takeover(staging: Staging, again: bool)
     expel(find_target(staging.root))
     if again:
         write_late(staging)
-    for late in (lambda: staging._land("0/c/0/0/0"), lambda: staging.put("0/c/0/0/0", b"late"), staging.look):
+    for late in (
+        lambda: staging._land("0/0.0.0", "0/c/0/0/0"),
+        lambda: staging.put("0/c/0/0/0", b"late"),
+        staging.look,
+    ):
         with pytest.raises(TakenOverError):
             late()
     assert every_file(staging.root / "0") == before

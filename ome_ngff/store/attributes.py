@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
-import zarr
 from zarr.abc.store import Store
 
+from ..exceptions import StoreError
 from .claims import Claim, alone
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
-from .opening import open_node
 from .target import MARK, Target
 from .zarr_private import GroupMetadata, default_buffer_prototype
 
@@ -82,9 +81,19 @@ def locked(target: Target) -> Iterator[tuple[Target, Claim]]:
 
 
 def attributes_now(target: Target) -> dict[str, Any] | None:
-    """Return the attributes of a group as they are stored now; None where there is no group."""
-    node = open_node(target.store, target.path)
-    return dict(node.attrs) if isinstance(node, zarr.Group) else None
+    """Return the attributes of a group as they are stored now; None where there are none.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    name = "zarr.json" if target.fmt.zarr_format == 3 else ".zattrs"
+    stored = wait_for(target.store, target.store.get(target.key(name), default_buffer_prototype()))
+    try:
+        found = {} if stored is None else json.loads(stored.to_bytes())
+        attributes = found.get("attributes", {}) if target.fmt.zarr_format == 3 else found
+        return None if stored is None else dict(attributes)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
 
 
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:

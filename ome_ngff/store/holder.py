@@ -26,7 +26,7 @@ from .attributes import attributes_now
 from .inline import wait_for
 from .journal import JOURNAL, note_key
 from .nodes import leads_through_a_link
-from .opening import cells, twin, write_box
+from .opening import cells, flat, write_box
 from .places import folder_of
 from .target import Target
 from .temporary import spool_folder
@@ -42,17 +42,15 @@ class Staging:
     """A folder of one process, from which files are moved into place below a root.
 
     Attributes:
-        root: where files are moved to. held: folder of the holder, which goes when another process takes over.
+        root: where files are moved to. folder: that of the holder, or of a process that helps it, inside of that.
     """
 
     root: Path
-    held: Path
-    folder: Path = attrs.field(init=False)
+    folder: Path
     _descriptor: int | None = attrs.field(init=False, default=None)
     _twins: dict[tuple[str, bool], Any] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.folder = self.held / uuid4().hex
         try:
             self.folder.mkdir()
             (self.folder / _ALIVE).touch()
@@ -70,12 +68,15 @@ class Staging:
         lengths = array.shards or array.chunks
         write_box(self._twin(array, path), box, block)
         for cell in cells(box, lengths):
+            written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
-            if not self._land(name) and inner(array).config.write_empty_chunks:  # which the pipeline in Rust ignores
+            if (
+                not self._land(written, name) and inner(array).config.write_empty_chunks
+            ):  # which the pipeline in Rust ignores
                 spans = zip(cell, lengths, box, strict=True)
                 whole = [(max(i * n, low), min((i + 1) * n, high)) for i, n, (low, high) in spans]
                 write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
-                self._land(name)
+                self._land(written, name)
 
     def put(self, name: str, content: bytes) -> None:
         """Put a small file into place in one step."""
@@ -91,20 +92,20 @@ class Staging:
 
     def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
         if (path, fast) not in self._twins:
-            self._twins[path, fast] = twin(array, LocalStore(self.folder), path, fast=fast)
+            self._twins[path, fast] = flat(array, LocalStore(self.folder), path, fast=fast)
         return self._twins[path, fast]
 
-    def _land(self, name: str) -> bool:
+    def _land(self, written: str, name: str) -> bool:
         """Move a cell into place; return whether it was stored, for one that is the fill value alone is not."""
         try:
-            self._move(name, name)
+            self._move(written, name)
         except FileNotFoundError:
-            there = self._has(name)
+            there = self._has(written)
             self.look()  # whoever takes over deletes what this looks for before all else
             if not there:
                 return False
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-            self._move(name, name)
+            self._move(written, name)
         return True
 
     def _move(self, source: str, name: str) -> None:
@@ -149,9 +150,9 @@ class Holder:
     def begin(cls, target: Target, spool: Path | None) -> Holder:
         """Make the folders of a holder that has marked the group and expelled the ones before."""
         holder = cls(target, spool)
-        for folder in holder._folders:
-            folder.mkdir(parents=True)
-        return holder._stage()
+        if holder._journal is not None:
+            holder._journal.mkdir(exist_ok=True)
+        return holder._stage("")
 
     @classmethod
     def join(cls, target: Target, spool: Path | None) -> Holder:
@@ -160,15 +161,15 @@ class Holder:
         Raises:
             TakenOverError: the group has another holder by now.
         """
-        holder = cls(target, spool)._stage()
+        holder = cls(target, spool)._stage(uuid4().hex)
         holder._compare()  # after the folders were opened: whoever takes over writes the mark first
         return holder
 
-    def _stage(self) -> Holder:
+    def _stage(self, helper: str) -> Holder:
         if self._journal is not None and self.target.folder is not None:
-            self._group = Staging(self.target.folder, self._journal / self._name)
+            self._group = Staging(self.target.folder, self._journal / self._name / helper)
         if self.spool is not None:
-            self._spool = Staging(self.spool, self.spool / self._name)
+            self._spool = Staging(self.spool, self.spool / self._name / helper)
         return self
 
     def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
@@ -254,7 +255,7 @@ def expel(target: Target) -> None:
 
 
 def _delete(folder: Path) -> None:
-    for alive in folder.glob(f"*/{_ALIVE}"):
+    for alive in (folder / _ALIVE, *folder.glob(f"*/{_ALIVE}")):
         alive.unlink(missing_ok=True)
     for last in (False,) * 20 + (True,):  # a process that was about to create a file may do so meanwhile
         if folder.exists():

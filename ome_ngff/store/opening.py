@@ -94,17 +94,27 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
-def twin(array: zarr.Array[Any], store: Store, path: str, *, whole: bool = False, fast: bool = True) -> zarr.Array[Any]:
-    """Return an array like another at a place where there need be no document.
+def flat(array: zarr.Array[Any], store: Store, path: str, *, fast: bool = True) -> zarr.Array[Any]:
+    """Return an array like another at a place where there is no document, with all chunks in one folder: `0.0.0`.
 
     Args:
-        array: the other. store, path: the place. whole: whether all chunks are to be stored, those of zeros, too.
-        fast: whether the pipeline in Rust may be used, where the other array uses it.
+        array: the other. store, path: the place. fast: whether to use the pipeline in Rust where the other does.
     """
-    config: Any = {"write_empty_chunks": True} if whole else inner(array).config
+    keys: Any = {"dimension_separator": "."}
+    if array.metadata.zarr_format == 3:
+        keys = {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}}}
+    return _like(array, {**array.metadata.to_dict(), **keys}, StorePath(store, path), inner(array).config, fast=fast)
+
+
+def storing_all(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Return an array that stores chunks of zeros, too (which the pipeline in Rust does not)."""
+    return _like(array, array.metadata, inner(array).store_path, {"write_empty_chunks": True})
+
+
+def _like(array: zarr.Array[Any], document: Any, path: StorePath, config: Any, *, fast: bool = True) -> zarr.Array[Any]:
     fast = fast and type(inner(array).codec_pipeline).__module__.startswith("zarrs")
-    with fast_pipeline(store, shards=array.shards is not None) if fast else nullcontext():
-        return zarr.Array(AsyncArray(array.metadata, StorePath(store, path), config))
+    with fast_pipeline(path.store, shards=array.shards is not None) if fast else nullcontext():
+        return zarr.Array(AsyncArray(document, path, config))
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

@@ -19,7 +19,7 @@ from ..config import config
 from ..exceptions import StoreError
 from .codecs import Compression
 from .journal import JOURNAL, name_of_write
-from .opening import open_array, open_node, twin
+from .opening import open_array, open_node, storing_all
 from .target import Target
 
 
@@ -40,7 +40,7 @@ def ready_temporary(
 
 def opened(store: Store, path: str) -> zarr.Array[Any]:
     """Open a temporary array, to be read and written."""
-    return twin(open_array(store, path, mode="r+"), store, path, whole=True)
+    return storing_all(open_array(store, path, mode="r+"))
 
 
 def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any) -> tuple[zarr.Array[Any], bool]:
