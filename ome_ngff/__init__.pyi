@@ -20,6 +20,7 @@ from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
 from .exceptions import ScaleError as ScaleError
 from .exceptions import StoreError as StoreError
+from .exceptions import TakenOverError as TakenOverError
 from .exceptions import ValidationError as ValidationError
 from .format import CurrentFormat as CurrentFormat
 from .format import Format as Format

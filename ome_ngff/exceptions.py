@@ -96,3 +96,7 @@ class MissingError(StoreError, FileNotFoundError):
 
 class IncompleteError(StoreError):
     """The image was never finished; `resume=True` finishes it."""
+
+
+class TakenOverError(StoreError):
+    """Another process has begun or resumed a write of the same image; this one has stopped, and harmed nothing."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,9 @@ from ome_ngff import (
     write_multiscale,
     write_plate_metadata,
 )
+from ome_ngff.exceptions import TakenOverError
 from ome_ngff.io import parse_url
+from ome_ngff.store import zip as packages
 from ome_ngff.writer import get_metadata
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
@@ -108,6 +113,54 @@ def test_all_metadata_comes_first_in_the_file_and_its_directory(tmp_path: Path) 
             depths = [entry.filename.count("/") for entry in entries if entry.filename.endswith("zarr.json")]
             assert depths == sorted(depths)
             assert all(entry.filename.endswith("zarr.json") for entry in entries[: len(depths)])
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_what_a_killed_write_left_goes_with_the_next(tmp_path: Path, write: Any) -> None:
+    code = f"""
+        import os, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import test_zip
+        from ome_ngff.store import zip
+        zip.pack = lambda *_: os._exit(9)
+        test_zip.{write.__name__}({str(tmp_path / "a.ozx")!r})
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == 9
+    assert len(list(tmp_path.glob(".ome_ngff-*"))) == 1
+    foreign = [tmp_path / name for name in (".ome_ngff-mine", "b.ozx", ".ome_ngff-0123456789abcdef-other")]
+    for path in foreign:
+        path.mkdir()
+        (path / "notes.txt").write_text("mine")
+    write(tmp_path / "a.ozx")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.ozx", *foreign])
+    assert all((path / "notes.txt").is_file() for path in foreign)
+    assert validate(tmp_path / "a.ozx", data=True).valid
+
+
+@pytest.mark.parametrize("stage", ["writing", "packing", "replacing"])
+def test_an_older_write_of_the_same_zip_stops(tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_write_image(tmp_path / "whole.ozx", name="newer")
+    waiting = [1]
+
+    def newer(*_: Any) -> None:
+        if waiting:
+            waiting.pop()
+            by_write_image(tmp_path / "a.ozx", name="newer", overwrite=True)
+
+    pack = packages.pack
+
+    def packed(*paths: Path) -> None:
+        if stage == "packing":
+            newer()
+        pack(*paths)
+        if stage == "replacing":
+            newer()
+
+    monkeypatch.setattr(packages, "pack", packed)
+    with pytest.raises(TakenOverError):
+        by_write_image(tmp_path / "a.ozx", progress=newer if stage == "writing" else None)
+    assert (tmp_path / "a.ozx").read_bytes() == (tmp_path / "whole.ozx").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ozx", "whole.ozx"]
 
 
 def test_an_ozx_of_the_older_format_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
-    target = attrs.evolve(find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex}}})
+    target = attrs.evolve(
+        find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex, "holder": "cache"}}}
+    )
     options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks}}
     try:
         arrays = create_arrays(target, describe_arrays(target, [""] * source.ndim, options), shards=False)
@@ -43,6 +45,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         )  # fmt: skip
         job, done = prepare(plan, target, {0: arrays["pixels"]}, {0: source}, dtype, set())
         run(job, done, progress, lambda: remove_spool(target))
+        job.holder.leave()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ..exceptions import StoreError
+from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
-from ..store import Target, locate, open_array, temporary
+from ..store import Holder, Target, folder_of, locate, missing_chunks, open_array, temporary
 from .plan import Margin, Plan
 
 
@@ -26,7 +26,7 @@ class Job:
         arrays: the stored levels, by number.
         sources: the given pixels, by number of the level; anything that can be sliced.
         spool: the temporary array, where the plan has one. margins: those of the margins, by margin, or none.
-        dtype: of every level.
+        holder: writes all of these. dtype: of every level.
         resumable: whether finished units are noted for a later resume.
     """
 
@@ -36,6 +36,7 @@ class Job:
     sources: Mapping[int, Any]
     spool: Any
     margins: Mapping[Margin, Any]
+    holder: Holder
     dtype: np.dtype[Any]
     resumable: bool
 
@@ -45,6 +46,7 @@ class Job:
         fields["arrays"] = {k: locate(array) for k, array in self.arrays.items()}
         fields["margins"] = {margin: locate(array) for margin, array in self.margins.items()}
         fields["spool"] = None if self.spool is None else locate(self.spool)
+        fields["holder"] = self.holder.target, self.holder.spool
         fields["sources"] = {k: pack(source) for k, source in self.sources.items()}
         return SentJob, (fields,)
 
@@ -72,7 +74,7 @@ class SentJob:
         """Open the arrays, once for all tasks of this process.
 
         Raises:
-            StoreError: they cannot be reached from here.
+            StoreError: they cannot be reached from here. TakenOverError: another process writes them by now.
         """
         with self._lock:
             if self._opened is None:
@@ -80,15 +82,15 @@ class SentJob:
             return self._opened
 
     def _open(self) -> Job:
-        def opened(place: Any) -> Any:
-            return open_array(*place, mode="r+")
-
         fields = dict(self.fields)
         try:
-            fields["arrays"] = {k: opened(place) for k, place in fields["arrays"].items()}
-            fields["margins"] = {margin: opened(place) for margin, place in fields["margins"].items()}
-            fields["spool"] = None if fields["spool"] is None else opened(fields["spool"])
+            fields["holder"] = Holder.join(*fields["holder"])
+            fields["arrays"] = {k: open_array(*place, mode="r+") for k, place in fields["arrays"].items()}
+            fields["margins"] = {margin: temporary.opened(*place) for margin, place in fields["margins"].items()}
+            fields["spool"] = None if fields["spool"] is None else temporary.opened(*fields["spool"])
             fields["sources"] = {k: unpack(source) for k, source in fields["sources"].items()}
+        except TakenOverError:
+            raise
         except (OSError, ValueError, KeyError) as error:
             what = f"what it has to read and write for {fields['target']}"
             raise StoreError(
@@ -106,7 +108,7 @@ def prepare(
     dtype: np.dtype[Any],
     done: set[str],
 ) -> tuple[Job, set[str]]:
-    """Open the temporary arrays of a plan.
+    """Open the temporary arrays of a plan, for a target whose mark names this process as the holder.
 
     Args:
         plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
@@ -117,7 +119,8 @@ def prepare(
     """
     margins = _margins(plan, target, dtype, done)
     spool, done = _spool(plan, target, dtype, done)
-    return Job(plan, target, arrays, dict(sources), spool, margins, dtype, plan.units > 1), done
+    holder = Holder.begin(target, None if spool is None else folder_of(spool.store))
+    return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, plan.units > 1), done
 
 
 def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> dict[Margin, Any]:
@@ -146,13 +149,15 @@ def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -
 
 
 def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:
-    """Open the temporary array of a plan that has one; where it is new, its units are not done, or not needed."""
+    """Open the temporary array of a plan that has one; units whose part of it is not there are not done."""
     if plan.spool is None:
         return None, done
     filling = next(i for i, work in enumerate(plan.passes) if not work.writes)
     fills, reads = ({f"{p}-{i}" for i in range(len(plan.passes[p]))} for p in (filling, filling + 1))
     if reads <= done:
         return None, done | fills
-    shape = plan.levels[plan.passes[filling].base].shape
+    work = plan.passes[filling]
+    shape = plan.levels[work.base].shape
     spool, fresh = temporary.make_spool(target, shape, plan.spool, dtype)
-    return spool, done - fills if fresh else done
+    boxes = {unit: work.box(int(unit.partition("-")[2]), shape) for unit in fills & done}
+    return spool, done - {unit for unit, box in boxes.items() if fresh or any(missing_chunks(spool, box))}

@@ -11,7 +11,7 @@ import numpy as np
 from zarr.storage import LocalStore
 
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
-from ..store import StoredBoxes, journal, read_box, write_box
+from ..store import Holder, StoredBoxes
 from .allocator import give_back
 from .job import Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
@@ -36,9 +36,9 @@ def run_unit(job: Job | SentJob, pass_number: int, number: int, *after: Any, poo
         _write_levels(job, pass_number, number, pool or WorkerPool())
     else:
         box = job.plan.needs(work, number)[work.base]
-        write_box(job.spool, box, read(job.sources[work.base], box, job.dtype))
+        job.holder.write(job.spool, box, read(job.sources[work.base], box, job.dtype))
     if job.resumable:
-        journal.note(job.target, f"{pass_number}-{number}")
+        job.holder.note(f"{pass_number}-{number}")
     at_hand = work.reads == "given" and isinstance(job.sources[work.base], np.ndarray)
     if (pool is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
         give_back()  # what is kept has gaps, where blocks of other sizes lay
@@ -108,12 +108,13 @@ def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
     if work.reads == "given":
         source = job.sources[work.base]
         return Block(read(source, need, job.dtype), need) if work.held else source
-    stored = job.spool if work.reads == "spool" else job.arrays[work.base]
+    spooled = work.reads == "spool"
+    stored = StoredBoxes(job.spool if spooled else job.arrays[work.base], whole=spooled)
     if not work.held:
-        return StoredBoxes(stored)
+        return stored
     block = _empty(job, need)
     margins = {margin.axis: (margin, array) for margin, array in job.margins.items() if margin.reader == pass_number}
-    cell = plan.spool if plan.spool and work.reads == "spool" else plan.grids[work.base].cell
+    cell = plan.spool if plan.spool and spooled else plan.grids[work.base].cell
     there = box if margins else need
     for part in tiles(there, _bundle(cell, there, math.prod(work.piece))):
         group.add(partial(_fetch, stored, part, block, part))
@@ -123,14 +124,14 @@ def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
                 here = (*need[:axis], (low, high), *box[axis + 1 :])
                 start = margin.place(low, high)
                 there = (*need[:axis], (start, start + high - low), *box[axis + 1 :])
-                group.add(partial(_fetch, array, there, block, here))
+                group.add(partial(_fetch, StoredBoxes(array, whole=True), there, block, here))
     group.finish()
     return block
 
 
-def _fetch(array: Any, there: Box, block: Block, here: Box) -> None:
+def _fetch(stored: StoredBoxes, there: Box, block: Block, here: Box) -> None:
     """Read a box of an array of ours into a box of a block."""
-    block[slices(here)][...] = read_box(array, there)
+    block[slices(here)][...] = stored[slices(there)]
 
 
 def _empty(job: Job, box: Box) -> Block:
@@ -146,16 +147,17 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> No
     pixels = (
         in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
     )
-    write_box(job.arrays[level], box, pixels)
+    job.holder.write(job.arrays[level], box, pixels)
     for margin, array in job.margins.items():
         if margin.level == level:
-            _keep(margin, array, pixels, box)
+            _keep(job.holder, margin, array, pixels, box)
 
 
-def _keep(margin: Margin, array: Any, pixels: Array, box: Box) -> None:
+def _keep(holder: Holder, margin: Margin, array: Any, pixels: Array, box: Box) -> None:
     """Write the part of a box that lies next to the cuts of a later pass into their margin."""
     axis = margin.axis
     for low, high in margin.halves(*box[axis]):
         start = margin.place(low, high)
         there = (*box[:axis], (start, start + high - low), *box[axis + 1 :])
-        write_box(array, there, Block(pixels, box)[slices((*box[:axis], (low, high), *box[axis + 1 :]))])
+        part = Block(pixels, box)[slices((*box[:axis], (low, high), *box[axis + 1 :]))]
+        holder.write(array, there, part)

@@ -1,9 +1,14 @@
 from . import journal as journal
 from . import places as places
 from . import temporary as temporary
+from .attributes import attributes_now as attributes_now
+from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
+from .claims import Claim as Claim
 from .codecs import Compression as Compression
+from .holder import Holder as Holder
+from .holder import expel as expel
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -17,10 +22,9 @@ from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .opening import StoredBoxes as StoredBoxes
+from .opening import missing_chunks as missing_chunks
 from .opening import open_array as open_array
 from .opening import open_node as open_node
-from .opening import read_box as read_box
-from .opening import write_box as write_box
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of

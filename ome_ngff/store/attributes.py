@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
-import zarr
 from zarr.abc.store import Store
 
+from ..exceptions import StoreError
 from .claims import Claim, alone
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
-from .opening import open_node
 from .target import MARK, Target
 from .zarr_private import GroupMetadata, default_buffer_prototype
 
@@ -56,26 +55,45 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             over.
     """
     while True:
-        with _alone(target) as claim:
-            node = open_node(target.store, target.path)
-            there = dict(node.attrs) if isinstance(node, zarr.Group) else None
-            document = target.fmt.unwrap(there or {})
+        with locked(target) as (now, claim):
+            document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
             document = target.fmt.wrap({**document, **new})
             if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
-                put_attributes(attrs.evolve(target, attributes=there), {**target.fmt.strip(there or {}), **document})
+                put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
                 return
 
 
 @contextmanager
-def _alone(target: Target) -> Iterator[Claim]:
-    """Hold the lock next to the group's metadata (where nothing can be locked, the last writer wins)."""
+def locked(target: Target) -> Iterator[tuple[Target, Claim]]:
+    """Hold the lock of a group, and yield the target with its attributes as they are now, none where it is new.
+
+    Where nothing can be locked, nobody is waited for.
+    """
     lock = alone(target.store, target.key(f".{MARK}.lock"))
+    if target.attributes is None:
+        put_groups_above(target)
     if target.folder is not None:
         target.folder.mkdir(parents=True, exist_ok=True)
     with lock as claim:
-        yield claim
+        yield attrs.evolve(target, attributes=attributes_now(target) or {}), claim
+
+
+def attributes_now(target: Target) -> dict[str, Any] | None:
+    """Return the attributes of a group as they are stored now; None where there are none.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    name = "zarr.json" if target.fmt.zarr_format == 3 else ".zattrs"
+    stored = wait_for(target.store, target.store.get(target.key(name), default_buffer_prototype()))
+    try:
+        found = {} if stored is None else json.loads(stored.to_bytes())
+        attributes = found.get("attributes", {}) if target.fmt.zarr_format == 3 else found
+        return None if stored is None else dict(attributes)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
 
 
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:

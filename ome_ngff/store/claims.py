@@ -39,8 +39,8 @@ def _host() -> str:
     return re.sub(r"\W+", "_", platform.node(), flags=re.ASCII)[:40] or "_"
 
 
-def _name_holder() -> str:
-    """Give a name that nobody else has had, and that tells a person whose it is."""
+def name_holder() -> str:
+    """Return a name that nobody else has had, and that tells a person whose it is."""
     return f"{_host()}-{os.getpid()}-{os.urandom(8).hex()}"
 
 
@@ -60,7 +60,7 @@ class Claim:
     held: bool = False  # as far as we know
     due: float = 0.0  # when to renew it, by `time.monotonic`
     _process: int = attrs.field(factory=os.getpid)
-    _holder: str = attrs.field(factory=_name_holder)
+    _holder: str = attrs.field(factory=name_holder)
     _count: int = 0
     _turn: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
 

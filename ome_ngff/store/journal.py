@@ -1,8 +1,10 @@
 """Writes that are under way: their mark, the journal of what is done, the end.
 
-A write that is under way leaves its group with the attribute `ome_ngff` (the mark: what is being written, and how the
-work is cut) and without OME metadata, so no reader takes it for an image. Finished units leave a small key each below
-`.ome_ngff/`; that is what `resume=True` goes by. Finishing replaces the mark by the metadata in one step.
+A write that is under way leaves its group with the attribute `ome_ngff` (the mark: what is being written, how the work
+is cut, and who writes it) and without OME metadata, so no reader takes it for an image. Finished units leave a small
+key each below `.ome_ngff/`; that is what `resume=True` goes by. Finishing replaces the mark by the metadata.
+
+The mark names the `write`, which stays the same when it is resumed, and its `holder`, which does not (see `holder`).
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from uuid import uuid4
 
 import attrs
 
+from ..exceptions import StoreError
+from ..text import show
 from .attributes import put_attributes
+from .claims import name_holder
 from .inline import wait_for
-from .nodes import children, delete
+from .nodes import children
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
@@ -30,7 +35,17 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
     image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
     parts = {**(target.mark or {}).get("parts", {}), **parts}
-    attributes = {**foreign, **more, MARK: {"incomplete": {"write": uuid4().hex, "parts": parts, **mark}}}
+    stated = {"write": uuid4().hex, "parts": parts, **mark}
+    return _put_mark(target, {**foreign, **more}, stated)
+
+
+def hold(target: Target) -> Target:
+    """Become the holder of a write that was begun."""
+    return _put_mark(target, target.attributes or {}, target.mark or {})
+
+
+def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any]) -> Target:
+    attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": name_holder()}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)
 
@@ -50,18 +65,32 @@ def sweep_partial(target: Target, paths: Iterable[str]) -> None:
             stray.unlink(missing_ok=True)
 
 
+def name_of_write(target: Target) -> str:
+    """Return the name of the write that a group is marked with; what a mark states is not trusted to be a name.
+
+    Raises:
+        StoreError: it cannot be one.
+    """
+    name = (target.mark or {}).get("write")
+    if not isinstance(name, str) or not re.fullmatch("[0-9A-Za-z]{1,64}", name):
+        raise StoreError(f"The mark of {target} names the unfinished write {show(name)}, which it can never have had.")
+    return name
+
+
 def note(target: Target, what: str) -> None:
-    """Write into the journal that a unit is on disk, or that the place is cleared."""
+    """Write into the journal that something is done: a unit is in place, or (`CLEARED`) the place is empty."""
     if target.store.supports_deletes:
         buffer = default_buffer_prototype().buffer.from_bytes(b"done")
-        wait_for(target.store, target.store.set(target.key(f"{JOURNAL}/{what}"), buffer))
+        wait_for(target.store, target.store.set(target.key(note_key(target, what)), buffer))
+
+
+def note_key(target: Target, what: str) -> str:
+    """Return the path of a note below its group; notes of another write of the same place have other names."""
+    return f"{JOURNAL}/{name_of_write(target)}.{what}"
 
 
 def noted(target: Target) -> set[str]:
-    """Read from the journal what is done: the units that are on disk, and `CLEARED`."""
-    return {name for name in children(target, JOURNAL) if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}
-
-
-def forget_units(target: Target) -> None:
-    """Start the journal anew."""
-    delete(target, JOURNAL)
+    """Read from the journal what is done: the units that are in place, and `CLEARED`."""
+    write = name_of_write(target)
+    names = {name.removeprefix(f"{write}.") for name in children(target, JOURNAL)}  # version 0.1.0 wrote no prefix
+    return {name for name in names if name == CLEARED or re.fullmatch(r"\d+-\d+", name)}

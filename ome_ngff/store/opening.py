@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from threading import RLock
 from typing import Any
@@ -14,13 +14,13 @@ import attrs
 import zarr
 from zarr.abc.store import Store
 from zarr.errors import ContainsArrayError, NodeTypeValidationError
-from zarr.storage import FsspecStore, MemoryStore
+from zarr.storage import FsspecStore, MemoryStore, StorePath
 
 from ..exceptions import StoreError
 from ..pixels import slices
 from .inline import wait_for
 from .places import folder_of, place
-from .zarr_private import inner
+from .zarr_private import AsyncArray, inner
 
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
 
@@ -94,6 +94,29 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
         return zarr.open_array(store=store, path=path, mode=mode)
 
 
+def flat(array: zarr.Array[Any], store: Store, path: str, *, fast: bool = True) -> zarr.Array[Any]:
+    """Return an array like another at a place where there is no document, with all chunks in one folder: `0.0.0`.
+
+    Args:
+        array: the other. store, path: the place. fast: whether to use the pipeline in Rust where the other does.
+    """
+    keys: Any = {"dimension_separator": "."}
+    if array.metadata.zarr_format == 3:
+        keys = {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}}}
+    return _like(array, {**array.metadata.to_dict(), **keys}, StorePath(store, path), inner(array).config, fast=fast)
+
+
+def storing_all(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Return an array that stores chunks of zeros, too (which the pipeline in Rust does not)."""
+    return _like(array, array.metadata, inner(array).store_path, {"write_empty_chunks": True})
+
+
+def _like(array: zarr.Array[Any], document: Any, path: StorePath, config: Any, *, fast: bool = True) -> zarr.Array[Any]:
+    fast = fast and type(inner(array).codec_pipeline).__module__.startswith("zarrs")
+    with fast_pipeline(path.store, shards=array.shards is not None) if fast else nullcontext():
+        return zarr.Array(AsyncArray(document, path, config))
+
+
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:
     """Write a block that covers whole chunks, or whole shards, up to the end of the array.
 
@@ -120,11 +143,44 @@ def _jutting(shape: Sequence[int], cell: Sequence[int], box: Sequence[tuple[int,
             yield from itertools.product(*spans[:axis], (n // c,), *spans[axis + 1 :])
 
 
+def missing_chunks(array: zarr.Array[Any], box: Sequence[tuple[int, int]], pixels: Any = None) -> Iterator[str]:
+    """Yield the keys of the chunks of a box of an array without shards that are not stored.
+
+    Args:
+        array: whose chunks. box: which it touches. pixels: those of the box; where they are not all zeros, a chunk is
+            known to be stored.
+    """
+    for cell in cells(box, array.chunks):
+        spans = zip(cell, array.chunks, box, strict=True)
+        part = tuple(slice(max(i * n, low) - low, min((i + 1) * n, high) - low) for i, n, (low, high) in spans)
+        key = f"{array.path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
+        if (pixels is None or not pixels[part].any()) and not wait_for(array.store, array.store.exists(key)):
+            yield key
+
+
+def cells(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield the numbers of the cells that a box covers, or touches."""
+    return itertools.product(*(range(low // n, -(-high // n)) for (low, high), n in zip(box, lengths, strict=True)))
+
+
 @attrs.frozen(eq=False)
 class StoredBoxes:
-    """Slice an array of ours on the thread that reads it."""
+    """Slice an array of ours on the thread that reads it.
+
+    Attributes:
+        array: stored. whole: whether all of its chunks have to be stored, those of zeros, too.
+    """
 
     array: Any
+    whole: bool = False
 
     def __getitem__(self, box: tuple[slice, ...]) -> Any:
-        return read_box(self.array, [(s.start, s.stop) for s in box])
+        found = [(s.start, s.stop) for s in box]
+        pixels = read_box(self.array, found)
+        if self.whole and any(missing_chunks(self.array, found, pixels)):
+            where = place(self.array.store, self.array.path)
+            raise StoreError(
+                f"The temporary array {where} has lost chunks, which something else must have deleted; "
+                "pass resume=True to write again what is missing."
+            )
+        return pixels

@@ -11,14 +11,16 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
 from zarr.storage import StorePath, ZipStore
 
-from ..exceptions import ExistsError, FormatError, StoreError
+from ..exceptions import ExistsError, FormatError, StoreError, TakenOverError
 from .zarr_private import default_buffer_prototype, sync
 
 ENDINGS = (".zip", ".ozx")
@@ -76,16 +78,33 @@ class Package:
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
-        """Yield the path of a folder next to the file; what the block has put there is packed once it ends well."""
+        """Yield the path of a folder next to the file; what the block has put there is packed once it ends well.
+
+        Folders that earlier writes of the same file have left there go. One that is still under way then fails.
+
+        Raises:
+            TakenOverError: another process has begun to write the same file.
+        """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".ome_ngff-", dir=self.file.resolve().parent) as temporary:
-            folder = Path(temporary) / "image"
-            yield folder
-            if self.store is None:
-                pack(folder, Path(temporary) / "packed")
-                (Path(temporary) / "packed").replace(self.file)
-            else:
-                put(folder, self.store)
+        parent = self.file.resolve().parent
+        prefix = f".ome_ngff-{sha256(self.file.name.encode()).hexdigest()[:16]}-"
+        for left in parent.glob(f"{prefix}*"):
+            with suppress(FileNotFoundError):
+                gone = left.rename(parent / f"{prefix}{uuid4().hex}")  # in one step, before anything in it goes
+                shutil.rmtree(gone, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as temporary:
+            folder, packed = Path(temporary) / "image", Path(temporary) / "packed"
+            try:
+                yield folder
+                if self.store is None:
+                    pack(folder, packed)
+                    packed.replace(self.file)
+                else:
+                    put(folder, self.store)
+            except FileNotFoundError as error:
+                if Path(temporary).exists():
+                    raise
+                raise TakenOverError(f"Another process has begun to write {self}; this one has stopped.") from error
 
     def __str__(self) -> str:
         return str(self.file)

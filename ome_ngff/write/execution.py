@@ -8,16 +8,23 @@ from typing import Any
 import attrs
 import zarr
 
-from ..engine import Plan, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
-from ..exceptions import OptionError, StoreError
+from ..engine import Job, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
+from ..exceptions import OptionError, StoreError, TakenOverError
 from ..spec import Metadata
 from ..store import (
+    JOURNAL,
+    Claim,
     Target,
+    attributes_now,
+    children,
     create_arrays,
+    delete,
     describe_arrays,
+    expel,
     find_target,
     in_memory,
     journal,
+    locked,
     open_array,
     open_node,
     refuse_self,
@@ -66,20 +73,51 @@ def execute(
 
 
 def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
-    target = request.target
-    documents = _accept(request, overwrite=overwrite, resume=resume)
-    end = Ending(target, request.metadata, request.measured, request.afterwards, resumed=resume)
-    if resume and target.mark is None and "multiscales" in target.document:
-        end.complete()
-        return []
-    target, plan, done = _begin(request, resume, elsewhere=not compute)
-    arrays = _arrays(request, target, documents, fresh=not done)
-    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
-    end = attrs.evolve(end, target=target, noted=job.resumable or resume)
+    while True:  # until nobody has begun or finished something between the look at what stands there and the lock
+        seen = request.target
+        try:
+            documents = _accept(request, overwrite=overwrite, resume=resume)
+        except StoreError:
+            now = attrs.evolve(seen, attributes=attributes_now(seen))
+            if _same(now, seen):
+                raise
+            request = attrs.evolve(request, target=now)
+            continue
+        end = Ending(seen, request.metadata, request.measured, request.afterwards, resumed=resume)
+        if resume and seen.mark is None and "multiscales" in seen.document:
+            end.complete()
+            return []
+        with locked(seen) as (now, claim):
+            request = attrs.evolve(request, target=now)
+            if _same(now, seen):
+                try:
+                    job, done = _begin(request, documents, claim, resume=resume, elsewhere=not compute)
+                except Exception as error:
+                    if claim.renew():
+                        raise
+                    _forget_late_notes(now)
+                    raise _taken_over(now) from error
+                break
+    end = attrs.evolve(end, target=job.target)
     if not compute:
         return delayed_tasks(job, done, end)
-    run(job, done, progress, end)
+    try:
+        run(job, done, progress, end)
+    except Exception:
+        try:
+            job.holder.look()  # perhaps what has failed is but a consequence
+        except TakenOverError:
+            _forget_late_notes(seen)
+            raise
+        raise
+    finally:
+        job.holder.leave()
     return []
+
+
+def _same(now: Target, seen: Target) -> bool:
+    """Return whether a group is in the state in which it was seen."""
+    return (now.mark, now.document) == (seen.mark, seen.document)
 
 
 def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any]:
@@ -98,26 +136,48 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     return documents
 
 
-def _begin(request: Request, resume: bool, *, elsewhere: bool) -> tuple[Target, Plan, set[str]]:
-    """Begin a write, or go on with one: return the marked target, the plan, and the units that are done."""
-    target = request.target
+def _begin(
+    request: Request, documents: Mapping[str, Any], claim: Claim, *, resume: bool, elsewhere: bool
+) -> tuple[Job, set[str]]:
+    """Begin a write, or go on with one, under the lock of its group: return what to do, and what is done.
+
+    Raises:
+        TakenOverError: this process was stopped for so long that another got the lock.
+    """
+
+    def still_ours() -> None:
+        if not claim.renew():
+            raise _taken_over(before)
+
+    before = target = request.target
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
-    noted = journal.noted(target) if mark else set()
+    noted = set()
+    still_ours()
+    if mark:
+        target = journal.hold(target)
+        expel(target)
+        noted = journal.noted(target)
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
         replaced = replace.begun_paths(mark, "replaces") if mark else replace.to_replace(target, request.new_paths)
-        remove_spool(target)
         settings = request.settings()
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
+            still_ours()
         target = journal.begin(
             target, {**settings, "cut": plan.division, "replaces": sorted(replaced)}, request.attributes
         )
-        replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced)
+        expel(before)
+        remove_spool(before)
+        replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced, still_ours)
         if plan.units > 1:
             journal.note(target, journal.CLEARED)
-    return target, plan, done
+    still_ours()
+    arrays = _arrays(request, target, documents, fresh=not done)
+    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
+    still_ours()
+    return job, done
 
 
 def _refuse_unshared(request: Request) -> None:
@@ -150,13 +210,25 @@ def _arrays(
     return {k: there[path] for k, path in enumerate(request.paths)}
 
 
+def _taken_over(target: Target) -> TakenOverError:
+    return TakenOverError(f"Another process has begun to write {target}, or has resumed it; this one has stopped.")
+
+
+def _forget_late_notes(target: Target) -> None:
+    """Delete the journal of an image that is finished, to which an older holder may have come too late."""
+    if children(target, JOURNAL):
+        with locked(target) as (now, _):
+            if now.mark is None:
+                delete(now, JOURNAL)
+
+
 @attrs.frozen(eq=False)
 class Ending:
     """What is done last, in one step: the metadata and what is measured; then the traces of the write go.
 
     Attributes:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
-        resumed: whether a process may have been killed before. noted: whether there is a journal.
+        resumed: whether a process may have been killed before.
     """
 
     target: Target
@@ -164,7 +236,6 @@ class Ending:
     measured: Callable[[Target, Metadata], Mapping[str, Any]] | None
     afterwards: tuple[Callable[[], object], ...]
     resumed: bool
-    noted: bool = True
 
     @property
     def _paths(self) -> list[str]:
@@ -174,18 +245,22 @@ class Ending:
         """Finish the image that was begun."""
         target = self.target
         document = target.fmt.unwrap((target.mark or {})["metadata"])
-        journal.finish(target, {**document, **self._measurements(document)})
-        if self.noted:
-            journal.forget_units(target)
+        document = {**document, **self._measurements(document)}
+        with locked(target) as (now, claim):
+            held = attrs.evolve(target, attributes=now.attributes)
+            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.renew():
+                raise _taken_over(target)
+            remove_spool(held)
+            journal.finish(held, document)
+            delete(held, JOURNAL)
         if self.resumed:
             journal.sweep_partial(target, self._paths)
-        remove_spool(target)
         for step in self.afterwards:
             step()
 
     def complete(self) -> None:
         """Do what a finished image lacks because a process was killed before it did that."""
-        journal.forget_units(self.target)
+        _forget_late_notes(self.target)
         journal.sweep_partial(self.target, self._paths)
         missing = self._measurements(self.target.document)
         if missing:

@@ -7,7 +7,7 @@ are marked as such, and our journal. Whatever else stands in the way is refused 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import zarr
@@ -56,6 +56,9 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
             raise ExistsError(
                 f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
             )
+    for path in request.new_paths if resume and target.mark is not None else ():
+        if leads_through_a_link(target, f"{path}/"):
+            raise StoreError(f"{target} has {path!r} behind a link, which is not written through; remove the link.")
     kept = {request.paths[k] for k in request.kept}
     for path in set(to_replace(target, request.new_paths)) - kept:
         found = _standing(target, path)
@@ -127,10 +130,15 @@ def _standing(target: Target, path: str) -> str:
     return "" if not files else "leftover" if whole else "a folder of other files"
 
 
-def clear(target: Target, paths: Iterable[str]) -> None:
-    """Delete what an image owns at `paths` below a target, groups that this leaves empty, and the journal."""
+def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> None:
+    """Delete what an image owns at `paths` below a target, groups that this leaves empty, and the journal.
+
+    Args:
+        target: the group. paths: below it. before: called before each is deleted, to raise where it must not be.
+    """
     gone = set()
     for path in paths:
+        before()
         if path_fault(path):
             continue
         found = _standing(target, path)
@@ -138,7 +146,7 @@ def clear(target: Target, paths: Iterable[str]) -> None:
             names = _own_labels(target) if path == "labels" else [path.removeprefix("labels/")]
             gone |= set(names)
             for name in names:
-                _clear_label(target, f"labels/{name}")
+                _clear_label(target, f"labels/{name}", before)
         elif not found.startswith("a "):
             delete(target, path)
         while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= _DOCUMENTS:
@@ -148,12 +156,12 @@ def clear(target: Target, paths: Iterable[str]) -> None:
         _tidy_labels(target, gone)
 
 
-def _clear_label(target: Target, path: str) -> None:
+def _clear_label(target: Target, path: str, before: Callable[[], None]) -> None:
     """Delete the levels of a label image and its group; files of others in it stay."""
     if path_fault(path) or _standing(target, path) != "labels":
         return
     label = target.child(path)
-    clear(label, {*named_paths(label.document), *begun_paths(label.mark, "paths", "replaces")})
+    clear(label, {*named_paths(label.document), *begun_paths(label.mark, "paths", "replaces")}, before)
     delete_group(target, path)
 
 

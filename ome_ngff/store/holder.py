@@ -1,0 +1,262 @@
+"""The holder of a write: the process that began or resumed it last. Older ones stop, and cannot harm what it writes.
+
+In a folder, chunks are written below a folder of the holder and moved into place from there, by a descriptor of that
+folder. Whoever takes over moves the folder away and deletes it. A process that was suspended meanwhile then finds
+nothing to move, whatever it writes where the folder was. Elsewhere, a holder looks at the mark after each unit; what
+it has sent until then are the bytes that belong there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from weakref import finalize
+
+import attrs
+from zarr.storage import LocalStore
+
+from ..exceptions import StoreError, TakenOverError
+from ..pixels import Block, slices
+from .attributes import attributes_now
+from .inline import wait_for
+from .journal import JOURNAL, note_key
+from .nodes import leads_through_a_link
+from .opening import cells, flat, write_box
+from .places import folder_of
+from .target import Target
+from .temporary import spool_folder
+from .zarr_private import default_buffer_prototype, inner
+
+_HELD, _GONE, _ALIVE = "held-", "gone-", "alive"
+_DESCRIPTORS = {os.open, os.mkdir, os.stat, os.rename} <= os.supports_dir_fd  # not on Windows
+_DONE = b"done"
+
+
+@attrs.define(eq=False)
+class Staging:
+    """A folder of one process, from which files are moved into place below a root.
+
+    Attributes:
+        root: where files are moved to. folder: that of the holder, or of a process that helps it, inside of that.
+    """
+
+    root: Path
+    folder: Path
+    _descriptor: int | None = attrs.field(init=False, default=None)
+    _twins: dict[tuple[str, bool], Any] = attrs.field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            self.folder.mkdir()
+            (self.folder / _ALIVE).touch()
+        except FileNotFoundError:
+            raise _taken_over(self.root) from None
+        if _DESCRIPTORS:
+            self._descriptor = os.open(self.folder, os.O_RDONLY)
+            finalize(self, os.close, self._descriptor)
+
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
+        """Write a block that covers whole cells of an array below the root, and move each cell into place."""
+        place = folder_of(array.store, array.path)
+        assert place is not None
+        path = "" if place == self.root else place.relative_to(self.root).as_posix()
+        lengths = array.shards or array.chunks
+        write_box(self._twin(array, path), box, block)
+        for cell in cells(box, lengths):
+            written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
+            name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
+            if (
+                not self._land(written, name) and inner(array).config.write_empty_chunks
+            ):  # which the pipeline in Rust ignores
+                spans = zip(cell, lengths, box, strict=True)
+                whole = [(max(i * n, low), min((i + 1) * n, high)) for i, n, (low, high) in spans]
+                write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
+                self._land(written, name)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put a small file into place in one step."""
+        temporary = uuid4().hex
+        with open(temporary, "wb", opener=self._open) as file:
+            file.write(content)
+        self._move(temporary, name)
+
+    def look(self) -> None:
+        """Raise `TakenOverError` where the folder of the holder has gone."""
+        if not self._has(_ALIVE):
+            raise _taken_over(self.root)
+
+    def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
+        if (path, fast) not in self._twins:
+            self._twins[path, fast] = flat(array, LocalStore(self.folder), path, fast=fast)
+        return self._twins[path, fast]
+
+    def _land(self, written: str, name: str) -> bool:
+        """Move a cell into place; return whether it was stored, for one that is the fill value alone is not."""
+        try:
+            self._move(written, name)
+        except FileNotFoundError:
+            there = self._has(written)
+            self.look()  # whoever takes over deletes what this looks for before all else
+            if not there:
+                return False
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            self._move(written, name)
+        return True
+
+    def _move(self, source: str, name: str) -> None:
+        if self._descriptor is None:
+            self.look()
+            os.replace(self.folder / source, self.root / name)
+        else:
+            os.replace(source, self.root / name, src_dir_fd=self._descriptor)
+
+    def _has(self, name: str) -> bool:
+        try:
+            os.stat(self.folder / name if self._descriptor is None else name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _open(self, name: str, flags: int) -> int:
+        try:
+            return os.open(self.folder / name if self._descriptor is None else name, flags, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            raise _taken_over(self.root) from None
+
+
+@attrs.define(eq=False)
+class Holder:
+    """The process that may write a group, and those that help it with the same job.
+
+    Attributes:
+        target: the group, whose mark names the holder. spool: folder of the temporary array, where there is one.
+    """
+
+    target: Target
+    spool: Path | None = None
+    _group: Staging | None = attrs.field(init=False, default=None)
+    _spool: Staging | None = attrs.field(init=False, default=None)
+
+    @property
+    def _name(self) -> str:
+        return f"{_HELD}{(self.target.mark or {})['holder']}"
+
+    @classmethod
+    def begin(cls, target: Target, spool: Path | None) -> Holder:
+        """Make the folders of a holder that has marked the group and expelled the ones before."""
+        holder = cls(target, spool)
+        if holder._journal is not None:
+            holder._journal.mkdir(exist_ok=True)
+        return holder._stage("")
+
+    @classmethod
+    def join(cls, target: Target, spool: Path | None) -> Holder:
+        """Help a holder from another process.
+
+        Raises:
+            TakenOverError: the group has another holder by now.
+        """
+        holder = cls(target, spool)._stage(uuid4().hex)
+        holder._compare()  # after the folders were opened: whoever takes over writes the mark first
+        return holder
+
+    def _stage(self, helper: str) -> Holder:
+        if self._journal is not None and self.target.folder is not None:
+            self._group = Staging(self.target.folder, self._journal / self._name / helper)
+        if self.spool is not None:
+            self._spool = Staging(self.spool, self.spool / self._name / helper)
+        return self
+
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
+        """Write a block that covers whole cells of an array of ours, each of which gets into place in one step.
+
+        Args:
+            array: a level, or a temporary array. box: where. block: the pixels.
+        """
+        place = folder_of(array.store, array.path)
+        staging = self._spool if self.spool is not None and place == self.spool else self._group
+        if place is None or staging is None:
+            write_box(array, box, block)
+        else:
+            staging.write(array, box, block)
+
+    def note(self, what: str) -> None:
+        """Write into the journal that a unit is in place.
+
+        Raises:
+            TakenOverError: another process writes the group by now.
+        """
+        key = note_key(self.target, what)
+        if self._group is not None:
+            self._group.put(key, _DONE)
+        elif self.target.store.supports_deletes:
+            self._compare()
+            buffer = default_buffer_prototype().buffer.from_bytes(_DONE)
+            wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
+
+    def look(self) -> None:
+        """Raise `TakenOverError` where another process writes the group by now."""
+        if self._group is not None:
+            self._group.look()
+        self._compare()
+
+    def leave(self) -> None:
+        """Delete the folders of this holder, and those around them where nothing else is in there."""
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()
+
+    @property
+    def _journal(self) -> Path | None:
+        return None if self.target.folder is None else self.target.folder / JOURNAL
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
+
+    def _compare(self) -> None:
+        now = attrs.evolve(self.target, attributes=attributes_now(self.target))
+        if now.attributes is not None and (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
+            raise _taken_over(self.target)
+
+
+def _taken_over(place: object) -> TakenOverError:
+    return TakenOverError(
+        f"Another process has begun to write {place}, or has resumed it, and goes on alone; this one has stopped."
+    )
+
+
+def expel(target: Target) -> None:
+    """Delete the folders of earlier holders: once this ends, nothing that these write gets into place.
+
+    Raises:
+        StoreError: the journal is behind a link.
+    """
+    if target.folder is None:
+        return
+    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
+        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+    folders = [target.folder / JOURNAL]
+    if target.mark is not None:
+        with suppress(StoreError):
+            folders.append(spool_folder(target))
+    for folder in folders:
+        for held in folder.glob(f"{_HELD}*"):
+            with suppress(FileNotFoundError):
+                held.rename(held.with_name(f"{_GONE}{uuid4().hex}"))
+        for gone in folder.glob(f"{_GONE}*"):
+            _delete(gone)
+
+
+def _delete(folder: Path) -> None:
+    for alive in (folder / _ALIVE, *folder.glob(f"*/{_ALIVE}")):
+        alive.unlink(missing_ok=True)
+    for last in (False,) * 20 + (True,):  # a process that was about to create a file may do so meanwhile
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=not last)

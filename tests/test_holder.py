@@ -1,0 +1,502 @@
+"""Several writes of one image at once: the newest wins, older ones stop, and not a byte of theirs gets into its way."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import fsspec
+import numpy as np
+import pytest
+from helpers import every_file, pixels_by_tensorstore
+
+import ome_ngff
+from ome_ngff import IncompleteError, StoreError, write_image, write_labels
+from ome_ngff.engine.job import Job
+from ome_ngff.engine.units import run_unit
+from ome_ngff.exceptions import ExistsError, TakenOverError
+from ome_ngff.store import holder as holding
+from ome_ngff.store import journal
+from ome_ngff.store.claims import Claim
+from ome_ngff.store.holder import Holder, Staging, expel
+from ome_ngff.store.target import find_target
+from ome_ngff.write import execution
+
+SHAPE = (48, 70, 90)
+LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}]
+WORDS: dict[str, Any] = {"axes": "zyx", "scale_factors": LADDER, "chunks": 16}
+SMALL = {"memory_target": "400kB", "task_target": "100kB"}
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path: Path) -> Iterator[None]:
+    """Cut the work into many tasks, in several passes; let spools stand where the test can look at them."""
+    with ome_ngff.config.set(**SMALL, cache_store=tmp_path / "cache"):
+        yield
+
+
+def volume(seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 4000, SHAPE).astype("uint16")
+
+
+def once_at(unit: int, what: Callable[[], Any]) -> Callable[[int, int], None]:
+    """Make a progress that does something once a number of units are done."""
+    waiting = [what]
+
+    def progress(done: int, total: int) -> None:
+        if done >= min(unit, total - 1) and waiting:
+            waiting.pop()()
+
+    return progress
+
+
+class Killed(BaseException):
+    """What ends a write as `kill -9` would: nothing is tidied up."""
+
+
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> Iterator[None]:
+    """Expect a write to be killed; `parts` of the module that executes requests are replaced."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Holder, "leave", lambda self: None)
+        for name, part in parts.items():
+            patch.setattr(execution, name, part)
+        with pytest.raises(Killed):
+            yield
+
+
+def killed(source: Any, place: Any, unit: int, monkeypatch: pytest.MonkeyPatch, **words: Any) -> None:
+    """Write until a unit is done, and leave everything as it is then."""
+
+    def die() -> None:
+        raise Killed
+
+    with dying(monkeypatch):
+        write_image(source, place, progress=once_at(unit, die), **words)
+
+
+SOURCES = {
+    "in memory": (lambda pixels: pixels, {}),
+    "margins": (lambda pixels: pixels, {"method": "gaussian"}),
+    "spool": (lambda pixels: da.from_array(pixels, chunks=(1, -1, -1)) + 0, {}),
+    "spool and margins": (lambda pixels: da.from_array(pixels, chunks=(1, -1, -1)) + 0, {"method": "gaussian"}),
+    "shards": (lambda pixels: pixels, {"shards": 32}),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("unit", [0, 7, 31, 1000])
+def test_whoever_resumes_goes_on_alone(tmp_path: Path, kind: str, unit: int) -> None:
+    source, words = SOURCES[kind][0](volume()), {**WORDS, **SOURCES[kind][1]}
+    write_image(source, tmp_path / "whole", **words)
+    resume = once_at(unit, lambda: write_image(source, tmp_path / "i", resume=True, **words))
+    with pytest.raises(TakenOverError, match="Another process"):
+        write_image(source, tmp_path / "i", progress=resume, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("unit", [0, 7, 31])
+def test_a_replaced_write_mixes_no_pixels_into_the_new_one(tmp_path: Path, kind: str, unit: int) -> None:
+    make, words = SOURCES[kind][0], {**WORDS, **SOURCES[kind][1]}
+    write_image(volume(1), tmp_path / "whole", **words)
+    replace = once_at(unit, lambda: write_image(volume(1), tmp_path / "i", overwrite=True, **words))
+    with pytest.raises(TakenOverError):
+        write_image(make(volume()), tmp_path / "i", progress=replace, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("unit", [0, 7, 1000])
+def test_whoever_resumes_away_from_folders_goes_on_alone(unit: int) -> None:
+    store: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
+    words = {**WORDS, "method": "gaussian"}
+    write_image(volume(), whole, **words)
+    resume = once_at(unit, lambda: write_image(volume(), store, resume=True, **words))
+    with pytest.raises(TakenOverError):
+        write_image(volume(), store, progress=resume, **words)
+    assert {key: value.to_bytes() for key, value in store.items()} == {k: v.to_bytes() for k, v in whole.items()}
+
+
+def test_an_older_holder_finds_out_at_an_object_store(bucket: str) -> None:
+    resume = once_at(7, lambda: write_image(volume(), bucket, resume=True, **WORDS))
+    with pytest.raises(TakenOverError):
+        write_image(volume(), bucket, progress=resume, **WORDS)
+    write_image(volume(), f"{bucket}/whole", **WORDS)
+    files = fsspec.filesystem("memory")
+    whole = {name.partition("/whole/")[2]: files.cat(name) for name in files.find(f"{bucket}/whole")}
+    found = {name: files.cat(name) for name in files.find(bucket) if "/whole/" not in name}
+    root = f"/{bucket.partition('://')[2]}/"
+    assert {name.removeprefix(root): content for name, content in found.items()} == whole
+
+
+def test_tasks_of_a_replaced_image_stop(tmp_path: Path) -> None:
+    tasks = write_image(volume(), tmp_path / "i", compute=False, **WORDS)
+    write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
+    before = every_file(tmp_path / "i")
+    with pytest.raises(TakenOverError):
+        dask.compute(*tasks, scheduler="threads")
+    shutil.rmtree(tmp_path / "i" / ".ome_ngff", ignore_errors=True)
+    assert every_file(tmp_path / "i") == before
+
+
+@pytest.mark.parametrize("others", [pytest.param(True, id="finished"), pytest.param(False, id="begun")])
+def test_an_end_that_comes_late_finishes_nothing(tmp_path: Path, others: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, before = execution.run, dict[str, str]()
+
+    def run_and_pause(job: Job, done: set[str], progress: Any, end: Callable[[], None]) -> None:
+        run(job, done, progress, lambda: None)
+        monkeypatch.setattr(execution, "run", run)
+        write_image(volume(1), tmp_path / "i", overwrite=True, compute=others, **WORDS)
+        before.update(every_file(tmp_path / "i"))
+        end()
+
+    monkeypatch.setattr(execution, "run", run_and_pause)
+    with pytest.raises(TakenOverError):
+        write_image(volume(), tmp_path / "i", **WORDS)
+    assert every_file(tmp_path / "i") == before
+
+
+# Two that begin at the same moment ----------------------------------------------------------------------------------
+
+
+def between(monkeypatch: pytest.MonkeyPatch, what: Callable[[], Any]) -> None:
+    """Do something after the first write has looked at its place, and before it begins."""
+    accept, waiting = execution._accept, [what]
+
+    def accepted(*arguments: Any, **words: Any) -> Any:
+        found = accept(*arguments, **words)
+        if waiting:
+            waiting.pop()()
+        return found
+
+    monkeypatch.setattr(execution, "_accept", accepted)
+
+
+def test_of_two_new_images_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(1), tmp_path / "whole", **WORDS)
+    between(monkeypatch, lambda: write_image(volume(1), tmp_path / "i", **WORDS))
+    with pytest.raises(ExistsError, match="already holds an image"):
+        write_image(volume(), tmp_path / "i", **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+def test_a_new_image_is_refused_where_another_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    between(monkeypatch, lambda: write_image(volume(1), tmp_path / "i", compute=False, **WORDS))
+    with pytest.raises(IncompleteError, match="resume=True"):
+        write_image(volume(), tmp_path / "i", **WORDS)
+
+
+def test_of_two_that_overwrite_the_last_to_begin_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(), tmp_path / "whole", **WORDS)
+    write_image(volume(2), tmp_path / "i", **WORDS)
+    write_labels((volume() // 100), tmp_path / "i", "late", scale_factors=LADDER, chunks=16)
+    between(monkeypatch, lambda: write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS))
+    write_image(volume(), tmp_path / "i", overwrite=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+def test_two_that_resume_at_the_same_moment_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(), tmp_path / "whole", **WORDS)
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    between(monkeypatch, lambda: write_image(volume(), tmp_path / "i", resume=True, **WORDS))
+    write_image(volume(), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+def test_one_who_lost_the_lock_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(), tmp_path / "i", **WORDS)
+    before = every_file(tmp_path / "i")
+    monkeypatch.setattr(Claim, "renew", lambda self: False)
+    with pytest.raises(TakenOverError):
+        write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
+    after = every_file(tmp_path / "i")
+    assert {name: digest for name, digest in after.items() if name != "zarr.json"} == {
+        name: digest for name, digest in before.items() if name != "zarr.json"
+    }
+
+
+# A chunk that comes late --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[pytest.param(True, id="descriptors"), pytest.param(False, id="paths")])
+def staging(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Staging:
+    """A process that has written a chunk and is about to move it, on systems with and without descriptors."""
+    monkeypatch.setattr(holding, "_DESCRIPTORS", request.param)
+    target = find_target(tmp_path / "i")
+    write_image(volume(), tmp_path / "i", **WORDS)
+    (tmp_path / "i" / ".ome_ngff").mkdir()
+    found = Staging(target.folder, tmp_path / "i" / ".ome_ngff" / "held-older")
+    write_late(found)
+    return found
+
+
+def write_late(staging: Staging) -> None:
+    """Write a chunk as the pipeline in Rust does: by its path, which it makes where there is none."""
+    (staging.folder / "0").mkdir(parents=True, exist_ok=True)
+    (staging.folder / "0" / "0.0.0").write_bytes(b"late")
+
+
+def test_a_chunk_of_the_holder_gets_into_place(staging: Staging) -> None:
+    staging._land("0/0.0.0", "0/c/0/0/0")
+    assert (staging.root / "0" / "c" / "0" / "0" / "0").read_bytes() == b"late"
+
+
+def test_a_chunk_gets_into_a_folder_that_is_not_there_yet(staging: Staging) -> None:
+    shutil.rmtree(staging.root / "0" / "c")
+    staging._land("0/0.0.0", "0/c/0/0/0")
+    assert (staging.root / "0" / "c" / "0" / "0" / "0").read_bytes() == b"late"
+
+
+def test_a_chunk_that_was_not_stored_leaves_its_place_empty(staging: Staging) -> None:
+    before = every_file(staging.root / "0")
+    staging._land("0/0.0.3", "0/c/0/0/3")
+    assert every_file(staging.root / "0") == before
+
+
+@pytest.mark.parametrize("again", [pytest.param(False, id="gone"), pytest.param(True, id="made again by a late write")])
+def test_nothing_gets_into_place_after_a_takeover(staging: Staging, again: bool) -> None:
+    before = every_file(staging.root / "0")
+    expel(find_target(staging.root))
+    if again:
+        write_late(staging)
+    for late in (
+        lambda: staging._land("0/0.0.0", "0/c/0/0/0"),
+        lambda: staging.put("0/c/0/0/0", b"late"),
+        staging.look,
+    ):
+        with pytest.raises(TakenOverError):
+            late()
+    assert every_file(staging.root / "0") == before
+
+
+def test_a_file_that_is_created_meanwhile_does_not_stop_a_takeover(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, busy = shutil.rmtree, [1, 1, 1]
+
+    def raced(folder: Any, **words: Any) -> None:
+        delete(folder, **words)
+        if busy and "gone-" in str(folder):
+            busy.pop()
+            Path(folder).mkdir()
+            (Path(folder) / "late").touch()
+
+    monkeypatch.setattr(holding.shutil, "rmtree", raced)
+    expel(find_target(staging.root))
+    assert not list((staging.root / ".ome_ngff").iterdir())
+
+
+def test_a_takeover_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    shutil.move(tmp_path / "i" / ".ome_ngff", tmp_path / "victim")
+    (tmp_path / "i" / ".ome_ngff").symlink_to(tmp_path / "victim")
+    before = every_file(tmp_path / "victim")
+    with pytest.raises(StoreError, match="link"):
+        write_image(volume(), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "victim") == before
+
+
+@pytest.mark.parametrize("level", ["0", "1"])
+def test_a_level_that_is_a_link_is_not_written_through(
+    tmp_path: Path, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    shutil.move(tmp_path / "i" / level, tmp_path / "victim")
+    (tmp_path / "i" / level).symlink_to(tmp_path / "victim")
+    before = every_file(tmp_path / "victim")
+    with pytest.raises(StoreError, match="link"):
+        write_image(volume(), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "victim") == before
+
+
+# Helpers of one holder ----------------------------------------------------------------------------------------------
+
+
+def caught_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Begin a write and return its job."""
+    found: list[Job] = []
+
+    def caught(job: Job, *rest: Any) -> None:
+        found.append(job)
+        raise Killed
+
+    with dying(monkeypatch, run=caught):
+        write_image(volume(), tmp_path / "i", **WORDS)
+    return found[0]
+
+
+def test_a_task_that_two_workers_do_leaves_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    write_image(volume(), tmp_path / "whole", **WORDS)
+    job = caught_job(tmp_path, monkeypatch)
+    workers = [pickle.loads(pickle.dumps(job)) for _ in range(2)]
+    for number, work in enumerate(job.plan.passes):
+        for i in range(len(work)):
+            for worker in workers:
+                run_unit(worker, number, i)
+    for level in "012":
+        assert every_file(tmp_path / "i" / level) == every_file(tmp_path / "whole" / level)
+
+
+def test_a_worker_that_arrives_after_a_takeover_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    sent = pickle.dumps(caught_job(tmp_path, monkeypatch))
+    write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
+    before = every_file(tmp_path / "i")
+    with pytest.raises(TakenOverError):
+        run_unit(pickle.loads(sent), 0, 0)
+    assert every_file(tmp_path / "i") == before
+
+
+# Temporary arrays ---------------------------------------------------------------------------------------------------
+
+
+def planes(pixels: np.ndarray[Any, Any]) -> Any:
+    return da.from_array(pixels, chunks=(1, -1, -1)) + 0
+
+
+def test_a_spool_that_lost_half_of_its_chunks_is_filled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(), tmp_path / "whole", **WORDS)
+    killed(planes(volume()), tmp_path / "i", 30, monkeypatch, **WORDS)
+    (spool,) = (tmp_path / "cache").glob("ome_ngff-spool-*")
+    chunks = [path for path in spool.glob("c/**/*") if path.is_file()]
+    for path in chunks[::2]:
+        path.unlink()
+    write_image(planes(volume()), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["spool", "margins"])
+def test_a_temporary_chunk_that_goes_during_a_write_is_an_error(tmp_path: Path, kind: str) -> None:
+    source, words = SOURCES[kind][0](volume()), {**WORDS, **SOURCES[kind][1]}
+    write_image(source, tmp_path / "whole", **words)
+    lost: list[Path] = []
+
+    def lose(done: int, total: int) -> None:
+        places = [tmp_path / "cache", *(tmp_path / "i" / ".ome_ngff").glob("margin-*")]
+        for chunk in (path for place in places for path in place.rglob("c/**/*") if path.is_file()):
+            if not lost or done > 5:
+                lost.append(chunk)
+                chunk.unlink()
+
+    with pytest.raises(StoreError, match="has lost chunks"):
+        write_image(source, tmp_path / "i", progress=lose, **words)
+    assert lost
+    write_image(source, tmp_path / "i", overwrite=True, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["spool", "margins"])
+def test_zeros_are_stored_in_temporary_arrays(tmp_path: Path, kind: str) -> None:
+    source, words = SOURCES[kind][0](np.zeros(SHAPE, "uint16")), {**WORDS, **SOURCES[kind][1]}
+    most: list[int] = [0]
+
+    def look(done: int, total: int) -> None:
+        places = [tmp_path / "cache", *(tmp_path / "i" / ".ome_ngff").glob("margin-*")]
+        most.append(len([path for place in places for path in place.rglob("c/**/*") if path.is_file()]))
+
+    write_image(source, tmp_path / "i", progress=look, **words)
+    assert max(most) > 5
+    assert not [path for path in (tmp_path / "i" / "0").rglob("*") if path.is_file() and path.name != "zarr.json"]
+
+
+def test_the_spool_goes_before_the_image_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(volume(), tmp_path / "whole", **WORDS)
+
+    def finish(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(journal, "finish", finish)
+    with dying(monkeypatch):
+        write_image(planes(volume()), tmp_path / "i", **WORDS)
+    monkeypatch.undo()
+    assert not list((tmp_path / "cache").glob("*"))
+    write_image(planes(volume()), tmp_path / "i", resume=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+# Real processes -----------------------------------------------------------------------------------------------------
+
+WRITER = """
+    import sys, time
+    import numpy as np
+    import ome_ngff, zarr
+    import dask.array as da
+    pixels = np.random.default_rng(0).integers(0, 4000, (48, 70, 90)).astype("uint16")
+    source = da.from_array(pixels, chunks=(1, -1, -1)) + 0 if "planes" in sys.argv else pixels
+    print("ready", flush=True)
+    with ome_ngff.config.set(memory_target="400kB", task_target="100kB", cache_store=sys.argv[2]):
+        ome_ngff.write_image(
+            source, sys.argv[1], axes="zyx", chunks=16, method="gaussian", resume=True,
+            scale_factors=[{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}],
+        )
+"""
+
+
+def writer(place: Path, cache: Path, *more: str) -> subprocess.Popen[str]:
+    """Start a process that writes, and return once it is about to."""
+    code = textwrap.dedent(WRITER)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(place), str(cache), *more],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "error"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [pytest.param((), id="in memory"), pytest.param(("planes",), id="planes")])
+def test_a_suspended_process_that_is_revived_harms_nothing(tmp_path: Path, kind: tuple[str, ...]) -> None:
+    words = {**WORDS, "method": "gaussian"}
+    source = planes(volume()) if kind else volume()
+    write_image(source, tmp_path / "whole", **words)
+    wanted, hits, moments = every_file(tmp_path / "whole"), 0, random.Random(0)
+    for number in range(5):
+        place = tmp_path / f"{number}"
+        older = writer(place, tmp_path / "cache", *kind)
+        notes = moments.randrange(40)
+        while len(list((place / ".ome_ngff").glob("*.?-*"))) < notes and older.poll() is None:
+            time.sleep(0.001)
+        older.send_signal(signal.SIGSTOP)
+        write_image(source, place, resume=True, **words)
+        assert every_file(place) == wanted
+        older.send_signal(signal.SIGCONT)
+        _, said = older.communicate(timeout=120)
+        hits += "TakenOverError" in said
+        assert older.returncode == 0 or "TakenOverError" in said, said
+        assert every_file(place) == wanted
+    assert hits
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+@pytest.mark.slow
+def test_of_four_processes_at_once_one_finishes(tmp_path: Path) -> None:
+    words = {**WORDS, "method": "gaussian"}
+    write_image(planes(volume()), tmp_path / "whole", **words)
+    for number in range(3):
+        place = tmp_path / f"{number}"
+        crowd = [writer(place, tmp_path / "cache", "planes") for _ in range(4)]
+        said = [process.communicate(timeout=240)[1] for process in crowd]
+        codes = [process.returncode for process in crowd]
+        assert 0 in codes, said
+        assert all(code == 0 or "TakenOverError" in text for code, text in zip(codes, said, strict=True)), said
+        assert every_file(place) == every_file(tmp_path / "whole")
+        for found, wanted in zip(pixels_by_tensorstore(place), pixels_by_tensorstore(tmp_path / "whole"), strict=True):
+            np.testing.assert_array_equal(found, wanted)
