@@ -15,7 +15,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import KNOWN_AXES, Metadata, image_names, label_names
-from ..store import Target, find_target, locate, open_node, readable
+from ..store import Target, checked, find_target, locate, open_node, readable
 from .arrange import Facts, arranged, named_axes
 from .npy import only_one, refuse_records
 
@@ -104,7 +104,7 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
     own = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     own = tuple(str(name).lower() for name in own)
     own = own if own and set(own) <= set(KNOWN_AXES) else ()
-    return arranged(StoredLevel(array, where), named_axes(axes, array.ndim, where, own), where, facts)
+    return arranged(StoredLevel(checked(array), where), named_axes(axes, array.ndim, where, own), where, facts)
 
 
 @attrs.frozen(eq=False)

@@ -4,6 +4,7 @@ from . import temporary as temporary
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .codecs import Compression as Compression
+from .decoding import checked as checked
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout

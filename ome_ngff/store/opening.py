@@ -18,6 +18,7 @@ from zarr.storage import FsspecStore, MemoryStore
 
 from ..exceptions import StoreError
 from ..pixels import slices
+from .decoding import check_chunks
 from .inline import wait_for
 from .places import folder_of, place
 from .zarr_private import inner
@@ -85,13 +86,23 @@ def _start_threads() -> None:
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels."""
+    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels.
+
+    One that is only read checks its chunks: it may be anybody's.
+    """
     array = zarr.open_array(store=store, path=path, mode=mode)
     known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
-    if folder_of(store) is None or not known:
-        return array
-    with fast_pipeline(store, shards=array.shards is not None):
-        return zarr.open_array(store=store, path=path, mode=mode)
+    fast = folder_of(store) is not None and known
+    if mode == "r":
+        check_chunks(array)
+    if fast:
+        with fast_pipeline(store, shards=array.shards is not None):
+            if mode != "r":
+                return zarr.open_array(store=store, path=path, mode=mode)
+            from .decoding_files import decode_in_rust
+
+            decode_in_rust(array)
+    return array
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:
