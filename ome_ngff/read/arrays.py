@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import zarr
-from zarr.storage import FsspecStore
+from zarr.storage import FsspecStore, ZipStore
 
 from ..exceptions import NgffError
-from ..store import Compression, folder_of, sync
+from ..store import Compression, folder_of, sizes_in_zip, sync
 from .infos import ArrayInfo
 
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
@@ -57,8 +57,10 @@ def stored_bytes(array: zarr.Array[Any]) -> int | None:
                 return None
             found = sync(store.fs._find(root, detail=True))
             return sum(int(file.get("size") or 0) for file in found.values())
+        if isinstance(store, ZipStore):
+            return sizes_in_zip(store, array.path)
         return int(sync(store.getsize_prefix(array.path)))
-    except (*UNREADABLE, NotImplementedError):
+    except Exception:  # every store has errors of its own
         return None
 
 

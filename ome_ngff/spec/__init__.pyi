@@ -32,6 +32,7 @@ from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
 from .versions.omero import decode_omero as decode_omero
 from .versions.omero import encode_omero as encode_omero
+from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import entries_of as entries_of
 from .versions.parts import entry_of as entry_of

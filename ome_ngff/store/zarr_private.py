@@ -7,13 +7,14 @@ from zarr.codecs._v2 import V2Codec
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
-from zarr.core.group import GroupMetadata
+from zarr.core.group import AsyncGroup, GroupMetadata
 from zarr.core.metadata import ArrayMetadata
 from zarr.core.sync import sync
 
 __all__ = [
     "ArrayMetadata",
     "AsyncArray",
+    "AsyncGroup",
     "BatchedCodecPipeline",
     "GroupMetadata",
     "V2Codec",
@@ -21,6 +22,7 @@ __all__ = [
     "inner",
     "set_pipeline",
     "size_in_zip",
+    "sizes_in_zip",
     "sync",
 ]
 
@@ -37,9 +39,19 @@ def set_pipeline(array: zarr.Array[Any], pipeline: Any) -> None:
 
 def size_in_zip(store: Any, key: str) -> int | None:
     """Return the bytes that an entry of a ZIP unpacks to; None where there is none."""
-    if not store._is_open:
-        store._sync_open()
     try:
-        return int(store._zf.getinfo(key).file_size)
+        return int(_archive(store).getinfo(key).file_size)
     except KeyError:
         return None
+
+
+def sizes_in_zip(store: Any, path: str) -> int:
+    """Sum up the bytes of the entries below a path, without unpacking them as the store would."""
+    below = f"{path}/" if path else ""
+    return sum(entry.file_size for entry in _archive(store).infolist() if entry.filename.startswith(below))
+
+
+def _archive(store: Any) -> Any:
+    if not store._is_open:
+        store._sync_open()
+    return store._zf
