@@ -52,6 +52,11 @@ def show(value: Any) -> str:
         return f"<{type(value).__name__} that is too long to write>"
 
 
+def printable(text: str) -> str:
+    """Return text from outside for a terminal: what is no letter to be seen, such as an escape, is spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
     """Write names for a message, the first of them where there are many."""
     short = [name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]]

@@ -110,6 +110,10 @@ ARRAYS: dict[str, Mapping[str, Any]] = {
         "shape": [2**30] * 5,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2**20] * 5}},
     },
+    "empty-and-huge": {
+        "shape": [0, 1, 1, 1, 2**64],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 1, 1, 1, 2**62]}},
+    },
     "negative": {"shape": [-1, 1, 1, 8, 8]},
     "fill": {"fill_value": -1},
     "fill-text": {"fill_value": "much"},

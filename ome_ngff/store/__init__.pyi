@@ -8,6 +8,7 @@ from .decoding import checked as checked
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
+from .faults import named_faults as named_faults
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout

@@ -16,6 +16,7 @@ import zarr
 from zarr.abc.store import Store
 
 from .claims import Claim, alone
+from .faults import named_faults
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
 from .opening import open_node
@@ -56,7 +57,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             over.
     """
     while True:
-        with _alone(target) as claim:
+        with named_faults(target, "do it again"), _alone(target) as claim:
             node = open_node(target.store, target.path)
             there = dict(node.attrs) if isinstance(node, zarr.Group) else None
             document = target.fmt.unwrap(there or {})

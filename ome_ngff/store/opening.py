@@ -149,7 +149,8 @@ def decoded_fast(array: zarr.Array[Any]) -> zarr.Array[Any]:
         raise StoreError(f"{where} has chunks of length 0.")
     if any(-(-n // c) > MOST_CHUNKS for n, c in zip(array.shape, array.chunks, strict=True)):
         raise StoreError(f"{where} has more than {MOST_CHUNKS} chunks along an axis: {by(array.shape)} pixels.")
-    if math.prod(array.shape) * array.dtype.itemsize >= 2**63:
+    whole = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
+    if math.prod(whole) * array.dtype.itemsize >= 2**63:
         raise StoreError(f"{where} has more bytes than anything can hold: {by(array.shape)} pixels.")
     if _is_known(array):
         with fast_pipeline(array.store, shards=array.shards is not None):

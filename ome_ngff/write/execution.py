@@ -18,6 +18,7 @@ from ..store import (
     find_target,
     in_memory,
     journal,
+    named_faults,
     open_array,
     open_node,
     refuse_self,
@@ -57,7 +58,7 @@ def execute(
     if words:
         raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
-    with package.staged() as folder:
+    with named_faults(request.target, "write it again"), package.staged() as folder:
         inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
         execute(inner, overwrite=False, progress=progress, below=below)
     for step in request.afterwards:
@@ -68,6 +69,14 @@ def execute(
 def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
     target = request.target
     documents = _accept(request, overwrite=overwrite, resume=resume)
+    with named_faults(target, "go on with resume=True"):
+        return _write_group(request, documents, resume, compute, progress)
+
+
+def _write_group(
+    request: Request, documents: Mapping[str, Any], resume: bool, compute: bool, progress: Progress
+) -> list[Any]:
+    target = request.target
     end = Ending(target, request.metadata, request.measured, request.afterwards, resumed=resume)
     if resume and target.mark is None and "multiscales" in target.document:
         end.complete()

@@ -13,6 +13,7 @@ import zarr
 from zarr.abc.store import Store
 
 from ...store import default_buffer_prototype, get_bytes, open_node, sync
+from ...text import printable
 
 _COPY = "consolidated_metadata"
 
@@ -154,7 +155,7 @@ def joined(*parts: str) -> str:
 
 def spelled(path: str) -> str:
     """Return a path from the root, such as "/labels/cells", with unprintable characters escaped."""
-    return "/" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    return "/" + printable(path)
 
 
 def reason(error: BaseException) -> str:
