@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...exceptions import LabelError, OptionError
 from ...image import label_values
-from ...text import refuse_unknown, show
+from ...text import mapping_of, refuse_unknown, show
 from .colors import parse_colors
 from .tables import VALUE, parse_properties
 
@@ -44,7 +44,7 @@ class Annotation:
             OptionError: one is given twice, or is unknown.
         """
         own = {"colors": self.colors, "properties": self.properties, "source": self.source}
-        more = dict(self.label_metadata or {})
+        more = mapping_of(self.label_metadata, "label_metadata")
         refuse_unknown([word for word in more if word not in own], own, "label_metadata")
         for word, value in more.items():
             if value is not None and own[word] is not None:

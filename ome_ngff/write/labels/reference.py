@@ -13,6 +13,7 @@ from ...exceptions import LabelError
 from ...read import StoredImage
 from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, full_unit
 from ...store import Target
+from ...text import mapping_of
 
 if TYPE_CHECKING:
     from ...spec import AxesLike, PerAxis
@@ -87,9 +88,10 @@ class ReferenceLevels:
         given = Axes(axes, ndim=len(shape)) if axes is not None else None
         own = self._along(self._matched(shape) if given is None else self._named(given, shape), shape)
         completed = []
+        units = mapping_of(axes_units, "axes_units")
         for name, axis in zip(own.names, given or [None] * len(shape), strict=True):
-            sized = scale is not None and (name in scale or not isinstance(scale, Mapping))
-            completed.append(own._axis(name, axis, (axes_units or {}).get(name), sized=sized))
+            sized = scale is not None and (not isinstance(scale, Mapping) or name in scale)
+            completed.append(own._axis(name, axis, units.get(name), sized=sized))
         return {
             "axes": completed,
             "scale": _completed(scale, own.names, own.scales[0]),
