@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .exceptions import OptionError
@@ -50,6 +50,25 @@ def show(value: Any) -> str:
         return _short.repr(value)
     except ValueError:  # Python refuses to write integers of thousands of digits
         return f"<{type(value).__name__} that is too long to write>"
+
+
+def printable(text: str) -> str:
+    """Return text from outside for a terminal: what is no letter to be seen, such as an escape, is spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def mapping_of(value: Any, what: str) -> dict[Any, Any]:
+    """Return an argument that is a dict, copied; empty for None. Raise `OptionError` for anything else."""
+    if value is None or isinstance(value, Mapping):
+        return dict(value or {})
+    raise OptionError(f"{what} is a dict (got {show(value)}).")
+
+
+def list_of(value: Any, what: str) -> list[Any]:
+    """Return an argument that is a list or anything like it, copied. Raise `OptionError` for anything else."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        return list(value)
+    raise OptionError(f"{what} is a list (got {show(value)}).")
 
 
 def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from ..exceptions import NgffError
+from ..text import printable
 
 VERBOSITY = "ome_ngff.verbosity"
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -148,5 +149,10 @@ def _options() -> dict[str, str]:
     return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
 
 
+def say(text: str) -> None:
+    """Print a line with what comes from outside: names, units, paths."""
+    click.echo(printable(text))
+
+
 def _in_one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

@@ -10,7 +10,7 @@ import click
 
 from ..text import by, size
 from . import options
-from .errors import verbosity_wanted
+from .errors import say, verbosity_wanted
 from .options import PLACE, verbosity
 from .tables import number, table
 
@@ -51,7 +51,7 @@ def _print(found: StoreInfo, as_json: bool) -> None:
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
     version = f"OME-Zarr {found.version}, " if found.version else ""
-    click.echo(f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})")
+    say(f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})")
     for image in found.images:
         _show_image(image)
     _show_labels(found.labels)
@@ -59,14 +59,15 @@ def _print(found: StoreInfo, as_json: bool) -> None:
     if found.members:
         count, what = len(found.members), _MEMBERS.get(found.kind, "members")
         more = f" and {count - _MOST} more" if count > _MOST else ""
-        click.echo(f"\n{count} {what}: {', '.join(found.members[:_MOST])}{more}")
+        click.echo()
+        say(f"{count} {what}: {', '.join(found.members[:_MOST])}{more}")
 
 
 def _show_image(image: ImageInfo) -> None:
     _show_state(image)
     said = [f"name {image.name!r}" if image.name else "", f"levels made by {image.method}" if image.method else ""]
     if any(said):
-        click.echo(", ".join(filter(None, said)))
+        say(", ".join(filter(None, said)))
     headings = ("name", "type", "pixels", "pixel size", "extent", "grows")
     table("axes", headings, [_axis(axis) for axis in image.axes])
     table("levels", *_arrays(image.levels))
@@ -89,9 +90,9 @@ def _show_state(image: ImageInfo) -> None:
     where = f"{image.path}: " if image.path else ""
     if not image.complete:
         done = f" ({image.progress[0]} of {image.progress[1]} units done)" if image.progress else ""
-        click.echo(f"{where}incomplete{done}: finish it with --resume, or start again with --overwrite")
+        say(f"{where}incomplete{done}: finish it with --resume, or start again with --overwrite")
     for note in image.notes:
-        click.echo(f"{where}{note}")
+        say(f"{where}{note}")
 
 
 def _show_labels(labels: Sequence[ImageInfo]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .errors import verbosity_wanted
+from .errors import say, verbosity_wanted
 from .options import PLACE, Parsed, verbosity
 
 
@@ -61,7 +61,7 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
             sys.stdout.write(piece)
         click.echo()
     if verbosity_wanted() >= (1 if output else 0):
-        click.echo(str(view))
+        say(str(view))
     if not output and not protocol and verbosity_wanted() >= 0:
         click.echo("This terminal shows no pictures; save it with -o preview.png.")
 

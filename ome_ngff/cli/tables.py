@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..text import printable
+
 if TYPE_CHECKING:
     from ..engine import Plan
 
@@ -20,7 +22,7 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) ->
     if not rows or not kept:
         return
     headings = [headings[i] for i in kept]
-    rows = [[row[i] or "-" for i in kept] for row in rows]
+    rows = [[printable(row[i]) or "-" for i in kept] for row in rows]
     if sys.stdout.isatty():
         _draw(title, headings, rows)
         return

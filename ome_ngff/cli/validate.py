@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..text import printable
 from . import options
-from .errors import verbosity_wanted
+from .errors import say, verbosity_wanted
 from .options import PLACE, progress, verbosity, version
 
 if TYPE_CHECKING:
@@ -57,14 +58,13 @@ def _show(report: Report) -> None:
         if count > _MOST:
             click.echo(f"{click.style(severity, _COLORS[severity])} [{rule}] {count - _MOST} more; --verbose shows all")
     if hear >= 0:
-        click.echo(_summary(report))
+        say(_summary(report))
 
 
 def _line(finding: Finding) -> str:
     """Write a finding in one line, with whatever a terminal cannot print escaped."""
     text = " ".join(str(finding).removeprefix(finding.severity).split())
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"{click.style(finding.severity, _COLORS[finding.severity])} {text}"
+    return f"{click.style(finding.severity, _COLORS[finding.severity])} {printable(text)}"
 
 
 def _summary(report: Report) -> str:

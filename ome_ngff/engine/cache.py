@@ -14,7 +14,7 @@ import zarr
 
 from ..config import config
 from ..pixels import Level, Methods, describe
-from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool
+from ..store import MARK, Grid, checked, create_arrays, describe_arrays, find_target, remove_spool
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
@@ -30,6 +30,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         progress: see `counter`.
     """
     check_progress(progress)
+    source = checked(source)
     ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..exceptions import AxesError, InputError, MissingError, ScaleError
 from ..pixels import as_source, blocks_of, views_of
 from ..spec import KNOWN_AXES, Axes
 from ..store import locate, open_node, place
+from ..text import list_of, show
 from .values import NgffImage
 
 _DEFAULT_DIMS = {2: "yx", 3: "zyx", 4: "zyxc", 5: "tzyxc"}
@@ -50,6 +51,8 @@ def to_ngff_image(
         data = _stored_array(data)
     known = _facts_of_xarray(data, dims, scale is not None, translation is not None)
     source = as_source(data)
+    if not isinstance(dims, Sequence) and dims is not None:
+        raise AxesError(f"dims are names, such as 'zyx', or a list (got {show(dims)}).")
     given = tuple(dims) if dims is not None else known.get("dims") or tuple(_DEFAULT_DIMS.get(source.ndim, ""))
     if not given:
         raise AxesError(f"An image has 2 to 5 dimensions (got {source.ndim}).")
@@ -57,7 +60,7 @@ def to_ngff_image(
         raise AxesError(f"dims {given} name {len(given)} dimensions, but the data has {source.ndim}.")
     unknown = [d for d in given if d not in KNOWN_AXES]
     if unknown or len(set(given)) != len(given):
-        raise AxesError(f"dims are t, c, z, y, x, each at most once (got {','.join(given)}).")
+        raise AxesError(f"dims are t, c, z, y, x, each at most once (got {','.join(map(str, given))}).")
     order = sorted(range(source.ndim), key=lambda i: "tczyx".index(given[i]))
     if isinstance(source, np.ndarray):
         lazy = views_of(source.transpose(order))
@@ -83,9 +86,9 @@ def _by_axis(values: Any, dims: Sequence[str], default: float, what: str) -> dic
     """Return one number per axis, whether they came as a mapping or in the order of the dims."""
     ordered = Axes("".join(name for name in "tczyx" if name in dims))
     if not isinstance(values, Mapping) and values is not None:
-        if isinstance(values, (str, int, float)) or len(values) != len(dims):
+        if isinstance(values, (str, bytes)) or not isinstance(values, Sized) or len(values) != len(dims):
             raise AxesError(f"{what} needs a dict, or one number for each of {','.join(dims)} (got {values!r}).")
-        values = dict(zip(dims, values, strict=True))
+        values = dict(zip(dims, list_of(values, what), strict=True))
     return dict(zip(ordered.names, ordered.vector(values, default, what), strict=True))
 
 

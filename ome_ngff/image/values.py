@@ -13,11 +13,11 @@ from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..show import Preview
 from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
-from ..text import by
+from ..text import by, mapping_of, show
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if value is None else dict(value)
+    return None if value is None else mapping_of(value, "What is said of axes")
 
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
@@ -96,6 +96,8 @@ class NgffImage:
         count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
         for what in ("channel_names", "channel_colors"):
             given = getattr(self, what)
+            if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
+                raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
             if given and len(given) != count:
                 raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
         for color in self.channel_colors or ():

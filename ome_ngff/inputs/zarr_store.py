@@ -15,7 +15,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import KNOWN_AXES, Metadata, image_names, label_names
-from ..store import Target, find_target, locate, open_node, readable
+from ..store import Target, checked, find_target, locate, members, open_node, readable
 from .arrange import Facts, arranged, named_axes
 from .npy import number_of, only_one, refuse_records
 
@@ -55,8 +55,9 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     labels = label_names(document)
     if labels:
         return open_file(path, f"{inner}/{only_one('', labels, where)}".strip("/"), series, axes)
-    array = only_one("", sorted(name for name, _ in node.arrays()), where)
-    return _array(node[array], f"{where}/{array}", axes, Facts(name=array))
+    arrays = {name: each for name, each in members(node).items() if isinstance(each, zarr.Array)}
+    array = only_one("", list(arrays), where)
+    return _array(arrays[array], f"{where}/{array}", axes, Facts(name=array))
 
 
 def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None, name: str) -> NgffImage:
@@ -93,7 +94,7 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
     own = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     own = tuple(str(name).lower() for name in own)
     own = own if own and set(own) <= set(KNOWN_AXES) else ()
-    return arranged(StoredLevel(array, where), named_axes(axes, array.ndim, where, own), where, facts)
+    return arranged(StoredLevel(checked(array), where), named_axes(axes, array.ndim, where, own), where, facts)
 
 
 @attrs.frozen(eq=False)

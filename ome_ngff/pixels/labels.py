@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..exceptions import LabelError
+from ..exceptions import LabelError, OptionError
+from ..text import show
 from .methods import Method, Methods, find_method
 from .scaler import Scaler
 from .source import as_source
@@ -44,6 +45,8 @@ def label_method(method: str | Methods | Method | None, scaler: Scaler | None) -
     Raises:
         LabelError: it invents values.
     """
+    if scaler is not None and not hasattr(scaler, "reducer"):
+        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
     found = scaler.reducer if scaler is not None else find_method(method or "mode")
     if found.invents:
         kept = " or ".join(repr(m.value) for m in Methods if not m.method.invents)

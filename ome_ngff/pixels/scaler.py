@@ -16,10 +16,12 @@ from .lazy import reduce_whole
 from .methods import Method, Methods, find_method
 
 
-def _number(low: int) -> Callable[[Any, attrs.Attribute[int], Any], None]:
+def _number(low: int, high: float = math.inf) -> Callable[[Any, attrs.Attribute[int], Any], None]:
+    up_to = f" and at most {high}" if high < math.inf else ""
+
     def check(instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-            raise ScaleError(f"{attribute.name} must be a whole number of at least {low} (got {value!r}).")
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+            raise ScaleError(f"{attribute.name} must be a whole number of at least {low}{up_to} (got {value!r}).")
 
     return check
 
@@ -46,7 +48,7 @@ class Scaler:
 
     method: str = attrs.field(default="resize", converter=_method_name)
     downscale: int = attrs.field(default=2, validator=_number(2))
-    max_layer: int = attrs.field(default=4, validator=_number(0))
+    max_layer: int = attrs.field(default=4, validator=_number(0, 64))
     scale_factors: ScaleFactors | None = attrs.field(default=None, converter=hold)
     order: int = attrs.field(default=1, validator=_number(0))
     copy_metadata: bool = False

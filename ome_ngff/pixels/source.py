@@ -50,7 +50,10 @@ def as_source(image: Any) -> Any:
     elif hasattr(image, "__dlpack__"):
         found = _exported(image)
     else:
-        found = np.asarray(image)
+        try:
+            found = np.asarray(image)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{type(image).__name__} is not an array: {error}") from error
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
         raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
     if found.ndim < 2 or 0 in found.shape:

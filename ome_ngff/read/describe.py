@@ -14,10 +14,11 @@ from typing import Any
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore
+from zarr.storage import FsspecStore, ZipStore
 
 from ..exceptions import MissingError, NgffError
 from ..spec import (
+    MOST_LEVELS,
     Axis,
     Format,
     Metadata,
@@ -33,7 +34,20 @@ from ..spec import (
     stated_geometry,
     stated_version,
 )
-from ..store import MARK, Compression, find_target, folder_of, journal, locate, open_node, places, readable, sync
+from ..store import (
+    MARK,
+    Compression,
+    find_target,
+    folder_of,
+    journal,
+    locate,
+    members,
+    open_node,
+    places,
+    readable,
+    sizes_in_zip,
+    sync,
+)
 from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
 
 Document = Mapping[str, Any]
@@ -81,7 +95,7 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
     arrays: list[ArrayInfo] = []
     groups: list[str] = []
     with suppress(*UNREADABLE, NotImplementedError):  # a web server lists nothing
-        for member, node in sorted(group.members()):
+        for member, node in members(group).items():
             if isinstance(node, zarr.Array):
                 arrays.append(describe_array(node, member))
             elif (kind, member) != ("bioformats2raw", "OME"):  # its metadata, no image
@@ -123,11 +137,12 @@ def kind_of(document: Document) -> str:
 def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
+    fmt = format_of(group)
     found = []
-    for series, multiscale in enumerate(entries_of(document.get("multiscales"))):
+    for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, multiscale)
         first = levels[0] if levels else None
-        axes = _axes(_decoded(group, document, series, first, notes), first)
+        axes = _axes(_decoded(fmt, document, series, first, notes), first)
         name, method = part_of(multiscale, "name"), part_of(multiscale, "type")
         found.append(
             ImageInfo(
@@ -146,11 +161,11 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
 
 
 def _decoded(
-    group: zarr.Group, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
+    fmt: Format, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
 ) -> Metadata | None:
     """Return the metadata of an image; where it is not understood, note what."""
     try:
-        return format_of(group).decode(document, series, len(first.shape) if first else None)
+        return fmt.decode(document, series, len(first.shape) if first else None)
     except NgffError as error:
         notes.append(str(error))
         return None
@@ -171,7 +186,7 @@ def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
 def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[str]]:
     """Describe the levels that are there, and note those that are not."""
     levels, notes = [], []
-    for _, dataset in entries(part_of(multiscale, "datasets"), ""):
+    for _, dataset in entries(part_of(multiscale, "datasets"), "")[:MOST_LEVELS]:
         path = str(dataset.get("path"))
         try:
             node = open_node(group.store, "/".join(filter(None, [group.path, path]))) if not path_fault(path) else None
@@ -218,7 +233,8 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
             return ()
         names = label_names(_document(node))
         with suppress(*UNREADABLE, NotImplementedError):
-            names += sorted(name for name, member in node.groups() if name not in names and _mark(dict(member.attrs)))
+            groups = {name: each for name, each in members(node).items() if isinstance(each, zarr.Group)}
+            names += [name for name, each in groups.items() if name not in names and _mark(dict(each.attrs))]
         for name in names:
             below = "/".join(filter(None, [path, name]))
             try:
@@ -274,8 +290,10 @@ def stored_bytes(array: zarr.Array[Any]) -> int | None:
                 return None
             found = sync(store.fs._find(root, detail=True))
             return sum(int(file.get("size") or 0) for file in found.values())
+        if isinstance(store, ZipStore):
+            return sizes_in_zip(store, array.path)
         return int(sync(store.getsize_prefix(array.path)))
-    except (*UNREADABLE, NotImplementedError):
+    except Exception:  # every store has errors of its own
         return None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
-from ..store import Target, open_array, open_node, place
+from ..store import Target, open_node, place
 
 
 @attrs.frozen(eq=False)
@@ -136,14 +136,12 @@ def _level(target: Target, path: str) -> zarr.Array[Any]:
     """Open the array of a level.
 
     Raises:
-        MissingError: it is missing. IncompleteError: it is not written yet.
+        MissingError: it is missing. IncompleteError: it is not written yet. StoreError: it cannot be read.
     """
     key = target.key(path)
-    try:
-        return open_array(target.store, key)
-    except Exception:  # once more, and slowly, to say what is there instead
-        if isinstance(open_node(target.store, key), zarr.Array):
-            raise
+    node = open_node(target.store, key)
+    if isinstance(node, zarr.Array):
+        return node
     if target.mark is not None:
         raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
     where = place(target.store, key)

@@ -31,6 +31,7 @@ from .rules.document import stated_version as stated_version
 from .rules.image import OMERO as OMERO
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
+from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero
 from .versions.parts import encode_omero as encode_omero

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import attrs
 
 from ..exceptions import AxesError, Finding
-from ..text import nearest_word
+from ..text import mapping_of, nearest_word, show
 from .rules.axes import AXES
 from .rules.book import stated
 from .vocabulary import KNOWN_AXES, full_unit
@@ -88,6 +88,8 @@ class Axes(Sequence[Axis]):
         *,
         ndim: int | None = None,
     ) -> None:
+        if not isinstance(axes, Iterable) and axes is not None:
+            raise AxesError(f"axes are names, such as 'tczyx', or a list (got {show(axes)}).")
         items = [Axis.parse(axis) for axis in (_guess(ndim) if axes is None else axes)]
         names = [axis.name for axis in items]
         if ndim is not None and len(items) != ndim:
@@ -95,7 +97,7 @@ class Axes(Sequence[Axis]):
                 f"axes {','.join(names)!r} name {len(items)} dimensions, but the array has {ndim}. "
                 "Name each dimension once."
             )
-        units = dict(axes_units or {})
+        units = mapping_of(axes_units, "axes_units")
         _refuse_axes(units, names, "axes_units")
         items = [attrs.evolve(a, unit=full_unit(units[a.name])) if a.name in units else a for a in items]
         object.__setattr__(self, "items", tuple(items))
@@ -135,13 +137,13 @@ class Axes(Sequence[Axis]):
         if isinstance(values, Mapping):
             _refuse_axes(values, self.names, what)
             values = [values.get(name, default) for name in self.names]
-        if isinstance(values, (str, int, float)) or len(values) != len(self):
+        if isinstance(values, (str, bytes)) or not isinstance(values, Sized) or len(values) != len(self):
             raise AxesError(
                 f"{what} needs a dict, or one number for each of the axes {','.join(self.names)} (got {values!r})."
             )
         try:
             vector = tuple(float(value) for value in values)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise AxesError(f"{what} needs numbers (got {list(values)!r}).") from None
         if not all(abs(value) < float("inf") for value in vector):
             raise AxesError(f"{what} needs finite numbers (got {list(vector)!r}).")

@@ -7,6 +7,11 @@ from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .claims import Claim as Claim
 from .codecs import Compression as Compression
+from .decoding import checked as checked
+from .documents import get_bytes as get_bytes
+from .documents import parse_json as parse_json
+from .documents import refuse_large as refuse_large
+from .faults import named_faults as named_faults
 from .holder import Holder as Holder
 from .holder import expel as expel
 from .journal import JOURNAL as JOURNAL
@@ -22,6 +27,7 @@ from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .opening import StoredBoxes as StoredBoxes
+from .opening import members as members
 from .opening import missing_chunks as missing_chunks
 from .opening import open_array as open_array
 from .opening import open_node as open_node
@@ -37,4 +43,5 @@ from .target import Target as Target
 from .target import find_target as find_target
 from .temporary import remove_spool as remove_spool
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
+from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync

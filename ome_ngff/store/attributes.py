@@ -16,6 +16,7 @@ from zarr.abc.store import Store
 
 from ..exceptions import StoreError
 from .claims import Claim, alone
+from .faults import named_faults
 from .inline import wait_for
 from .nodes import put_documents, put_groups_above
 from .target import MARK, Target
@@ -55,7 +56,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             over.
     """
     while True:
-        with locked(target) as (now, claim):
+        with named_faults(target, "do it again"), locked(target) as (now, claim):
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))

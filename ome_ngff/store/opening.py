@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from threading import RLock
 from typing import Any
@@ -13,15 +15,19 @@ from typing import Any
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.errors import ContainsArrayError, NodeTypeValidationError
+from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
-from ..exceptions import StoreError
+from ..exceptions import MissingError, NgffError, StoreError
 from ..pixels import slices
+from ..text import by, show
+from .decoding import check_chunks
+from .documents import read_documents
 from .inline import wait_for
 from .places import folder_of, place
-from .zarr_private import AsyncArray, inner
+from .zarr_private import AsyncArray, AsyncGroup, inner
 
+MOST_CHUNKS = 2**20  # along an axis; dask lists them
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
 
 
@@ -32,28 +38,50 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
         StoreError: there is something, but its metadata cannot be read; or nobody answers behind a URL.
     """
     folder = folder_of(store, path)
-    if folder is not None and not folder.is_dir():
-        return None
     try:
-        return _open_either(store, path)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"The metadata of {place(store, path)} cannot be read: {error}") from error
-    except Exception as error:
-        if not isinstance(store, FsspecStore):
-            raise
-        raise StoreError(f"{place(store, path)} cannot be reached: {error}") from error
+        if folder is not None and not folder.is_dir():
+            return None
+        found = _node(store, path, read_documents(store, path))
+        return decoded_fast(found) if isinstance(found, zarr.Array) else found
+    except NgffError:
+        raise
+    except Exception as error:  # stores, ZIPs and what Zarr makes of a document have errors of any type
+        if isinstance(store, FsspecStore) and isinstance(error, OSError):
+            raise StoreError(f"{place(store, path)} cannot be reached: {error}") from error
+        why = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise StoreError(f"The metadata of {place(store, path)} cannot be read: {why}") from error
 
 
-def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
-    try:
-        return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
-    except (ContainsArrayError, FileNotFoundError):  # of an array of Zarr v2, Zarr reports that there is no group
-        try:
-            return open_array(store, path)
-        except NodeTypeValidationError:  # another thread has just made the group
-            return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
+def members(group: zarr.Group) -> dict[str, zarr.Group | zarr.Array[Any]]:
+    """Open what stands directly below a group, by name and in order; what cannot be read is left out."""
+
+    async def listed() -> list[str]:
+        return [key async for key in group.store.list_dir(group.path)]
+
+    found = {}
+    for name in sorted({key.strip("/").rpartition("/")[2] for key in wait_for(group.store, listed())}):
+        with suppress(NgffError):
+            found[name] = open_node(group.store, f"{group.path}/{name}" if group.path else name)
+    return {name: node for name, node in found.items() if node is not None}
+
+
+def _node(store: Store, path: str, documents: Mapping[str, dict[str, Any]]) -> zarr.Group | zarr.Array[Any] | None:
+    """Make a group or an array of its documents."""
+    older = next((name for name in (".zgroup", ".zarray") if name in documents), None)
+    name = "zarr.json" if "zarr.json" in documents else older
+    if name is None:
+        return None
+    if name != older and older is not None:
+        message = f"Both zarr.json (Zarr v3) and {older} (Zarr v2) are in {place(store, path)}; zarr.json is taken."
+        warnings.warn(message, ZarrUserWarning, stacklevel=4)
+    document: Any = {k: v for k, v in documents[name].items() if k != "consolidated_metadata"}
+    if document.get("zarr_format") != (2 if name == older else 3):
+        raise StoreError(f"{place(store, path)}/{name} is of Zarr {show(document.get('zarr_format'))}.")
+    if name == older:
+        document["attributes"] = documents.get(".zattrs", {})
+    if name == ".zarray" or document.get("node_type") == "array":
+        return check_chunks(zarr.Array(AsyncArray(document, StorePath(store, path))))
+    return zarr.Group(AsyncGroup.from_dict(StorePath(store, path), document))
 
 
 @contextmanager
@@ -85,10 +113,20 @@ def _start_threads() -> None:
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels."""
+    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels.
+
+    One that is only read checks its chunks: it may be anybody's.
+
+    Raises:
+        StoreError: it is missing, or cannot be read.
+    """
+    if mode == "r":
+        found = open_node(store, path)
+        if not isinstance(found, zarr.Array):
+            raise MissingError(f"There is no array at {place(store, path)}.")
+        return found
     array = zarr.open_array(store=store, path=path, mode=mode)
-    known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
-    if folder_of(store) is None or not known:
+    if not _is_known(array):
         return array
     with fast_pipeline(store, shards=array.shards is not None):
         return zarr.open_array(store=store, path=path, mode=mode)
@@ -115,6 +153,34 @@ def _like(array: zarr.Array[Any], document: Any, path: StorePath, config: Any, *
     fast = fast and type(inner(array).codec_pipeline).__module__.startswith("zarrs")
     with fast_pipeline(path.store, shards=array.shards is not None) if fast else nullcontext():
         return zarr.Array(AsyncArray(document, path, config))
+
+
+def _is_known(array: zarr.Array[Any]) -> bool:
+    """Return whether the pipeline in Rust knows the store of an array, its type and the order of its pixels."""
+    plain = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
+    return plain and folder_of(array.store) is not None
+
+
+def decoded_fast(array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Return an array that is read, after a look at how it is stored, with the pipeline in Rust where that knows it.
+
+    Raises:
+        StoreError: it cannot be stored like that.
+    """
+    cells, where = (*array.chunks, *(array.shards or ())), place(array.store, array.path)
+    if min(cells, default=1) < 1:
+        raise StoreError(f"{where} has chunks of length 0.")
+    if any(-(-n // c) > MOST_CHUNKS for n, c in zip(array.shape, array.chunks, strict=True)):
+        raise StoreError(f"{where} has more than {MOST_CHUNKS} chunks along an axis: {by(array.shape)} pixels.")
+    whole = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
+    if math.prod(whole) * array.dtype.itemsize >= 2**63:
+        raise StoreError(f"{where} has more bytes than anything can hold: {by(array.shape)} pixels.")
+    if _is_known(array):
+        with fast_pipeline(array.store, shards=array.shards is not None):
+            from .decoding_files import decode_in_rust
+
+            decode_in_rust(array)
+    return array
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -20,6 +21,23 @@ def folder_of(store: Store, path: str = "") -> Path | None:
     if not isinstance(store, LocalStore):
         return None
     return store.root / path if path else store.root
+
+
+def size_of_file(path: Path) -> int | None:
+    """Return the bytes of a file, or None where there is none.
+
+    Raises:
+        StoreError: it is a folder, a pipe, a device: nothing that can be read to its end.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # a loop of links, a name that cannot be
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is not a file.")
+    return found.st_size
 
 
 def place(store: Store, path: str = "") -> str:

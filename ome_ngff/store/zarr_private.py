@@ -3,15 +3,55 @@
 from typing import Any
 
 import zarr
+from zarr.codecs._v2 import V2Codec
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.group import GroupMetadata
+from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.core.group import AsyncGroup, GroupMetadata
 from zarr.core.metadata import ArrayMetadata
 from zarr.core.sync import sync
 
-__all__ = ["ArrayMetadata", "AsyncArray", "GroupMetadata", "default_buffer_prototype", "inner", "sync"]
+__all__ = [
+    "ArrayMetadata",
+    "AsyncArray",
+    "AsyncGroup",
+    "BatchedCodecPipeline",
+    "GroupMetadata",
+    "V2Codec",
+    "default_buffer_prototype",
+    "inner",
+    "set_pipeline",
+    "size_in_zip",
+    "sizes_in_zip",
+    "sync",
+]
 
 
 def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
     """Return the array whose methods are coroutines."""
     return array._async_array
+
+
+def set_pipeline(array: zarr.Array[Any], pipeline: Any) -> None:
+    """Let an array decode its chunks by a pipeline of its own; Zarr takes the class of all from its settings."""
+    object.__setattr__(array._async_array, "codec_pipeline", pipeline)
+
+
+def size_in_zip(store: Any, key: str) -> int | None:
+    """Return the bytes that an entry of a ZIP unpacks to; None where there is none."""
+    try:
+        return int(_archive(store).getinfo(key).file_size)
+    except KeyError:
+        return None
+
+
+def sizes_in_zip(store: Any, path: str) -> int:
+    """Sum up the bytes of the entries below a path, without unpacking them as the store would."""
+    below = f"{path}/" if path else ""
+    return sum(entry.file_size for entry in _archive(store).infolist() if entry.filename.startswith(below))
+
+
+def _archive(store: Any) -> Any:
+    if not store._is_open:
+        store._sync_open()
+    return store._zf

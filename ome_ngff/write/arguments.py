@@ -38,7 +38,7 @@ from ..spec import (
     parse_transformations,
 )
 from ..store import Layout, Target, find_target
-from ..text import refuse_unknown
+from ..text import mapping_of, refuse_unknown, show
 from .request import Request, given_level
 from .resume import begun_ladder
 
@@ -96,6 +96,8 @@ def image_request(
     base_scale, base_translation = pixel_geometry(parsed, scale, translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
+    if scaler is not None and not hasattr(scaler, "reducer"):
+        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
     reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
     if reducer.in_memory:
         raise OptionError(
@@ -151,7 +153,7 @@ def pyramid_request(
     parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
     base_scale, base_translation = pixel_geometry(parsed, scale, translation)
     found = [given_level(shape, k) for k, shape in enumerate(shapes)]
-    extra = dict(metadata or {})
+    extra = mapping_of(metadata, "metadata")
     omero = extra.pop("omero", None) or omero
     target = _target(group, fmt)
     steps = _steps(target, parsed, found, coordinate_transformations)

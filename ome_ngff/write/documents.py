@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Never
 
-from ..exceptions import MissingError
+from ..exceptions import LabelError, MissingError
 from ..pixels import as_labels
 from ..read import StoredImage
-from ..spec import Axes, AxesLike, Format
+from ..spec import Axes, AxesLike, Format, path_fault
 from ..store import Target, find_target, put_attributes, readable, update_document
+from ..text import list_of, mapping_of
 from .arguments import refuse_words
 from .labels.annotation import Annotation
 from .labels.request import path_to_image, register_label
@@ -38,7 +39,7 @@ def write_multiscales_metadata(
     """
     refuse_words(unknown, write_multiscales_metadata)
     target = find_target(group, fmt)
-    extra = dict(metadata or {})
+    extra = mapping_of(metadata, "metadata")
     omero = extra.pop("omero", None) or omero
     ndim = None
     if axes is None:
@@ -79,7 +80,9 @@ def write_label_metadata(
         ValidationError: the metadata breaks rules of the specification.
     """
     refuse_words(unknown, write_label_metadata)
-    labels = find_target(group, fmt)
+    labels, fault = find_target(group, fmt), path_fault(name)
+    if fault:
+        raise LabelError(f"A label image is named by its path. {fault}")
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
@@ -111,11 +114,16 @@ def write_plate_metadata(
     Raises:
         FormatError: a well has no such row or column, or a rule is broken.
     """
+    rows, columns, wells = list_of(rows, "rows"), list_of(columns, "columns"), list_of(wells, "wells")
     target = find_target(group, fmt)
-    entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
+    entries = [
+        target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else mapping_of(w, "A well")
+        for w in wells
+    ]
+    listed = [mapping_of(a, "An acquisition") for a in list_of(acquisitions, "acquisitions")] if acquisitions else None
     document = target.fmt.plate(
         rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
-        field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
+        field_count=field_count, acquisitions=listed,
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
     update_document(target, document)
@@ -128,7 +136,9 @@ def write_plate_metadata(
 def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
     """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
     target = find_target(group, fmt)
-    document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
+    document = target.fmt.well(
+        [{"path": i} if isinstance(i, str) else mapping_of(i, "An image") for i in list_of(images, "images")]
+    )
     target.fmt.validate(target.fmt.wrap(document), "well")
     update_document(target, document)
 

@@ -25,6 +25,7 @@ from ..store import (
     in_memory,
     journal,
     locked,
+    named_faults,
     open_array,
     open_node,
     refuse_self,
@@ -64,7 +65,7 @@ def execute(
     if words:
         raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
-    with package.staged() as folder:
+    with named_faults(request.target, "write it again"), package.staged() as folder:
         inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
         execute(inner, overwrite=False, progress=progress, below=below)
     for step in request.afterwards:
@@ -87,7 +88,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         if resume and seen.mark is None and "multiscales" in seen.document:
             end.complete()
             return []
-        with locked(seen) as (now, claim):
+        with named_faults(seen, "go on with resume=True"), locked(seen) as (now, claim):
             request = attrs.evolve(request, target=now)
             if _same(now, seen):
                 try:
@@ -102,7 +103,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
     if not compute:
         return delayed_tasks(job, done, end)
     try:
-        run(job, done, progress, end)
+        with named_faults(seen, "go on with resume=True"):
+            run(job, done, progress, end)
     except Exception:
         try:
             job.holder.look()  # perhaps what has failed is but a consequence

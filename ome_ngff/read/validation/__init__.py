@@ -21,10 +21,11 @@ from zarr.storage import ZipStore
 from ...engine import Progress, check_progress
 from ...exceptions import Finding, MissingError, StoreError, ValidationError
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
+from ...store import parse_json, refuse_large
 from ..describe import find_place, kind_of
 from .chunks import check_chunks
 from .members import FILE
-from .tree import Tree, reason
+from .tree import Tree
 from .walk import Walk
 from .zips import zip_findings
 
@@ -148,12 +149,11 @@ def _document_file(place: Any) -> Path | None:
 def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
     """Check the attributes in a JSON file, which may be a `zarr.json`."""
     try:
+        refuse_large(file.stat().st_size, str(file))
         content = file.read_bytes()
-        attributes = json.loads(content)
-    except (ValueError, RecursionError, OSError) as error:
-        raise StoreError(
-            f"{file} is not JSON ({reason(error)}); give a file with the attributes of a group."
-        ) from error
+        attributes = parse_json(content, str(file))
+    except OSError as error:
+        raise StoreError(f"{error} Give a JSON file with the attributes of a group.") from error
     if isinstance(attributes, Mapping) and "zarr_format" in attributes and "attributes" in attributes:
         attributes = attributes["attributes"]
     known = attributes if isinstance(attributes, Mapping) else {}

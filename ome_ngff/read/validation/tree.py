@@ -12,7 +12,8 @@ import attrs
 import zarr
 from zarr.abc.store import Store
 
-from ...store import default_buffer_prototype, open_node, sync
+from ...store import default_buffer_prototype, get_bytes, open_node, sync
+from ...text import printable
 
 _COPY = "consolidated_metadata"
 
@@ -144,8 +145,7 @@ class Tree:
                 yield joined(path, name), content
 
     def read(self, path: str) -> bytes | None:
-        found = sync(self.store.get(self.key(path), default_buffer_prototype()))
-        return None if found is None else found.to_bytes()
+        return sync(get_bytes(self.store, self.key(path)))
 
 
 def joined(*parts: str) -> str:
@@ -155,7 +155,7 @@ def joined(*parts: str) -> str:
 
 def spelled(path: str) -> str:
     """Return a path from the root, such as "/labels/cells", with unprintable characters escaped."""
-    return "/" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    return "/" + printable(path)
 
 
 def reason(error: BaseException) -> str:

@@ -10,6 +10,8 @@ from ...text import show
 from ..metadata import Omero, OmeroChannel, OmeroWindow, parse_transformations, placed
 from ..rules.book import is_list, is_number, part_of, path_fault, stated
 
+MOST_LEVELS = 256  # of an image, and images of a group; a ladder that halves has fewer than 64
+
 
 def label_names(document: Mapping[str, Any]) -> list[str]:
     """Return the names of the label images that the group of an image's labels lists, each once."""
@@ -46,7 +48,10 @@ def dataset_paths(multiscale: Mapping[str, Any]) -> list[str]:
         InputError: no level is named, or a path leads out of the image.
     """
     paths = []
-    for dataset in entries_of(multiscale.get("datasets")):
+    datasets = entries_of(multiscale.get("datasets"))
+    if len(datasets) > MOST_LEVELS:
+        raise InputError(f"The image names {len(datasets)} levels; more than {MOST_LEVELS} are not opened.")
+    for dataset in datasets:
         path = part_of(dataset, "path")
         fault = path_fault(path)
         if fault:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...exceptions import LabelError, OptionError
 from ...image import label_values
 from ...show import CYCLE
-from ...text import nearest_word, refuse_unknown, show
+from ...text import mapping_of, nearest_word, refuse_unknown, show
 from .tables import VALUE, parse_properties, plain, whole
 
 log = logging.getLogger("ome_ngff")
@@ -49,7 +49,7 @@ class Annotation:
     def _all(self) -> dict[str, Any]:
         """Return colors, properties and source, from wherever they are given."""
         own = {"colors": self.colors, "properties": self.properties, "source": self.source}
-        more = dict(self.label_metadata or {})
+        more = mapping_of(self.label_metadata, "label_metadata")
         refuse_unknown([word for word in more if word not in own], own, "label_metadata")
         for word, value in more.items():
             if value is not None and own[word] is not None:

@@ -13,6 +13,7 @@ from ...exceptions import LabelError
 from ...read import StoredImage
 from ...spec import SPATIAL, Axes, AxesLike, Axis, PerAxis, Scale, Transformation, Translation, completed, full_unit
 from ...store import Layout, Target
+from ...text import mapping_of
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
@@ -83,9 +84,10 @@ class ReferenceLevels:
         given = Axes(axes, ndim=len(shape)) if axes is not None else None
         own = self._along(self._matched(shape) if given is None else self._named(given, shape), shape)
         whole = []
+        units = mapping_of(axes_units, "axes_units")
         for name, axis in zip(own.names, given or [None] * len(shape), strict=True):
             sized = scale is not None and (name in scale or not isinstance(scale, Mapping))
-            whole.append(own._axis(name, axis, (axes_units or {}).get(name), sized=sized))
+            whole.append(own._axis(name, axis, units.get(name), sized=sized))
         return {
             "axes": whole,
             "scale": completed(scale, dict(zip(own.names, own.scales[0], strict=True))),

@@ -1,0 +1,156 @@
+"""Chunks in files, decoded in Rust: as fast as can be, and bounded by a look at their first bytes.
+
+The pipeline in Rust finds every chunk that is broken, but unpacks it as a whole first, whatever that comes to. So it
+gets those that say rightly what they unpack to; all others take the way of Zarr-Python, which is checked step by step.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import numpy as np
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
+from zarrs.pipeline import UnsupportedMetadataError, ZarrsCodecPipeline, get_codec_pipeline_impl
+
+from .decoding import CheckedPipeline, bytes_of, errors_of, file_of, most_of, refuse_size
+from .zarr_private import V2Codec, inner, set_pipeline
+
+_LOOK = 2**20  # bytes of a file up to which all of it is looked at
+
+
+def decode_in_rust(array: zarr.Array[Any]) -> None:
+    """Let an array in a folder, which checks its chunks, decode them in Rust where it can."""
+    pipeline: Any = inner(array).codec_pipeline
+    with suppress(UnsupportedMetadataError):
+        impl = get_codec_pipeline_impl(array.metadata, array.store, strict=True)
+        set_pipeline(array, CheckedFiles(array.metadata, array.store, impl, pipeline))
+
+
+def _arrived(metadata: Any, store: Any, checked: CheckedPipeline) -> CheckedPipeline | CheckedFiles:
+    try:
+        return CheckedFiles(metadata, store, get_codec_pipeline_impl(metadata, store, strict=True), checked)
+    except UnsupportedMetadataError:  # of another version of zarrs
+        return checked
+
+
+class CheckedFiles(ZarrsCodecPipeline):
+    """Decode chunks of local files in Rust where their headers tell what they unpack to."""
+
+    checks = True
+
+    def __init__(self, metadata: Any, store: Any, impl: Any, python_impl: CheckedPipeline) -> None:
+        super().__init__(metadata, store, impl, python_impl)
+        self._checked, self._packing = python_impl, _Packing.of(python_impl)
+
+    def __reduce__(self) -> Any:
+        return _arrived, (self.metadata, self.store, self._checked)
+
+    async def read(self, batch_info: Any, out: Any, drop_axes: tuple[int, ...] = ()) -> None:
+        batch = list(batch_info)
+        with errors_of(batch):
+            said = self._packing is not None and all(self._packing.is_said(*chunk[:3]) for chunk in batch)
+        if said:
+            with errors_of(batch):
+                await super().read(batch, out, drop_axes)
+        else:
+            await self._checked.read(batch, out, drop_axes)
+
+
+@attrs.frozen
+class _Packing:
+    """Say how the chunks of an array are packed.
+
+    Attributes:
+        name: of the one codec that packs the pixels, "" where none does. shards: the codec of shards, where it has any.
+    """
+
+    name: str
+    shards: ShardingCodec | None = None
+
+    @classmethod
+    def of(cls, codecs: Iterable[Any]) -> _Packing | None:
+        """Find out how codecs pack; None where it is more involved."""
+        *before, last = codecs
+        if isinstance(last, V2Codec):
+            return None if last.filters else cls("" if last.compressor is None else str(last.compressor.codec_id))
+        if isinstance(last, ShardingCodec):
+            inside = cls.of(last.codecs)
+            plain = last.index_codecs == (BytesCodec(endian="little"), Crc32cCodec())
+            return None if inside is None or inside.shards or not plain else cls(inside.name, last)
+        if isinstance(last, BytesCodec):
+            return cls("")
+        name = getattr(last, "name", None) or last.to_dict()["name"]
+        return cls(name) if before and isinstance(before[-1], BytesCodec) else None
+
+    def is_said(self, getter: Any, spec: Any, box: Any) -> bool:
+        """Return whether what is read of a chunk or shard says that it unpacks to about its size, or is not there."""
+        stored = refuse_size(getter, spec)
+        if stored is None or self.name not in _HEADERS:
+            return stored is None
+        with open(file_of(getter), "rb", buffering=0) as file:  # type: ignore[arg-type]
+            if self.shards is None:
+                return self._headed(file, 0, stored, bytes_of(spec))
+            size = bytes_of(spec) // math.prod(spec.shape) * math.prod(self.shards.chunk_shape)
+            parts = _parts(file, stored, spec.shape, self.shards, box)
+            return parts is not None and all(self._headed(file, *part, size) for part in parts)
+
+    def _headed(self, file: Any, start: int, stored: int, size: int) -> bool:
+        file.seek(start)
+        return _HEADERS[self.name](file.read(min(stored, _LOOK if self.name == "zstd" else 16)), stored, size)
+
+
+def _parts(file: Any, stored: int, shape: Any, codec: ShardingCodec, box: Any) -> list[tuple[int, int]] | None:
+    """Return where the chunks that are read of a shard begin, and how long they are; None where that is not known."""
+    counts = [n // c for n, c in zip(shape, codec.chunk_shape, strict=True)]
+    length = 16 * math.prod(counts) + 4
+    if stored < length or not isinstance(box, tuple) or not all(isinstance(span, slice) for span in box):
+        return None
+    file.seek(0 if codec.index_location.value == "start" else stored - length)
+    index = np.frombuffer(file.read(length - 4), "<u8").reshape(*counts, 2)
+    touched = tuple(slice(span.start // c, -(-span.stop // c)) for span, c in zip(box, codec.chunk_shape, strict=True))
+    parts = [(start, length) for start, length in index[touched].reshape(-1, 2).tolist() if start != 2**64 - 1]
+    return parts if all(start + length <= stored for start, length in parts) else None
+
+
+def _blosc(head: bytes, stored: int, size: int) -> bool:
+    return len(head) == 16 and struct.unpack_from("<I4xI", head, 4) == (size, stored)
+
+
+def _zstd(data: bytes, stored: int, size: int) -> bool:
+    """Sum up what all frames say that they unpack to, and what their blocks can at most (RFC 8878, 3.1.1)."""
+    at = said = most = 0
+    try:
+        while at < stored:
+            magic, flags = struct.unpack_from("<IB", data, at)
+            if magic != 0xFD2FB528:
+                return False
+            single = flags >> 5 & 1
+            at += 6 - single + (0, 1, 2, 4)[flags & 3]
+            width = (single, 2, 4, 8)[flags >> 6]
+            said += int.from_bytes(data[at : at + width], "little") + 256 * (width == 2)
+            at += width
+            last = 0
+            while not last:
+                head = int.from_bytes(data[at : at + 3], "little")
+                last, kind, length = head & 1, head >> 1 & 3, head >> 3
+                most += length if kind < 2 else 2**17  # stored, or one byte repeated; else packed
+                at += 3 + (1 if kind == 1 else length)
+                if at > len(data):
+                    return False
+            at += 4 * (flags >> 2 & 1)
+    except struct.error:
+        return False
+    return said == size and most <= most_of(size)
+
+
+def _none(head: bytes, stored: int, size: int) -> bool:
+    return stored == size
+
+
+_HEADERS: dict[str, Callable[[bytes, int, int], bool]] = {"": _none, "blosc": _blosc, "zstd": _zstd}

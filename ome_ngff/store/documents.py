@@ -1,0 +1,96 @@
+"""Documents of groups and arrays: read within limits, and parsed into JSON that nothing later has to fear.
+
+A document is anybody's. It may be a pipe that never ends, an entry of a ZIP that unpacks to gigabytes, a million lists
+within each other. What passes here is an object of bounded size and depth; everything that reads metadata begins here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from zarr.abc.store import Store
+from zarr.storage import ZipStore
+
+from ..exceptions import StoreError
+from .inline import wait_for
+from .places import folder_of, place, size_of_file
+from .zarr_private import default_buffer_prototype, size_in_zip
+
+MOST_BYTES = 2**27  # of a document: 2 million wells, or a million labels with a colour each
+MOST_VALUES = 2**23
+DEEPEST = 100
+_NAMES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+
+def read_documents(store: Store, path: str) -> dict[str, dict[str, Any]]:
+    """Read the documents of a node, by the names of their files; empty where nothing stands.
+
+    Raises:
+        StoreError: one of them is not a JSON object, or beyond the limits.
+    """
+    keys = {name: f"{path}/{name}" if path else name for name in _NAMES}
+
+    async def read() -> list[bytes | None]:
+        return await asyncio.gather(*(get_bytes(store, key) for key in keys.values()))
+
+    found = zip(_NAMES, wait_for(store, read()), strict=True)
+    return {name: parse(content, place(store, keys[name])) for name, content in found if content is not None}
+
+
+async def get_bytes(store: Store, key: str) -> bytes | None:
+    """Read a document; None where there is none.
+
+    Raises:
+        StoreError: it is not a file, or too large.
+    """
+    folder, size = folder_of(store), None
+    if folder is not None:
+        size = size_of_file(folder / key)
+    elif isinstance(store, ZipStore):
+        size = size_in_zip(store, key)
+    refuse_large(size or 0, place(store, key))
+    found = await store.get(key, default_buffer_prototype())
+    return None if found is None else found.to_bytes()
+
+
+def refuse_large(size: int, where: str) -> None:
+    """Raise `StoreError` for a document of more bytes than any has."""
+    if size > MOST_BYTES:
+        raise StoreError(f"{where} cannot be read: it has {size} bytes, and metadata have {MOST_BYTES} at most.")
+
+
+def parse(content: bytes, where: str) -> dict[str, Any]:
+    """Parse a document.
+
+    Raises:
+        StoreError: it is not a JSON object, or beyond the limits.
+    """
+    found = parse_json(content, where)
+    if not isinstance(found, dict):
+        raise StoreError(f"{where} cannot be read: it is not an object in JSON (got {type(found).__name__}).")
+    return found
+
+
+def parse_json(content: bytes, where: str) -> Any:
+    """Parse JSON of any kind within the limits; see `parse`."""
+    refuse_large(len(content), where)
+    brackets = content.count(b"[") + content.count(b"{")
+    if brackets + content.count(b",") > MOST_VALUES:
+        raise StoreError(f"{where} cannot be read: it has more than {MOST_VALUES} values.")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:  # of the syntax, the encoding, or numbers of thousands of digits
+        raise StoreError(f"{where} cannot be read: it is not JSON: {error or 'it is nested too deeply'}") from error
+    if brackets > DEEPEST and _is_deep(found):
+        raise StoreError(f"{where} cannot be read: it is nested more than {DEEPEST} levels deep.")
+    return found
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for parts in inside for part in parts if isinstance(part, (dict, list))]
+    return bool(level)
