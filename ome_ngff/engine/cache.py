@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -47,5 +48,11 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         shutil.rmtree(folder, ignore_errors=True)
         raise
     stored = zarr.open_array(f"{folder}/pixels", mode="r")
-    weakref.finalize(stored, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(stored, _remove, folder, os.getpid())
     return stored
+
+
+def _remove(folder: str, process: int) -> None:
+    """Delete a temporary array, unless what goes is a forked process's copy of what holds it."""
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -19,8 +19,8 @@ from zarr.storage import FsspecStore, MemoryStore
 from ..exceptions import StoreError
 from ..pixels import slices
 from .inline import wait_for
-from .places import folder_of, place
-from .zarr_private import inner
+from .places import folder_of, forked_with_care, place
+from .zarr_private import AsyncArray, inner
 
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
 
@@ -58,21 +58,18 @@ def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
 
 @contextmanager
 def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
-    """Open our own arrays with the codec pipeline in Rust where it knows the store; never set globally.
+    """Open arrays with our codec pipeline, which is never set globally.
 
     Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
     shard gives the same ones, and other shards keep the other cores busy.
     """
-    if folder_of(store) is not None:
-        import zarrs  # noqa: F401  registers the pipeline
+    from . import pipeline
 
-        words: dict[str, Any] = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-        if shards:
-            _start_threads()
-            words["threading.max_workers"] = 1
-        with _CONFIG, zarr.config.set(words):
-            yield
-    else:
+    words: dict[str, Any] = {"codec_pipeline.path": f"{pipeline.__name__}.Pipeline"}
+    if shards and folder_of(store) is not None:
+        _start_threads()
+        words["threading.max_workers"] = 1
+    with _CONFIG, zarr.config.set(words):
         yield
 
 
@@ -84,14 +81,18 @@ def _start_threads() -> None:
             zarr.create_group(MemoryStore())
 
 
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    # While nobody changes the settings, which the child inherits as they are; its Zarr has no threads yet.
+    os.register_at_fork(before=_CONFIG.acquire, after_in_parent=_CONFIG.release, after_in_child=_CONFIG.release)
+    os.register_at_fork(after_in_child=_start_threads.cache_clear)
+
+
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels."""
+    """Open an array with our codec pipeline."""
     array = zarr.open_array(store=store, path=path, mode=mode)
-    known = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
-    if folder_of(store) is None or not known:
-        return array
+    forked_with_care(array.store)  # opened to be read only, it is another one
     with fast_pipeline(store, shards=array.shards is not None):
-        return zarr.open_array(store=store, path=path, mode=mode)
+        return zarr.Array(AsyncArray(array.metadata, array.store_path))
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import zipfile
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 from ..exceptions import OptionError, StoreError
 from .zip import ENDINGS
@@ -65,18 +70,45 @@ def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> An
         if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
             if not zipfile.is_zipfile(group):
                 raise StoreError(f"{group} is not a ZIP, or was not written to its end.")
-            return zarr.storage.ZipStore(group, mode="r", read_only=True)
+            return forked_with_care(ZipStore(group, mode="r", read_only=True))
     return group
 
 
 def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
     try:
-        return FsspecStore.from_url(url, storage_options=storage_options)
+        return forked_with_care(FsspecStore.from_url(url, storage_options=storage_options))
     except ImportError as error:
         extra = "s3" if url.startswith("s3") else "http"
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{url} cannot be opened: {error}") from error
+
+
+def forked_with_care(store: Store) -> Store:
+    """Return a store that is open; a process that is forked opens it anew, instead of reading from the same handle."""
+    if isinstance(store, (ZipStore, FsspecStore)):
+        _watch_forks()
+        _OPEN[id(store)] = store
+    return store
+
+
+_OPEN: WeakValueDictionary[int, Store] = WeakValueDictionary()
+
+
+@cache
+def _watch_forks() -> None:
+    """Register after those whose file systems are opened anew: they forget what they have before."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+        os.register_at_fork(after_in_child=_open_anew)
+
+
+def _open_anew() -> None:
+    for store in list(_OPEN.values()):
+        with suppress(Exception):  # what cannot be opened any more says so when it is read
+            if isinstance(store, FsspecStore):
+                store.fs = pickle.loads(pickle.dumps(store.fs))
+            elif isinstance(store, ZipStore) and store.read_only:
+                store.__setstate__(store.__getstate__())
 
 
 def in_memory(store: Store) -> bool:
