@@ -14,7 +14,7 @@ from zarr.storage import StorePath
 from ..exceptions import AxesError, InputError, MissingError, ScaleError
 from ..pixels import as_source, blocks_of, views_of
 from ..spec import KNOWN_AXES, Axes
-from ..store import locate, open_node, place
+from ..store import locate, open_node, place, settled
 from .values import NgffImage
 
 _DEFAULT_DIMS = {2: "yx", 3: "zyx", 4: "zyxc", 5: "tzyxc"}
@@ -49,7 +49,7 @@ def to_ngff_image(
     if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
         data = _stored_array(data)
     known = _facts_of_xarray(data, dims, scale is not None, translation is not None)
-    source = as_source(data)
+    source = settled(as_source(data))
     given = tuple(dims) if dims is not None else known.get("dims") or tuple(_DEFAULT_DIMS.get(source.ndim, ""))
     if not given:
         raise AxesError(f"An image has 2 to 5 dimensions (got {source.ndim}).")

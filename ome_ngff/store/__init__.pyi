@@ -28,6 +28,7 @@ from .places import in_memory as in_memory
 from .places import locate as locate
 from .places import place as place
 from .places import readable as readable
+from .places import settled as settled
 from .target import MARK as MARK
 from .target import Target as Target
 from .target import find_target as find_target

@@ -19,7 +19,7 @@ from zarr.storage import FsspecStore, MemoryStore
 from ..exceptions import StoreError
 from ..pixels import slices
 from .inline import wait_for
-from .places import folder_of, forked_with_care, place
+from .places import folder_of, like, place
 from .zarr_private import AsyncArray, inner
 
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
@@ -90,7 +90,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
     """Open an array with our codec pipeline."""
     array = zarr.open_array(store=store, path=path, mode=mode)
-    forked_with_care(array.store)  # opened to be read only, it is another one
+    like(array.store, store)  # opened to be read only, it is another one
     with fast_pipeline(store, shards=array.shards is not None):
         return zarr.Array(AsyncArray(array.metadata, array.store_path))
 

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 from ..exceptions import OptionError, StoreError
+from .zarr_private import AsyncArray
 from .zip import ENDINGS
 
 
@@ -29,7 +31,7 @@ def folder_of(store: Store, path: str = "") -> Path | None:
 
 def place(store: Store, path: str = "") -> str:
     """Return where something is stored, as a person would write it."""
-    root = str(folder_of(store) or store)
+    root = getattr(store, _WRITTEN, "") or str(folder_of(store) or store)
     if isinstance(store, FsspecStore):
         root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
     return f"{root}/{path}" if path else root
@@ -38,9 +40,38 @@ def place(store: Store, path: str = "") -> str:
 def locate(group: Any) -> tuple[Store, str]:
     """Turn what callers pass as a place into a store and a path in it; nothing is created or opened.
 
+    The place stays what it is when the process goes to another folder, also where the caller's own store would not.
+
     Raises:
         OptionError: it is not a place.
     """
+    store, path = _named(group)
+    if isinstance(store, LocalStore) and not store.root.is_absolute():
+        relative, store = store, copy(store)
+        store.root = relative.root.absolute()
+        setattr(store, _WRITTEN, str(relative.root))
+    return forked_with_care(store), path
+
+
+_WRITTEN = "_written"  # how the caller has written the place of a store, for messages
+
+
+def like(store: Store, other: Store) -> Store:
+    """Return a store, to be opened and shown as another one of the same place."""
+    if hasattr(other, _WRITTEN):
+        setattr(store, _WRITTEN, getattr(other, _WRITTEN))
+    return forked_with_care(store)
+
+
+def settled(source: Any) -> Any:
+    """Return an array of Zarr that stays what it is when the process goes to another folder; others as they are."""
+    if not isinstance(source, zarr.Array):
+        return source
+    store, path = locate(source)
+    return source if store is source.store else zarr.Array(AsyncArray(source.metadata, StorePath(store, path)))
+
+
+def _named(group: Any) -> tuple[Store, str]:
     if isinstance(group, (zarr.Group, zarr.Array, StorePath)):
         return group.store, group.path
     if isinstance(group, Store):
@@ -50,8 +81,8 @@ def locate(group: Any) -> tuple[Store, str]:
     # A target, or what `parse_url` returns.
     if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):
         return group.store, "" if hasattr(group, "root_attrs") else group.path
-    if isinstance(group, (str, Path)):
-        text = str(group)
+    if isinstance(group, (str, os.PathLike)):
+        text = str(group) if isinstance(group, Path) else os.fspath(group)
         if "://" in text and not text.startswith("file://"):
             return _remote(text), ""
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
@@ -62,7 +93,7 @@ def locate(group: Any) -> tuple[Store, str]:
 
 def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
     """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
-    if isinstance(group, (str, Path)):
+    if isinstance(group, (str, os.PathLike)):
         if "://" in str(group) and storage_options:
             return _remote(str(group), dict(storage_options))
         if storage_options:
@@ -70,13 +101,15 @@ def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> An
         if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
             if not zipfile.is_zipfile(group):
                 raise StoreError(f"{group} is not a ZIP, or was not written to its end.")
-            return forked_with_care(ZipStore(group, mode="r", read_only=True))
+            store = ZipStore(Path(group).absolute(), mode="r", read_only=True)
+            setattr(store, _WRITTEN, f"zip://{group}")
+            return store
     return group
 
 
 def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
     try:
-        return forked_with_care(FsspecStore.from_url(url, storage_options=storage_options))
+        return FsspecStore.from_url(url, storage_options=storage_options)
     except ImportError as error:
         extra = "s3" if url.startswith("s3") else "http"
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
