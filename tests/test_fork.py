@@ -297,6 +297,16 @@ def test_a_child_never_inherits_settings_of_zarr_that_are_ours(tmp_path: Path) -
         thread.join()
 
 
+def test_the_zarr_of_a_child_has_as_many_threads_as_ever(written: Path) -> None:
+    def work() -> int:
+        with fast_pipeline(LocalStore(written), shards=True):
+            zarr.open_array(written / "0")[:]
+        return zarr.core.sync._get_executor()._max_workers
+
+    here = work()
+    assert in_child(work) == here > 1
+
+
 def test_a_child_leaves_the_loops_of_its_parent_alone(tmp_path: Path) -> None:
     async def watch() -> int:
         loop = asyncio.get_running_loop()

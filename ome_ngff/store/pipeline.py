@@ -1,5 +1,8 @@
 """The codec pipeline of the arrays that we open: in Rust where it knows the array, also in a process that was forked.
 
+A missing chunk is the fill value, unless the whole array is missing by now. That is looked at once per read, and only
+where a chunk is missing; of a chunk that Rust has read, three pixels tell whether it may be.
+
 The threads that zarrs has for all arrays of a process do not survive a fork, and are not started again: whoever calls
 them waits for ever. They are called for several chunks, and for the parts of one; not for a single chunk where there is
 said to be one thread.
@@ -12,12 +15,15 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+import attrs
+import numpy as np
 import zarr
 from zarr.registry import register_pipeline
 from zarrs import ZarrsCodecPipeline
 from zarrs.pipeline import get_codec_pipeline_fallback, get_codec_pipeline_impl
 
-from .places import folder_of
+from ..exceptions import MissingError
+from .places import folder_of, place
 
 _HOME = os.getpid()  # here zarrs has its threads, or will have them
 
@@ -45,16 +51,37 @@ class Pipeline(ZarrsCodecPipeline):
         return folder_of(self.store) is not None and dtype.kind in "biuf" and dtype.isnative and order == "C"
 
     async def read(self, batch_info: Iterable[Any], out: Any, drop_axes: tuple[int, ...] = ()) -> None:
-        for chunks in self._at_once(batch_info):
-            await super().read(chunks, out, drop_axes)
+        chunks, missing = list(batch_info), list[Any]()
+        if self.impl is None and self.python_impl is not None:
+            watched = [(_Watched(getter, missing), *rest) for getter, *rest in chunks]
+            await self.python_impl.read(watched, out, drop_axes)
+        else:
+            for part in self._at_once(chunks):
+                await super().read(part, out, drop_axes)
+            missing = [
+                getter for getter, spec, _, box, *_ in chunks if _may_be_missing(out.as_ndarray_like()[box], spec)
+            ]
+        if missing:
+            await self._refuse_gone(missing[0])
+
+    async def _refuse_gone(self, chunk: Any) -> None:
+        """Raise `MissingError` where not only a chunk is missing, which is legal, but its array."""
+        parts = self.metadata.encode_chunk_key((0,) * len(self.metadata.shape)).split("/")
+        path = "/".join(chunk.path.split("/")[: -len(parts)])
+        document = "zarr.json" if self.metadata.zarr_format == 3 else ".zarray"
+        if not await chunk.store.exists(f"{path}/{document}".lstrip("/")):
+            raise MissingError(
+                f"{place(chunk.store, path)} is no longer there: a chunk is missing, and so is {document}. Open the "
+                "image again where it stands now."
+            )
 
     async def write(self, batch_info: Iterable[Any], value: Any, drop_axes: tuple[int, ...] = ()) -> None:
-        for chunks in self._at_once(batch_info):
-            await super().write(chunks, value, drop_axes)
+        for part in self._at_once(list(batch_info)):
+            await super().write(part, value, drop_axes)
 
-    def _at_once(self, batch_info: Iterable[Any]) -> Sequence[Sequence[Any]]:
+    def _at_once(self, chunks: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Divide chunks into those that can be handed over together: all, or in a process that was forked each."""
-        chunks, process = list(batch_info), os.getpid()
+        process = os.getpid()
         if process == _HOME or self.impl is None:
             return [chunks]
         if self._process != process:
@@ -62,3 +89,25 @@ class Pipeline(ZarrsCodecPipeline):
             self.impl = type(self.impl)(document, store_config=self.store, validate_checksums=True, num_threads=1)
             self._process = process
         return [[chunk] for chunk in chunks]
+
+
+@attrs.frozen
+class _Watched:
+    """Get the bytes of a chunk, and note where there are none."""
+
+    getter: Any
+    missing: list[Any]
+
+    async def get(self, prototype: Any, byte_range: Any = None) -> Any:
+        found = await self.getter.get(prototype, byte_range)
+        if found is None:
+            self.missing.append(self.getter)
+        return found
+
+
+def _may_be_missing(pixels: Any, spec: Any) -> bool:
+    """Return whether the first, the middle and the last of some pixels are the fill value."""
+    pixels = np.asarray(pixels)
+    fill = spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
+    some = [pixels.item(at) for at in (0, pixels.size // 2, -1)] if pixels.size else []
+    return bool(some) and all(pixel == fill or (pixel != pixel and fill != fill) for pixel in some)
