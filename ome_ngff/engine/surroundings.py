@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
+
+from ..pixels import whole
 
 _inherited: Any = None  # the client of the process that this one was forked from
 
@@ -45,10 +48,18 @@ def _inside_task() -> bool:
     return True
 
 
+@whole
+def _dask() -> ModuleType:
+    from dask import base
+
+    with suppress(ImportError):
+        import distributed  # noqa: F401  which dask looks for where no scheduler is set
+    return base
+
+
 def dask_scheduler() -> Any:
     """Return the scheduler that dask is set to; None where units run on threads of ours."""
-    from dask.base import get_scheduler
-
+    get_scheduler = _dask().get_scheduler
     found = None if _inside_task() else get_scheduler()
     return None if _inherited is not None and getattr(found, "__self__", None) is _inherited else found
 

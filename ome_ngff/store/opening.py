@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -17,7 +18,7 @@ from zarr.errors import ContainsArrayError, NodeTypeValidationError
 from zarr.storage import FsspecStore, MemoryStore
 
 from ..exceptions import StoreError
-from ..pixels import slices
+from ..pixels import slices, whole
 from .inline import wait_for
 from .places import folder_of, like, place
 from .zarr_private import AsyncArray, inner
@@ -56,6 +57,13 @@ def _open_either(store: Store, path: str) -> zarr.Group | zarr.Array[Any]:
             return zarr.open_group(store=store, path=path, mode="r", use_consolidated=False)
 
 
+@whole
+def _pipeline() -> ModuleType:
+    from . import pipeline
+
+    return pipeline
+
+
 @contextmanager
 def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
     """Open arrays with our codec pipeline, which is never set globally.
@@ -63,9 +71,7 @@ def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
     Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
     shard gives the same ones, and other shards keep the other cores busy.
     """
-    from . import pipeline
-
-    words: dict[str, Any] = {"codec_pipeline.path": f"{pipeline.__name__}.Pipeline"}
+    words: dict[str, Any] = {"codec_pipeline.path": f"{_pipeline().__name__}.Pipeline"}
     if shards and folder_of(store) is not None:
         _start_threads()
         words["threading.max_workers"] = 1
