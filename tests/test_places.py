@@ -121,8 +121,10 @@ def test_files_are_read_where_they_were_opened(elsewhere: Callable[[], None], ma
     np.testing.assert_array_equal(np.asarray(data[:]).reshape(-1, *PLANE.shape)[0], PLANE)
 
 
-def test_a_package_is_opened_anew_where_it_was(elsewhere: Callable[[], None]) -> None:
-    image = open_image(packed("a"))
+@pytest.mark.parametrize("named", [str, Path, Named])
+def test_a_package_is_opened_anew_where_it_was(elsewhere: Callable[[], None], named: Callable[[str], Any]) -> None:
+    to_ngff_zarr(named("a.ozx"), to_multiscales(to_ngff_image(PLANE, "yx"), []))
+    image = open_image(named("a.ozx"))
     elsewhere()
     np.testing.assert_array_equal(pickle.loads(cloudpickle.dumps(image.images[0].data)).compute(), PLANE)
 

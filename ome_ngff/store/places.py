@@ -19,7 +19,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipSto
 
 from ..exceptions import OptionError, StoreError
 from .zarr_private import AsyncArray
-from .zip import ENDINGS
+from .zip import ENDINGS, text_of
 
 
 def folder_of(store: Store, path: str = "") -> Path | None:
@@ -82,7 +82,7 @@ def _named(group: Any) -> tuple[Store, str]:
     if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
-        text = str(group) if isinstance(group, Path) else os.fspath(group)
+        text = text_of(group)
         if "://" in text and not text.startswith("file://"):
             return _remote(text), ""
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
@@ -94,15 +94,16 @@ def _named(group: Any) -> tuple[Store, str]:
 def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
     """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
     if isinstance(group, (str, os.PathLike)):
-        if "://" in str(group) and storage_options:
-            return _remote(str(group), dict(storage_options))
+        text = text_of(group)
+        if "://" in text and storage_options:
+            return _remote(text, dict(storage_options))
         if storage_options:
-            raise OptionError(f"storage_options are for the file system behind a URL (got {group}).")
-        if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
-            if not zipfile.is_zipfile(group):
-                raise StoreError(f"{group} is not a ZIP, or was not written to its end.")
-            store = ZipStore(Path(group).absolute(), mode="r", read_only=True)
-            setattr(store, _WRITTEN, f"zip://{group}")
+            raise OptionError(f"storage_options are for the file system behind a URL (got {text}).")
+        if text.lower().endswith(ENDINGS) and Path(text).is_file():
+            if not zipfile.is_zipfile(text):
+                raise StoreError(f"{text} is not a ZIP, or was not written to its end.")
+            store = ZipStore(Path(text).absolute(), mode="r", read_only=True)
+            setattr(store, _WRITTEN, f"zip://{text}")
             return store
     return group
 

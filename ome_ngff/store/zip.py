@@ -24,6 +24,11 @@ from .zarr_private import default_buffer_prototype, sync
 ENDINGS = (".zip", ".ozx")
 
 
+def text_of(place: str | os.PathLike[str]) -> str:
+    """Return a path or URL as text."""
+    return str(place) if isinstance(place, Path) else os.fsdecode(place)  # a `Path` of other libraries may be a URL
+
+
 @attrs.frozen(eq=False)
 class Package:
     """Point to the ZIP that an image becomes.
@@ -50,11 +55,12 @@ class Package:
             if store is not place:
                 raise StoreError(f"A ZIP is written as a whole; pass the store of {store} itself, or its path.")
             return cls(Path(store.path).absolute(), store, str(store.path))
-        if not isinstance(place, (str, os.PathLike)) or not str(place).lower().endswith(ENDINGS):
+        text = text_of(place) if isinstance(place, (str, os.PathLike)) else ""
+        if not text.lower().endswith(ENDINGS):
             return None
-        if "://" in str(place) and not str(place).startswith("file://"):
+        if "://" in text and not text.startswith("file://"):
             raise StoreError(f"{place} is a ZIP behind a URL; these are read and written on a disk of this machine.")
-        file = Path(str(place).removeprefix("file://")).expanduser()
+        file = Path(text.removeprefix("file://")).expanduser()
         return None if file.is_dir() else cls(file.absolute(), written=str(file))
 
     def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
