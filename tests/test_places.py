@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import cloudpickle
 import dask
 import dask.array as da
 import h5py
@@ -126,7 +125,7 @@ def test_a_package_is_opened_anew_where_it_was(elsewhere: Callable[[], None], na
     to_ngff_zarr(named("a.ozx"), to_multiscales(to_ngff_image(PLANE, "yx"), []))
     image = open_image(named("a.ozx"))
     elsewhere()
-    np.testing.assert_array_equal(pickle.loads(cloudpickle.dumps(image.images[0].data)).compute(), PLANE)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(image.images[0].data)).compute(), PLANE)
 
 
 def stored(name: str) -> Any:

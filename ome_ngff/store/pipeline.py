@@ -28,7 +28,6 @@ from .places import folder_of, place
 _HOME = os.getpid()  # here zarrs has its threads, or will have them
 
 
-@register_pipeline
 class Pipeline(ZarrsCodecPipeline):
     """Read and write the chunks of one array."""
 
@@ -89,6 +88,9 @@ class Pipeline(ZarrsCodecPipeline):
             self.impl = type(self.impl)(document, store_config=self.store, validate_checksums=True, num_threads=1)
             self._process = process
         return [[chunk] for chunk in chunks]
+
+
+register_pipeline(Pipeline)
 
 
 @attrs.frozen
