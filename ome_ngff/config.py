@@ -87,7 +87,7 @@ class Config:
     memory_target = _Setting[str | float, int](512 * 2**20, parse_bytes)
     task_target = _Setting[str | float, int](128 * 2**20, parse_bytes)
     workers = _Setting[str | int, int](os.cpu_count() or 1, _count)
-    cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), Path)
+    cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), lambda place: Path(place).absolute())
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}

@@ -1,8 +1,11 @@
-"""What several test modules share: looking at stores from outside."""
+"""What several test modules share: looking at stores from outside, and work in a process that is forked."""
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,29 @@ def pixels_by_tensorstore(path: Any) -> list[np.ndarray[Any, Any]]:
     for dataset in datasets(path):
         spec = {"driver": driver, "kvstore": {"driver": "file", "path": str(Path(path) / dataset["path"])}}
         found.append(tensorstore.open(spec, read=True).result().read().result())
+    return found
+
+
+def in_child(work: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return what a function returns in a process that is forked from this one; one that hangs is killed."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def run() -> None:
+        try:
+            theirs.send((True, work()))
+        except BaseException:
+            theirs.send((False, traceback.format_exc()))
+
+    child = context.Process(target=run, daemon=False)
+    child.start()
+    theirs.close()
+    try:
+        done, found = ours.recv() if ours.poll(seconds) else (False, f"The child hangs after {seconds} seconds.")
+    finally:
+        child.kill()
+        child.join()
+    assert done, found
     return found
 
 

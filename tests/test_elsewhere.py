@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import distributed
 import numpy as np
 import pytest
-from helpers import every_file, pixels
+from helpers import every_file, in_child, pixels
 
 import ome_ngff
 from ome_ngff import IncompleteError, StoreError, open_image, write_image, write_labels
@@ -63,4 +64,13 @@ def test_a_worker_that_cannot_reach_the_image_says_so(client: distributed.Client
         open_image(tmp_path / "a")
     write_image(VOLUME, tmp_path / "a", **WORDS, resume=True)
     write_image(VOLUME, tmp_path / "b", **WORDS)
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "b")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_process_leaves_the_client_of_its_parent_alone(client: distributed.Client, tmp_path: Path) -> None:
+    write(str(tmp_path / "a"))
+    in_child(lambda: (write(str(tmp_path / "b")), label(str(tmp_path / "b"))))
+    label(str(tmp_path / "a"))
     assert every_file(tmp_path / "a") == every_file(tmp_path / "b")

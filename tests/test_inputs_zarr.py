@@ -219,5 +219,5 @@ def test_metadata_that_contradicts_the_store_is_an_input_error(
 def test_broken_metadata_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / "zarr.json").write_text("{")
-    with pytest.raises(StoreError, match=r"metadata of .* cannot be read"):
+    with pytest.raises(StoreError, match=r"zarr.json cannot be read"):
         open_input(tmp_path / "a.zarr")

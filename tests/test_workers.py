@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,25 @@ def test_a_task_that_fails_begins_no_more_of_its_pieces(pool: WorkerPool) -> Non
         work_on(pool, pieces())
     assert begun == ended
     assert len(begun) <= pool.count
+
+
+def test_a_task_that_ends_does_not_wait_for_pieces_of_another() -> None:
+    ended, seen = threading.Event(), []
+
+    def fail_behind(other: TaskGroup) -> None:
+        with TaskGroup(other.pool) as group:
+            for _ in range(3):
+                group.add(lambda: seen.append("begun"))
+            raise Broken
+
+    with WorkerPool(1) as pool, TaskGroup(pool) as other:
+        for _ in range(2):  # the only thread has one of them until the second task has ended
+            other.add(lambda: seen.append(ended.wait(10)))
+        with pytest.raises(Broken):
+            fail_behind(other)
+        ended.set()
+        other.finish()
+    assert seen == [True, True]
 
 
 def test_a_buffer_is_of_one_thread_and_one_name_and_grows() -> None:

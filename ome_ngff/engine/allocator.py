@@ -9,6 +9,7 @@ itself in a process that has freed large buffers before. Elsewhere nothing is do
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,10 +60,22 @@ def kept_memory(size: int) -> Iterator[None]:
         yield
     finally:
         with _LOCK:
-            _kept.remove(size)
+            if size in _kept:  # not after a fork inside the block
+                _kept.remove(size)
             _choose()
             if not _kept:
                 give_back()
+
+
+def _forget_writes() -> None:
+    """Start anew in a process that was forked, where the threads that write are not."""
+    global _LOCK
+    _LOCK = Lock()
+    _kept.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forget_writes)
 
 
 def give_back() -> None:

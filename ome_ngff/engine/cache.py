@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -14,7 +15,7 @@ import zarr
 
 from ..config import config
 from ..pixels import Level, Methods, describe
-from ..store import MARK, Grid, checked, create_arrays, describe_arrays, find_target, remove_spool
+from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, settled
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
@@ -30,7 +31,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         progress: see `counter`.
     """
     check_progress(progress)
-    source = checked(source)
+    source = settled(source)
     ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
@@ -51,5 +52,11 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         shutil.rmtree(folder, ignore_errors=True)
         raise
     stored = zarr.open_array(f"{folder}/pixels", mode="r")
-    weakref.finalize(stored, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(stored, _remove, folder, os.getpid())
     return stored
+
+
+def _remove(folder: str, process: int) -> None:
+    """Delete a temporary array, unless what goes is a forked process's copy of what holds it."""
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..config import config
 from ..pixels import Box, cut_blocks, describe, pack, read, unpack
-from ..store import checked
+from ..store import settled
 from .allocator import give_back
 from .surroundings import spread
 
@@ -36,7 +36,7 @@ def over_blocks(source: Any, look: Callable[[NDArray[Any], Box], T], join: Calla
     itemsize, shape = source.dtype.itemsize, tuple(map(int, source.shape))
     blocks = describe(source).chunks or tuple((1,) * n for n in shape)
     seen, joined = delayed(_look, pure=False), delayed(join, pure=False)
-    held = delayed(_Held(checked(source)), traverse=False, pure=False)
+    held = delayed(_Held(settled(source)), traverse=False, pure=False)
     tasks = [seen(look, held, box) for box in cut_blocks(blocks, TASK_BYTES // itemsize)]
     while len(tasks) > 1:
         tasks = [joined(tasks[i : i + FAN_IN]) for i in range(0, len(tasks), FAN_IN)]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from types import ModuleType
 from typing import Any
+
+from ..pixels import whole
+
+_inherited: Any = None  # the client of the process that this one was forked from
 
 
 def spread() -> bool:
@@ -14,16 +21,18 @@ def spread() -> bool:
 def active_client() -> Any:
     """Return the active distributed client, without importing distributed where nobody has.
 
-    Inside a task of a cluster there is none: it would wait for tasks that may wait for its own thread.
+    Inside a task of a cluster there is none: it would wait for tasks that may wait for its own thread. The client of
+    the process that this one was forked from has no threads here, and its connections are the parent's.
     """
     if "distributed" not in sys.modules or _inside_task():
         return None
     from distributed import get_client
 
     try:
-        return get_client()
+        client = get_client()
     except ValueError:
         return None
+    return None if client is _inherited else client
 
 
 def _inside_task() -> bool:
@@ -39,8 +48,27 @@ def _inside_task() -> bool:
     return True
 
 
+@whole
+def _dask() -> ModuleType:
+    from dask import base
+
+    with suppress(ImportError):
+        import distributed  # noqa: F401  which dask looks for where no scheduler is set
+    return base
+
+
 def dask_scheduler() -> Any:
     """Return the scheduler that dask is set to; None where units run on threads of ours."""
-    from dask.base import get_scheduler
+    get_scheduler = _dask().get_scheduler
+    found = None if _inside_task() else get_scheduler()
+    return None if _inherited is not None and getattr(found, "__self__", None) is _inherited else found
 
-    return None if _inside_task() else get_scheduler()
+
+def _disown_client() -> None:
+    global _inherited
+    with suppress(AttributeError, ValueError):  # not imported, or there is none
+        _inherited = sys.modules["distributed"].default_client() if "distributed" in sys.modules else None
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_disown_client)

@@ -99,9 +99,7 @@ class TaskGroup:
 
     def _stop(self) -> None:
         """Wait for the threads that have begun; call off the rest, which may wait behind those of another task."""
-        for future in self.working:
-            future.cancel()
-        wait(self.working)
+        wait([future for future in self.working if not future.cancel()])
 
     def __enter__(self) -> TaskGroup:
         return self

@@ -14,7 +14,7 @@ from zarr.storage import StorePath
 from ..exceptions import AxesError, InputError, MissingError, ScaleError
 from ..pixels import as_source, blocks_of, views_of
 from ..spec import KNOWN_AXES, Axes
-from ..store import locate, open_node, place
+from ..store import locate, open_node, place, settled
 from ..text import list_of, show
 from .values import NgffImage
 
@@ -50,7 +50,7 @@ def to_ngff_image(
     if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
         data = _stored_array(data)
     known = _facts_of_xarray(data, dims, scale is not None, translation is not None)
-    source = as_source(data)
+    source = settled(as_source(data))
     if not isinstance(dims, Sequence) and dims is not None:
         raise AxesError(f"dims are names, such as 'zyx', or a list (got {show(dims)}).")
     given = tuple(dims) if dims is not None else known.get("dims") or tuple(_DEFAULT_DIMS.get(source.ndim, ""))

@@ -47,7 +47,7 @@ class FileArray(LazyArray):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: tuple[int, ...] | None
-    _lock: Any = attrs.field(init=False, repr=False, factory=threading.RLock)
+    _locks: dict[int, Any] = attrs.field(init=False, repr=False, factory=dict)
     _opened: dict[int, Any] = attrs.field(init=False, repr=False, factory=dict)
 
     def _open(self) -> tuple[Any, Callable[[], Any]]:
@@ -59,8 +59,8 @@ class FileArray(LazyArray):
 
     def opened(self) -> Any:
         """Return the open file of this process."""
-        with self._lock:
-            process = os.getpid()
+        process = os.getpid()
+        with self._locks.setdefault(process, threading.RLock()):  # a fork copies locks, but not who would release them
             if process not in self._opened:
                 try:
                     file, close = self._open()

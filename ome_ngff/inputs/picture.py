@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from ..pixels import Slices
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, stamp_of
 
-_LIMIT = RLock()  # Pillow's limit is that of the process
+_LIMIT = {os.getpid(): RLock()}  # Pillow's limit is that of the process
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NO_RGB = ("CMYK", "YCbCr", "LAB", "HSV")
 
@@ -113,7 +114,7 @@ def _any_size() -> Iterator[None]:
     """Let Pillow open pictures of more than 179 megapixels, which it would refuse as a possible attack."""
     from PIL import Image
 
-    with _LIMIT:
+    with _LIMIT.setdefault(os.getpid(), RLock()):
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:

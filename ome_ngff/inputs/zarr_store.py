@@ -15,7 +15,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import KNOWN_AXES, Metadata, image_names, label_names
-from ..store import Target, checked, find_target, locate, members, open_node, readable
+from ..store import Target, find_target, locate, members, open_node, readable, settled
 from .arrange import Facts, arranged, named_axes
 from .npy import number_of, only_one, refuse_records
 
@@ -94,7 +94,7 @@ def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> 
     own = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
     own = tuple(str(name).lower() for name in own)
     own = own if own and set(own) <= set(KNOWN_AXES) else ()
-    return arranged(StoredLevel(checked(array), where), named_axes(axes, array.ndim, where, own), where, facts)
+    return arranged(StoredLevel(settled(array), where), named_axes(axes, array.ndim, where, own), where, facts)
 
 
 @attrs.frozen(eq=False)

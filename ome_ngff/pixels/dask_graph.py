@@ -1,4 +1,4 @@
-"""All that we use of the insides of dask arrays: which layers a graph has, and what stands in them.
+"""All that we use of the insides of dask: which layers the graph of an array has, what stands in them, and its threads.
 
 `da.from_array` keeps what it wraps in a layer named "original-..."; dask offers no other way to it. What stands in a
 layer may be wrapped once more, in a `DataNode`, whose `value` it is.
@@ -7,8 +7,11 @@ layer may be wrapped once more, in a `DataNode`, whose `value` it is.
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 import uuid
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -125,3 +128,15 @@ def blocks_of(source: Any) -> Any:
     """Return `chunks` of a dask array around a source: its own, or those of about 128 MiB that dask chooses."""
     chunks = getattr(source, "shards", None) or getattr(source, "chunks", None)
     return chunks or "auto"
+
+
+def _forget_threads() -> None:
+    """Let dask start its threads anew in a process that was forked; it takes those of the parent for its own."""
+    threaded: Any = sys.modules.get("dask.threaded")
+    if threaded is not None:
+        threaded.default_pool, threaded.pools_lock = None, Lock()
+        threaded.pools.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forget_threads)

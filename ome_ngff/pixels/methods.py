@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, ClassVar
 
 import attrs
@@ -22,8 +23,16 @@ from numpy.typing import NDArray
 
 from ..exceptions import MethodError
 from ..text import nearest_word
+from .late import whole
 
 Array = NDArray[Any]
+
+
+@whole
+def _kernels() -> ModuleType:
+    from . import kernels
+
+    return kernels
 
 
 @attrs.frozen
@@ -187,7 +196,7 @@ class _Linear(Method):
         return max(0, (len(self.taps(factor)) - factor) // 2) if factor > 1 else 0
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:
-        from . import kernels
+        kernels = _kernels()
 
         taps = [np.array(self.taps(span.factor)) if span.factor > 1 else np.ones(1) for span in spans]
         offsets = [(span.factor - len(t)) // 2 for span, t in zip(spans, taps, strict=True)]
@@ -206,7 +215,7 @@ class _Linear(Method):
 
 def _filter_wide(block: Array, under_and_taps: Sequence[Array], out: Array) -> None:
     """Filter again the windows with integers that float64 cannot hold."""
-    from . import kernels
+    kernels = _kernels()
 
     exact, zero = 2**53, 2**63 if block.dtype.kind == "i" else 0
     if -exact <= int(block.min()) and int(block.max()) <= exact:
@@ -278,7 +287,7 @@ class LocalMean(Method):
     reference = "skimage.transform.downscale_local_mean"
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:
-        from . import kernels
+        kernels = _kernels()
 
         factors = [span.factor for span in spans]
         windows = _windows(block, spans)
@@ -302,7 +311,7 @@ class Mode(Method):
     invents = False
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:
-        from . import kernels
+        kernels = _kernels()
 
         factors = [span.factor for span in spans]
         windows = _windows(block, spans)
@@ -324,7 +333,7 @@ class Nearest(Method):
         return (factor - 1) // 2
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:
-        from . import kernels
+        kernels = _kernels()
 
         kernels.pick(block, *(span.under((span.factor - 1) // 2, 1)[:, 0] for span in spans), out)
 

@@ -6,6 +6,7 @@ Where pixels stand in memory and in the file of a map is known here alone.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,7 +35,7 @@ def pack(source: Any) -> Any:
         offset = _place_in_file(source) or 0
         return _InFile(str(source.filename), None, source.dtype, source.shape, offset, source.strides)
     if made_by(source, "h5py"):
-        return _InFile(source.file.filename, source.name)
+        return _InFile(os.path.abspath(source.file.filename), source.name)
     return source
 
 

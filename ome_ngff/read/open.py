@@ -9,7 +9,7 @@ import zarr
 
 from ..exceptions import FormatError, MethodError
 from ..image import Multiscales, NgffImage
-from ..pixels import Methods
+from ..pixels import Methods, blocks_of
 from ..spec import format_from_version, label_names
 from ..store import Target, find_target, readable
 from .stored import StoredImage, document_of
@@ -65,7 +65,7 @@ def _image(found: StoredImage, number: int) -> NgffImage:
     channels = metadata.omero.channels if metadata.omero else []
     labels, colors = [channel.label for channel in channels], [channel.color for channel in channels]
     return NgffImage(
-        da.from_array(array, chunks=array.chunks, asarray=False),
+        da.from_array(array, chunks=blocks_of(array), asarray=False),
         names,
         dict(zip(names, scale, strict=True)),
         dict(zip(names, translation, strict=True)),

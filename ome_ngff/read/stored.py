@@ -110,6 +110,8 @@ class StoredLevel(LazyArray):
     def read(self, box: Slices) -> NDArray[Any]:
         try:
             return np.asarray(self.array[box]).astype(self.dtype, copy=False)
+        except MissingError:
+            raise
         except Exception as error:  # every codec and every file system has errors of its own
             raise StoreError(f"{self.where} cannot be read at {box}: {error}") from error
 

@@ -7,7 +7,6 @@ from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .claims import Claim as Claim
 from .codecs import Compression as Compression
-from .decoding import checked as checked
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
@@ -31,6 +30,7 @@ from .opening import members as members
 from .opening import missing_chunks as missing_chunks
 from .opening import open_array as open_array
 from .opening import open_node as open_node
+from .opening import settled as settled
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of

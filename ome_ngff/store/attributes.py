@@ -87,6 +87,8 @@ def attributes_now(target: Target) -> dict[str, Any] | None:
     Raises:
         StoreError: they cannot be read.
     """
+    if target.folder is not None and not target.folder.is_dir():  # which Zarr would create
+        return None
     name = "zarr.json" if target.fmt.zarr_format == 3 else ".zattrs"
     stored = wait_for(target.store, target.store.get(target.key(name), default_buffer_prototype()))
     try:

@@ -14,14 +14,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
-import zarr
 from zarr.abc.codec import BytesBytesCodec, Codec
 from zarr.abc.store import RangeByteRequest
 from zarr.codecs import BytesCodec, ShardingCodec
@@ -29,30 +27,14 @@ from zarr.storage import StorePath, ZipStore
 
 from ..exceptions import StoreError
 from .places import folder_of, size_of_file
-from .zarr_private import BatchedCodecPipeline, V2Codec, inner, set_pipeline, size_in_zip
+from .zarr_private import BatchedCodecPipeline, V2Codec, size_in_zip
 
 _SLACK = 2**20
 _TIMES = 16  # what is packed twice, or filtered, may have so many times the bytes of its pixels, and `_SLACK` more
 
 
-def checked(source: Any) -> Any:
-    """Return an array of Zarr, whose owner keeps it as it is, as one that checks its chunks; other sources as given."""
-    return check_chunks(zarr.Array(copy(inner(source)))) if isinstance(source, zarr.Array) else source
-
-
-def check_chunks(array: zarr.Array[Any]) -> zarr.Array[Any]:
-    """Let an array that is read check its chunks; it is changed, and returned."""
-    pipeline: Any = inner(array).codec_pipeline
-    codecs = getattr(pipeline, "python_impl", pipeline)  # of the pipeline in Rust
-    if isinstance(codecs, BatchedCodecPipeline) and not getattr(pipeline, "checks", False):
-        set_pipeline(array, CheckedPipeline.of(codecs))
-    return array
-
-
 class CheckedPipeline(BatchedCodecPipeline):
     """Decode chunks of which each is checked, those within shards too."""
-
-    checks = True
 
     @classmethod
     def of(cls, codecs: Iterable[Codec]) -> CheckedPipeline:
@@ -110,6 +92,7 @@ def most_of(size: int) -> int:
 
 def file_of(getter: Any) -> Path | None:
     """Return the file of a chunk; None where it is not one of this machine."""
+    getter = getattr(getter, "getter", getter)
     return folder_of(getter.store, getter.path) if isinstance(getter, StorePath) else None
 
 
@@ -120,6 +103,7 @@ def refuse_size(getter: Any, spec: Any) -> int | None:
         StoreError: it is a folder or a pipe instead of a file, or has more bytes than it can have.
     """
     file, size = file_of(getter), None
+    getter = getattr(getter, "getter", getter)
     if file is not None:
         size = size_of_file(file)
     elif isinstance(getter, StorePath) and isinstance(getter.store, ZipStore):

@@ -9,6 +9,7 @@ wants the chunk written can do all of it.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -41,6 +42,18 @@ class _Own:
 
 
 _HELD = threading.local()
+
+
+def _forget_loops() -> None:
+    """Start anew in a process that was forked: its loop would watch for the parent, through the same descriptors."""
+    global _HELD
+    _LEFT.append(_HELD)  # closed, it would take the parent's descriptors from what the parent watches
+    _HELD = threading.local()
+
+
+_LEFT: list[threading.local] = []
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forget_loops)
 
 
 def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:

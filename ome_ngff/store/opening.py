@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from threading import RLock
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -19,12 +20,11 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
 from ..exceptions import MissingError, NgffError, StoreError
-from ..pixels import slices
+from ..pixels import slices, whole
 from ..text import by, show
-from .decoding import check_chunks
 from .documents import read_documents
 from .inline import wait_for
-from .places import folder_of, place
+from .places import folder_of, like, locate, place
 from .zarr_private import AsyncArray, AsyncGroup, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
@@ -42,7 +42,9 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
         if folder is not None and not folder.is_dir():
             return None
         found = _node(store, path, read_documents(store, path))
-        return decoded_fast(found) if isinstance(found, zarr.Array) else found
+        if isinstance(found, zarr.Array):
+            _refuse_impossible(found)
+        return found
     except NgffError:
         raise
     except Exception as error:  # stores, ZIPs and what Zarr makes of a document have errors of any type
@@ -80,27 +82,30 @@ def _node(store: Store, path: str, documents: Mapping[str, dict[str, Any]]) -> z
     if name == older:
         document["attributes"] = documents.get(".zattrs", {})
     if name == ".zarray" or document.get("node_type") == "array":
-        return check_chunks(zarr.Array(AsyncArray(document, StorePath(store, path))))
+        with fast_pipeline(store, shards="sharding_indexed" in str(document.get("codecs"))):
+            return zarr.Array(AsyncArray(document, StorePath(store, path)))
     return zarr.Group(AsyncGroup.from_dict(StorePath(store, path), document))
+
+
+@whole
+def _pipeline() -> ModuleType:
+    from . import pipeline
+
+    return pipeline
 
 
 @contextmanager
 def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
-    """Open our own arrays with the codec pipeline in Rust where it knows the store; never set globally.
+    """Open arrays with our codec pipeline, which is never set globally.
 
     Several threads fill a shard in the order in which they finish: each run would give other bytes. One thread per
     shard gives the same ones, and other shards keep the other cores busy.
     """
-    if folder_of(store) is not None:
-        import zarrs  # noqa: F401  registers the pipeline
-
-        words: dict[str, Any] = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-        if shards:
-            _start_threads()
-            words["threading.max_workers"] = 1
-        with _CONFIG, zarr.config.set(words):
-            yield
-    else:
+    words: dict[str, Any] = {"codec_pipeline.path": f"{_pipeline().__name__}.Pipeline"}
+    if shards and folder_of(store) is not None:
+        _start_threads()
+        words["threading.max_workers"] = 1
+    with _CONFIG, zarr.config.set(words):
         yield
 
 
@@ -112,10 +117,14 @@ def _start_threads() -> None:
             zarr.create_group(MemoryStore())
 
 
-def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
-    """Open an array with the fast pipeline, where that knows its store, its type and the order of its pixels.
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    # While nobody changes the settings, which the child inherits as they are; its Zarr has no threads yet.
+    os.register_at_fork(before=_CONFIG.acquire, after_in_parent=_CONFIG.release, after_in_child=_CONFIG.release)
+    os.register_at_fork(after_in_child=_start_threads.cache_clear)
 
-    One that is only read checks its chunks: it may be anybody's.
+
+def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
+    """Open an array with our codec pipeline.
 
     Raises:
         StoreError: it is missing, or cannot be read.
@@ -126,10 +135,9 @@ def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
             raise MissingError(f"There is no array at {place(store, path)}.")
         return found
     array = zarr.open_array(store=store, path=path, mode=mode)
-    if not _is_known(array):
-        return array
+    like(array.store, store)  # opened to be read only, it is another one
     with fast_pipeline(store, shards=array.shards is not None):
-        return zarr.open_array(store=store, path=path, mode=mode)
+        return zarr.Array(AsyncArray(array.metadata, array.store_path))
 
 
 def flat(array: zarr.Array[Any], store: Store, path: str, *, fast: bool = True) -> zarr.Array[Any]:
@@ -150,37 +158,35 @@ def storing_all(array: zarr.Array[Any]) -> zarr.Array[Any]:
 
 
 def _like(array: zarr.Array[Any], document: Any, path: StorePath, config: Any, *, fast: bool = True) -> zarr.Array[Any]:
-    fast = fast and type(inner(array).codec_pipeline).__module__.startswith("zarrs")
     with fast_pipeline(path.store, shards=array.shards is not None) if fast else nullcontext():
         return zarr.Array(AsyncArray(document, path, config))
 
 
-def _is_known(array: zarr.Array[Any]) -> bool:
-    """Return whether the pipeline in Rust knows the store of an array, its type and the order of its pixels."""
-    plain = array.dtype.kind in "biuf" and array.dtype.isnative and array.order == "C"
-    return plain and folder_of(array.store) is not None
+def settled(source: Any) -> Any:
+    """Return an array of Zarr that stays in its place whatever folder the process goes to, with our codec pipeline.
 
-
-def decoded_fast(array: zarr.Array[Any]) -> zarr.Array[Any]:
-    """Return an array that is read, after a look at how it is stored, with the pipeline in Rust where that knows it.
-
-    Raises:
-        StoreError: it cannot be stored like that.
+    The caller's own stays as it is; other sources, and arrays with a pipeline of others, are returned as given.
     """
+    if not isinstance(source, zarr.Array):
+        return source
+    store, path = locate(source)
+    array = inner(source)
+    if type(array.codec_pipeline).__module__.partition(".")[0] in ("zarr", "zarrs"):
+        with fast_pipeline(store, shards=source.shards is not None):
+            return zarr.Array(AsyncArray(array.metadata, StorePath(store, path), array.config))
+    return source if store is source.store else zarr.Array(AsyncArray(array.metadata, StorePath(store, path)))
+
+
+def _refuse_impossible(array: zarr.Array[Any]) -> None:
+    """Raise `StoreError` for an array that cannot be stored as its document says."""
     cells, where = (*array.chunks, *(array.shards or ())), place(array.store, array.path)
     if min(cells, default=1) < 1:
         raise StoreError(f"{where} has chunks of length 0.")
     if any(-(-n // c) > MOST_CHUNKS for n, c in zip(array.shape, array.chunks, strict=True)):
         raise StoreError(f"{where} has more than {MOST_CHUNKS} chunks along an axis: {by(array.shape)} pixels.")
-    whole = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
-    if math.prod(whole) * array.dtype.itemsize >= 2**63:
+    full = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
+    if math.prod(full) * array.dtype.itemsize >= 2**63:
         raise StoreError(f"{where} has more bytes than anything can hold: {by(array.shape)} pixels.")
-    if _is_known(array):
-        with fast_pipeline(array.store, shards=array.shards is not None):
-            from .decoding_files import decode_in_rust
-
-            decode_in_rust(array)
-    return array
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

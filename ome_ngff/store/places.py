@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import stat
 import zipfile
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from copy import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 from ..exceptions import OptionError, StoreError
-from .zip import ENDINGS
+from .zip import ENDINGS, text_of
 
 
 def folder_of(store: Store, path: str = "") -> Path | None:
@@ -42,7 +48,7 @@ def size_of_file(path: Path) -> int | None:
 
 def place(store: Store, path: str = "") -> str:
     """Return where something is stored, as a person would write it."""
-    root = str(folder_of(store) or store)
+    root = getattr(store, _WRITTEN, "") or str(folder_of(store) or store)
     if isinstance(store, FsspecStore):
         root = getattr(store.fs, "sync_fs", store.fs).unstrip_protocol(store.path)
     return f"{root}/{path}" if path else root
@@ -51,9 +57,30 @@ def place(store: Store, path: str = "") -> str:
 def locate(group: Any) -> tuple[Store, str]:
     """Turn what callers pass as a place into a store and a path in it; nothing is created or opened.
 
+    The place stays what it is when the process goes to another folder, also where the caller's own store would not.
+
     Raises:
         OptionError: it is not a place.
     """
+    store, path = _named(group)
+    if isinstance(store, LocalStore) and not store.root.is_absolute():
+        relative, store = store, copy(store)
+        store.root = relative.root.absolute()
+        setattr(store, _WRITTEN, str(relative.root))
+    return forked_with_care(store), path
+
+
+_WRITTEN = "_written"  # how the caller has written the place of a store, for messages
+
+
+def like(store: Store, other: Store) -> Store:
+    """Return a store, to be opened and shown as another one of the same place."""
+    if hasattr(other, _WRITTEN):
+        setattr(store, _WRITTEN, getattr(other, _WRITTEN))
+    return forked_with_care(store)
+
+
+def _named(group: Any) -> tuple[Store, str]:
     if isinstance(group, (zarr.Group, zarr.Array, StorePath)):
         return group.store, group.path
     if isinstance(group, Store):
@@ -63,8 +90,8 @@ def locate(group: Any) -> tuple[Store, str]:
     # A target, or what `parse_url` returns.
     if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):
         return group.store, "" if hasattr(group, "root_attrs") else group.path
-    if isinstance(group, (str, Path)):
-        text = str(group)
+    if isinstance(group, (str, os.PathLike)):
+        text = text_of(group)
         if "://" in text and not text.startswith("file://"):
             return _remote(text), ""
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
@@ -75,15 +102,18 @@ def locate(group: Any) -> tuple[Store, str]:
 
 def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
     """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
-    if isinstance(group, (str, Path)):
-        if "://" in str(group) and storage_options:
-            return _remote(str(group), dict(storage_options))
+    if isinstance(group, (str, os.PathLike)):
+        text = text_of(group)
+        if "://" in text and storage_options:
+            return _remote(text, dict(storage_options))
         if storage_options:
-            raise OptionError(f"storage_options are for the file system behind a URL (got {group}).")
-        if str(group).lower().endswith(ENDINGS) and Path(group).is_file():
-            if not zipfile.is_zipfile(group):
-                raise StoreError(f"{group} is not a ZIP, or was not written to its end.")
-            return zarr.storage.ZipStore(group, mode="r", read_only=True)
+            raise OptionError(f"storage_options are for the file system behind a URL (got {text}).")
+        if text.lower().endswith(ENDINGS) and Path(text).is_file():
+            if not zipfile.is_zipfile(text):
+                raise StoreError(f"{text} is not a ZIP, or was not written to its end.")
+            store = ZipStore(Path(text).absolute(), mode="r", read_only=True)
+            setattr(store, _WRITTEN, f"zip://{text}")
+            return store
     return group
 
 
@@ -95,6 +125,33 @@ def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
         raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{url} cannot be opened: {error}") from error
+
+
+def forked_with_care(store: Store) -> Store:
+    """Return a store that is open; a process that is forked opens it anew, instead of reading from the same handle."""
+    if isinstance(store, (ZipStore, FsspecStore)):
+        _watch_forks()
+        _OPEN[id(store)] = store
+    return store
+
+
+_OPEN: WeakValueDictionary[int, Store] = WeakValueDictionary()
+
+
+@cache
+def _watch_forks() -> None:
+    """Register after those whose file systems are opened anew: they forget what they have before."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+        os.register_at_fork(after_in_child=_open_anew)
+
+
+def _open_anew() -> None:
+    for store in list(_OPEN.values()):
+        with suppress(Exception):  # what cannot be opened any more says so when it is read
+            if isinstance(store, FsspecStore):
+                store.fs = pickle.loads(pickle.dumps(store.fs))
+            elif isinstance(store, ZipStore) and store.read_only:
+                store.__setstate__(store.__getstate__())
 
 
 def in_memory(store: Store) -> bool:

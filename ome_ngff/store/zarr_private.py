@@ -20,7 +20,6 @@ __all__ = [
     "V2Codec",
     "default_buffer_prototype",
     "inner",
-    "set_pipeline",
     "size_in_zip",
     "sizes_in_zip",
     "sync",
@@ -30,11 +29,6 @@ __all__ = [
 def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
     """Return the array whose methods are coroutines."""
     return array._async_array
-
-
-def set_pipeline(array: zarr.Array[Any], pipeline: Any) -> None:
-    """Let an array decode its chunks by a pipeline of its own; Zarr takes the class of all from its settings."""
-    object.__setattr__(array._async_array, "codec_pipeline", pipeline)
 
 
 def size_in_zip(store: Any, key: str) -> int | None:

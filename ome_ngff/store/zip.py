@@ -26,16 +26,22 @@ from .zarr_private import default_buffer_prototype, sync
 ENDINGS = (".zip", ".ozx")
 
 
+def text_of(place: str | os.PathLike[str]) -> str:
+    """Return a path or URL as text."""
+    return str(place) if isinstance(place, Path) else os.fsdecode(place)  # a `Path` of other libraries may be a URL
+
+
 @attrs.frozen(eq=False)
 class Package:
     """Point to the ZIP that an image becomes.
 
     Attributes:
-        file: the ZIP. store: the caller's own, which has it open for writing.
+        file: the ZIP. store: the caller's own, which has it open for writing. written: how the caller writes its place.
     """
 
     file: Path
     store: ZipStore | None = None
+    written: str = ""
 
     @classmethod
     def find(cls, place: Any) -> Package | None:
@@ -50,13 +56,14 @@ class Package:
                 return None
             if store is not place:
                 raise StoreError(f"A ZIP is written as a whole; pass the store of {store} itself, or its path.")
-            return cls(Path(store.path), store)
-        if not isinstance(place, (str, os.PathLike)) or not str(place).lower().endswith(ENDINGS):
+            return cls(Path(store.path).absolute(), store, str(store.path))
+        text = text_of(place) if isinstance(place, (str, os.PathLike)) else ""
+        if not text.lower().endswith(ENDINGS):
             return None
-        if "://" in str(place) and not str(place).startswith("file://"):
+        if "://" in text and not text.startswith("file://"):
             raise StoreError(f"{place} is a ZIP behind a URL; these are read and written on a disk of this machine.")
-        file = Path(str(place).removeprefix("file://")).expanduser()
-        return None if file.is_dir() else cls(file)
+        file = Path(text.removeprefix("file://")).expanduser()
+        return None if file.is_dir() else cls(file.absolute(), written=str(file))
 
     def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
         """Refuse to write where something is in the way, or where the file cannot be what its name states.
@@ -66,11 +73,11 @@ class Package:
         """
         if zarr_format == 2 and self.file.suffix.lower() == ".ozx":
             raise FormatError(
-                f"{self.file} would hold OME-NGFF 0.4; an .ozx holds 0.5 or later. Name it .zip, or write 0.5."
+                f"{self} would hold OME-NGFF 0.4; an .ozx holds 0.5 or later. Name it .zip, or write 0.5."
             )
         if self.store is None:
             if self.file.exists() and not overwrite:
-                raise ExistsError(f"{self.file} already exists; pass overwrite=True to replace it.")
+                raise ExistsError(f"{self} already exists; pass overwrite=True to replace it.")
             return
         sync(StorePath.open(self.store, "", None))  # where nobody has done so yet
         if not sync(self.store.is_empty("")):
@@ -107,7 +114,7 @@ class Package:
                 raise TakenOverError(f"Another process has begun to write {self}; this one has stopped.") from error
 
     def __str__(self) -> str:
-        return str(self.file)
+        return self.written or str(self.file)
 
 
 def pack(folder: Path, file: Path) -> None:

@@ -184,9 +184,10 @@ def _begin(
 
 def _refuse_unshared(request: Request) -> None:
     """Raise `StoreError` where tasks would run in processes that cannot reach the target or a source."""
+    scheduler = dask_scheduler()
     from dask.multiprocessing import get
 
-    elsewhere = "the cluster" if active_client() else "other processes" if dask_scheduler() is get else None
+    elsewhere = "the cluster" if active_client() else "other processes" if scheduler is get else None
     if elsewhere is None:
         return
     if in_memory(request.target.store):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import zarr
@@ -78,9 +80,10 @@ def _refuse_place(target: Target) -> None:
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
     if target.folder is not None:
-        for place in (target.folder, *target.folder.parents):
+        places, written = (target.folder, *target.folder.parents), Path(str(target))
+        for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
             if place.is_file():
-                raise ExistsError(f"{place} is a file; an image needs a folder of its own.")
+                raise ExistsError(f"{name or place} is a file; an image needs a folder of its own.")
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe
 from ..spec import Axes, Metadata, name_fault, path_fault
-from ..store import Grid, Layout, LevelStorage, Target, checked
+from ..store import Grid, Layout, LevelStorage, Target, settled
 from ..text import show
 
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
@@ -25,8 +25,8 @@ def given_level(shape: Sequence[int], number: int) -> Level:
     return Level(tuple(shape), ones, number, ones, (0.0,) * len(shape))
 
 
-def _checked(sources: Mapping[int, Any]) -> Mapping[int, Any]:
-    return {level: checked(source) for level, source in sources.items()}
+def _settled(sources: Mapping[int, Any]) -> dict[int, Any]:
+    return {k: settled(source) for k, source in sources.items()}
 
 
 @attrs.frozen(eq=False)
@@ -49,7 +49,7 @@ class Request:
     dtype: np.dtype[Any]
     levels: tuple[Level, ...]
     storage: tuple[LevelStorage, ...]
-    sources: Mapping[int, Any] = attrs.field(converter=_checked)
+    sources: Mapping[int, Any] = attrs.field(converter=_settled)
     method: Method
     image_label: Mapping[str, Any] | None = None
     kept: frozenset[int] = frozenset()

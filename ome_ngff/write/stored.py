@@ -11,7 +11,7 @@ from ..engine import Progress
 from ..exceptions import MissingError, OptionError, StoreError
 from ..pixels import Scaler
 from ..spec import AxesLike
-from ..store import Layout, locate, open_node, place
+from ..store import Layout, folder_of, locate, open_node, place
 from .arguments import image_request
 from .execution import execute
 from .request import Request
@@ -46,8 +46,9 @@ def _keeping(array: zarr.Array[Any], request: Request) -> Request:
         StoreError: it is elsewhere, or stored in a way that the format does not allow.
     """
     target = request.target
-    folder, _, name = place(array.store, array.path).rpartition("/")
-    if str(target).rstrip("/") != folder or target.attributes is None:
+    stands = str(folder_of(array.store, array.path) or place(array.store, array.path))
+    folder, _, name = stands.rpartition("/")
+    if str(target.folder or target).rstrip("/") != folder or target.attributes is None:
         raise StoreError(f"in_place adds levels next to the array, in {folder}; that is not a group, or not {target}.")
     names = getattr(array.metadata, "dimension_names", None)
     separator = getattr(array.metadata, "dimension_separator", "/")

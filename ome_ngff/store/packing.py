@@ -1,7 +1,7 @@
-"""Chunks in files, decoded in Rust: as fast as can be, and bounded by a look at their first bytes.
+"""What chunks in files say of themselves: whether the pipeline in Rust can decode them in bounded memory.
 
-The pipeline in Rust finds every chunk that is broken, but unpacks it as a whole first, whatever that comes to. So it
-gets those that say rightly what they unpack to; all others take the way of Zarr-Python, which is checked step by step.
+It finds every chunk that is broken, but unpacks it as a whole first, whatever that comes to. So it gets those that say
+rightly what they unpack to; all others take the way of Zarr-Python, which is checked step by step.
 """
 
 from __future__ import annotations
@@ -9,61 +9,20 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 import attrs
 import numpy as np
-import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
-from zarrs.pipeline import UnsupportedMetadataError, ZarrsCodecPipeline, get_codec_pipeline_impl
 
-from .decoding import CheckedPipeline, bytes_of, errors_of, file_of, most_of, refuse_size
-from .zarr_private import V2Codec, inner, set_pipeline
+from .decoding import bytes_of, file_of, most_of
+from .zarr_private import V2Codec
 
 _LOOK = 2**20  # bytes of a file up to which all of it is looked at
 
 
-def decode_in_rust(array: zarr.Array[Any]) -> None:
-    """Let an array in a folder, which checks its chunks, decode them in Rust where it can."""
-    pipeline: Any = inner(array).codec_pipeline
-    with suppress(UnsupportedMetadataError):
-        impl = get_codec_pipeline_impl(array.metadata, array.store, strict=True)
-        set_pipeline(array, CheckedFiles(array.metadata, array.store, impl, pipeline))
-
-
-def _arrived(metadata: Any, store: Any, checked: CheckedPipeline) -> CheckedPipeline | CheckedFiles:
-    try:
-        return CheckedFiles(metadata, store, get_codec_pipeline_impl(metadata, store, strict=True), checked)
-    except UnsupportedMetadataError:  # of another version of zarrs
-        return checked
-
-
-class CheckedFiles(ZarrsCodecPipeline):
-    """Decode chunks of local files in Rust where their headers tell what they unpack to."""
-
-    checks = True
-
-    def __init__(self, metadata: Any, store: Any, impl: Any, python_impl: CheckedPipeline) -> None:
-        super().__init__(metadata, store, impl, python_impl)
-        self._checked, self._packing = python_impl, _Packing.of(python_impl)
-
-    def __reduce__(self) -> Any:
-        return _arrived, (self.metadata, self.store, self._checked)
-
-    async def read(self, batch_info: Any, out: Any, drop_axes: tuple[int, ...] = ()) -> None:
-        batch = list(batch_info)
-        with errors_of(batch):
-            said = self._packing is not None and all(self._packing.is_said(*chunk[:3]) for chunk in batch)
-        if said:
-            with errors_of(batch):
-                await super().read(batch, out, drop_axes)
-        else:
-            await self._checked.read(batch, out, drop_axes)
-
-
 @attrs.frozen
-class _Packing:
+class Packing:
     """Say how the chunks of an array are packed.
 
     Attributes:
@@ -74,7 +33,7 @@ class _Packing:
     shards: ShardingCodec | None = None
 
     @classmethod
-    def of(cls, codecs: Iterable[Any]) -> _Packing | None:
+    def of(cls, codecs: Iterable[Any]) -> Packing | None:
         """Find out how codecs pack; None where it is more involved."""
         *before, last = codecs
         if isinstance(last, V2Codec):
@@ -88,11 +47,10 @@ class _Packing:
         name = getattr(last, "name", None) or last.to_dict()["name"]
         return cls(name) if before and isinstance(before[-1], BytesCodec) else None
 
-    def is_said(self, getter: Any, spec: Any, box: Any) -> bool:
-        """Return whether what is read of a chunk or shard says that it unpacks to about its size, or is not there."""
-        stored = refuse_size(getter, spec)
-        if stored is None or self.name not in _HEADERS:
-            return stored is None
+    def is_said(self, stored: int, getter: Any, spec: Any, box: Any) -> bool:
+        """Return whether what is read of a chunk or shard, of so many bytes, says that it unpacks to about its size."""
+        if self.name not in _HEADERS:
+            return False
         with open(file_of(getter), "rb", buffering=0) as file:  # type: ignore[arg-type]
             if self.shards is None:
                 return self._headed(file, 0, stored, bytes_of(spec))

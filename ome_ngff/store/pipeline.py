@@ -1,0 +1,128 @@
+"""The codec pipeline of the arrays that we open: in Rust where it knows the array, also in a process that was forked.
+
+A missing chunk is the fill value, unless the whole array is missing by now. That is looked at once per read, and only
+where a chunk is missing. What a chunk says of itself is checked before it is decoded (`packing`, `decoding`).
+
+The threads that zarrs has for all arrays of a process do not survive a fork, and are not started again: whoever calls
+them waits for ever. They are called for several chunks, and for the parts of one; not for a single chunk where there is
+said to be one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+import attrs
+import zarr
+from zarr.registry import register_pipeline
+from zarrs import ZarrsCodecPipeline
+from zarrs.pipeline import UnsupportedMetadataError, get_codec_pipeline_fallback, get_codec_pipeline_impl
+
+from ..exceptions import MissingError
+from .decoding import CheckedPipeline, errors_of, refuse_size
+from .packing import Packing
+from .places import folder_of, place
+
+_HOME = os.getpid()  # here zarrs has its threads, or will have them
+
+
+class Pipeline(ZarrsCodecPipeline):
+    """Read and write the chunks of one array."""
+
+    @classmethod
+    def from_array_metadata_and_store(cls, array_metadata: Any, store: Any) -> Self:
+        made = cls.__new__(cls)
+        made.__setstate__({"metadata": array_metadata, "store": store})
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        self.metadata, self.store = state["metadata"], state["store"]
+        self.impl = None
+        with suppress(UnsupportedMetadataError):
+            self.impl = get_codec_pipeline_impl(self.metadata, self.store, strict=True) if self._known() else None
+        self.python_impl = get_codec_pipeline_fallback(self.metadata, strict=False)
+        self._checked = CheckedPipeline.of(self.python_impl or ())
+        self._packing = Packing.of(self._checked) if self.impl is not None else None
+        self._process = _HOME
+
+    def _known(self) -> bool:
+        """Return whether the pipeline in Rust knows the store, the type, and the order of the pixels."""
+        dtype = self.metadata.dtype.to_native_dtype()
+        order = getattr(self.metadata, "order", zarr.config.get("array.order"))
+        return folder_of(self.store) is not None and dtype.kind in "biuf" and dtype.isnative and order == "C"
+
+    async def read(self, batch_info: Iterable[Any], out: Any, drop_axes: tuple[int, ...] = ()) -> None:
+        chunks, missing = list(batch_info), list[Any]()
+        with errors_of(chunks):
+            said = self._packing is not None and all(
+                self._is_said(g, spec, box, missing) for g, spec, box, *_ in chunks
+            )
+        if said:
+            with errors_of(chunks):
+                for part in self._at_once(chunks):
+                    await super().read(part, out, drop_axes)
+        else:
+            missing = []
+            watched = [(_Watched(getter, missing), *rest) for getter, *rest in chunks]
+            await self._checked.read(watched, out, drop_axes)
+        if missing:
+            await self._refuse_gone(missing[0])
+
+    def _is_said(self, getter: Any, spec: Any, box: Any, missing: list[Any]) -> bool:
+        """Return whether a chunk says rightly what it unpacks to; one that is missing says nothing wrong."""
+        stored = refuse_size(getter, spec)
+        if stored is None:
+            missing.append(getter)
+        return stored is None or (self._packing is not None and self._packing.is_said(stored, getter, spec, box))
+
+    async def _refuse_gone(self, chunk: Any) -> None:
+        """Raise `MissingError` where not only a chunk is missing, which is legal, but its array."""
+        parts = self.metadata.encode_chunk_key((0,) * len(self.metadata.shape)).split("/")
+        path = "/".join(chunk.path.split("/")[: -len(parts)])
+        document = "zarr.json" if self.metadata.zarr_format == 3 else ".zarray"
+        if not await chunk.store.exists(f"{path}/{document}".lstrip("/")):
+            raise MissingError(
+                f"{place(chunk.store, path)} is no longer there: a chunk is missing, and so is {document}. Open the "
+                "image again where it stands now."
+            )
+
+    async def write(self, batch_info: Iterable[Any], value: Any, drop_axes: tuple[int, ...] = ()) -> None:
+        for part in self._at_once(list(batch_info)):
+            await super().write(part, value, drop_axes)
+
+    def _at_once(self, chunks: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Divide chunks into those that can be handed over together: all, or in a process that was forked each."""
+        process = os.getpid()
+        if process == _HOME or self.impl is None:
+            return [chunks]
+        if self._process != process:
+            document = json.dumps(self.metadata.to_dict())
+            self.impl = type(self.impl)(document, store_config=self.store, validate_checksums=True, num_threads=1)
+            self._process = process
+        return [[chunk] for chunk in chunks]
+
+
+register_pipeline(Pipeline)
+
+
+@attrs.frozen
+class _Watched:
+    """Get the bytes of a chunk, and note where there are none."""
+
+    getter: Any
+    missing: list[Any]
+
+    @property
+    def path(self) -> Any:
+        """Where the chunk is stored, for messages."""
+        return getattr(self.getter, "path", None)
+
+    async def get(self, prototype: Any, byte_range: Any = None) -> Any:
+        found = await self.getter.get(prototype, byte_range)
+        if found is None:
+            self.missing.append(self.getter)
+        return found
