@@ -206,7 +206,7 @@ def test_a_users_first_hour(tmp_path: Path, imread: Any) -> None:
 @pytest.mark.parametrize(
     ("factors", "shapes"),
     [
-        pytest.param(16, [(40, 60, 70), (20, 30, 35), (20, 30, 18)], id="smallest-length"),
+        pytest.param(16, [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="smallest-length"),
         pytest.param(100, [(40, 60, 70)], id="longer-than-the-image"),
         pytest.param([2, 4], [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="ints-mean-every-spatial-axis"),
         pytest.param([3, 9], [(40, 60, 70), (14, 20, 24), (5, 7, 8)], id="3-and-9-mean-3-and-9"),

@@ -53,8 +53,8 @@ def to_multiscales(
 
     Args:
         data: an `NgffImage`, or anything that `to_ngff_image` takes.
-        scale_factors: the smallest length along a spatial axis, down to which every axis is halved; or factors
-            relative to level 0: ints for every spatial axis, or dicts by axis.
+        scale_factors: a length: the axes with the finest pixels are halved, y and x together, as long as one of them
+            keeps at least that; or factors relative to level 0: ints for every spatial axis, or dicts by axis.
         method: how levels are made; None is `Methods.GAUSSIAN`.
         chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
             mapping by axis. None: 128 for volumes, 256 for planes.
@@ -80,7 +80,8 @@ def to_multiscales(
     if isinstance(chunks, Sequence) and len(chunks) == len(given):
         chunks = dict(zip(given, chunks, strict=True))
     lengths = parse_lengths(chunks, axes, default_chunks(shape, axes, plane=256), "chunks")
-    ladder = halved_ladder(scale_factors, shape, axes)
+    base, start = pixel_geometry(axes, image.scale, image.translation)
+    ladder = halved_ladder(scale_factors, shape, axes, base)
     if ladder:
         reducer.check(image.data.dtype)
     if cache:
@@ -90,7 +91,6 @@ def to_multiscales(
         stored = cached(source, tuple(map(min, default_chunks(shape, axes), shape)), progress)
         image = attrs.evolve(image, data=da.from_array(stored, chunks=stored.chunks, asarray=False))
     found = levels(shape, ladder, reducer)
-    base, start = pixel_geometry(axes, image.scale, image.translation)
     arrays: list[Any] = []
     images, datasets = [], []
     for k, level in enumerate(found):

@@ -149,9 +149,7 @@ class NgffImage:
     def _repr_html_(self) -> str:
         from ..show import picture, table
 
-        return table(
-            "NgffImage", self.name, self.facts(), picture(self.data, self.dims, self.channel_colors, self.channel_names)
-        )
+        return table("NgffImage", self.name, self.facts(), picture(self))
 
 
 @attrs.define(eq=False)
@@ -256,10 +254,7 @@ class Multiscales:
         facts = {"levels": ", ".join(shapes), **facts}
         if self.method is not None:
             facts["method"] = self.method.value
-        pictures = (
-            picture(image.data, image.dims, image.channel_colors, image.channel_names) for image in (first, last)
-        )
-        return table("Multiscales", first.name, facts, next(filter(None, pictures), ""))
+        return table("Multiscales", first.name, facts, picture(first) or picture(last))
 
 
 NgffMultiscales = Multiscales  # its name in ngff-zarr

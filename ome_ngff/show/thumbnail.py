@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,30 +17,25 @@ from ..store import is_local
 from .contrast import shown, windows_of
 from .paint import blend
 from .palette import channel_colors, is_opacity
+from .planes import pixel_size, stretches
+
+if TYPE_CHECKING:
+    from .protocols import ImageLike
 
 EDGE = 160  # pixels of the longer side
 MOST_BYTES = 4 * 2**20  # that are decoded for it
 MOST_CHANNELS = 6
 
 
-def picture(
-    data: Any, dims: Sequence[str], colors: Sequence[str] | None = None, names: Sequence[str] | None = None
-) -> str:
-    """Show the middle plane of an image as an `<img>` element of HTML.
-
-    Args:
-        data: the pixels. dims: name of each dimension. colors: "RRGGBB" per channel. names: one per channel.
-
-    Returns:
-        The element, or "" where the pixels are not at hand.
-    """
-    planes = _planes(data, dims)
+def picture(image: ImageLike) -> str:
+    """Show the middle plane of an image as an `<img>` element of HTML, or "" where the pixels are not at hand."""
+    planes = _planes(image)
     if planes is None:
         return ""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(_mixed(planes, colors, names)).save(file, "png")
+    Image.fromarray(_mixed(planes, image.channel_colors, image.channel_names)).save(file, "png")
     code = base64.b64encode(file.getvalue()).decode()
     return f'<img src="data:image/png;base64,{code}" alt="the middle plane">'
 
@@ -54,8 +50,9 @@ def table(title: str, name: str, facts: Mapping[str, str], shown: str) -> str:
     return f'<div style="display: flex; gap: 1em; align-items: flex-start">{text}{shown}</div>'
 
 
-def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
+def _planes(image: ImageLike) -> np.ndarray[Any, Any] | None:
     """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
+    data, dims = image.data, image.dims
     known = isinstance(data, np.ndarray) or made_by(data, "dask", "zarr", "h5py", "ome_ngff")
     if not known or not {"y", "x"} <= set(dims):
         return None
@@ -64,10 +61,10 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     except NgffError:
         return None
     sizes = dict(zip(dims, source.shape, strict=True))
-    step = max(1, -(-max(sizes["y"], sizes["x"]) // EDGE))
-    box = {d: slice(n // 2, n // 2 + 1) for d, n in sizes.items()} | {
-        "y": slice(0, sizes["y"], step), "x": slice(0, sizes["x"], step),
-    }  # fmt: skip
+    drawn = dict(zip("yx", stretches(pixel_size(image, "y"), pixel_size(image, "x")), strict=True))
+    step = max(1, math.ceil(max(sizes[d] * drawn[d] for d in "yx") / EDGE))  # square pixels for one of the picture
+    steps = {d: max(1, int(step / drawn[d])) for d in "yx"}
+    box = {d: slice(n // 2, n // 2 + 1) for d, n in sizes.items()} | {d: slice(0, sizes[d], steps[d]) for d in "yx"}
     if "c" in dims:
         box["c"] = slice(0, min(MOST_CHANNELS, sizes["c"]))
     if not _cheap(source, [box[d] for d in dims]):
@@ -77,8 +74,11 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     except (NgffError, OSError, RuntimeError, ValueError):  # whoever reads the pixels is told; a notebook goes on
         return None
     order = [d for d in dims if d not in "cyx"] + [d for d in "cyx" if d in dims]
-    shape = (-1, *(pixels.shape[dims.index(d)] for d in "yx"))
-    return pixels.transpose([dims.index(d) for d in order]).reshape(shape)
+    planes = pixels.transpose([dims.index(d) for d in order]).reshape(-1, *(pixels.shape[dims.index(d)] for d in "yx"))
+    for axis, d in enumerate("yx", start=1):
+        places = np.arange(math.ceil(sizes[d] * drawn[d] / step)) * step / drawn[d] / steps[d]
+        planes = planes.take(places.astype(int), axis, mode="clip")
+    return planes
 
 
 def _cheap(source: Any, box: Sequence[slice]) -> bool:
