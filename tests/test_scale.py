@@ -138,14 +138,14 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
     ("shape", "axes", "scale", "chunks", "expected"),
     [
         pytest.param((512, 512), "yx", (1, 1), (512, 512), [], id="one chunk needs no levels"),
-        pytest.param((513, 512), "yx", (1, 1), (512, 512), [(2, 2)], id="what is longer than its chunk takes the other"),
+        pytest.param((513, 512), "yx", (1, 1), (512, 512), [(2, 2)], id="the longer takes the other along"),
         pytest.param((1024, 1344), "yx", (1, 1), (1024, 1024), [(2, 2)], id="a camera"),
         pytest.param(
             (4096, 6144), "yx", (0.3, 0.3), (1024, 1024), [(2, 2), (4, 4), (8, 8)], id="the longer of y and x decides"
         ),
         pytest.param((24, 200, 260), "zyx", (1, 1, 1), (128, 128, 128), [(2, 2, 2), (4, 4, 4)], id="z with the others"),
         pytest.param((900, 900), "yx", (2, 1), (256, 256), [(2, 2), (4, 4)], id="y twice as coarse goes with x"),
-        pytest.param((900, 900), "yx", (5, 1), (256, 256), [(1, 2), (1, 4), (2, 8), (4, 16)], id="a much coarser y waits"),
+        pytest.param((900, 900), "yx", (5, 1), (256, 256), [(1, 2), (1, 4), (2, 8), (4, 16)], id="a coarser y waits"),
         pytest.param(
             (600, 200, 200), "zyx", (4, 1, 1), (128, 256, 256), [(2, 1, 1), (4, 1, 1), (8, 1, 1)],
             id="the finest fit: the others go on",
