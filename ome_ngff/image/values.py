@@ -39,6 +39,16 @@ def pixel_geometry(
     return sizes, axes.vector(translation, 0.0, "translation")
 
 
+def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
+    """Raise `AxesError` where there are more or fewer than channels, `OptionError` where a colour is not RRGGBB."""
+    for what, given in (("channel_names", names), ("channel_colors", colors)):
+        if given and len(given) != count:
+            raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
+    for color in colors or ():
+        if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
+            raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+
+
 @attrs.define(eq=False, repr=False)
 class NgffImage:
     """Hold an array and its place in physical space.
@@ -95,13 +105,7 @@ class NgffImage:
             if not size > 0:
                 raise ScaleError(f"A pixel size is above zero (got {size!r} for {name}); turn the axis round instead.")
         count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
-        for what in ("channel_names", "channel_colors"):
-            given = getattr(self, what)
-            if given and len(given) != count:
-                raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
-        for color in self.channel_colors or ():
-            if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
-                raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+        check_channels(count, self.channel_names, self.channel_colors)
 
     def facts(self) -> dict[str, str]:
         """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""

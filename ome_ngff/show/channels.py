@@ -10,7 +10,7 @@ import attrs
 from ..exceptions import OptionError
 from ..text import nearest_word
 from .contrast import Window, fixed_window, shown
-from .palette import channel_colors, is_opacity
+from .palette import channel_colors, channel_names, is_opacity
 
 if TYPE_CHECKING:
     from ..spec import OmeroChannel
@@ -60,7 +60,7 @@ def seen_channels(image: PyramidLike, count: int, wanted: Sequence[int | str] | 
 
 def _channels(image: PyramidLike, count: int) -> list[Channel]:
     first, omero = image.images[0], image.metadata.omero
-    names = [*map(str, first.channel_names or ())]
+    names = [*channel_names(count, first.data.dtype, first.channel_names, first.channel_colors)]
     names += [str(i) for i in range(len(names), count)]
     colors = channel_colors(count, first.data.dtype, first.channel_colors, names)
     fixed = fixed_window(colors, first.data.dtype)

@@ -11,7 +11,7 @@ from ..pixels import Array
 from .palette import is_photograph
 
 SAMPLE_BYTES = 16 * 2**20
-_BLOCK = 2**20
+_BLOCK = 2**18
 _SHOWN = (0.1, 99.9)
 
 Window = tuple[float, float]  # the values that are dark and bright, in this order
@@ -43,7 +43,8 @@ def window_of(pixels: Array) -> dict[str, float]:
         where all pixels are alike, the range of the type, or for floats up to 1 more. NaN and infinity do not count.
     """
     if pixels.dtype.kind == "f":
-        pixels = pixels[np.isfinite(pixels)]
+        if pixels.size and not np.isfinite([pixels.min(), pixels.max()]).all():
+            pixels = pixels[np.isfinite(pixels)]
         low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
         window = {"min": low, "max": high if low < high else low + 1}
     else:
@@ -77,18 +78,47 @@ def fixed_window(colors: Sequence[str], dtype: np.dtype[Any]) -> dict[str, float
 
 
 def _percentiles(pixels: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Return the 0.1th and 99.9th percentile; those of 8 and 16 bits are counted, which is many times faster."""
-    if pixels.dtype.kind == "f" or pixels.dtype.itemsize > 2:
-        start, end = np.percentile(pixels, _SHOWN, method="nearest")
-        return float(start), float(end)
-    low = int(np.iinfo(pixels.dtype).min)
+    """Return the 0.1th and 99.9th percentile, the nearest pixels; counting is many times faster than sorting.
+
+    Pixels are counted by numbers that are ordered as they are, of 12 bits for types of more than 16, where more would
+    collide in the cache; then those that share one with a percentile are sorted.
+    """
     flat = pixels.reshape(-1)
-    counts = np.zeros(256**pixels.dtype.itemsize, np.int64)
-    for i in range(0, flat.size, _BLOCK):  # counting takes eight bytes for each pixel
-        counts += np.bincount(flat[i : i + _BLOCK].astype(np.int64) - low, minlength=counts.size)
-    ranks = [round((flat.size - 1) * share / 100) for share in _SHOWN]
-    start, end = np.searchsorted(np.cumsum(counts), ranks, side="right") + low
-    return float(start), float(end)
+    blocks = [flat[i : i + _BLOCK] for i in range(0, flat.size, _BLOCK)]
+    least, most = _ordered(np.array([flat.min(), flat.max()], flat.dtype.newbyteorder("=")))
+    more = max(0, int(most - least).bit_length() - 12) if flat.dtype.itemsize > 2 else 0  # bits
+    shift = least.dtype.type(more)
+    counts = np.zeros((int(most - least) >> more) + 1, np.int64)
+    for block in blocks:
+        counts += np.bincount((_ordered(block) - least >> shift).astype(np.int64), minlength=counts.size)
+    up_to, ranks = np.cumsum(counts), [round((flat.size - 1) * share / 100) for share in _SHOWN]
+    keys = [int(key) for key in np.searchsorted(up_to, ranks, side="right")]
+    if flat.dtype.kind != "f" and not more:  # each number is a value
+        return float(int(flat.min()) + keys[0]), float(int(flat.min()) + keys[1])
+    alike: tuple[list[Array], list[Array]] = ([], [])
+    for block in blocks:
+        own = _ordered(block) - least >> shift
+        for key, found in zip(keys, alike, strict=True):
+            found.append(block[own == key])
+    at = [rank - int(up_to[key] - counts[key]) for rank, key in zip(ranks, keys, strict=True)]
+    start, end = (_smallest(np.concatenate(found), i) for found, i in zip(alike, at, strict=True))
+    return start, end
+
+
+def _smallest(values: Array, rank: int) -> float:
+    """Return the value that is at a rank in order; partition alone is slow where all are alike."""
+    return float(values[0] if values.min() == values.max() else np.partition(values, rank)[rank])
+
+
+def _ordered(pixels: Array) -> Array:
+    """Return unsigned integers that are ordered as the pixels are."""
+    size = pixels.dtype.itemsize
+    bits = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("=")).view(f"u{size}")
+    top = bits.dtype.type(1 << (8 * size - 1))
+    if pixels.dtype.kind == "f":  # what is below zero is ordered the other way round
+        top = (bits.view(f"i{size}") >> (8 * size - 1)).view(bits.dtype) | top
+    ordered: Array = bits if pixels.dtype.kind == "u" else bits ^ top
+    return ordered
 
 
 def type_window(dtype: np.dtype[Any]) -> dict[str, float]:

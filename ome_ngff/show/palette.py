@@ -22,6 +22,18 @@ def default_colors(count: int, photograph: bool) -> tuple[str, ...]:
     return tuple(cycle[i % len(cycle)] for i in range(count))
 
 
+def channel_names(
+    count: int, dtype: np.dtype[Any], known: Sequence[str] | None, colors: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names that channels have: the `known` ones, those of a photograph, or none.
+
+    Three or four channels of uint8 of which nothing is known are taken for a photograph.
+    """
+    if known or colors or dtype != np.uint8 or count not in (3, 4):
+        return tuple(map(str, known or ()))
+    return ("red", "green", "blue", "alpha")[:count]
+
+
 def channel_colors(
     count: int, dtype: np.dtype[Any], known: Sequence[str] | None, names: Sequence[str] | None
 ) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ..pixels import Source, as_source, describe, made_by
 from ..store import is_local
 from .contrast import shown, windows_of
 from .paint import blend
-from .palette import channel_colors, is_opacity
+from .palette import channel_colors, channel_names, is_opacity
 from .planes import pixel_size, stretches
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def _mixed(
     planes: np.ndarray[Any, Any], known: Sequence[str] | None, names: Sequence[str] | None
 ) -> np.ndarray[Any, Any]:
     """Mix the channels that are to be seen to a picture, uint8 of shape (y, x, 3)."""
+    names = channel_names(len(planes), planes.dtype, names, known)
     colors = channel_colors(len(planes), planes.dtype, known, names)
     windows = [shown(window) for window in windows_of(planes.__getitem__, colors, planes.dtype)]
     seen = [i for i in range(len(planes)) if not is_opacity(i, names)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,6 +10,7 @@ import zarr
 
 from ..engine import Plan, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
 from ..exceptions import OptionError, StoreError
+from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     Target,
@@ -75,7 +76,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
     target, plan, done = _begin(request, resume, elsewhere=not compute)
     arrays = _arrays(request, target, documents, fresh=not done)
     job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
-    end = attrs.evolve(end, target=target, noted=job.resumable or resume)
+    levels = arrays if not compute else {**arrays, **request.at_hand()}
+    end = attrs.evolve(end, target=target, noted=job.resumable or resume, levels=levels)
     if not compute:
         return delayed_tasks(job, done, end)
     run(job, done, progress, end)
@@ -157,14 +159,16 @@ class Ending:
     Attributes:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
         resumed: whether a process may have been killed before. noted: whether there is a journal.
+        levels: the levels that are stored, or the same pixels in memory; None opens them.
     """
 
     target: Target
     metadata: Metadata
-    measured: Callable[[Target, Metadata], Mapping[str, Any]] | None
+    measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None
     afterwards: tuple[Callable[[], object], ...]
     resumed: bool
     noted: bool = True
+    levels: Mapping[int, Any] | None = None
 
     @property
     def _paths(self) -> list[str]:
@@ -195,4 +199,7 @@ class Ending:
 
     def _measurements(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is measured of the stored levels, unless the document states it already."""
-        return {} if self.measured is None or "omero" in document else self.measured(self.target, self.metadata)
+        if self.measured is None or "omero" in document:
+            return {}
+        levels = self.levels or dict(enumerate(StoredImage.of(self.target).arrays))
+        return self.measured([levels[k] for k in range(len(levels))], self.metadata)

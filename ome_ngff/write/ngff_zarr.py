@@ -32,6 +32,7 @@ def to_ngff_zarr(
     progress: Progress = None,
     compression: Any = None,
     *,
+    omero: bool = True,
     resume: bool = False,
     compute: bool = True,
     **others: Any,
@@ -48,6 +49,7 @@ def to_ngff_zarr(
         version: of OME-NGFF; None takes that of the group, else 0.5.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
+        omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute: as in `write_image`.
         others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
             asks for how and not what, nothing changes. Any other word is an error.
@@ -82,12 +84,12 @@ def to_ngff_zarr(
             request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
 
-    image, omero = multiscales.images[0], multiscales.metadata.omero
-    known = omero is None and bool(image.channel_names or image.channel_colors)
-    if omero is not None and any(channel.window is None for channel in omero.channels):  # what is missing is measured
-        request, known = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
+    image, said = multiscales.images[0], multiscales.metadata.omero
+    measured = omero and said is None and multiscales.image_label is None
+    if said is not None and any(channel.window is None for channel in said.channels):  # what is missing is measured
+        request, measured = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
     request = attrs.evolve(
-        request, measured=Rendering.of(image, omero) if known else None, afterwards=tuple(image.computed_callbacks)
+        request, measured=Rendering.of(image, said) if measured else None, afterwards=tuple(image.computed_callbacks)
     )
     return execute(
         request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
