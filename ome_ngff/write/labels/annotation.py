@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ...exceptions import LabelError, OptionError
 from ...image import label_values
+from ...spec import entries as listed
+from ...spec import is_integer, is_list
 from ...text import refuse_unknown, show
 from .colors import parse_colors
 from .tables import VALUE, parse_properties
@@ -56,11 +58,12 @@ class Annotation:
         """Whether `parts` reads the pixels."""
         return self.check or isinstance(self._all()["colors"], str)
 
-    def parts(self, pixels: Callable[[], Any]) -> dict[str, Any]:
-        """Return those parts of `image-label` that are given.
+    def parts(self, pixels: Callable[[], Any], there: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return those parts of `image-label` that are given; colours and properties list the same labels.
 
         Args:
             pixels: gives the labels as `as_source` returns them; called, and read once, where values are needed.
+            there: the `image-label` that is there already, whose other parts stay.
 
         Raises:
             LabelError: a colour or a property cannot be used, or a value does not occur.
@@ -72,14 +75,37 @@ class Annotation:
             raise OptionError(
                 f"source is the path to the image, such as '../../', or a dict of it (got {show(source)})."
             )
+        properties = parse_properties(given["properties"], self.label_id)
+        named = _values(properties or (there or {}).get("properties"))
         parts: dict[str, Any] = {
             "source": source and dict(source),
-            "properties": parse_properties(given["properties"], self.label_id),
-            "colors": parse_colors(given["colors"], values),
+            "properties": properties,
+            "colors": parse_colors(given["colors"], values, named),
         }
-        for word in ("colors", "properties") if self.check else ():
+        for word in ("properties", "colors") if self.check else ():
             _refuse_missing(word, parts[word] or [], values)
-        return {word: part for word, part in parts.items() if part is not None}
+        return _covering({word: part for word, part in parts.items() if part is not None}, there or {})
+
+
+def _values(entries: Any) -> list[int]:
+    """Return the label values that entries of colours or properties name."""
+    return [entry[VALUE] for _, entry in listed(entries, "") if is_integer(entry.get(VALUE))]
+
+
+def _covering(parts: dict[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete colours and properties, where there are both, to entries for the same labels: some readers demand it.
+
+    The specification lets an entry of a colour have no colour, and one of a property no property.
+    """
+    both: dict[str, Any] = {word: parts.get(word) or there.get(word) for word in ("colors", "properties")}
+    if not (parts.keys() & both.keys() and all(map(is_list, both.values()))):
+        return parts
+    for word, other in (("colors", "properties"), ("properties", "colors")):
+        known = set(_values(both[word]))
+        missing = [value for value in _values(both[other]) if value not in known]
+        if missing:
+            parts[word] = [*both[word], *({VALUE: value} for value in missing)]
+    return parts
 
 
 def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:

@@ -28,13 +28,16 @@ CYCLES = {
 Rgba = tuple[int, ...]
 
 
-def parse_colors(colors: Any, values: Callable[[], NDArray[Any]]) -> list[dict[str, Any]] | None:
+def parse_colors(
+    colors: Any, values: Callable[[], NDArray[Any]], named: Sequence[int] = ()
+) -> list[dict[str, Any]] | None:
     """Return the `colors` of the specification; None where there are none.
 
     Args:
         colors: None; a list of the specification's dicts; a mapping of label values to "#rrggbb", "#rrggbbaa" or three
             or four whole numbers from 0 to 255; "auto", "tab10", "tab20" or the name of a colour map of matplotlib.
         values: gives the label values that occur, which a name gives a colour each, 0 a transparent one.
+        named: label values that have properties, which get a colour, too.
 
     Raises:
         LabelError: a colour cannot be used. OptionError: there is no such name, or the type is another one.
@@ -42,7 +45,7 @@ def parse_colors(colors: Any, values: Callable[[], NDArray[Any]]) -> list[dict[s
     if colors is None:
         return None
     if isinstance(colors, str):
-        return _by_name(colors, values)
+        return _by_name(colors, values, named)
     if isinstance(colors, Mapping):
         return [{VALUE: whole(value), "rgba": list(_rgba(color, value))} for value, color in colors.items()] or None
     if isinstance(colors, Sequence) and all(isinstance(entry, Mapping) for entry in colors):
@@ -72,18 +75,18 @@ def _from_hex(digits: str) -> Rgba:
     return (*bytes.fromhex(digits), 255)[:4]
 
 
-def _by_name(name: str, values: Callable[[], NDArray[Any]]) -> list[dict[str, Any]] | None:
-    """Give each value that occurs a colour of a map; nothing where there are too many."""
-    paint, found = _painter(name), values()
+def _by_name(name: str, values: Callable[[], NDArray[Any]], named: Sequence[int]) -> list[dict[str, Any]] | None:
+    """Give each value that occurs, or has properties, a colour of a map; nothing where there are too many."""
+    paint, found = _painter(name), sorted({*values().tolist(), *named})
     if len(found) > MOST:
         log.warning(
             "colors=%r names no colours: there are %d label values, more than %d. Viewers colour them on their own.",
             name, len(found), MOST,
         )  # fmt: skip
         return None
-    objects = [value for value in found.tolist() if value != 0]
+    objects = [value for value in found if value != 0]
     painted = {0: (0, 0, 0, 0), **dict(zip(objects, paint(objects), strict=True))}
-    return [{VALUE: value, "rgba": list(painted[value])} for value in found.tolist()]
+    return [{VALUE: value, "rgba": list(painted[value])} for value in found]
 
 
 def _painter(name: str) -> Callable[[list[int]], Iterable[Rgba]]:
