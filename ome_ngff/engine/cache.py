@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from typing import Any
 from uuid import uuid4
@@ -14,7 +12,7 @@ import zarr
 
 from ..config import config
 from ..pixels import Level, Methods, describe
-from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool
+from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, scratch_folder
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
@@ -32,7 +30,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     check_progress(progress)
     ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
-    folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
+    folder, forget = scratch_folder()
     target = attrs.evolve(find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex}}})
     options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks}}
     try:
@@ -44,8 +42,8 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         job, done = prepare(plan, target, {0: arrays["pixels"]}, {0: source}, dtype, set())
         run(job, done, progress, lambda: remove_spool(target))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        forget()
         raise
     stored = zarr.open_array(f"{folder}/pixels", mode="r")
-    weakref.finalize(stored, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(stored, forget)
     return stored

@@ -92,7 +92,10 @@ class NgffImage:
         """Axes with their units and orientation."""
         units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
         orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
-        return Axes([{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims])
+        return Axes(
+            [{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims],
+            lines=True,
+        )
 
     def check(self) -> None:
         """Raise where the image cannot be written as it is.
@@ -168,6 +171,7 @@ class Multiscales:
         attributes: attributes of the group that belong to others, kept as they are.
         image_label: colours, properties and source, where this is a label image; see `colors` and `properties`.
         levels: geometry of the levels that `to_multiscales` made. made: the lazy arrays that it made.
+        source: level 0 before it was cut into blocks. uncached: makes the pyramid anew, without the cache.
     """
 
     images: list[NgffImage]
@@ -180,6 +184,8 @@ class Multiscales:
     image_label: dict[str, Any] | None = attrs.field(default=None, repr=False)
     levels: tuple[Level, ...] = attrs.field(default=(), repr=False)
     made: list[Any] = attrs.field(factory=list, repr=False)
+    source: Any = attrs.field(default=None, repr=False)
+    uncached: Callable[[], Multiscales] | None = attrs.field(default=None, repr=False)
 
     @property
     def colors(self) -> dict[int, tuple[int, ...]]:
@@ -199,6 +205,20 @@ class Multiscales:
         for _, entry in entries((self.image_label or {}).get(key), key):
             if is_integer(entry.get("label-value")):
                 yield entry["label-value"], entry
+
+    def pixels(self, number: int) -> Any:
+        """Return what a level is written from."""
+        data = self.images[number].data
+        return self.source if number == 0 and self.made and data is self.made[0] else data
+
+    def forget_cache(self) -> None:
+        """Make the levels of the source itself again; the pixels that were cached go once nobody holds them."""
+        if self.uncached is None:
+            return
+        new = self.uncached()
+        for image, old, lazy in zip(self.images, self.made, new.made, strict=False):
+            image.data = lazy if image.data is old else image.data
+        self.made, self.source, self.uncached = new.made, new.source, None
 
     def given(self) -> set[int]:
         """Return the numbers of the levels whose pixels have to be written as they are.

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ..engine import Progress
-from ..exceptions import OptionError
+from ..exceptions import AxesError, OptionError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
 from ..spec import Axes, Format
@@ -91,10 +91,13 @@ def to_ngff_zarr(
     request = attrs.evolve(
         request, measured=Rendering.of(image, said) if measured else None, afterwards=tuple(image.computed_callbacks)
     )
-    return execute(
+    tasks = execute(
         request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
         below=write_below if labels else None,
     )  # fmt: skip
+    for written in (multiscales, *labels.values()) if compute else ():
+        written.forget_cache()
+    return tasks
 
 
 to_ome_zarr = to_ngff_zarr
@@ -113,6 +116,11 @@ def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -
 
 def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Request:
     images, metadata = multiscales.images, multiscales.metadata
+    if len({"x", "y", "z"} & {axis.name for axis in metadata.axes}) == 1:
+        raise AxesError(
+            f"An image has at least y and x in every version of OME-Zarr (got the axes "
+            f"{','.join(axis.name for axis in metadata.axes)}); give the array an axis y of length 1."
+        )
     if metadata.omero is None and images:
         images[0].check()
     if len(images) != len(metadata.datasets):
@@ -134,7 +142,7 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
     return Request.of(
         target, Axes(metadata.axes, ndim=images[0].data.ndim),
         attrs.evolve(metadata, version=target.fmt.version, extra=extra), levels,
-        {k: as_source(images[k].data) for k in sorted(multiscales.given())},
+        {k: as_source(multiscales.pixels(k)) for k in sorted(multiscales.given())},
         find_method(multiscales.method or Methods.NEAREST), layout,
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,

@@ -309,8 +309,8 @@ LABEL_VALUES = Rules("image", STORE_RULES)
 
 @LABEL_VALUES.note(
     "label-same-values",
-    "Where labels have both colors and properties, some readers (ome-zarr-models, ngio) refuse them unless these are of "
-    "the same labels.",
+    "Where labels have both colors and properties, some readers (ome-zarr-models, ngio) refuse them unless these are "
+    "of the same labels.",
     at="/labels/cells.document.image-label.colors[1].label-value",
     wrong=3,
 )
