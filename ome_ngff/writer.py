@@ -68,7 +68,9 @@ def write_image(
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    omero: Mapping[str, Any] | None = None,
+    omero: Mapping[str, Any] | bool | None = None,
+    channel_names: Sequence[str] | None = None,
+    channel_colors: Sequence[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
@@ -96,7 +98,10 @@ def write_image(
             codec object.
         storage_options: `chunks`, `shards`, `compression`, `fill_value` as a dict, or one dict per level.
         name: name of the image in its metadata.
-        omero: rendering metadata of the specification.
+        omero: how viewers show the channels, as the specification has it. None measures the contrast of the finest
+            level of at most 16 MiB; False leaves it out.
+        channel_names: one per channel. channel_colors: one "RRGGBB" per channel; None: white, or colours that differ.
+            Three or four channels of uint8 of which nothing is said are red, green, blue and opacity.
         coordinate_transformations: one list of transformations per level instead of those that follow from `scale`,
             `translation` and the method.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
@@ -114,6 +119,7 @@ def write_image(
     request = image_request(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
+        channel_names=channel_names, channel_colors=channel_colors,
         layout=Layout.parse(chunks, shards, compression, storage_options),
         coordinate_transformations=coordinate_transformations, resume=resume,
     )  # fmt: skip
@@ -214,7 +220,9 @@ def write_multiscale(
     chunks: Any = None,
     shards: Any = None,
     compression: Any = None,
-    omero: Mapping[str, Any] | None = None,
+    omero: Mapping[str, Any] | bool | None = None,
+    channel_names: Sequence[str] | None = None,
+    channel_colors: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -238,7 +246,8 @@ def write_multiscale(
     request = pyramid_request(
         pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
         name=name or "image", layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero,
-        metadata=metadata, coordinate_transformations=coordinate_transformations,
+        channel_names=channel_names, channel_colors=channel_colors, metadata=metadata,
+        coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
 

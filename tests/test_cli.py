@@ -132,7 +132,7 @@ def test_sizes_and_units_are_said_for_all_axes_or_by_axis(tmp_path: Path, words:
         pytest.param("2,4", [[1, 1, 1], [1, 2, 2], [1, 4, 4]], id="list"),
         pytest.param("z=1,y=2,x=2; z=2,y=4,x=4", [[1, 1, 1], [1, 2, 2], [2, 4, 4]], id="by-axis"),
         pytest.param("none", [[1, 1, 1]], id="none"),
-        pytest.param("auto", [[1, 1, 1], [1, 2, 2]], id="auto"),
+        pytest.param("auto", [[1, 1, 1], [2, 2, 2]], id="auto"),
     ],
 )
 def test_scale_factors_are_a_list_or_said_by_axis(tmp_path: Path, given: str, factors: Any) -> None:

@@ -27,6 +27,7 @@ from ome_ngff import (
     ValidationError,
     label_properties,
     open_image,
+    validate,
     write_image,
     write_label_metadata,
     write_labels,
@@ -360,6 +361,57 @@ def test_every_block_is_looked_at_once(tmp_path: Path) -> None:
     assert sorted(seen) == [(i, j) for i in range(4) for j in range(4)]
 
 
+def values_of(entries: Any) -> list[int]:
+    return [entry["label-value"] for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("colors", "properties", "painted"),
+    [
+        pytest.param("auto", {3: {"a": 1}}, {0, 3, 7, 12}, id="a palette"),
+        pytest.param("auto", {3: {"a": 1}, 99: {}}, {0, 3, 7, 12, 99}, id="a label that does not occur"),
+        pytest.param({7: "#ff0000"}, {3: {"a": 1}}, {7}, id="by hand"),
+        pytest.param([{"label-value": 7, "rgba": [1, 2, 3, 4]}], [{"label": 3, "a": 1}], {7}, id="lists"),
+        pytest.param({3: "#ff0000", 7: "#00ff00"}, {3: {"a": 1}}, {3, 7}, id="more colours"),
+    ],
+)
+def test_colours_and_properties_are_of_the_same_labels(
+    tmp_path: Path, any_format: Any, colors: Any, properties: Any, painted: set[int]
+) -> None:
+    found = said(tmp_path / "i", colors=colors, properties=properties, fmt=any_format)
+    assert set(values_of(found["colors"])) == set(values_of(found["properties"]))
+    assert {entry["label-value"] for entry in found["colors"] if "rgba" in entry} == painted
+    assert [entry for entry in found["properties"] if len(entry) > 1] == [{"label-value": 3, "a": 1}]
+    assert validate(tmp_path / "i" / "labels" / "a").counts["note"] == 0
+
+
+@pytest.mark.parametrize("word", ["colors", "properties"])
+def test_colours_or_properties_alone_stay_as_they_are(tmp_path: Path, word: str) -> None:
+    given = {"colors": {7: "#ff0000"}, "properties": {7: {"a": 1}}}
+    found = said(tmp_path / "i", **{word: given[word]})
+    assert values_of(found[word]) == [7]
+    assert set(found) - {"version"} == {word, "source"}
+    others = {"colors": {3: "#ff0000"}, "properties": {3: {"a": 1}}}
+    for other in {*given} - {word}:
+        write_label_metadata(tmp_path / "i" / "labels", "a", **{other: others[other]})
+    found = document(tmp_path / "i" / "labels" / "a")["image-label"]
+    assert [set(values_of(found[key])) for key in given] == [{3, 7}] * 2
+    assert next(entry for entry in found[word] if entry["label-value"] == 7) != {"label-value": 7}
+
+
+def test_a_label_that_colours_alone_name_is_noted(tmp_path: Path) -> None:
+    write_image(SQUARES, tmp_path / "i", scale_factors=[2])
+    said(tmp_path / "i", colors={7: "#ff0000", 3: "#ff0000"})
+    properties = [{"label-value": 3, "a": 1}]
+    group = zarr.open_group(tmp_path / "i" / "labels" / "a")
+    ome = group.attrs["ome"]
+    group.attrs["ome"] = {**ome, "image-label": {**ome["image-label"], "properties": properties}}
+    for place in ("i", "i/labels/a"):
+        (note,) = [found for found in validate(tmp_path / place).findings if found.severity == "note"]
+        assert note.rule == "label-same-values"
+        assert "(7 is in one alone)" in note.what
+
+
 # Metadata alone, pyramids, reading, the command line ---------------------------------------------------------------
 
 
@@ -373,7 +425,7 @@ def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, 
         else open_image(tmp_path / "labels" / "a")
     )
     assert list(read.colors) == [0, 3, 7, 12]
-    assert list(read.properties) == [3, 7, 12]
+    assert list(read.properties) == [3, 7, 12, 0]
     assert every_file(tmp_path / "labels" / "a" / "0") == arrays
     before = every_file(tmp_path)
     with pytest.raises(LabelError, match="do not have: 4"):
@@ -402,7 +454,7 @@ def test_labels_are_read_with_what_is_said_of_them_however_odd(tmp_path: Path) -
     write_image(np.zeros((16, 16), "uint8"), tmp_path, scale_factors=[2])
     write_labels(SQUARES, tmp_path, "a", colors={2**60 + 1: "#01020304"}, properties={3: {"class": "cell"}})
     read = open_image(tmp_path).labels["a"]
-    assert (read.colors, read.properties) == ({2**60 + 1: (1, 2, 3, 4)}, {3: {"class": "cell"}})
+    assert (read.colors, read.properties) == ({2**60 + 1: (1, 2, 3, 4)}, {3: {"class": "cell"}, 2**60 + 1: {}})
     assert (open_image(tmp_path).colors, open_image(tmp_path).properties) == ({}, {})
     group = zarr.open_group(tmp_path / "labels" / "a")
     odd = [{"label-value": "x"}, 3, {"label-value": 4}, {"label-value": 5, "rgba": [1, 2, 3]}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
 import zipfile
@@ -14,6 +15,7 @@ import imageio.v2
 import imageio.v3
 import numpy as np
 import pytest
+import skimage
 import xarray
 import zarr
 from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore
@@ -44,6 +46,7 @@ from ome_ngff import (
 )
 from ome_ngff.axes import Axis
 from ome_ngff.format import FormatV05
+from ome_ngff.pixels import as_source
 from ome_ngff.spec.metadata import Dataset, Scale, Translation
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (40, 60, 70)).astype("uint16")
@@ -205,7 +208,7 @@ def test_a_users_first_hour(tmp_path: Path, imread: Any) -> None:
 @pytest.mark.parametrize(
     ("factors", "shapes"),
     [
-        pytest.param(16, [(40, 60, 70), (20, 30, 35), (20, 30, 18)], id="smallest-length"),
+        pytest.param(16, [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="smallest-length"),
         pytest.param(100, [(40, 60, 70)], id="longer-than-the-image"),
         pytest.param([2, 4], [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="ints-mean-every-spatial-axis"),
         pytest.param([3, 9], [(40, 60, 70), (14, 20, 24), (5, 7, 8)], id="3-and-9-mean-3-and-9"),
@@ -285,6 +288,137 @@ def test_a_costly_source_is_spooled_when_asked(tmp_path: Path) -> None:
             multiscales.images[2].data.compute()
         assert len(computed) == source.npartitions
         np.testing.assert_array_equal(multiscales.images[0].data.compute(), PIXELS)
+
+
+SOURCES = [
+    pytest.param(lambda pixels, folder: pixels, id="NumPy"),
+    pytest.param(lambda pixels, folder: da.from_array(pixels, chunks=100) + 0, id="dask"),
+    pytest.param(lambda pixels, folder: zarr.create_array(folder / "a", data=pixels, chunks=(90, 90)), id="Zarr"),
+]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_lazy_level_comes_in_the_blocks_asked_for(tmp_path: Path, source: Any) -> None:
+    pixels = np.random.default_rng(3).integers(0, 4000, (256, 256)).astype("uint16")
+    multiscales = to_multiscales(to_ngff_image(source(pixels, tmp_path)), scale_factors=[2, 4], chunks=64)
+    assert [image.data.chunks for image in multiscales.images] == [((64,) * n,) * 2 for n in (4, 2, 1)]
+    whole = to_multiscales(pixels, scale_factors=[2, 4])
+    for image, level in zip(multiscales.images, whole.images, strict=True):
+        np.testing.assert_array_equal(image.data.compute(), level.data.compute())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_write_does_not_read_the_blocks_of_lazy_levels(tmp_path: Path, source: Any) -> None:
+    given = source(np.zeros((256, 256), "uint16"), tmp_path)
+    multiscales = to_multiscales(to_ngff_image(given), [2], chunks=64)
+    read = as_source(multiscales.pixels(0))
+    assert np.shares_memory(read, given) if isinstance(given, np.ndarray) else read.chunks == given.chunks
+    multiscales.images[0].data = mine = multiscales.images[0].data + 1
+    assert multiscales.pixels(0) is mine
+
+
+def test_blocks_are_multiples_where_there_would_be_too_many() -> None:
+    image = to_multiscales(da.zeros((2**16, 2**15), chunks=-1, dtype="uint8"), [], chunks=64).images[0].data
+    assert image.npartitions <= 4096
+    assert all(length % 64 == 0 for length in image.chunksize)
+
+
+LINES = [
+    pytest.param("x", (3_000_000,), id="x"),
+    pytest.param("tx", (3, 500), id="tx"),
+    pytest.param("cx", (2, 500), id="cx"),
+    pytest.param("tcx", (3, 2, 500), id="tcx"),
+]
+
+
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize(("dims", "shape"), LINES)
+def test_lines_have_pyramids_in_memory_and_are_not_written(
+    tmp_path: Path, dims: str, shape: tuple[int, ...], cache: bool
+) -> None:
+    line = np.random.default_rng(4).integers(0, 4000, shape).astype("uint16")
+    with ome_ngff.config.set(cache_store=tmp_path):
+        multiscales = to_multiscales(to_ngff_image(line, list(dims)), [2, 4], "local_mean", cache=cache)
+    factors = (1,) * (len(dims) - 1)
+    for image, factor in zip(multiscales.images, (1, 2, 4), strict=True):
+        wanted = skimage.transform.downscale_local_mean(line, (*factors, factor))
+        np.testing.assert_allclose(image.data.compute(), wanted, atol=1)
+    if cache and dims == "x":
+        assert multiscales.images[0].data.numblocks == (3,)
+    with pytest.raises(AxesError, match=r"at least y and x .*give the array an axis y"):
+        to_ngff_zarr(tmp_path / "i", multiscales)
+    assert not (tmp_path / "i").exists()
+
+
+def test_what_was_cached_goes_when_the_pyramid_is_written(tmp_path: Path) -> None:
+    computed: list[Any] = []
+
+    def costly(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        computed.append(block.shape)
+        return block
+
+    source = da.from_array(PIXELS, chunks=20).map_blocks(costly, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    with ome_ngff.config.set(cache_store=tmp_path / "cache"):
+        (tmp_path / "cache").mkdir()
+        multiscales = to_multiscales(source, [2, 4], cache=True)
+        held = multiscales.images[0].data
+        for place in ("a", "b"):
+            to_ngff_zarr(tmp_path / place, multiscales)
+            if place == "a":
+                assert len(computed) == source.npartitions
+                np.testing.assert_array_equal(held.compute(), PIXELS)
+                del held
+                assert [*(tmp_path / "cache").iterdir()] == []
+    assert len(computed) == 2 * source.npartitions
+    np.testing.assert_array_equal(multiscales.images[0].data.compute(), PIXELS)
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "b")
+
+
+CACHING = """
+import os, signal, sys
+import numpy as np
+from ome_ngff import config, to_multiscales
+
+config.cache_store = sys.argv[1]
+multiscales = to_multiscales(np.zeros((8, 8), "uint8"), [2], cache=True)
+child = os.fork() if sys.argv[2] == "forks" else None
+if child == 0:
+    del multiscales  # of the parent
+    os._exit(0)
+if child:
+    os.waitpid(child, 0)
+print(*sorted(os.listdir(sys.argv[1])), flush=True)
+if sys.argv[2] == "dies":
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "waits":
+    sys.stdin.read()
+"""
+
+
+def caching(folder: Path, how: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CACHING, str(folder), how]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks that end with a process")
+@pytest.mark.parametrize("how", ["ends", "dies", "waits", "forks"])
+def test_a_cache_lives_as_long_as_its_process(tmp_path: Path, how: str) -> None:
+    (tmp_path / "ome_ngff-cache-foreign").mkdir()
+    with caching(tmp_path, how) as process:
+        assert process.stdout is not None
+        there = {*process.stdout.readline().split()}
+        assert len(there) == 3
+        if how != "waits":
+            process.wait()
+            assert {path.name for path in tmp_path.iterdir()} == (
+                there if how == "dies" else {"ome_ngff-cache-foreign"}
+            )
+        with caching(tmp_path, "ends") as second:
+            seen = {*second.communicate()[0].split()}
+        assert (there <= seen) is (how == "waits")
+        assert len(seen) == (5 if how == "waits" else 3)
+        process.communicate("")
+    assert [path.name for path in tmp_path.iterdir()] == ["ome_ngff-cache-foreign"]
 
 
 def test_shards_are_multiples_of_chunks(tmp_path: Path) -> None:

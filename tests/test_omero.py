@@ -8,26 +8,40 @@ import re
 from pathlib import Path
 from typing import Any
 
+import dask
+import dask.array as da
+import numcodecs
 import numpy as np
 import pytest
-from helpers import document, pixels
+import zarr
+from helpers import document, pixels, pixels_by_tensorstore
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from ome_ngff import open_image, to_ngff_image, write_image
+from ome_ngff import (
+    AxesError,
+    OptionError,
+    Scaler,
+    open_image,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    write_image,
+    write_labels,
+    write_multiscale,
+)
 from ome_ngff.image import NgffImage
 from ome_ngff.read import StoredImage
 from ome_ngff.show import contrast as omero
 from ome_ngff.show.contrast import sample, window_of
 from ome_ngff.show.view import look
-from ome_ngff.store import update_document
 from ome_ngff.store.target import find_target
 from ome_ngff.write import omero as rendering
 from ome_ngff.write.omero import Rendering
 
-DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int64", "float32"]
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64"]
 
 
 @given(st.sampled_from(DTYPES).flatmap(lambda dtype: arrays(dtype, st.integers(2, 3000), elements=_values(dtype))))
@@ -41,9 +55,10 @@ def test_the_window_is_that_of_numpys_nearest_percentiles(values: np.ndarray) ->
 
 
 def _values(dtype: str) -> st.SearchStrategy[Any]:
-    if dtype == "float32":
-        return st.floats(-1000, 1000, width=32)
-    return st.integers(max(np.iinfo(dtype).min, -5000), min(np.iinfo(dtype).max, 5000))
+    if "float" in dtype:
+        return st.floats(-1000, 1000, width=int(dtype[5:])) | st.sampled_from([0.0, -0.0, 1.5])
+    low, high = max(np.iinfo(dtype).min, -(2**50)), min(np.iinfo(dtype).max, 2**50)
+    return st.integers(low, high) | st.integers(max(low, -9), min(high, 9))
 
 
 @pytest.mark.parametrize(
@@ -57,8 +72,8 @@ def test_the_finest_level_that_is_small_enough_is_looked_at(
     monkeypatch.setattr(omero, "SAMPLE_BYTES", limit)
     image = np.random.default_rng(0).integers(0, 4000, (200, 240)).astype("uint16")
     write_image(image, tmp_path / "a", scale_factors=[2, 4], chunks=64)
-    found = Rendering()(find_target(tmp_path / "a"), StoredImage.of(find_target(tmp_path / "a")).metadata)
-    (channel,) = found["omero"]["channels"]
+    stored = StoredImage.of(find_target(tmp_path / "a"))
+    (channel,) = Rendering()(stored.arrays, stored.metadata)["omero"]["channels"]
     start, end = np.percentile(pixels(tmp_path / "a")[level], [0.1, 99.9], method="nearest")
     assert channel["window"] == {"min": 0, "max": 65535, "start": start, "end": end}
 
@@ -97,18 +112,14 @@ def kinds(height: int, width: int) -> list[Any]:
         pytest.param(noise(2, height, width), ["FF00FF", "00FF00"], id="two"),
         pytest.param(noise(3, height, width), ["00FFFF", "FF00FF", "FFFF00"], id="three"),
         pytest.param(noise(3, height, width, dtype="uint8"), ["FF0000", "00FF00", "0000FF"], id="photograph"),
-        pytest.param(noise(4, height, width, dtype="uint8"), ["00FFFF", "FF00FF", "FFFF00", "FF0000"], id="four"),
+        pytest.param(noise(4, height, width), ["00FFFF", "FF00FF", "FFFF00", "FF0000"], id="four"),
     ]
 
 
 def stored(image: np.ndarray[Any, Any], place: Path, described: bool, **known: Any) -> Any:
     """Write an image, with or without `omero`, and open it."""
     dims = "cyx"[-image.ndim :]
-    write_image(image, place, axes=dims, scale_factors=[])
-    if described:
-        target = find_target(place)
-        rendered = Rendering.of(NgffImage(image, tuple(dims), **known))(target, StoredImage.of(target).metadata)
-        update_document(target, lambda there: rendered)
+    write_image(image, place, axes=dims, scale_factors=[], omero=None if described else False, **known)
     return open_image(place)
 
 
@@ -139,3 +150,169 @@ def test_the_opacity_of_a_photograph_is_not_seen(tmp_path: Path, dtype: str) -> 
     np.testing.assert_array_equal(whole.preview(bar=False).pixels, without.preview(bar=False).pixels)
     assert [c["active"] for c in document(tmp_path / "a")["omero"]["channels"]] == [True, True, True, False]
     assert NgffImage(image, tuple("cyx"), **known)._repr_html_().count("<img") == 1
+
+
+# What a write says --------------------------------------------------------------------------------------------------
+
+PLANE = np.random.default_rng(2).gamma(2, 300, (120, 150)).astype("uint16")
+WAYS = [
+    pytest.param(PLANE, {}, id="memory"),
+    pytest.param(da.from_array(PLANE, chunks=(50, 70)).map_blocks(np.copy), {}, id="dask"),
+    pytest.param(PLANE.astype(">u2"), {}, id="big-endian"),
+    pytest.param(PLANE, {"compute": False}, id="tasks"),
+    pytest.param(PLANE, {"fmt": "0.4"}, id="0.4"),
+]
+
+
+def windows(place: Path) -> list[list[float]]:
+    """Return start and end of each channel that is written."""
+    found = [channel["window"] for channel in document(place)["omero"]["channels"]]
+    return [[window["start"], window["end"]] for window in found]
+
+
+def percentiles(pixels: Any) -> list[float]:
+    return list(np.percentile(pixels, [0.1, 99.9], method="nearest"))
+
+
+@pytest.mark.parametrize("most", [pytest.param(2**24, id="level 0"), pytest.param(20_000, id="level 1")])
+@pytest.mark.parametrize(("image", "words"), WAYS)
+def test_every_write_says_the_contrast_of_a_stored_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: Any, words: Any, most: int
+) -> None:
+    monkeypatch.setattr(rendering, "SAMPLE_BYTES", most)
+    tasks = write_image(image, tmp_path / "a", axes="yx", scale_factors=[2], chunks=32, **words)
+    dask.compute(*tasks)
+    level = pixels_by_tensorstore(tmp_path / "a")[most != 2**24]
+    assert document(tmp_path / "a")["omero"] == {
+        "channels": [
+            {
+                "color": "FFFFFF",
+                "window": {"min": 0, "max": 65535, "start": percentiles(level)[0], "end": percentiles(level)[1]},
+                "active": True,
+            }
+        ],
+        "name": "image",
+        "rdefs": {"defaultT": 0, "defaultZ": 0, "model": "color"},
+    }
+
+
+def test_every_way_to_write_says_the_contrast(tmp_path: Path) -> None:
+    write_multiscale([PLANE, PLANE[::2, ::2]], tmp_path / "given", axes="yx")
+    to_ngff_zarr(tmp_path / "lazy", to_multiscales(PLANE, [2]))
+    write_image(PLANE, tmp_path / "a.ozx", axes="yx")
+    zarr.create_array(tmp_path / "array", data=PLANE, chunks=(64, 64))
+    Scaler(method="nearest").scale(tmp_path / "array", tmp_path / "scaled")
+    for place in ("given", "lazy", "scaled"):
+        assert windows(tmp_path / place) == [percentiles(PLANE)]
+    (channel,) = open_image(tmp_path / "a.ozx").metadata.omero.channels
+    assert [channel.window.start, channel.window.end] == percentiles(PLANE)
+
+
+@pytest.mark.parametrize(
+    ("image", "most", "read"),
+    [
+        pytest.param(PLANE, 2**24, [], id="in memory nothing"),
+        pytest.param(
+            da.from_array(PLANE, chunks=60).map_blocks(np.copy), 2**24, [("0", (120, 150))], id="level 0 once"
+        ),
+        pytest.param(np.stack([PLANE] * 3), 2**24, [], id="channels in memory nothing"),
+        pytest.param(da.stack([da.from_array(PLANE) + 0] * 3), 40_000, [("1", (3, 60, 75))], id="level 1 once"),
+        pytest.param(np.stack([PLANE.astype("uint8")] * 3), 40_000, [], id="a photograph nothing"),
+        pytest.param(PLANE > 9, 100, [], id="bool nothing"),
+    ],
+)
+def test_chunks_are_read_once_for_the_contrast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: Any, most: int, read: Any
+) -> None:
+    found: list[Any] = []
+    get = zarr.Array.__getitem__
+
+    def listening(self: Any, box: Any) -> Any:
+        pixels = get(self, box)
+        found.append((self.basename, pixels.shape))
+        return pixels
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", listening)
+    monkeypatch.setattr(rendering, "SAMPLE_BYTES", most)
+    chunks = (32, 32) if image.ndim == 2 else (3, 32, 32)  # all channels in each chunk
+    write_image(image, tmp_path / "a", axes="cyx"[-image.ndim :], scale_factors=[2], chunks=chunks, method="nearest")
+    assert found == read
+
+
+@pytest.mark.filterwarnings("ignore:Array is unsupported by ZarrsCodecPipeline")
+def test_what_a_codec_has_changed_is_measured_as_stored(tmp_path: Path) -> None:
+    class Coarse(numcodecs.abc.Codec):
+        """Forget all but the highest bits."""
+
+        codec_id = "coarse"
+
+        def encode(self, buf: Any) -> Any:
+            return (np.frombuffer(buf, "uint16") & 0xFF00).tobytes()
+
+        def decode(self, buf: Any, out: Any = None) -> Any:
+            return buf
+
+    numcodecs.register_codec(Coarse)
+    write_image(PLANE, tmp_path / "a", axes="yx", fmt="0.4", compression=Coarse(), scale_factors=[])
+    assert windows(tmp_path / "a") == [percentiles(PLANE & 0xFF00)]
+
+
+def test_the_middle_plane_is_the_one_that_is_opened(tmp_path: Path) -> None:
+    write_image(np.zeros((2, 9, 8, 8), "uint8"), tmp_path / "a", axes="tzyx", name="cells")
+    omero = document(tmp_path / "a")["omero"]
+    assert omero["rdefs"] == {"defaultT": 0, "defaultZ": 4, "model": "color"}
+    assert omero["name"] == "cells"
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "colors", "names"),
+    [
+        pytest.param(3, {}, "FF0000 00FF00 0000FF", ["red", "green", "blue"], id="colour"),
+        pytest.param(4, {}, "FF0000 00FF00 0000FF FFFFFF", ["red", "green", "blue", "alpha"], id="opacity"),
+        pytest.param(2, {}, "FF00FF 00FF00", [None, None], id="two"),
+        pytest.param(
+            4, {"channel_names": [*"abcd"]}, "00FFFF FF00FF FFFF00 FF0000", [*"abcd"], id="names of four channels"
+        ),
+        pytest.param(2, {"channel_colors": ["#ff8000", "0080FF"]}, "FF8000 0080FF", [None, None], id="colours"),
+        pytest.param(1, {"channel_names": "DNA", "channel_colors": "0000ff"}, "0000FF", ["DNA"], id="one"),
+    ],
+)
+def test_channels_have_the_names_and_colours_given(
+    tmp_path: Path, count: int, words: Any, colors: str, names: Any
+) -> None:
+    image = noise(count, 20, 30, dtype="uint8")
+    write_image(image, tmp_path / "a", axes="cyx", **words)
+    write_multiscale([image], tmp_path / "b", axes="cyx", **words)
+    for place in "ab":
+        channels = document(tmp_path / place)["omero"]["channels"]
+        assert [channel["color"] for channel in channels] == colors.split()
+        assert [channel.get("label") for channel in channels] == names
+        assert [channel["active"] for channel in channels] == [name != "alpha" for name in names]
+    if count in (3, 4) and not words:
+        assert windows(tmp_path / "a") == [[0, 255]] * count
+
+
+def test_a_rendering_that_is_given_wins_and_false_leaves_it_out(tmp_path: Path) -> None:
+    omero = {"channels": [{"color": "123456", "window": {"min": 0, "max": 9, "start": 1, "end": 2}}], "id": 7}
+    write_image(PLANE, tmp_path / "a", axes="yx", omero=omero)
+    assert document(tmp_path / "a")["omero"] == omero
+    write_image(PLANE, tmp_path / "b", axes="yx", omero=False)
+    to_ngff_zarr(tmp_path / "c", to_multiscales(PLANE, [2]), omero=False)
+    write_labels(PLANE, tmp_path / "b", "cells", axes="yx")
+    for place in ("b", "c", "b/labels/cells"):
+        assert "omero" not in document(tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        pytest.param({"channel_names": ["a", "b"]}, AxesError, "2 entries.*1 channels", id="names"),
+        pytest.param({"channel_colors": ["green"]}, OptionError, "RRGGBB", id="colour"),
+        pytest.param({"omero": False, "channel_names": ["a"]}, OptionError, "say them once", id="none"),
+        pytest.param({"omero": {"channels": []}, "channel_colors": ["FFFFFF"]}, OptionError, "once", id="twice"),
+    ],
+)
+def test_names_and_colours_that_do_not_fit_are_refused(tmp_path: Path, words: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        write_image(PLANE, tmp_path / "a", axes="yx", **words)
+    assert not (tmp_path / "a").exists()

@@ -20,7 +20,7 @@ from oracles import DTYPES, chunked, examples, images, pixels, same_bits
 from ome_ngff import Axes, Scaler
 from ome_ngff.exceptions import LabelError, MethodError, ScaleError
 from ome_ngff.methods import Method, Methods
-from ome_ngff.pixels.ladders import automatic_ladder, levels, parse_ladder
+from ome_ngff.pixels.ladders import automatic_ladder, halved_ladder, levels, parse_ladder
 from ome_ngff.pixels.lazy import reduce_whole
 
 # Factors as callers give them
@@ -138,10 +138,25 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
     ("shape", "axes", "scale", "chunks", "expected"),
     [
         pytest.param((512, 512), "yx", (1, 1), (512, 512), [], id="one chunk needs no levels"),
-        pytest.param((513, 512), "yx", (1, 1), (512, 512), [(2, 1)], id="only what is longer than its chunk"),
+        pytest.param((513, 512), "yx", (1, 1), (512, 512), [(2, 2)], id="the longer takes the other along"),
+        pytest.param((1024, 1344), "yx", (1, 1), (1024, 1024), [(2, 2)], id="a camera"),
+        pytest.param(
+            (4096, 6144), "yx", (0.3, 0.3), (1024, 1024), [(2, 2), (4, 4), (8, 8)], id="the longer of y and x decides"
+        ),
+        pytest.param((24, 200, 260), "zyx", (1, 1, 1), (128, 128, 128), [(2, 2, 2), (4, 4, 4)], id="z with the others"),
+        pytest.param((900, 900), "yx", (2, 1), (256, 256), [(2, 2), (4, 4)], id="y twice as coarse goes with x"),
+        pytest.param((900, 900), "yx", (5, 1), (256, 256), [(1, 2), (1, 4), (2, 8), (4, 16)], id="a coarser y waits"),
+        pytest.param(
+            (600, 200, 200), "zyx", (4, 1, 1), (128, 256, 256), [(2, 1, 1), (4, 1, 1), (8, 1, 1)],
+            id="the finest fit: the others go on",
+        ),
+        pytest.param((3, 5000), "yx", (1, 1), (1024, 1024), [(2, 2), (4, 4), (4, 8)], id="one pixel is not halved"),
+        pytest.param(
+            (40, 600, 600), "zyx", (1, 2, 2), (1, 256, 256), [(1, 2, 2), (1, 4, 4)], id="fine planes ask for nothing"
+        ),
         pytest.param((2048, 2048), "yx", (1, 1), (512, 512), [(2, 2), (4, 4)], id="halves"),
         pytest.param(
-            (64, 1024, 1024), "zyx", (4, 1, 1), (16, 256, 256), [(1, 2, 2), (1, 4, 4), (2, 4, 4), (4, 4, 4)],
+            (64, 1024, 1024), "zyx", (4, 1, 1), (16, 256, 256), [(1, 2, 2), (1, 4, 4), (2, 8, 8), (4, 16, 16)],
             id="thick slices wait for the finer axes",
         ),
         pytest.param(
@@ -149,7 +164,7 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
         ),
         pytest.param(
             (5, 3, 100, 2000, 2000), "tczyx", (1, 1, 1, 1, 1), (1, 1, 64, 512, 512),
-            [(1, 1, 2, 2, 2), (1, 1, 2, 4, 4)], id="time and channels stay",
+            [(1, 1, 2, 2, 2), (1, 1, 4, 4, 4)], id="time and channels stay",
         ),
         pytest.param((1, 100), "yx", (1, 1), (1, 1), [(1, 2**k) for k in range(1, 8)], id="down to one pixel"),
         pytest.param(
@@ -181,6 +196,48 @@ def test_the_automatic_ladder_ends_grows_and_fits_the_chunk(data: st.DataObject)
     fits = [all(-(-shape[i] // factors[i]) <= chunks[i] for i in counted) for factors in whole]
     assert fits == [False] * len(ladder) + [True]
     assert not ladder or parse_ladder([dict(zip("zyx", f, strict=True)) for f in ladder], "zyx") == ladder
+
+
+@given(data=st.data())
+def test_automatic_levels_keep_the_shape_of_equal_pixels(data: st.DataObject) -> None:
+    shape, chunks = data.draw(st.tuples(*[st.integers(1, 5000)] * 3)), data.draw(st.tuples(*[LENGTHS] * 3))
+    shortest, size = data.draw(st.integers(1, 300)), data.draw(st.floats(1e-3, 1e3))
+    for ladder in (
+        automatic_ladder(shape, Axes("zyx"), (size,) * 3, chunks),
+        halved_ladder(shortest, shape, Axes("zyx"), (size,) * 3),
+    ):
+        for k, factors in enumerate(ladder, start=1):
+            level = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
+            assert level == [-(-n // 2**k) for n in shape]
+
+
+@given(data=st.data())
+def test_automatic_levels_halve_y_and_x_together(data: st.DataObject) -> None:
+    shape, chunks = data.draw(st.tuples(*[st.integers(1, 5000)] * 3)), data.draw(st.tuples(*[LENGTHS] * 3))
+    z, y, ratio = data.draw(st.floats(0.01, 100)), data.draw(st.floats(0.01, 100)), data.draw(st.floats(0.5, 2))
+    scale = (z, y, y * ratio)
+    for ladder in (
+        automatic_ladder(shape, Axes("zyx"), scale, chunks),
+        halved_ladder(data.draw(st.integers(1, 300)), shape, Axes("zyx"), scale),
+    ):
+        for _, y_factor, x_factor in ladder:
+            least, most = sorted((y_factor, x_factor))
+            short = shape[1 if y_factor < x_factor else 2]
+            assert least == most or -(-short // least) == 1  # what is one pixel wide cannot be halved
+
+
+@pytest.mark.parametrize(
+    ("shape", "shortest", "levels"),
+    [
+        pytest.param((1024, 1344), 128, [(512, 672), (256, 336), (128, 168)], id="a camera"),
+        pytest.param((64, 1024, 1024), 256, [(32, 512, 512), (16, 256, 256)], id="a thin volume"),
+        pytest.param((255, 255), 64, [(128, 128), (64, 64)], id="odd"),
+        pytest.param((256, 256), 129, [], id="too small"),
+    ],
+)
+def test_a_smallest_length_is_that_of_the_longest_axis(shape: Any, shortest: int, levels: Any) -> None:
+    ladder = halved_ladder(shortest, shape, Axes("zyx"[-len(shape) :]), (1,) * len(shape))
+    assert [tuple(-(-n // f) for n, f in zip(shape, factors, strict=True)) for factors in ladder] == levels
 
 
 # Dask is NumPy

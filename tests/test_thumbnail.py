@@ -44,6 +44,36 @@ def test_a_photograph_keeps_its_colours() -> None:
     np.testing.assert_array_equal(shown, photograph)
 
 
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [
+        pytest.param((320, 160), {"y": 1, "x": 2}, (160, 160), id="wide pixels"),
+        pytest.param((120, 40), {"y": 0.5, "x": 1.5}, (120, 120), id="enlarged"),
+        pytest.param((300, 200), {"y": 3, "x": 2}, (150, 67), id="no whole factor"),
+        pytest.param((30, 160), {"y": 1000, "x": 1}, (30, 160), id="a mistake"),
+    ],
+)
+def test_a_thumbnail_shows_pixels_as_large_as_they_are(shape: Any, scale: Any, expected: Any) -> None:
+    half = np.zeros(shape, "uint8")
+    half[shape[0] // 2 :, : shape[1] // 4] = 255
+    shown = picture(NgffImage(half, "yx", scale))
+    assert shown is not None
+    assert shown.shape == (*expected, 3)
+    bright = np.argwhere(shown[..., 0] > 127)
+    np.testing.assert_allclose(bright.min(axis=0) / shown.shape[:2], [1 / 2, 0], atol=0.02)
+    np.testing.assert_allclose((bright.max(axis=0) + 1) / shown.shape[:2], [1, 1 / 4], atol=0.02)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_levels_that_halve_x_alone_are_drawn_as_the_image(tmp_path: Path, factor: int) -> None:
+    write_image(np.tile(RAMP, (2, 4)), tmp_path / "a", scale_factors=[{"x": 2}, {"x": 4}], method="nearest")
+    read = open_image(tmp_path / "a")
+    shown = picture(read.images[factor])
+    assert shown is not None
+    assert shown.shape[0] / shown.shape[1] == pytest.approx(600 / 800, abs=0.02)
+    assert read.preview(level=factor).pixels.shape[0] / read.preview(level=factor).pixels.shape[1] == 600 / 800
+
+
 def test_channels_have_their_colours() -> None:
     planes = np.zeros((2, 20, 20), "uint16")
     planes[0, :10], planes[1, 10:] = 1000, 1000

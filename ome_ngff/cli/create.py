@@ -40,21 +40,20 @@ def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_
     cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
     colon in colour, with its nuclei. They come with scikit-image; nothing is downloaded.
     """
-    import attrs
-
     from ..store import Layout, Target
-    from ..write import Rendering, execute, image_request
+    from ..write import execute, image_request
     from ..writer import write_labels
     from .info import report
 
     picture = load()
     image = picture.image
     request = image_request(
-        image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS)
-    )
+        image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS),
+        channel_names=image.channel_names, channel_colors=image.channel_colors,
+    )  # fmt: skip
 
     def segment(target: Target) -> None:
         write_labels(picture.labels, target, picture.label_name, axes="yx", colors="auto")
 
-    execute(attrs.evolve(request, measured=Rendering.of(image)), overwrite=overwrite, below=segment)
+    execute(request, overwrite=overwrite, below=segment)
     report(output, as_json, at=0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import weakref
 from typing import Any
 from uuid import uuid4
@@ -15,7 +12,7 @@ import zarr
 
 from ..config import config
 from ..pixels import Level, Methods, describe
-from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, settled
+from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, scratch_folder, settled
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
@@ -34,7 +31,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     source = settled(source)
     ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
-    folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
+    folder, forget = scratch_folder()
     target = attrs.evolve(
         find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex, "holder": "cache"}}}
     )
@@ -49,14 +46,8 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         run(job, done, progress, lambda: remove_spool(target))
         job.holder.leave()
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        forget()
         raise
     stored = zarr.open_array(f"{folder}/pixels", mode="r")
-    weakref.finalize(stored, _remove, folder, os.getpid())
+    weakref.finalize(stored, forget)
     return stored
-
-
-def _remove(folder: str, process: int) -> None:
-    """Delete a temporary array, unless what goes is a forked process's copy of what holds it."""
-    if process == os.getpid():
-        shutil.rmtree(folder, ignore_errors=True)

@@ -13,4 +13,5 @@ from .samples import tissue as tissue
 from .values import Multiscales as Multiscales
 from .values import NgffImage as NgffImage
 from .values import NgffMultiscales as NgffMultiscales
+from .values import check_channels as check_channels
 from .values import pixel_geometry as pixel_geometry

@@ -35,7 +35,8 @@ def to_ngff_image(
     Args:
         data: NumPy, dask, a tensor, a CuPy array, Zarr, h5py, xarray, anything that can be sliced or speaks
             `__array__` or `__dlpack__`; or the path, URL or mapping of a stored Zarr array.
-        dims: name of each dimension. None: those of xarray, else yx, zyx, zyxc or tzyxc by their number.
+        dims: name of each dimension. None: those of xarray, else yx, zyx, zyxc or tzyxc by their number. x may be alone
+            in space, but no version of the format can store that.
         scale: pixel size per axis, in `axes_units`. translation: position of the centre of the first pixel per axis.
         name: what the image is called. axes_units: unit per axis. channel_names: one name per channel.
 
@@ -50,7 +51,7 @@ def to_ngff_image(
     if isinstance(data, (str, Path, MutableMapping, Store, StorePath, zarr.Group)):
         data = _stored_array(data)
     known = _facts_of_xarray(data, dims, scale is not None, translation is not None)
-    source = settled(as_source(data))
+    source = settled(as_source(data, least=1 if dims is not None or known.get("dims") else 2))
     if not isinstance(dims, Sequence) and dims is not None:
         raise AxesError(f"dims are names, such as 'zyx', or a list (got {show(dims)}).")
     given = tuple(dims) if dims is not None else known.get("dims") or tuple(_DEFAULT_DIMS.get(source.ndim, ""))
@@ -84,7 +85,7 @@ def to_ngff_image(
 
 def _by_axis(values: Any, dims: Sequence[str], default: float, what: str) -> dict[str, float]:
     """Return one number per axis, whether they came as a mapping or in the order of the dims."""
-    ordered = Axes("".join(name for name in "tczyx" if name in dims))
+    ordered = Axes("".join(name for name in "tczyx" if name in dims), lines=True)
     if not isinstance(values, Mapping) and values is not None:
         if isinstance(values, (str, bytes)) or not isinstance(values, Sized) or len(values) != len(dims):
             raise AxesError(f"{what} needs a dict, or one number for each of {','.join(dims)} (got {values!r}).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from ..pixels import (
     factors_by_axis,
     find_method,
     halved_ladder,
+    in_blocks,
     levels,
     reduce_whole,
 )
@@ -38,6 +40,7 @@ RAS = {
     "z": AnatomicalOrientation.INFERIOR_TO_SUPERIOR,
 }
 ORIENTATIONS = {"LPS": LPS, "RAS": RAS}
+LINE = 2**20  # pixels of a chunk of an image that has x alone
 
 
 def to_multiscales(
@@ -53,14 +56,16 @@ def to_multiscales(
 
     Args:
         data: an `NgffImage`, or anything that `to_ngff_image` takes.
-        scale_factors: the smallest length along a spatial axis, down to which every axis is halved; or factors
-            relative to level 0: ints for every spatial axis, or dicts by axis.
+        scale_factors: a length: the axes with the finest pixels are halved, y and x together, as long as one of them
+            keeps at least that; or factors relative to level 0: ints for every spatial axis, or dicts by axis.
         method: how levels are made; None is `Methods.GAUSSIAN`.
         chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
-            mapping by axis. None: 128 for volumes, 256 for planes.
+            mapping by axis. None: 128 for volumes, 256 for planes. Where it is given, the lazy levels come in such
+            blocks, or in several times larger ones where there would be more than 4096.
         progress: a bar (True) or a callable of (units done, units in all) for the spooling that `cache=True` does.
         cache: True spools the source to `config.cache_store` first, so that a costly source is computed once however
-            often the pyramid is looked at. None and False leave it to the write, which spools where its plan has to.
+            often the pyramid is looked at; what is cached goes when the pyramid is written. None and False leave it to
+            the write, which spools where its plan has to.
         orientation: "LPS", "RAS", or `AnatomicalOrientation` by axis (RFC-4).
 
     Raises:
@@ -79,22 +84,27 @@ def to_multiscales(
         raise MethodError(f"{reducer.name!r} gives residuals in memory; see Scaler.{reducer.name}.")
     if isinstance(chunks, Sequence) and len(chunks) == len(given):
         chunks = dict(zip(given, chunks, strict=True))
-    lengths = parse_lengths(chunks, axes, default_chunks(shape, axes, plane=256), "chunks")
-    ladder = halved_ladder(scale_factors, shape, axes)
+    plane = 256 if len(axes.spatial) > 1 else LINE
+    lengths = parse_lengths(chunks, axes, default_chunks(shape, axes, plane=plane), "chunks")
+    base, start = pixel_geometry(axes, image.scale, image.translation)
+    ladder = halved_ladder(scale_factors, shape, axes, base)
     if ladder:
         reducer.check(image.data.dtype)
+    pixels, uncached = image.data, None
     if cache:
         import dask.array as da
 
-        source = as_source(image.data)
-        stored = cached(source, tuple(map(min, default_chunks(shape, axes), shape)), progress)
-        image = attrs.evolve(image, data=da.from_array(stored, chunks=stored.chunks, asarray=False))
+        again = {"scale_factors": scale_factors, "method": method, "chunks": chunks}
+        uncached = partial(to_multiscales, image, **again)
+        segments = default_chunks(shape, axes, plane=1024 if len(axes.spatial) > 1 else LINE)
+        stored = cached(as_source(pixels, least=1), tuple(map(min, segments, shape)), progress)
+        pixels = da.from_array(stored, chunks=stored.chunks, asarray=False)
     found = levels(shape, ladder, reducer)
-    base, start = pixel_geometry(axes, image.scale, image.translation)
     arrays: list[Any] = []
     images, datasets = [], []
     for k, level in enumerate(found):
-        arrays.append(image.data if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer))
+        array = pixels if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer)
+        arrays.append(array if chunks is None else in_blocks(array, lengths))
         scale, translation = level.scale(base), level.translation(start, base)
         sizes, starts = (dict(zip(image.dims, numbers, strict=True)) for numbers in (scale, translation))
         images.append(attrs.evolve(image, data=arrays[k], scale=sizes, translation=starts))
@@ -110,6 +120,8 @@ def to_multiscales(
         chunks=dict(zip(image.dims, lengths, strict=True)),
         levels=found,
         made=arrays,
+        source=pixels,
+        uncached=uncached,
     )
 
 

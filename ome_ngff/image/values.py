@@ -38,6 +38,18 @@ def pixel_geometry(
     return sizes, axes.vector(translation, 0.0, "translation")
 
 
+def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
+    """Raise `AxesError` where there are more or fewer than channels, `OptionError` where a colour is not RRGGBB."""
+    for what, given in (("channel_names", names), ("channel_colors", colors)):
+        if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
+            raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
+        if given and len(given) != count:
+            raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
+    for color in colors or ():
+        if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
+            raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+
+
 @attrs.define(eq=False, repr=False)
 class NgffImage:
     """Hold an array and its place in physical space.
@@ -81,7 +93,10 @@ class NgffImage:
         """Axes with their units and orientation."""
         units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
         orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
-        return Axes([{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims])
+        return Axes(
+            [{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims],
+            lines=True,
+        )
 
     def check(self) -> None:
         """Raise where the image cannot be written as it is.
@@ -94,15 +109,7 @@ class NgffImage:
             if not size > 0:
                 raise ScaleError(f"A pixel size is above zero (got {size!r} for {name}); turn the axis round instead.")
         count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
-        for what in ("channel_names", "channel_colors"):
-            given = getattr(self, what)
-            if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
-                raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
-            if given and len(given) != count:
-                raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
-        for color in self.channel_colors or ():
-            if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
-                raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+        check_channels(count, self.channel_names, self.channel_colors)
 
     def facts(self) -> dict[str, str]:
         """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""
@@ -165,6 +172,7 @@ class Multiscales:
         attributes: attributes of the group that belong to others, kept as they are.
         image_label: colours, properties and source, where this is a label image; see `colors` and `properties`.
         levels: geometry of the levels that `to_multiscales` made. made: the lazy arrays that it made.
+        source: level 0 before it was cut into blocks. uncached: makes the pyramid anew, without the cache.
     """
 
     images: list[NgffImage]
@@ -177,6 +185,8 @@ class Multiscales:
     image_label: dict[str, Any] | None = attrs.field(default=None, repr=False)
     levels: tuple[Level, ...] = attrs.field(default=(), repr=False)
     made: list[Any] = attrs.field(factory=list, repr=False)
+    source: Any = attrs.field(default=None, repr=False)
+    uncached: Callable[[], Multiscales] | None = attrs.field(default=None, repr=False)
 
     @property
     def colors(self) -> dict[int, tuple[int, ...]]:
@@ -196,6 +206,20 @@ class Multiscales:
         for _, entry in entries((self.image_label or {}).get(key), key):
             if is_integer(entry.get("label-value")):
                 yield entry["label-value"], entry
+
+    def pixels(self, number: int) -> Any:
+        """Return what a level is written from."""
+        data = self.images[number].data
+        return self.source if number == 0 and self.made and data is self.made[0] else data
+
+    def forget_cache(self) -> None:
+        """Make the levels of the source itself again; the pixels that were cached go once nobody holds them."""
+        if self.uncached is None:
+            return
+        new = self.uncached()
+        for image, old, lazy in zip(self.images, self.made, new.made, strict=False):
+            image.data = lazy if image.data is old else image.data
+        self.made, self.source, self.uncached = new.made, new.source, None
 
     def given(self) -> set[int]:
         """Return the numbers of the levels whose pixels have to be written as they are.

@@ -104,7 +104,7 @@ def drafted(
     stored = SourceImage.of(image)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
-        layout=Layout.parse(**storage), resume=resume, **given,
+        layout=Layout.parse(**storage), resume=resume, omero=False, **given,
     )  # fmt: skip
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))

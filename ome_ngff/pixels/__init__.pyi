@@ -24,6 +24,7 @@ from .ladders import halved_ladder as halved_ladder
 from .ladders import levels as levels
 from .ladders import parse_ladder as parse_ladder
 from .late import whole as whole
+from .lazy import in_blocks as in_blocks
 from .lazy import reduce_whole as reduce_whole
 from .methods import ALIASES as ALIASES
 from .methods import Array as Array

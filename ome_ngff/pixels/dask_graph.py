@@ -97,13 +97,13 @@ def _values(layer: Any) -> list[Any]:
     return [getattr(held, "value", held) for held in dict(layer).values()]
 
 
-def views_of(array: np.ndarray[Any, Any]) -> Any:
+def views_of(array: np.ndarray[Any, Any], lengths: Any = "auto") -> Any:
     """Wrap NumPy, or a memory map, into dask: the blocks are views. `dask.array.from_array` would copy all of it."""
     import dask.array as da
     from dask.highlevelgraph import HighLevelGraph
 
     name = f"image-{uuid.uuid4().hex}"
-    chunks = da.core.normalize_chunks("auto", array.shape, dtype=array.dtype)
+    chunks = da.core.normalize_chunks(lengths, array.shape, dtype=array.dtype)
     keys = itertools.product([name], *(range(len(lengths)) for lengths in chunks))
     blocks = {key: array[box] for key, box in zip(keys, da.core.slices_from_chunks(chunks), strict=True)}
     whole = f"original-{name}"  # where `unwrapped` looks

@@ -137,46 +137,46 @@ def automatic_ladder(
 ) -> list[tuple[int, ...]]:
     """Halve, level by level, until the whole level fits in one chunk.
 
-    Each step halves every spatial axis that is longer than its chunk and whose pixels are finer than 1.5 times the
-    finest, so that voxels grow towards cubes.
+    Each step halves the spatial axes whose pixels are finer than 1.5 times the finest, so that voxels grow towards
+    cubes, and y and x together, so that viewers that go by the shapes draw no level squeezed.
 
     Args:
         shape: shape of level 0. axes: its axes. scale: its pixel sizes. chunks: its chunk lengths.
     """
     spatial = [i for i, axis in enumerate(axes) if axis.name in SPATIAL]
-    filled = [i for i in spatial if chunks[i] > 1] or spatial  # planes as chunks do not ask for fewer planes
+    asking = [i for i in spatial if chunks[i] > 1] or spatial  # planes as chunks do not ask for fewer planes
+    size = {i: in_meters(scale[i], axes[i].unit) for i in spatial}
     ladder: list[tuple[int, ...]] = []
     factors, length = [1] * len(shape), list(shape)
-    while any(length[i] > chunks[i] for i in filled):
-        long = [i for i in spatial if length[i] > chunks[i]]
-        size = {i: in_meters(scale[i], axes[i].unit) * factors[i] for i in spatial}
-        halve = [i for i in long if size[i] < 1.5 * min(size.values())]
-        if not halve:  # the finest axes fit already: go on with the finest of the others
-            halve = [i for i in long if size[i] < 1.5 * min(size[j] for j in long)]
+    while long := [i for i in asking if length[i] > chunks[i]]:
+        halve = _finest([i for i in spatial if length[i] > 1], size, axes)
+        if not halve & {*long}:  # the finest axes fit already: go on with the finest of the others
+            halve = _finest(long, size, axes)
         for i in halve:
-            factors[i] *= 2
-            length[i] = -(-length[i] // 2)
+            if length[i] > 1:
+                factors[i], length[i], size[i] = 2 * factors[i], -(-length[i] // 2), 2 * size[i]
         ladder.append(tuple(factors))
     return ladder
 
 
-def halved_ladder(scale_factors: int | ScaleFactors, shape: Sequence[int], axes: Axes) -> list[tuple[int, ...]]:
-    """Parse the factors, or halve every spatial axis down to a smallest length."""
+def _finest(among: Sequence[int], size: Mapping[int, float], axes: Axes) -> set[int]:
+    """Return the axes with the finest pixels; of y and x both or none, unless one has more than twice the size."""
+    least = min(size[i] for i in among)
+    found = {i for i in among if size[i] < 1.5 * least}
+    plane = {i for i in size if axes[i].name in ("y", "x")}
+    sizes = [size[i] for i in plane]
+    return found | plane if found & plane and max(sizes) <= 2 * min(sizes) * (1 + 1e-9) else found
+
+
+def halved_ladder(
+    scale_factors: int | ScaleFactors, shape: Sequence[int], axes: Axes, scale: Sequence[float]
+) -> list[tuple[int, ...]]:
+    """Parse the factors, or halve as in `automatic_ladder` as long as an axis keeps a smallest length."""
     if isinstance(scale_factors, bool) or not isinstance(scale_factors, (int, np.integer)):
         return parse_ladder(scale_factors, axes.names, plane=False)  # type: ignore[arg-type]  # bool is refused there
     if scale_factors < 1:
         raise ScaleError(f"The smallest length is a whole number above zero (got {scale_factors}).")
-    ladder: list[tuple[int, ...]] = []
-    factors = [1] * len(shape)
-    while True:
-        halve = [
-            i for i, axis in enumerate(axes) if axis.name in SPATIAL and shape[i] // (2 * factors[i]) >= scale_factors
-        ]
-        if not halve:
-            return ladder
-        for i in halve:
-            factors[i] *= 2
-        ladder.append(tuple(factors))
+    return automatic_ladder(shape, axes, scale, (2 * int(scale_factors) - 1,) * len(shape))
 
 
 def factors_by_axis(ladder: Sequence[Sequence[int]], dims: Sequence[str]) -> list[dict[str, int]]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .dask_graph import unwrapped, views_of
 from .methods import Method, Span
 
 if TYPE_CHECKING:
     import dask.array as da
+
+MOST_BLOCKS = 2**12  # of a level: each takes several tasks, about 0.1 ms
 
 
 def reduce_whole(array: Any, steps: Sequence[int], method: Method) -> Any:
@@ -20,6 +24,17 @@ def reduce_whole(array: Any, steps: Sequence[int], method: Method) -> Any:
     if hasattr(array, "dask"):
         return _reduce_lazily(array, steps, method)
     return method.reduce(np.asarray(array), [Span.whole(n, f) for n, f in zip(array.shape, steps, strict=True)])
+
+
+def in_blocks(array: da.Array, lengths: Sequence[int]) -> da.Array:
+    """Cut a lazy array into blocks, of several times the lengths where there would be too many for a graph."""
+    blocks, edge = list(map(min, lengths, array.shape)), 0
+    while math.prod(-(-n // b) for n, b in zip(array.shape, blocks, strict=True)) > MOST_BLOCKS:
+        blocks[edge] = min(2 * blocks[edge], array.shape[edge])
+        edge = (edge + 1) % len(blocks)
+    source = unwrapped(array)
+    cut: da.Array = views_of(source, tuple(blocks)) if isinstance(source, np.ndarray) else array.rechunk(tuple(blocks))
+    return cut
 
 
 def _reduce_lazily(array: da.Array, steps: Sequence[int], method: Method) -> da.Array:

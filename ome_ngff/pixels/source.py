@@ -28,11 +28,11 @@ class Source:
     chunks: tuple[tuple[int, ...], ...] | None = None
 
 
-def as_source(image: Any) -> Any:
+def as_source(image: Any, *, least: int = 2) -> Any:
     """Return something with `shape`, `dtype`, `ndim` and slicing for whatever a caller calls an image.
 
     What can be sliced is never copied whole: dask, Zarr, h5py and memory maps come back as they are, and a dask array
-    that only wraps a stored array comes back as that array.
+    that only wraps a stored array comes back as that array. `least` is the number of dimensions that it has at least.
 
     Raises:
         InputError: it is not an array of numbers.
@@ -56,8 +56,9 @@ def as_source(image: Any) -> Any:
             raise InputError(f"{type(image).__name__} is not an array: {error}") from error
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
         raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
-    if found.ndim < 2 or 0 in found.shape:
-        raise InputError(f"An image has at least two dimensions and one pixel (got the shape {tuple(found.shape)}).")
+    if found.ndim < least or 0 in found.shape:
+        wanted = "two dimensions" if least > 1 else "one dimension"
+        raise InputError(f"An image has at least {wanted} and one pixel (got the shape {tuple(found.shape)}).")
     if any(length != length for length in found.shape):  # NaN: dask does not know it
         raise InputError(
             f"The shape {tuple(found.shape)} is not known yet; call compute_chunk_sizes() on the dask array."

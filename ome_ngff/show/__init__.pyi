@@ -1,6 +1,7 @@
 from .contrast import CYCLE as CYCLE
 from .contrast import SAMPLE_BYTES as SAMPLE_BYTES
 from .contrast import channel_colors as channel_colors
+from .contrast import channel_names as channel_names
 from .contrast import is_opacity as is_opacity
 from .contrast import sample as sample
 from .contrast import windows_of as windows_of

@@ -9,7 +9,7 @@ import attrs
 from ..exceptions import OptionError
 from ..spec import OmeroChannel
 from ..text import nearest_word
-from .contrast import Window, channel_colors, fixed_window, is_opacity, shown
+from .contrast import Window, channel_colors, channel_names, fixed_window, is_opacity, shown
 from .protocols import PyramidLike
 
 _MOST = 6  # that are seen at once without being asked
@@ -55,7 +55,7 @@ def seen_channels(image: PyramidLike, count: int, wanted: Sequence[int | str] | 
 
 def _channels(image: PyramidLike, count: int) -> list[Channel]:
     first, omero = image.images[0], image.metadata.omero
-    names = [*map(str, first.channel_names or ())]
+    names = [*channel_names(count, first.data.dtype, first.channel_names, first.channel_colors)]
     names += [str(i) for i in range(len(names), count)]
     colors = channel_colors(count, first.data.dtype, first.channel_colors, names)
     fixed = fixed_window(colors, first.data.dtype)

@@ -62,17 +62,13 @@ class Plane:
 
     def pixel(self, role: str) -> tuple[float, str | None]:
         """Return the size of a pixel, and its unit."""
-        name = self.level.dims[self.at[role]]
-        size = abs((self.level.scale or {}).get(name, 1.0))
-        return size if 0 < size < math.inf else 1.0, (self.level.axes_units or {}).get(name)
+        return pixel_size(self.level, self.level.dims[self.at[role]])
 
     @property
     def sides(self) -> tuple[float, float]:
         """Height and width in square pixels of the smaller of the two sizes."""
-        high, wide = (in_meters(*self.pixel(role)) for role in "yx")
-        if not 1 / _STRETCH < high / wide < _STRETCH:
-            high = wide
-        return self.length("y") * high / min(high, wide), self.length("x") * wide / min(high, wide)
+        high, wide = stretches(self.pixel("y"), self.pixel("x"))
+        return self.length("y") * high, self.length("x") * wide
 
     def picture(self, *, shrink: bool) -> tuple[int, int]:
         """Return the height and width of its picture: what is small is enlarged by a whole factor.
@@ -141,6 +137,20 @@ class Plane:
         size, unit = self.pixel(role)
         start = (self.level.translation or {}).get(self.level.dims[self.at[role]], 0.0)
         return in_meters(size, unit), in_meters(start - size / 2, unit)
+
+
+def pixel_size(level: ImageLike, name: str) -> tuple[float, str | None]:
+    """Return the size of a pixel along an axis, and its unit; 1 where it is none that can be drawn."""
+    size = abs((level.scale or {}).get(name, 1.0))
+    return size if 0 < size < math.inf else 1.0, (level.axes_units or {}).get(name)
+
+
+def stretches(*pixel: tuple[float, str | None]) -> tuple[float, float]:
+    """Return height and width of a pixel, of which the smaller is 1; a square where they differ too much."""
+    high, wide = (in_meters(*each) for each in pixel)
+    if not 1 / _STRETCH < high / wide < _STRETCH:
+        high = wide
+    return high / min(high, wide), wide / min(high, wide)
 
 
 def _greatest(values: Any, axis: Any, keepdims: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from ..exceptions import NgffError
 from ..pixels import Source, as_source, describe, made_by
 from ..store import is_local
-from .contrast import channel_colors, is_opacity, shown, windows_of
+from .contrast import channel_colors, channel_names, is_opacity, shown, windows_of
 from .paint import blend
+from .planes import pixel_size, stretches
 from .preview import Preview
 from .protocols import ImageLike
 
@@ -35,15 +37,16 @@ def as_html(title: str, facts: Mapping[str, str], *images: ImageLike) -> str:
 
 def _element(image: ImageLike) -> str:
     """Show the middle plane of an image as an `<img>` element; "" where the pixels are not at hand."""
-    planes = _planes(image.data, image.dims)
+    planes = _planes(image)
     if planes is None:
         return ""
     png = Preview(_mixed(planes, image.channel_colors, image.channel_names), image.name).png()
     return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="the middle plane">'
 
 
-def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
+def _planes(image: ImageLike) -> np.ndarray[Any, Any] | None:
     """Read the middle plane, thinned out, of at most six channels: shape (c, y, x). None where that is not cheap."""
+    data, dims = image.data, image.dims
     known = isinstance(data, np.ndarray) or made_by(data, "dask", "zarr", "h5py", "ome_ngff")
     if not known or not {"y", "x"} <= set(dims):
         return None
@@ -52,10 +55,10 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     except NgffError:
         return None
     sizes = dict(zip(dims, source.shape, strict=True))
-    step = max(1, -(-max(sizes["y"], sizes["x"]) // EDGE))
-    box = {d: slice(n // 2, n // 2 + 1) for d, n in sizes.items()} | {
-        "y": slice(0, sizes["y"], step), "x": slice(0, sizes["x"], step),
-    }  # fmt: skip
+    drawn = dict(zip("yx", stretches(pixel_size(image, "y"), pixel_size(image, "x")), strict=True))
+    step = max(1, math.ceil(max(sizes[d] * drawn[d] for d in "yx") / EDGE))  # square pixels for one of the picture
+    steps = {d: max(1, int(step / drawn[d])) for d in "yx"}
+    box = {d: slice(n // 2, n // 2 + 1) for d, n in sizes.items()} | {d: slice(0, sizes[d], steps[d]) for d in "yx"}
     if "c" in dims:
         box["c"] = slice(0, min(MOST_CHANNELS, sizes["c"]))
     if not _cheap(source, [box[d] for d in dims]):
@@ -65,8 +68,11 @@ def _planes(data: Any, dims: Sequence[str]) -> np.ndarray[Any, Any] | None:
     except (NgffError, OSError, RuntimeError, ValueError):  # whoever reads the pixels is told; a notebook goes on
         return None
     order = [d for d in dims if d not in "cyx"] + [d for d in "cyx" if d in dims]
-    shape = (-1, *(pixels.shape[dims.index(d)] for d in "yx"))
-    return pixels.transpose([dims.index(d) for d in order]).reshape(shape)
+    planes = pixels.transpose([dims.index(d) for d in order]).reshape(-1, *(pixels.shape[dims.index(d)] for d in "yx"))
+    for axis, d in enumerate("yx", start=1):
+        places = np.arange(math.ceil(sizes[d] * drawn[d] / step)) * step / drawn[d] / steps[d]
+        planes = planes.take(places.astype(int), axis, mode="clip")
+    return planes
 
 
 def _cheap(source: Any, box: Sequence[slice]) -> bool:
@@ -87,6 +93,7 @@ def _mixed(
     planes: np.ndarray[Any, Any], known: Sequence[str] | None, names: Sequence[str] | None
 ) -> np.ndarray[Any, Any]:
     """Mix the channels that are to be seen to a picture, uint8 of shape (y, x, 3)."""
+    names = channel_names(len(planes), planes.dtype, names, known)
     colors = channel_colors(len(planes), planes.dtype, known, names)
     windows = [shown(window) for window in windows_of(planes.__getitem__, colors, planes.dtype)]
     seen = [i for i in range(len(planes)) if not is_opacity(i, names)]

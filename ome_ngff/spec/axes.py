@@ -73,6 +73,7 @@ class Axes(Sequence[Axis]):
         axes_units: unit by axis name.
         fmt: the format whose rules hold (those of 0.4 and 0.5 are the same).
         ndim: number of dimensions of the array, where there is one.
+        lines: whether x may be alone in space, which no version can store.
 
     Raises:
         AxesError: with every rule that is broken.
@@ -87,6 +88,7 @@ class Axes(Sequence[Axis]):
         fmt: object = None,
         *,
         ndim: int | None = None,
+        lines: bool = False,
     ) -> None:
         if not isinstance(axes, Iterable) and axes is not None:
             raise AxesError(f"axes are names, such as 'tczyx', or a list (got {show(axes)}).")
@@ -101,7 +103,8 @@ class Axes(Sequence[Axis]):
         _refuse_axes(units, names, "axes_units")
         items = [attrs.evolve(a, unit=full_unit(units[a.name])) if a.name in units else a for a in items]
         object.__setattr__(self, "items", tuple(items))
-        self.validate()
+        if not (lines and names in (["x"], ["t", "x"], ["c", "x"], ["t", "c", "x"])):
+            self.validate()
 
     def validate(self) -> None:
         """Raise `AxesError` with every broken MUST; warn of what the specification only advises against."""

@@ -42,6 +42,7 @@ from .target import MARK as MARK
 from .target import Target as Target
 from .target import find_target as find_target
 from .temporary import remove_spool as remove_spool
+from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync

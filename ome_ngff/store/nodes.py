@@ -23,9 +23,21 @@ from .target import Target
 from .zarr_private import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype
 
 
+@attrs.frozen
+class ArrayDocument:
+    """Hold the metadata of an array that is to be, and the documents that it is stored as: to make them takes time."""
+
+    metadata: ArrayMetadata
+    buffers: Mapping[str, Any]
+
+    def to_buffer_dict(self, prototype: Any) -> Mapping[str, Any]:
+        """Return the documents by their names, as the metadata does."""
+        return self.buffers
+
+
 def describe_arrays(
     target: Target, names: Sequence[str], options: Mapping[str, Mapping[str, Any]]
-) -> dict[str, ArrayMetadata]:
+) -> dict[str, ArrayDocument]:
     """Create arrays in memory and return their documents: what Zarr refuses is refused before anything is touched.
 
     Args:
@@ -37,9 +49,13 @@ def describe_arrays(
     """
     common = target.fmt.array_options(names)
 
-    async def create() -> dict[str, ArrayMetadata]:
-        store = MemoryStore()
-        return {path: (await create_array(store, name=path, **common, **o)).metadata for path, o in options.items()}
+    async def create() -> dict[str, ArrayDocument]:
+        found = {}
+        for path, option in options.items():
+            stored: dict[str, Any] = {}
+            array = await create_array(MemoryStore(stored), name="a", **common, **option)
+            found[path] = ArrayDocument(array.metadata, {k[2:]: v for k, v in stored.items() if k.startswith("a/")})
+        return found
 
     try:
         return run_inline(create())
@@ -48,18 +64,18 @@ def describe_arrays(
 
 
 def create_arrays(
-    target: Target, documents: Mapping[str, ArrayMetadata], *, shards: bool
+    target: Target, documents: Mapping[str, ArrayDocument], *, shards: bool
 ) -> dict[str, zarr.Array[Any]]:
     """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
     put_documents(target, documents)
     with fast_pipeline(target.store, shards=shards):
         return {
-            path: zarr.Array(AsyncArray(document, StorePath(target.store, target.key(path))))
+            path: zarr.Array(AsyncArray(document.metadata, StorePath(target.store, target.key(path))))
             for path, document in documents.items()
         }
 
 
-def put_documents(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> None:
+def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupMetadata]) -> None:
     """Store documents of groups and arrays, by path below a target, and groups between, in one round trip."""
     between = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
     groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in between}
@@ -88,7 +104,7 @@ def put_groups_above(target: Target) -> None:
             put_documents(attrs.evolve(target, path=path), {"": GroupMetadata(zarr_format=target.fmt.zarr_format)})
 
 
-def _buffers(target: Target, documents: Mapping[str, ArrayMetadata | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupMetadata]) -> Iterator[tuple[str, Any]]:
     """Yield the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():

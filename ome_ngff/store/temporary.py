@@ -5,9 +5,12 @@ So a chunk that is missing, because whoever tidies up temporary folders has dele
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,13 @@ from .codecs import Compression
 from .journal import JOURNAL, name_of_write
 from .opening import open_array, open_node, storing_all
 from .target import Target
+
+try:
+    import fcntl
+except ImportError:  # on Windows what a killed process has left stays
+    fcntl = None  # type: ignore[assignment]
+
+_SCRATCH = "ome_ngff-cache-"
 
 
 def ready_temporary(
@@ -52,6 +62,52 @@ def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtyp
         codec = Compression("blosc-lz4", 1).compressors(3, dtype)
         zarr.create_array(store, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True)
     return opened(store, ""), fresh
+
+
+def scratch_folder() -> tuple[str, Callable[[], None]]:
+    """Make a folder in `config.cache_store`, and return it with what removes it, in this process alone.
+
+    A lock next to it is held as long as this process lives: folders that killed processes have left go first.
+    """
+    _sweep()
+    while True:
+        handle, lock = tempfile.mkstemp(prefix=_SCRATCH, suffix=".lock", dir=config.cache_store)
+        if fcntl is None or (_locked(handle) and os.path.exists(lock)):  # else another process has swept it away
+            break
+        os.close(handle)
+    folder = lock.removesuffix(".lock")
+    os.mkdir(folder, 0o700)
+    return folder, partial(_forget, folder, handle, os.getpid())
+
+
+def _forget(folder: str, handle: int, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process must not
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            os.close(handle)
+            os.unlink(f"{folder}.lock")
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that are no more."""
+    for lock in Path(config.cache_store).glob(f"{_SCRATCH}*.lock") if fcntl else ():
+        with suppress(OSError):
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if os.fstat(handle).st_uid == os.getuid() and _locked(handle):
+                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                    lock.unlink()
+            finally:
+                os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Lock an open file, until its process ends or closes it; False where another process has."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def remove_spool(target: Target) -> None:

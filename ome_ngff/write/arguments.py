@@ -8,7 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
-from ..image import pixel_geometry
+from ..image import check_channels, pixel_geometry
 from ..pixels import (
     Level,
     Method,
@@ -39,6 +39,7 @@ from ..spec import (
 )
 from ..store import Layout, Target, find_target
 from ..text import mapping_of, refuse_unknown, show
+from .omero import Rendering
 from .request import Request, given_level
 from .resume import begun_ladder
 
@@ -79,7 +80,9 @@ def image_request(
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     name: str = "image",
-    omero: Mapping[str, Any] | None = None,
+    omero: Mapping[str, Any] | bool | None = None,
+    channel_names: Sequence[str] | None = None,
+    channel_colors: Sequence[str] | None = None,
     coordinate_transformations: Transformations | None = None,
     reference: ReferenceLevels | None = None,
     resume: bool = False,
@@ -87,6 +90,7 @@ def image_request(
     """Parse the arguments of `write_image` into a request, without touching the disk.
 
     Args:
+        omero: how channels are shown; None measures it, False leaves it out.
         reference: levels that have to come out; None takes those that the arguments lead to.
         resume: whether what is not given is taken from the write that was begun there.
     """
@@ -122,8 +126,9 @@ def image_request(
         [Scale(level.scale(base_scale)), Translation(level.translation(base_translation, base_scale))]
         for level in found
     ]
-    metadata = _metadata(target, parsed, steps, name, omero, found[0].shape, **made_by)
-    return Request.of(target, parsed, metadata, found, {0: source}, reducer, layout)
+    said, measured = _rendering(target, omero, channel_names, channel_colors, parsed, found[0].shape)
+    metadata = _metadata(target, parsed, steps, name, said, **made_by)
+    return Request.of(target, parsed, metadata, found, {0: source}, reducer, layout, measured=measured)
 
 
 def pyramid_request(
@@ -137,7 +142,9 @@ def pyramid_request(
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     name: str = "image",
-    omero: Mapping[str, Any] | None = None,
+    omero: Mapping[str, Any] | bool | None = None,
+    channel_names: Sequence[str] | None = None,
+    channel_colors: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     coordinate_transformations: Transformations | None = None,
     reference: ReferenceLevels | None = None,
@@ -167,8 +174,10 @@ def pyramid_request(
             ]
             for factors, shift in factors_of(shapes)
         ]
-    described = _metadata(target, parsed, steps, name, omero, shapes[0], metadata=extra or None)
-    return Request.of(target, parsed, described, found, sources, Methods.NEAREST.method, layout or Layout())
+    said, measured = _rendering(target, omero, channel_names, channel_colors, parsed, shapes[0])
+    described = _metadata(target, parsed, steps, name, said, metadata=extra or None)
+    method, layout = Methods.NEAREST.method, layout or Layout()
+    return Request.of(target, parsed, described, found, sources, method, layout, measured=measured)
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -183,17 +192,18 @@ def _target(group: Any, fmt: Format | str | None) -> Target:
 
 
 def _metadata(
-    target: Target, axes: Axes, steps: Sequence[Sequence[Transformation]], name: str, omero: Any,
-    shape: Sequence[int], **made_by: Any,
-) -> Metadata:  # fmt: skip
+    target: Target,
+    axes: Axes,
+    steps: Sequence[Sequence[Transformation]],
+    name: str,
+    omero: Omero | None,
+    **made_by: Any,
+) -> Metadata:
     """Describe an image whose levels have these transformations."""
     if not isinstance(name, str):
         raise OptionError(f"The name of an image is a string (got {name!r}).")
     datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
-    return Metadata(
-        list(axes), datasets, name=name, version=target.fmt.version,
-        omero=None if omero is None else _omero(omero, axes, shape), **made_by,
-    )  # fmt: skip
+    return Metadata(list(axes), datasets, name=name, version=target.fmt.version, omero=omero, **made_by)
 
 
 def _steps(
@@ -206,16 +216,32 @@ def _steps(
     return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
 
 
-def _omero(omero: Any, axes: Axes, shape: Sequence[int]) -> Omero | None:
+def _rendering(
+    target: Target, omero: Any, names: Any, colors: Any, axes: Axes, shape: Sequence[int]
+) -> tuple[Omero | None, Rendering | None]:
+    """Parse how channels are shown: as a caller says it, or (then the second) what is known before it is measured."""
+    count = shape[axes.names.index("c")] if "c" in axes.names else 1
+    names, colors = ([given] if isinstance(given, str) else [*(given or ())] for given in (names, colors))
+    if omero is None and "image-label" in target.image_document:  # the caller has said that these are labels
+        omero = False
+    if omero is None or omero is True:
+        colors = [str(color).removeprefix("#") for color in colors]
+        check_channels(count, names, colors)
+        return None, Rendering(tuple(map(str, names)), tuple(colors))
+    if names or colors:
+        raise OptionError("Names and colours of channels go into omero where that is given; say them once.")
+    return (None if omero is False else _omero(omero, count)), None
+
+
+def _omero(omero: Any, count: int) -> Omero | None:
     """Parse the rendering that a caller gives, for as many channels as there are."""
     if isinstance(omero, Omero):
         return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
     if not isinstance(channels, Sequence):
         raise FormatError(f"omero needs a list of channels (got {omero!r}).")
-    wanted = shape[axes.names.index("c")] if "c" in axes.names else 1
-    if len(channels) != wanted:
-        raise FormatError(f"omero describes {len(channels)} channels, but the image has {wanted}.")
+    if len(channels) != count:
+        raise FormatError(f"omero describes {len(channels)} channels, but the image has {count}.")
     faults = [finding for finding in OMERO(omero) if finding.severity == "error"]
     if faults:
         raise ValidationError(faults)

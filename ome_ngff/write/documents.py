@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Never
 
 from ..exceptions import LabelError, MissingError
@@ -90,7 +91,8 @@ def write_label_metadata(
     if source is None and not (isinstance(there, Mapping) and "source" in there):
         source = {"image": path_to_image(name)}
     annotation = Annotation(colors, properties, label_id, source, check)
-    parts = annotation.parts(lambda: as_labels(StoredImage.of(label, unfinished=True).arrays[0]))
+    pixels = partial(StoredImage.of, label, unfinished=True)
+    parts = annotation.parts(lambda: as_labels(pixels().arrays[0]), there if isinstance(there, Mapping) else None)
     _add(label, labels.fmt.image_label(**parts))
     register_label(labels, name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,6 +10,7 @@ import zarr
 
 from ..engine import Job, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
 from ..exceptions import OptionError, StoreError, TakenOverError
+from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
@@ -99,7 +100,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
                     _forget_late_notes(now)
                     raise _taken_over(now) from error
                 break
-    end = attrs.evolve(end, target=job.target)
+    levels = job.arrays if not compute else {**job.arrays, **request.at_hand()}
+    end = attrs.evolve(end, target=job.target, levels=levels)
     if not compute:
         return delayed_tasks(job, done, end)
     try:
@@ -232,13 +234,15 @@ class Ending:
     Attributes:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
         resumed: whether a process may have been killed before.
+        levels: the levels that are stored, or the same pixels in memory; None opens them.
     """
 
     target: Target
     metadata: Metadata
-    measured: Callable[[Target, Metadata], Mapping[str, Any]] | None
+    measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None
     afterwards: tuple[Callable[[], object], ...]
     resumed: bool
+    levels: Mapping[int, Any] | None = None
 
     @property
     def _paths(self) -> list[str]:
@@ -273,4 +277,7 @@ class Ending:
 
     def _measurements(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is measured of the stored levels, unless the document states it already."""
-        return {} if self.measured is None or "omero" in document else self.measured(self.target, self.metadata)
+        if self.measured is None or "omero" in document:
+            return {}
+        levels = self.levels or dict(enumerate(StoredImage.of(self.target).arrays))
+        return self.measured([levels[k] for k in range(len(levels))], self.metadata)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ..engine import Progress
-from ..exceptions import OptionError
+from ..exceptions import AxesError, OptionError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
 from ..spec import Axes, Format
@@ -32,6 +32,7 @@ def to_ngff_zarr(
     progress: Progress = None,
     compression: Any = None,
     *,
+    omero: bool = True,
     resume: bool = False,
     compute: bool = True,
     **others: Any,
@@ -48,6 +49,7 @@ def to_ngff_zarr(
         version: of OME-NGFF; None takes that of the group, else 0.5.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
+        omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute: as in `write_image`.
         others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
             asks for how and not what, nothing changes. Any other word is an error.
@@ -82,17 +84,20 @@ def to_ngff_zarr(
             request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
 
-    image, omero = multiscales.images[0], multiscales.metadata.omero
-    known = omero is None and bool(image.channel_names or image.channel_colors)
-    if omero is not None and any(channel.window is None for channel in omero.channels):  # what is missing is measured
-        request, known = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
+    image, said = multiscales.images[0], multiscales.metadata.omero
+    measured = omero and said is None and multiscales.image_label is None
+    if said is not None and any(channel.window is None for channel in said.channels):  # what is missing is measured
+        request, measured = attrs.evolve(request, metadata=attrs.evolve(request.metadata, omero=None)), True
     request = attrs.evolve(
-        request, measured=Rendering.of(image, omero) if known else None, afterwards=tuple(image.computed_callbacks)
+        request, measured=Rendering.of(image, said) if measured else None, afterwards=tuple(image.computed_callbacks)
     )
-    return execute(
+    tasks = execute(
         request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
         below=write_below if labels else None,
     )  # fmt: skip
+    for written in (multiscales, *labels.values()) if compute else ():
+        written.forget_cache()
+    return tasks
 
 
 to_ome_zarr = to_ngff_zarr
@@ -111,6 +116,11 @@ def _layout(multiscales: Multiscales, chunks_per_shard: Any, compression: Any) -
 
 def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Request:
     images, metadata = multiscales.images, multiscales.metadata
+    if len({"x", "y", "z"} & {axis.name for axis in metadata.axes}) == 1:
+        raise AxesError(
+            f"An image has at least y and x in every version of OME-Zarr (got the axes "
+            f"{','.join(axis.name for axis in metadata.axes)}); give the array an axis y of length 1."
+        )
     if metadata.omero is None and images:
         images[0].check()
     if len(images) != len(metadata.datasets):
@@ -132,7 +142,7 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
     return Request.of(
         target, Axes(metadata.axes, ndim=images[0].data.ndim),
         attrs.evolve(metadata, version=target.fmt.version, extra=extra), levels,
-        {k: as_source(images[k].data) for k in sorted(multiscales.given())},
+        {k: as_source(multiscales.pixels(k)) for k in sorted(multiscales.given())},
         find_method(multiscales.method or Methods.NEAREST), layout,
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import attrs
 
 from ..image import NgffImage
-from ..show import SAMPLE_BYTES, channel_colors, is_opacity, sample, windows_of
+from ..show import SAMPLE_BYTES, channel_colors, channel_names, is_opacity, sample, windows_of
 from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero
-from ..store import Target, open_array
 
 
 @attrs.frozen
 class Rendering:
-    """What is known of the channels of an image before its pixels are measured; called with the stored image.
+    """What is known of the channels of an image before its pixels are measured; called with the levels.
 
     Attributes:
         names, colors: of the channels, where they are known.
@@ -32,22 +32,30 @@ class Rendering:
         """Take over what an image knows of its channels."""
         return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), stated)
 
-    def __call__(self, target: Target, metadata: Metadata) -> Mapping[str, Any]:
-        """Return the part of the document about how the channels are shown, measured from the stored levels."""
+    def __call__(self, levels: Sequence[Any], metadata: Metadata) -> Mapping[str, Any]:
+        """Return the part of the document about how the channels are shown.
+
+        Args:
+            levels: the pixels that are stored, the largest first; the finest of at most 16 MiB is read.
+            metadata: of the image.
+        """
         dims = [axis.name for axis in metadata.axes]
         at = dims.index("c") if "c" in dims else None
-        levels = [open_array(target.store, target.key(dataset.path)) for dataset in metadata.datasets]
         level = next((level for level in levels if level.nbytes <= SAMPLE_BYTES), levels[-1])
         count = 1 if at is None else level.shape[at]
+        middle = levels[0].shape[dims.index("z")] // 2 if "z" in dims else 0
+        seen = {"rdefs": {"defaultT": 0, "defaultZ": middle, "model": "color"}}
         if self.stated is not None and len(self.stated.channels) == count:
-            document = _measured(self.stated, level, at)
+            stated = attrs.evolve(self.stated, extra={**seen, **self.stated.extra})
+            document = _measured(stated, level, at)
             if not [finding for finding in OMERO(document) if finding.severity == "error"]:
                 return {"omero": document}
+        names = channel_names(count, level.dtype, self.names, self.colors)
         channels = []
-        for i, color in enumerate(channel_colors(count, level.dtype, self.colors, self.names)):
-            label = {"label": self.names[i]} if i < len(self.names) else {}
-            channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, self.names), **label}))
-        return {"omero": _measured(Omero(channels), level, at)}
+        for i, color in enumerate(channel_colors(count, level.dtype, self.colors, names)):
+            label = {"label": names[i]} if i < len(names) else {}
+            channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, names), **label}))
+        return {"omero": _measured(Omero(channels, {"name": metadata.name, **seen}), level, at)}
 
 
 def _measured(omero: Omero, level: Any, at: int | None) -> dict[str, Any]:
@@ -55,7 +63,14 @@ def _measured(omero: Omero, level: Any, at: int | None) -> dict[str, Any]:
     channels = list(omero.channels)
     missing = [i for i, channel in enumerate(channels) if channel.window is None]
     colors = [channels[i].color or "FFFFFF" for i in missing]
-    windows = windows_of(lambda k: sample(level, None if at is None else (at, missing[k])), colors, level.dtype)
+    whole = cache(lambda: sample(level, None))  # read once, whatever lies in its chunks
+
+    def pixels(k: int) -> Any:
+        if at is None or level.nbytes > SAMPLE_BYTES:
+            return sample(level, None if at is None else (at, missing[k]))
+        return whole()[(slice(None),) * at + (missing[k],)]
+
+    windows = windows_of(pixels, colors, level.dtype)
     for i, found in zip(missing, windows, strict=True):
         window = OmeroWindow(found["min"], found["max"], found["start"], found["end"])
         extra = {key: value for key, value in channels[i].extra.items() if key != "window"}

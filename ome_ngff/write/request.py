@@ -40,7 +40,7 @@ class Request:
         image_label: colours and so on, where it is a label image. what: "an image" or "a label image", for messages.
         kept: levels that are stored already and stay as they are.
         attributes: attributes that the group gets besides the metadata.
-        measured: called with the group once its levels are stored; what it returns is written with the metadata.
+        measured: called with the levels once they are stored; what it returns is written with the metadata.
         afterwards: called once the image is finished.
     """
 
@@ -54,7 +54,7 @@ class Request:
     image_label: Mapping[str, Any] | None = None
     kept: frozenset[int] = frozenset()
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
-    measured: Callable[[Target, Metadata], Mapping[str, Any]] | None = None
+    measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
     afterwards: tuple[Callable[[], object], ...] = ()
 
     @classmethod
@@ -137,6 +137,14 @@ class Request:
                 "fill_value": stored.fill_value,
             }
             for path, level, stored in zip(self.paths, self.levels, self.storage, strict=True)
+        }
+
+    def at_hand(self) -> dict[int, Any]:
+        """Return the levels that are NumPy in memory and whose stored pixels are the same, to the last bit."""
+        return {
+            k: source
+            for k, source in self.sources.items()
+            if type(source) is np.ndarray and k not in self.kept and self.storage[k].compression.codec is None
         }
 
     def settings(self) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def write_scaled(
         raise MissingError(f"There is no Zarr array at {place(store, path)}.")
     if scaler.labeled:
         scaler.refuse_invention()
-    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=Layout(chunks=array.chunks))
+    layout = Layout(chunks=array.chunks)
+    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=layout, omero=not scaler.labeled)
     attributes = dict(array.attrs) if scaler.copy_metadata else {}
     request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
     if scaler.in_place:

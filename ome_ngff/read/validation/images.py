@@ -14,7 +14,7 @@ import attrs
 import zarr
 
 from ...exceptions import Finding
-from ...spec import MISSING, Faults, Format, Rule, Rules, entries, is_objects, part_of, stated_geometry
+from ...spec import MISSING, Faults, Format, Rule, Rules, entries, is_integer, is_objects, part_of, stated_geometry
 from ...text import show
 from .tree import Broken, Node, reason
 
@@ -266,6 +266,26 @@ def _pairs(label: ImageFacts, image: ImageFacts | None) -> list[tuple[LevelFacts
     if len(label.levels) != len(image.levels):
         pairs = pairs[:1]
     return [(level, of) for level, of in pairs if label.fits(level) and image.fits(of)]
+
+
+LABEL_VALUES = Rules("image", STORE_RULES)
+
+
+@LABEL_VALUES.note(
+    "label-same-values",
+    "Where labels have both colors and properties, some readers (ome-zarr-models, ngio) refuse them unless these are "
+    "of the same labels.",
+    at="/labels/cells.document.image-label.colors[1].label-value",
+    wrong=3,
+)
+def _same_values(where: str, label: Any) -> Faults:
+    listed = [entries(part_of(label, key), key) for key in ("colors", "properties")]
+    colors, properties = (
+        {value for _, entry in found if is_integer(value := entry.get("label-value"))} for found in listed
+    )
+    if colors and properties and colors != properties:
+        what = f"colors and properties are not of the same labels ({show(min(colors ^ properties))} is in one alone)."
+        yield f"{where}: image-label", what, 'Add entries with "label-value" alone to the other.'
 
 
 @LABEL.note(

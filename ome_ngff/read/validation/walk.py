@@ -28,7 +28,7 @@ from ...spec import (
 )
 from ...store import MARK
 from ..describe import format_of, kind_of
-from .images import LABEL, ImageFacts, LevelFacts, image_findings, omero_findings
+from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, WellFacts
 from .tree import Broken, Node, Tree, joined, spelled
@@ -169,6 +169,7 @@ class Walk:
             images.append(ImageFacts(where, multiscale, tuple(levels)))
             self.findings.extend(image_findings(images[-1], facts.fmt))
         self.findings.extend(omero_findings(facts.document.get("omero"), images))
+        self._ask(LABEL_VALUES, spelled(path), facts.document.get("image-label"))
         self.seen[kind] += bool(images)
         return images
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ...exceptions import LabelError, OptionError
 from ...image import label_values
 from ...show import CYCLE
+from ...spec import entries as listed
+from ...spec import is_integer, is_list
 from ...text import mapping_of, nearest_word, refuse_unknown, show
 from .tables import VALUE, parse_properties, plain, whole
 
@@ -61,11 +63,12 @@ class Annotation:
         """Whether `parts` reads the pixels."""
         return self.check or isinstance(self._all()["colors"], str)
 
-    def parts(self, pixels: Callable[[], Any]) -> dict[str, Any]:
-        """Return those parts of `image-label` that are given.
+    def parts(self, pixels: Callable[[], Any], there: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return those parts of `image-label` that are given; colours and properties list the same labels.
 
         Args:
             pixels: gives the labels as `as_source` returns them; called, and read once, where values are needed.
+            there: the `image-label` that is there already, whose other parts stay.
 
         Raises:
             LabelError: a colour or a property cannot be used, or a value does not occur.
@@ -77,14 +80,37 @@ class Annotation:
             raise OptionError(
                 f"source is the path to the image, such as '../../', or a dict of it (got {show(source)})."
             )
+        properties = parse_properties(given["properties"], self.label_id)
+        named = _values(properties or (there or {}).get("properties"))
         parts: dict[str, Any] = {
             "source": source and dict(source),
-            "properties": parse_properties(given["properties"], self.label_id),
-            "colors": parse_colors(given["colors"], values),
+            "properties": properties,
+            "colors": parse_colors(given["colors"], values, named),
         }
-        for word in ("colors", "properties") if self.check else ():
+        for word in ("properties", "colors") if self.check else ():
             _refuse_missing(word, parts[word] or [], values)
-        return {word: part for word, part in parts.items() if part is not None}
+        return _covering({word: part for word, part in parts.items() if part is not None}, there or {})
+
+
+def _values(entries: Any) -> list[int]:
+    """Return the label values that entries of colours or properties name."""
+    return [entry[VALUE] for _, entry in listed(entries, "") if is_integer(entry.get(VALUE))]
+
+
+def _covering(parts: dict[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete colours and properties, where there are both, to entries for the same labels: some readers demand it.
+
+    The specification lets an entry of a colour have no colour, and one of a property no property.
+    """
+    both: dict[str, Any] = {word: parts.get(word) or there.get(word) for word in ("colors", "properties")}
+    if not (parts.keys() & both.keys() and all(map(is_list, both.values()))):
+        return parts
+    for word, other in (("colors", "properties"), ("properties", "colors")):
+        known = set(_values(both[word]))
+        missing = [value for value in _values(both[other]) if value not in known]
+        if missing:
+            parts[word] = [*both[word], *({VALUE: value} for value in missing)]
+    return parts
 
 
 def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:
@@ -107,13 +133,16 @@ def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Cal
 # Colours -------------------------------------------------------------------------------------------------------------
 
 
-def parse_colors(colors: Any, values: Callable[[], NDArray[Any]]) -> list[dict[str, Any]] | None:
+def parse_colors(
+    colors: Any, values: Callable[[], NDArray[Any]], named: Sequence[int] = ()
+) -> list[dict[str, Any]] | None:
     """Return the `colors` of the specification; None where there are none.
 
     Args:
         colors: None; a list of the specification's dicts; a mapping of label values to "#rrggbb", "#rrggbbaa" or three
             or four whole numbers from 0 to 255; "auto", "tab10", "tab20" or the name of a colour map of matplotlib.
         values: gives the label values that occur, which a name gives a colour each, 0 a transparent one.
+        named: label values that have properties, which get a colour, too.
 
     Raises:
         LabelError: a colour cannot be used. OptionError: there is no such name, or the type is another one.
@@ -121,7 +150,7 @@ def parse_colors(colors: Any, values: Callable[[], NDArray[Any]]) -> list[dict[s
     if colors is None:
         return None
     if isinstance(colors, str):
-        return _by_name(colors, values)
+        return _by_name(colors, values, named)
     if isinstance(colors, Mapping):
         return [{VALUE: whole(value), "rgba": list(_rgba(color, value))} for value, color in colors.items()] or None
     if isinstance(colors, Sequence) and all(isinstance(entry, Mapping) for entry in colors):
@@ -151,18 +180,18 @@ def _from_hex(digits: str) -> Rgba:
     return (*bytes.fromhex(digits), 255)[:4]
 
 
-def _by_name(name: str, values: Callable[[], NDArray[Any]]) -> list[dict[str, Any]] | None:
-    """Give each value that occurs a colour of a map; nothing where there are too many."""
-    paint, found = _painter(name), values()
+def _by_name(name: str, values: Callable[[], NDArray[Any]], named: Sequence[int]) -> list[dict[str, Any]] | None:
+    """Give each value that occurs, or has properties, a colour of a map; nothing where there are too many."""
+    paint, found = _painter(name), sorted({*values().tolist(), *named})
     if len(found) > MOST:
         log.warning(
             "colors=%r names no colours: there are %d label values, more than %d. Viewers colour them on their own.",
             name, len(found), MOST,
         )  # fmt: skip
         return None
-    objects = [value for value in found.tolist() if value != 0]
+    objects = [value for value in found if value != 0]
     painted = {0: (0, 0, 0, 0), **dict(zip(objects, paint(objects), strict=True))}
-    return [{VALUE: value, "rgba": list(painted[value])} for value in found.tolist()]
+    return [{VALUE: value, "rgba": list(painted[value])} for value in found]
 
 
 def _painter(name: str) -> Callable[[list[int]], Iterable[Rgba]]:

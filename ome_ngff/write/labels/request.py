@@ -35,7 +35,7 @@ def label_request(
     """Parse the arguments of `write_labels` into a request; `words` as in `image_request`. Nothing is touched."""
     parent, path = find_target(group, fmt), label_path(name)
     pixels, reducer = as_labels(labels), label_method(method, scaler)
-    words = _completed(parent, pixels.shape, words)
+    words = _completed(parent, pixels.shape, words) | {"omero": False}
     return image_request(pixels, parent.child(path), method=reducer, scaler=scaler, name=name, **words)
 
 
@@ -45,7 +45,7 @@ def label_pyramid_request(
     """Parse the arguments of `write_multiscale_labels` into a request; `words` as in `pyramid_request`."""
     parent, path = find_target(group, fmt), label_path(name)
     levels = [as_labels(level) for level in parse_pyramid(pyramid)]
-    words = _completed(parent, levels[0].shape, words)
+    words = _completed(parent, levels[0].shape, words) | {"omero": False}
     return pyramid_request(levels, parent.child(path), name=name, **words)
 
 
