@@ -9,11 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-import numpy as np
 import zarr
 
 from ..config import config
-from ..pixels import Level, Methods, describe
+from ..pixels import Level, Methods, describe, native
 from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool
 from .cutting import make_plan
 from .job import prepare
@@ -30,7 +29,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
         progress: see `counter`.
     """
     check_progress(progress)
-    ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
+    ones, dtype = (1,) * source.ndim, native(source.dtype)
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder = tempfile.mkdtemp(prefix="ome_ngff-cache-", dir=config.cache_store)
     target = attrs.evolve(find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex}}})

@@ -14,6 +14,7 @@ from ..pixels import (
     Methods,
     ScaleFactors,
     as_source,
+    checked_blocks,
     factors_by_axis,
     find_method,
     halved_ladder,
@@ -42,7 +43,7 @@ ORIENTATIONS = {"LPS": LPS, "RAS": RAS}
 
 def to_multiscales(
     data: Any,
-    scale_factors: int | ScaleFactors = 128,
+    scale_factors: float | ScaleFactors = 128,
     method: str | Methods | Method | None = None,
     chunks: Any = None,
     progress: Any = None,
@@ -92,9 +93,11 @@ def to_multiscales(
     found = levels(shape, ladder, reducer)
     base, start = pixel_geometry(axes, image.scale, image.translation)
     arrays: list[Any] = []
+    sound = checked_blocks(image.data)
     images, datasets = [], []
     for k, level in enumerate(found):
-        arrays.append(image.data if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer))
+        made = reduce_whole(arrays[level.parent] if level.parent else sound, level.steps, reducer) if k else image.data
+        arrays.append(made)
         scale, translation = level.scale(base), level.translation(start, base)
         sizes, starts = (dict(zip(image.dims, numbers, strict=True)) for numbers in (scale, translation))
         images.append(attrs.evolve(image, data=arrays[k], scale=sizes, translation=starts))
@@ -105,7 +108,7 @@ def to_multiscales(
     return Multiscales(
         images=images,
         metadata=metadata,
-        scale_factors=scale_factors if not isinstance(scale_factors, int) else factors_by_axis(ladder, image.dims),
+        scale_factors=factors_by_axis(ladder, image.dims) if isinstance(scale_factors, (int, float)) else scale_factors,
         method=Methods(reducer.name),  # type: ignore[arg-type]  # looked up by name
         chunks=dict(zip(image.dims, lengths, strict=True)),
         levels=found,
@@ -113,11 +116,11 @@ def to_multiscales(
     )
 
 
-def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, str]:
+def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
     found = orientation
     if isinstance(orientation, str):
         known = ORIENTATIONS.get(orientation.upper())
         found = known and {name: value for name, value in known.items() if name in dims}
     if not isinstance(found, Mapping):
         raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
-    return {name: str(getattr(value, "value", value)) for name, value in found.items()}
+    return dict(found)

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
-from ..image import pixel_geometry
+from ..exceptions import AxesError, FormatError, OptionError, ScaleError, ValidationError
+from ..image import Given, pixel_geometry
 from ..pixels import (
     Level,
     Method,
     Methods,
     ScaleFactors,
-    as_source,
     automatic_ladder,
     find_method,
     levels,
+    native,
     parse_ladder,
 )
 from ..spec import (
     OMERO,
     Axes,
     AxesLike,
+    Axis,
     Dataset,
     Format,
     Metadata,
@@ -33,9 +34,12 @@ from ..spec import (
     Transformation,
     Transformations,
     Translation,
+    UnitsLike,
     decode_omero,
     factors_of,
+    parse_numbers,
     parse_transformations,
+    placed,
 )
 from ..store import Layout, Target, find_target
 from ..text import refuse_unknown
@@ -72,7 +76,7 @@ def image_request(
     axes: AxesLike | None = None,
     scale: PerAxis | None = None,
     translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     scale_factors: ScaleFactors | None = None,
     method: str | Methods | Method | None = "resize",
     scaler: Scaler | None = None,
@@ -90,10 +94,10 @@ def image_request(
         reference: levels that have to come out; None takes those that the arguments lead to.
         resume: whether what is not given is taken from the write that was begun there.
     """
-    layout, target = layout or Layout(), _target(group, fmt)
-    source = as_source(image)
-    parsed = Axes(axes, axes_units, ndim=source.ndim)
-    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
+    given = Given.of(image, axes, scale, translation, axes_units)
+    layout, target, source = (layout or Layout()).named(given.dims), _target(group, fmt), given.pixels
+    parsed = Axes(given.axes, given.axes_units, ndim=source.ndim)
+    base_scale, base_translation = pixel_geometry(parsed, given.scale, given.translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
     reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
@@ -106,6 +110,8 @@ def image_request(
         ladder = scaler.ladder(parsed.names)
     elif scale_factors is not None:
         ladder = parse_ladder(scale_factors, parsed.names)
+    elif coordinate_transformations and reference is None:
+        ladder = _ladder_said(target, coordinate_transformations, parsed.names)
     if reference is not None:
         ladder = reference.fitting(ladder)
     elif ladder is None and resume:
@@ -131,7 +137,7 @@ def pyramid_request(
     axes: AxesLike | None = None,
     scale: PerAxis | None = None,
     translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     name: str = "image",
@@ -141,15 +147,19 @@ def pyramid_request(
     reference: ReferenceLevels | None = None,
 ) -> Request:
     """Parse the arguments of `write_multiscale` into a request; `reference` as in `image_request`."""
-    sources = {k: as_source(level) for k, level in enumerate(parse_pyramid(pyramid))}
+    given = [Given.of(level, axes, scale, translation, axes_units) for level in parse_pyramid(pyramid)]
+    named = {",".join(Axis.parse(axis).name for axis in level.axes) for level in given if level.dims and level.axes}
+    if len(named) > 1:
+        raise AxesError(f"All levels have the same axes (got {' and '.join(sorted(named))}).")
+    sources = {k: level.pixels for k, level in enumerate(given)}
     shapes = [tuple(source.shape) for source in sources.values()]
-    if len({(source.ndim, source.dtype) for source in sources.values()}) > 1:
+    if len({(source.ndim, native(source.dtype)) for source in sources.values()}) > 1:
         raise OptionError(
             f"All levels have one dtype and number of dimensions (got {[s.dtype.name for s in sources.values()]})."
         )
     _refuse_growing(shapes) if reference is None else reference.refuse_other(shapes)
-    parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
-    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
+    parsed = Axes(given[0].axes, given[0].axes_units, ndim=len(shapes[0]))
+    base_scale, base_translation = pixel_geometry(parsed, given[0].scale, given[0].translation)
     found = [given_level(shape, k) for k, shape in enumerate(shapes)]
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
@@ -165,8 +175,26 @@ def pyramid_request(
             ]
             for factors, shift in factors_of(shapes)
         ]
+        said = [parse_numbers(numbers, parsed, "scale").keys() for numbers in (scale, translation)]
+        steps = [each if k == 0 else _placed(given[k], parsed.names, each, *said) for k, each in enumerate(steps)]
     described = _metadata(target, parsed, steps, name, omero, shapes[0], metadata=extra or None)
-    return Request.of(target, parsed, described, found, sources, Methods.NEAREST.method, layout or Layout())
+    layout = (layout or Layout()).named(given[0].dims)
+    return Request.of(target, parsed, described, found, sources, Methods.NEAREST.method, layout)
+
+
+def _placed(
+    level: Given, names: Sequence[str], derived: Sequence[Transformation], sized: Container[str], moved: Container[str]
+) -> list[Transformation]:
+    """Place a level where its coordinates do, but on the axes of which the caller states sizes or positions."""
+    found: list[Transformation] = []
+    for step, own, said in zip(derived, (level.scale, level.translation), (sized, moved), strict=True):
+        numbers = own if isinstance(own, Mapping) else {}
+        vector = [
+            number if name in said else numbers.get(name, number)
+            for name, number in zip(names, getattr(step, step.type), strict=True)
+        ]
+        found.append(type(step)(vector))
+    return found
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -202,6 +230,24 @@ def _steps(
         return None
     target.fmt.validate_coordinate_transformations(len(axes), len(found), given)
     return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
+
+
+def _ladder_said(target: Target, given: Transformations, names: Sequence[str]) -> list[tuple[int, ...]]:
+    """Return the factors of the further levels, as their scales say them.
+
+    Raises:
+        ScaleError: a scale is not a whole multiple of that of level 0.
+    """
+    ndim, count = len(names), len(given) if isinstance(given, Sequence) else 1
+    target.fmt.validate_coordinate_transformations(ndim, count, given)
+    sizes = [placed([parse_transformations(each, ndim, f"level {k}")], ndim)[0] for k, each in enumerate(given)]
+    ladder = [{n: size / first for n, size, first in zip(names, each, sizes[0], strict=True)} for each in sizes[1:]]
+    if any(abs(factor - round(factor)) > 1e-6 * factor for factors in ladder for factor in factors.values()):
+        raise ScaleError(
+            f"Which levels are made follows from the scales of coordinate_transformations, but {sizes} are not whole "
+            "multiples of the first; pass scale_factors, too."
+        )
+    return parse_ladder([{name: round(factor) for name, factor in factors.items()} for factors in ladder], names)
 
 
 def _omero(omero: Any, axes: Axes, shape: Sequence[int]) -> Omero | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Never
 
-from ..exceptions import MissingError
+from ..exceptions import MissingError, OptionError
 from ..pixels import as_labels
 from ..read import StoredImage
-from ..spec import Axes, AxesLike, Format
+from ..spec import Axes, AxesLike, Format, UnitsLike
 from ..store import Target, find_target, put_attributes, readable, update_document
+from ..text import show
 from .arguments import refuse_words
 from .labels.annotation import Annotation
 from .labels.request import path_to_image, register_label
@@ -20,7 +21,7 @@ def write_multiscales_metadata(
     datasets: Sequence[Mapping[str, Any]],
     fmt: Format | str | None = None,
     axes: AxesLike | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     name: str | None = None,
     *,
     omero: Mapping[str, Any] | None = None,
@@ -38,6 +39,7 @@ def write_multiscales_metadata(
     """
     refuse_words(unknown, write_multiscales_metadata)
     target = find_target(group, fmt)
+    datasets = _listed(datasets, (Mapping,), "datasets is a list of dicts with path and coordinateTransformations")
     extra = dict(metadata or {})
     omero = extra.pop("omero", None) or omero
     ndim = None
@@ -94,8 +96,8 @@ def write_label_metadata(
 
 def write_plate_metadata(
     group: Any,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    rows: Sequence[str | int],
+    columns: Sequence[str | int],
     wells: Sequence[str | Mapping[str, Any]],
     fmt: Format | str | None = None,
     acquisitions: Sequence[Mapping[str, Any]] | None = None,
@@ -112,9 +114,14 @@ def write_plate_metadata(
         FormatError: a well has no such row or column, or a rule is broken.
     """
     target = find_target(group, fmt)
-    entries = [target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
+    lines = {"rows": rows, "columns": columns}
+    above, left = (list(map(str, _listed(v, (str, int), f"{k} is a list of names"))) for k, v in lines.items())
+    wells = _listed(wells, (str, Mapping), "wells is a list of paths such as 'A/1', or of dicts; [] for none yet")
+    if acquisitions is not None:
+        acquisitions = _listed(acquisitions, (Mapping,), "acquisitions is a list of dicts with an id")
+    entries = [target.fmt.generate_well_dict(w, above, left) if isinstance(w, str) else dict(w) for w in wells]
     document = target.fmt.plate(
-        rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
+        rows=[{"name": r} for r in above], columns=[{"name": c} for c in left], wells=entries, name=name,
         field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
@@ -125,12 +132,23 @@ def write_plate_metadata(
             put_attributes(child, {})
 
 
-def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
-    """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
+def write_well_metadata(
+    group: Any, images: Sequence[str | int | Mapping[str, Any]], fmt: Format | str | None = None
+) -> None:
+    """Write the metadata of a well: its fields, as paths, numbers, or dicts with `path` and `acquisition`."""
     target = find_target(group, fmt)
-    document = target.fmt.well([{"path": i} if isinstance(i, str) else dict(i) for i in images])
+    images = _listed(images, (str, int, Mapping), "images is a list of paths such as '0', or of dicts")
+    document = target.fmt.well([dict(i) if isinstance(i, Mapping) else {"path": str(i)} for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
     update_document(target, document)
+
+
+def _listed(given: Any, kinds: tuple[type, ...], wanted: str) -> list[Any]:
+    """Return what is given as a list, once it holds nothing but what is wanted."""
+    entries = list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [None]
+    if not all(isinstance(entry, kinds) for entry in entries):
+        raise OptionError(f"{wanted} (got {show(given)}).")
+    return entries
 
 
 def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...exceptions import LabelError
 from ...read import StoredImage
-from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, full_unit
+from ...spec import SPATIAL, Axes, Axis, Scale, Transformation, Translation, parse_numbers, parse_units
 from ...store import Target
 
 if TYPE_CHECKING:
-    from ...spec import AxesLike, PerAxis
+    from ...spec import AxesLike, PerAxis, UnitsLike
     from ...store import Layout
 
 Shape = tuple[int, ...]
@@ -77,7 +77,7 @@ class ReferenceLevels:
         axes: AxesLike | None = None,
         scale: PerAxis | None = None,
         translation: PerAxis | None = None,
-        axes_units: Mapping[str, str] | None = None,
+        axes_units: UnitsLike | None = None,
     ) -> dict[str, Any]:
         """Return the arguments of a write of labels of this shape, completed: what is given wins, axis by axis.
 
@@ -86,14 +86,16 @@ class ReferenceLevels:
         """
         given = Axes(axes, ndim=len(shape)) if axes is not None else None
         own = self._along(self._matched(shape) if given is None else self._named(given, shape), shape)
-        completed = []
-        for name, axis in zip(own.names, given or [None] * len(shape), strict=True):
-            sized = scale is not None and (name in scale or not isinstance(scale, Mapping))
-            completed.append(own._axis(name, axis, (axes_units or {}).get(name), sized=sized))
+        sizes, starts = parse_numbers(scale, own.axes, "scale"), parse_numbers(translation, own.axes, "translation")
+        units = parse_units(axes_units, own.axes)
         return {
-            "axes": completed,
-            "scale": _completed(scale, own.names, own.scales[0]),
-            "translation": _completed(translation, own.names, own.translations[0]),
+            "axes": [
+                own._axis(name, axis, units.get(name), sized=name in sizes)
+                for name, axis in zip(own.names, given or [None] * len(shape), strict=True)
+            ],
+            "axes_units": None,
+            "scale": {**dict(zip(own.names, own.scales[0], strict=True)), **sizes},
+            "translation": {**dict(zip(own.names, own.translations[0], strict=True)), **starts},
             "layout": own._stored(layout),
             "reference": own,
         }
@@ -112,7 +114,7 @@ class ReferenceLevels:
     def _axis(self, name: str, given: Axis | None, unit: str | None, *, sized: bool) -> Axis:
         """Complete an axis whose pixel size is given (`sized`) or taken over, and then in the unit of the image."""
         mine = self.axes[self.names.index(name)]
-        unit = full_unit(unit) or (given.unit if given else None) or mine.unit
+        unit = unit or (given.unit if given else None) or mine.unit
         if not sized and mine.unit is not None and unit != mine.unit:
             raise LabelError(
                 f"The labels are to be in {unit!r} along {name}, but the pixel size of the image {self.image} is "
@@ -248,12 +250,6 @@ def _refuse_group(target: Target) -> None:
     }.items():
         if key in target.image_document:
             raise LabelError(f"{target} is {what}.")
-
-
-def _completed(given: Any, names: Sequence[str], known: Sequence[float]) -> Any:
-    """Complete numbers by axis; others stay, to be checked where all are."""
-    given = {} if given is None else given
-    return {**dict(zip(names, known, strict=True)), **given} if isinstance(given, Mapping) else given
 
 
 def _lengths(names: Sequence[str], shape: Sequence[int]) -> str:
