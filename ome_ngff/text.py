@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import reprlib
+import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from .exceptions import OptionError
@@ -24,6 +27,16 @@ def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> 
         raise OptionError(
             f"{where} does not know {word!r}.{nearest_word(word, known)} Known: {', '.join(sorted(known))}."
         )
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside this package that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").partition(".")[0] == __package__ or frame.f_code.co_filename[:1] == "<"
+    ):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def by(lengths: Sequence[int]) -> str:
@@ -75,6 +88,12 @@ def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
     """Write names for a message, the first of them where there are many."""
     short = [name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]]
     return comma.join([*short, "..."] if len(names) > most else short)
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a number that is whole, such as 2, 2.0 or NumPy's, as an int; None for anything else."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return int(value) if number and value // 1 == value else None
 
 
 def same_json(a: Any, b: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never
 
 from .pixels import Method, Methods, ScaleFactors
-from .spec import AxesLike, Format, PerAxis, Transformations
+from .spec import AxesLike, Format, PerAxis, Transformations, UnitsLike
 from .store import Layout
 from .write import (
     Annotation,
@@ -62,7 +62,7 @@ def write_image(
     storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     compute: bool = True,
     scale: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     *,
     translation: PerAxis | None = None,
     chunks: Any = None,
@@ -79,13 +79,17 @@ def write_image(
     """Write an array as a multi-resolution OME-Zarr image.
 
     Args:
-        image: pixels, of shape `[t][c][z]yx`: NumPy, dask, `zarr.Array`, memory map, h5py, or anything with
-            `__array__` or `__dlpack__`. What can be sliced is read piece by piece.
-        group: where the image goes: a path, a URL, a `zarr.Group` or a Zarr store.
-        axes: "tczyx", names, or dicts of the specification; may be left out for 2D (yx) and 5D (tczyx).
-        scale: pixel size per axis, in `axes_units` per pixel; axes left out have 1.
-        translation: position of the centre of the first pixel per axis, in `axes_units`; axes left out have 0.
-        axes_units: unit per axis, such as `{"z": "micrometer"}`.
+        image: pixels, of shape `[t][c][z]yx`: NumPy, dask, xarray, `zarr.Array`, memory map, h5py, tensorstore, or
+            anything with `shape`, `dtype` and slices, `__array__` or `__dlpack__`. What can be sliced is read piece by
+            piece; a block that is not what a dask array declares is an error.
+        group: where the image goes: a path, a URL, a `zarr.Group`, a Zarr store or a mapping.
+        axes: "tczyx", names, or dicts of the specification; may be left out for 2D (yx), 5D (tczyx) and xarray, whose
+            dimensions are put in this order.
+        scale: pixel size per axis, in `axes_units` per pixel, or one for all spatial axes; axes left out have that of
+            xarray's coordinates, or 1.
+        translation: position of the centre of the first pixel per axis, in `axes_units`; axes left out have that of
+            xarray's coordinates, or 0.
+        axes_units: unit per axis, such as `{"z": "micrometer"}`, or one for all spatial axes ("um").
         scale_factors: factors relative to level 0: ints for y and x (`[2, 4, 8]`), or dicts that say every axis.
             None halves the finest axes until a level fits in one chunk; `[]` writes level 0 alone.
         method: how levels are made: "resize", "nearest", "local_mean", "zoom", "gaussian" or "mode".
@@ -96,14 +100,14 @@ def write_image(
         shards: pixels per shard of level 0 (0.5 only), like `chunks`; "auto": about 64 MiB.
         compression: "blosc-zstd" (default), "blosc-lz4", "zstd", "gzip", "none", each with a level ("zstd:5"), or a
             codec object.
-        storage_options: `chunks`, `shards`, `compression`, `fill_value` as a dict, or one dict per level.
+        storage_options: `chunks`, `shards`, `compression`, `fill_value` as a dict, or one dict per level and more.
         name: name of the image in its metadata.
         omero: how viewers show the channels, as the specification has it. None measures the contrast of the finest
             level of at most 16 MiB; False leaves it out.
         channel_names: one per channel. channel_colors: one "RRGGBB" per channel; None: white, or colours that differ.
             Three or four channels of uint8 of which nothing is said are red, green, blue and opacity.
         coordinate_transformations: one list of transformations per level instead of those that follow from `scale`,
-            `translation` and the method.
+            `translation` and the method. Without factors they say how many levels there are, and by which factors.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         compute: False returns tasks instead of running them.
         progress: True for a bar, or a callable of (units done, units in all).
@@ -139,7 +143,7 @@ def write_labels(
     storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     label_metadata: Mapping[str, Any] | None = None,
     scale: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     compute: bool = True,
     *,
     translation: PerAxis | None = None,
@@ -165,8 +169,9 @@ def write_labels(
 
     Args:
         labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8. They are as long as the image along
-            each of their axes, or 1 where it is not y or x.
-        group: the image's group, a path, a URL or a Zarr store. Without an image, the labels stand alone.
+            each of their axes, or 1 where it is not y or x. What xarray says of itself wins over the image.
+        group: the image's group, a path, a URL or a Zarr store. Without an image, the labels stand alone, and a warning
+            says so.
         name: name of the label image.
         axes: None finds the axes of the image that have these lengths, and asks where there are several ways.
         scale_factors, scaler: None makes the levels of the image, also where others have cut off its borders.
@@ -214,7 +219,7 @@ def write_multiscale(
     name: str | None = "image",
     compute: bool = True,
     scale: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     *,
     translation: PerAxis | None = None,
     chunks: Any = None,
@@ -234,7 +239,7 @@ def write_multiscale(
     The words that are not explained here are those of `write_image`.
 
     Args:
-        pyramid: the levels, the largest first, of one dtype.
+        pyramid: the levels, the largest first, of one dtype; those of xarray lie where their coordinates say.
         metadata: how the levels were made, for the `metadata` field of the multiscale; an `omero` in it is taken out.
         coordinate_transformations: one list per level; None derives them from the shapes, with pixels centred in the
             pixels of level 0 that they cover.
@@ -262,7 +267,7 @@ def write_multiscale_labels(
     storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     label_metadata: Mapping[str, Any] | None = None,
     scale: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     compute: bool = True,
     *,
     translation: PerAxis | None = None,

@@ -206,6 +206,7 @@ def test_a_document_that_names_a_level_outside_is_not_opened(image: Path, path: 
         open_image(image)
 
 
+@pytest.mark.filterwarnings("ignore:There is no image")
 @pytest.mark.parametrize("use", ["resume", "overwrite", "labels", "open"])
 @pytest.mark.parametrize(
     "mark",

@@ -101,7 +101,8 @@ def test_bare_zarr_is_described_as_what_it_is(tmp_path: Path, zarr_format: Any) 
 def test_plates_wells_collections_and_label_groups_say_what_they_hold(tmp_path: Path, any_format: Format) -> None:
     write_plate_metadata(tmp_path / "plate", ["A"], ["1", "2"], ["A/1", "A/2"], any_format)
     write_well_metadata(tmp_path / "plate" / "A" / "1", ["0", "1"], any_format)
-    write_labels(IMAGE, tmp_path / "image", "a/b", axes="cyx", scale_factors=[], fmt=any_format)
+    with pytest.warns(UserWarning, match="no image"):
+        write_labels(IMAGE, tmp_path / "image", "a/b", axes="cyx", scale_factors=[], fmt=any_format)
     series = any_format.wrap({"bioformats2raw.layout": 3})
     several = zarr.create_group(tmp_path / "several", zarr_format=any_format.zarr_format, attributes=series)
     several.create_group("0")

@@ -173,7 +173,7 @@ def test_3d_objects_and_an_empty_mask_are_labels(tmp_path: Path, any_format: Any
 
 
 def test_bool_becomes_uint8_with_a_note_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "ome_ngff"):
+    with caplog.at_level(logging.INFO, "ome_ngff"), pytest.warns(UserWarning, match="stand there alone"):
         write_labels(VOLUME[0, 0] > 2000, tmp_path / "i", "mask")
     assert [record.getMessage() for record in caplog.records] == [
         "Labels are integers: bool is written as uint8, 0 and 1."
@@ -413,7 +413,9 @@ def test_an_image_that_cannot_be_understood_takes_no_labels(tmp_path: Path) -> N
 
 
 def test_labels_without_an_image_stand_alone(tmp_path: Path, any_format: Any) -> None:
-    write_labels(OBJECTS, tmp_path / "new", "a", axes="zyx", fmt=any_format, scale=[2, 1, 1], scale_factors=[2])
+    with pytest.warns(UserWarning, match="no image at .*new: the labels stand there alone") as caught:
+        write_labels(OBJECTS, tmp_path / "new", "a", axes="zyx", fmt=any_format, scale=[2, 1, 1], scale_factors=[2])
+    assert [warning.filename for warning in caught] == [__file__]
     assert document(tmp_path / "new" / "labels")["labels"] == ["a"]
     LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "new" / "labels" / "a", mode="r"))
     assert [scale_of(d) for d in datasets(tmp_path / "new" / "labels" / "a")] == [[2, 1, 1], [2, 2, 2]]

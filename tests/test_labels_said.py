@@ -38,6 +38,7 @@ from ome_ngff.exceptions import InputError
 from ome_ngff.image.regions import label_values
 from ome_ngff.samples import coins
 
+pytestmark = pytest.mark.filterwarnings("ignore:There is no image")  # what is said needs none
 SQUARES = np.kron(np.array([[0, 3], [7, 12]]), np.ones((8, 8))).astype("uint16")
 OKABE_ITO = ["E69F00", "56B4E9", "009E73", "F0E442", "0072B2", "D55E00", "CC79A7"]  # as published in 2008
 FRAME = pandas.DataFrame({"label": [3, 7, 12], "area": [64.0, math.nan, 64.0], "round": [True, False, True]})

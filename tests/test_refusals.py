@@ -32,7 +32,9 @@ from ome_ngff import (
     write_image,
     write_labels,
     write_multiscale,
+    write_multiscales_metadata,
     write_plate_metadata,
+    write_well_metadata,
 )
 
 IMAGE = np.arange(32 * 32, dtype="uint16").reshape(32, 32)
@@ -95,6 +97,10 @@ CASES = [
     pytest.param(image(scale={"y": float("nan")}), AxesError, "finite", id="scale-nan"),
     pytest.param(image(scale={"y": "a"}), AxesError, "numbers", id="scale-text"),
     pytest.param(image(axes_units={"z": "meter"}), AxesError, "axes_units names the axis 'z'", id="units-axis"),
+    pytest.param(image(axes_units="s"), AxesError, "'s' is not a unit of any axis", id="unit-of-no-axis"),
+    pytest.param(image(axes_units=["um"]), AxesError, "a unit, one for each of the axes y,x, or a dict", id="units-length"),
+    pytest.param(image(axes=2), AxesError, "one name per dimension", id="axes-number"),
+    pytest.param(image(scale={"Q": 1}), AxesError, "names the axis 'Q'", id="scale-upper-case"),
     # factors and methods
     pytest.param(image(scale_factors=[4, 2]), ScaleError, r"must grow from level to level.*\[4, 2\]", id="factors-shrink"),
     pytest.param(image(scale_factors=[2, 2]), ScaleError, "must grow", id="factors-stand-still"),
@@ -109,9 +115,12 @@ CASES = [
     pytest.param(image(scaler=Scaler(), scale_factors=[2]), ScaleError, "once", id="scaler-and-factors"),
     # pixels
     pytest.param(image(data=IMAGE.astype(complex)), InputError, "complex", id="complex"),
-    pytest.param(image(data="a.tif"), InputError, "array of integers", id="text-as-image"),
+    pytest.param(image(data="a.tif"), InputError, "array of integers.*use `convert` or `open_input`", id="text-as-image"),
     pytest.param(image(data=np.zeros((0, 4))), InputError, "one pixel", id="empty"),
     pytest.param(image(data=np.zeros(4)), InputError, "two dimensions", id="one-dimension"),
+    pytest.param(image(data=[IMAGE, IMAGE[::2, ::2]]), InputError, "levels .* by write_multiscale", id="list-of-levels"),
+    pytest.param(image(data=(IMAGE, {"scale": (1, 1)}, "image")), InputError, "of a napari layer pass the data", id="layer"),
+    pytest.param(labels((IMAGE, {}, "labels")), InputError, "of a napari layer pass the data", id="labels-of-a-layer"),
     # storage
     pytest.param(image(chunks=10, shards=25), ChunkError, "chunks must divide shards", id="chunks-and-shards"),
     pytest.param(image(chunks=0), ChunkError, "above zero", id="chunks-zero"),
@@ -122,7 +131,7 @@ CASES = [
     pytest.param(image(compression="zstd:99"), CodecError, "from 0 to 22", id="codec-level"),
     pytest.param(image(compression=zarr.codecs.Crc32cCodec(), fmt="0.4"), CodecError, "numcodecs", id="codec-of-other-zarr"),
     pytest.param(image(storage_options={"chunk": 3}), OptionError, "'chunk'.* Did you mean 'chunks'", id="option-unknown"),
-    pytest.param(image(storage_options=[{}, {}, {}], scale_factors=[2]), OptionError, "each of the 2 levels", id="options-count"),
+    pytest.param(image(storage_options=[{}, {}], scale_factors=[2, 4]), OptionError, "each of the 3 levels", id="options-count"),
     pytest.param(image(chunks=8, storage_options={"chunks": 9}), OptionError, "contradict", id="option-twice"),
     pytest.param(image(storage_options={"dimension_separator": "."}), OptionError, "nested", id="flat-chunks"),
     pytest.param(image(overwite=True), OptionError, "'overwite'.* Did you mean 'overwrite'", id="keyword-unknown"),
@@ -139,10 +148,15 @@ CASES = [
         image(coordinate_transformations=[[{"type": "translation", "translation": [0, 0]}]], scale_factors=[]),
         ScaleError, "exactly one scale", id="transformations-no-scale",
     ),
+    pytest.param(
+        image(coordinate_transformations=[[{"type": "scale", "scale": [n, n]}] for n in (2, 3)]),
+        ScaleError, "not whole multiples of the first; pass scale_factors", id="transformations-of-no-factors",
+    ),
     # targets
     pytest.param(lambda d: write_image(IMAGE, d / "image"), ExistsError, "already holds an image; pass overwrite=True", id="exists"),
     pytest.param(lambda d: write_image(IMAGE, d / "loose"), ExistsError, "already has an array at '0'", id="array-in-the-way"),
     pytest.param(lambda d: write_image(IMAGE, d / "array"), ExistsError, "is an array", id="target-is-an-array"),
+    pytest.param(lambda d: write_image(IMAGE, {"0": [1, 2]}), OptionError, "path, a URL, a Zarr group or a store", id="target-mapping"),
     pytest.param(lambda d: write_image(IMAGE, 3), OptionError, "path, a URL, a Zarr group or a store", id="target-number"),
     pytest.param(lambda d: write_image(IMAGE, zarr.open_group(d / "image" / "foreign", mode="r")), StoreError, "read only", id="target-read-only"),
     pytest.param(again(resume=True), OptionError, "one of them", id="overwrite-and-resume"),
@@ -164,6 +178,10 @@ CASES = [
     pytest.param(lambda d: write_multiscale([IMAGE, IMAGE], d / "new"), ScaleError, "large to small", id="pyramid-twice"),
     pytest.param(lambda d: write_multiscale([IMAGE, IMAGE[:8].astype("u1")], d / "new"), OptionError, "one dtype", id="pyramid-dtypes"),
     pytest.param(lambda d: write_plate_metadata(d / "new", ["A"], ["1"], ["B/1"]), FormatError, "'B/1'", id="plate-well"),
+    pytest.param(lambda d: write_plate_metadata(d / "new", ["A"], ["1"], None), OptionError, r"wells is a list.*\[\] for none", id="plate-wells-none"),
+    pytest.param(lambda d: write_plate_metadata(d / "new", None, ["1"], []), OptionError, "rows is a list of names", id="plate-rows-none"),
+    pytest.param(lambda d: write_well_metadata(d / "new", None), OptionError, "images is a list of paths", id="well-none"),
+    pytest.param(lambda d: write_multiscales_metadata(d / "new", None), OptionError, "datasets is a list of dicts", id="datasets-none"),
     pytest.param(lambda d: Scaler().scale(str(d / "none"), str(d / "new"), "yx"), MissingError, "no Zarr array", id="scale-nothing"),
     pytest.param(lambda d: Scaler("gaussian", labeled=True).scale(str(d / "array"), str(d / "new")), LabelError, "invents", id="scale-labels"),
     pytest.param(lambda d: Scaler(in_place=True).scale(str(d / "array"), str(d / "new")), StoreError, "next to", id="in-place-elsewhere"),

@@ -251,6 +251,7 @@ def test_properties_are_what_write_labels_takes(tmp_path: Path) -> None:
 
 def test_an_empty_mask_is_written_without_properties(tmp_path: Path) -> None:
     mask = np.zeros((9, 9), np.uint8)
+    write_image(mask, tmp_path)
     write_labels(mask, tmp_path, "empty", properties=label_properties(mask), check=True)
     assert "properties" not in (open_image(tmp_path / "labels/empty").image_label or {})
 

@@ -213,7 +213,8 @@ def test_labels_are_compressed_by_plain_zstandard_unless_something_else_is_said(
     labels = np.kron(np.arange(16, dtype="uint32").reshape(4, 4), np.ones((16, 16), "uint32"))
     write_image(random((64, 64)), tmp_path / "i", fmt=any_format, scale_factors=[2])
     write_labels(labels, tmp_path / "i", name="cells")
-    write_multiscale_labels([labels], tmp_path / "j", name="cells", fmt=any_format, compression="auto")
+    write_image(labels, tmp_path / "j", fmt=any_format, scale_factors=[])
+    write_multiscale_labels([labels], tmp_path / "j", name="cells", compression="auto")
     write_labels(labels, tmp_path / "i", name="small", compression="blosc-zstd:9")
     write_labels(labels, tmp_path / "i", name="plain", storage_options={"compression": "gzip"})
     found = {name: used(tmp_path / name) for name in ("i/labels/cells/1", "j/labels/cells/0")}
@@ -440,6 +441,7 @@ def test_labels_keep_what_others_registered(tmp_path: Path) -> None:
 
 def test_bool_labels_become_uint8(tmp_path: Path) -> None:
     mask = random((33, 33)) > 2000
+    write_image(random((33, 33)), tmp_path / "i", scale_factors=[2])
     for name, given in (("numpy", mask), ("dask", da.from_array(mask, chunks=10))):
         write_labels(given, tmp_path / "i", name, scale_factors=[2])
         np.testing.assert_array_equal(pixels(tmp_path / "i" / "labels" / name)[0], mask.astype("uint8"))
@@ -448,6 +450,7 @@ def test_bool_labels_become_uint8(tmp_path: Path) -> None:
 def test_label_metadata_is_written(tmp_path: Path) -> None:
     colors = [{"label-value": 1, "rgba": [255, 0, 0, 255]}]
     properties = [{"label-value": 1, "class": "nucleus"}]
+    write_image(random((8, 8)), tmp_path / "i")
     write_labels(np.ones((8, 8), "uint8"), tmp_path / "i", "a", label_metadata={"colors": colors})
     write_label_metadata(tmp_path / "i" / "labels", "a", properties=properties)
     assert document(tmp_path / "i" / "labels" / "a")["image-label"]["properties"] == properties
@@ -467,6 +470,7 @@ def test_a_pyramid_that_exists_is_written_as_it_is(tmp_path: Path, any_format: A
 
 def test_a_pyramid_of_labels_that_exists_is_written_as_it_is(tmp_path: Path) -> None:
     pyramid = [np.ones((8, 8), "uint16"), np.ones((4, 4), "uint16")]
+    write_image(random((8, 8)), tmp_path / "i", scale_factors=[2])
     write_multiscale_labels(pyramid, tmp_path / "i", "a")
     assert [level.shape for level in pixels(tmp_path / "i" / "labels" / "a")] == [(8, 8), (4, 4)]
     assert document(tmp_path / "i" / "labels") == {"version": "0.5", "labels": ["a"]}
@@ -515,6 +519,7 @@ def test_a_plate_leaves_the_rows_that_are_there(tmp_path: Path, any_format: Any)
 
 
 def test_labels_in_groups_of_their_own_find_their_image(tmp_path: Path) -> None:
+    write_image(random((8, 8)), tmp_path / "i")
     write_labels(np.ones((8, 8), "uint8"), tmp_path / "i", "a/b")
     assert document(tmp_path / "i" / "labels" / "a" / "b")["image-label"]["source"] == {"image": "../../../"}
 

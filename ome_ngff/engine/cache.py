@@ -7,11 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-import numpy as np
 import zarr
 
 from ..config import config
-from ..pixels import Level, Methods, describe
+from ..pixels import Level, Methods, describe, native
 from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, scratch_folder, settled
 from .cutting import make_plan
 from .job import prepare
@@ -29,7 +28,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     """
     check_progress(progress)
     source = settled(source)
-    ones, dtype = (1,) * source.ndim, np.dtype(source.dtype).newbyteorder("=")
+    ones, dtype = (1,) * source.ndim, native(source.dtype)
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder, forget = scratch_folder()
     target = attrs.evolve(

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import attrs
-import numpy as np
 from numpy.typing import NDArray
 
 from ..config import config
-from ..pixels import Box, cut_blocks, describe, pack, read, unpack
+from ..pixels import Box, cut_blocks, describe, native, pack, read, unpack
 from ..store import settled
 from .allocator import give_back
 from .surroundings import spread
@@ -62,7 +61,7 @@ def _arrived(packed: Any) -> _Held:
 
 
 def _look(look: Callable[[NDArray[Any], Box], T], held: _Held, box: Box) -> T:
-    block = read(held.array, box, np.dtype(held.array.dtype).newbyteorder("="))
+    block = read(held.array, box, native(held.array.dtype))
     found, large = look(block, box), block.nbytes > TASK_BYTES
     del block
     if large:

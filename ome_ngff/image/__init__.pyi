@@ -1,4 +1,5 @@
 from .arrays import to_ngff_image as to_ngff_image
+from .given import Given as Given
 from .pyramid import LPS as LPS
 from .pyramid import RAS as RAS
 from .pyramid import to_multiscales as to_multiscales

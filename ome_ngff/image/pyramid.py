@@ -15,6 +15,7 @@ from ..pixels import (
     Methods,
     ScaleFactors,
     as_source,
+    checked_blocks,
     factors_by_axis,
     find_method,
     halved_ladder,
@@ -45,7 +46,7 @@ LINE = 2**20  # pixels of a chunk of an image that has x alone
 
 def to_multiscales(
     data: Any,
-    scale_factors: int | ScaleFactors = 128,
+    scale_factors: float | ScaleFactors = 128,
     method: str | Methods | Method | None = None,
     chunks: Any = None,
     progress: Any = None,
@@ -101,10 +102,11 @@ def to_multiscales(
         pixels = da.from_array(stored, chunks=stored.chunks, asarray=False)
     found = levels(shape, ladder, reducer)
     arrays: list[Any] = []
+    sound = checked_blocks(pixels)
     images, datasets = [], []
     for k, level in enumerate(found):
-        array = pixels if k == 0 else reduce_whole(arrays[level.parent], level.steps, reducer)
-        arrays.append(array if chunks is None else in_blocks(array, lengths))
+        made = reduce_whole(arrays[level.parent] if level.parent else sound, level.steps, reducer) if k else pixels
+        arrays.append(made if chunks is None else in_blocks(made, lengths))
         scale, translation = level.scale(base), level.translation(start, base)
         sizes, starts = (dict(zip(image.dims, numbers, strict=True)) for numbers in (scale, translation))
         images.append(attrs.evolve(image, data=arrays[k], scale=sizes, translation=starts))
@@ -115,7 +117,7 @@ def to_multiscales(
     return Multiscales(
         images=images,
         metadata=metadata,
-        scale_factors=scale_factors if not isinstance(scale_factors, int) else factors_by_axis(ladder, image.dims),
+        scale_factors=factors_by_axis(ladder, image.dims) if isinstance(scale_factors, (int, float)) else scale_factors,
         method=Methods(reducer.name),  # type: ignore[arg-type]  # looked up by name
         chunks=dict(zip(image.dims, lengths, strict=True)),
         levels=found,
@@ -125,11 +127,11 @@ def to_multiscales(
     )
 
 
-def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, str]:
+def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
     found = orientation
     if isinstance(orientation, str):
         known = ORIENTATIONS.get(orientation.upper())
         found = known and {name: value for name, value in known.items() if name in dims}
     if not isinstance(found, Mapping):
         raise OptionError(f"orientation is 'LPS', 'RAS' or a mapping of axes (got {orientation!r}).")
-    return {name: str(getattr(value, "value", value)) for name, value in found.items()}
+    return dict(found)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from ..engine import over_blocks
 from ..pixels import Box, as_labels, cut_blocks
-from ..spec import Axes, PerAxis, completed
-from .values import Multiscales, NgffImage, pixel_geometry
+from ..spec import Axes, PerAxis
+from .given import Given
+from .values import Multiscales, pixel_geometry
 
 SLAB_PIXELS = 2**18  # taken apart at once: each may be a run of its own, of about 100 bytes
 EXACT = 2**63  # sums of coordinates below this are int64, from here on Python's integers
@@ -34,9 +35,9 @@ def label_properties(
     """Measure each label of a segmentation of any size, for `properties=` of `write_labels`.
 
     Args:
-        labels: integers or bool, 0 where there is no object: NumPy, dask, `zarr.Array`, h5py, an `NgffImage`, or a
-            `Multiscales`, whose level 0 is measured. It is read once, block by block.
-        axes: as in `write_image`; an image knows its own.
+        labels: integers or bool, 0 where there is no object: NumPy, dask, `zarr.Array`, h5py, xarray, an `NgffImage`,
+            or a `Multiscales`, whose level 0 is measured. It is read once, block by block.
+        axes: as in `write_image`; an image and xarray know their own.
         scale: pixel size per axis. translation: position of the centre of the first pixel per axis. Axes that are left
             out have those of the image; of an array 1 and 0.
 
@@ -52,16 +53,13 @@ def label_properties(
     """
     if isinstance(labels, Multiscales):
         labels = labels.images[0]
-    if isinstance(labels, NgffImage):
-        axes = labels.axes if axes is None else axes
-        scale, translation = completed(scale, labels.scale), completed(translation, labels.translation)
-        labels = labels.data
-    source = as_labels(labels)
-    parsed = Axes(axes, ndim=source.ndim)
-    sizes, starts = pixel_geometry(parsed, scale, translation)
+    given = Given.of(labels, axes, scale, translation)
+    source = as_labels(given.pixels)
+    parsed = Axes(given.axes, ndim=source.ndim)
+    sizes, starts = pixel_geometry(parsed, given.scale, given.translation)
     wide = math.prod(source.shape) * max(source.shape) >= EXACT
     regions = over_blocks(source, partial(_of_box, dtype=object if wide else np.int64), Regions.joined)
-    return list(_documents(regions, parsed, sizes, starts, scale is not None))
+    return list(_documents(regions, parsed, sizes, starts, given.scale is not None))
 
 
 @attrs.frozen(eq=False)

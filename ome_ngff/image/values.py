@@ -12,12 +12,16 @@ import numpy as np
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..show import Preview
-from ..spec import Axes, Metadata, PerAxis, entries, full_unit, is_integer, is_list
+from ..spec import Axes, Axis, Metadata, PerAxis, direction, entries, is_integer, is_list, parse_units
 from ..text import by, mapping_of, show
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if value is None else mapping_of(value, "What is said of axes")
+
+
+def _directions(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else {name: direction(each) for name, each in value.items()}
 
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
@@ -61,7 +65,7 @@ class NgffImage:
         translation: position of the centre of the first pixel per axis, in `axes_units`; missing axes have 0.
         name: what the image is called.
         axes_units: UDUNITS-2 unit per axis, such as "micrometer".
-        axes_orientations: direction in which an axis grows (RFC-4), such as "left-to-right".
+        axes_orientations: direction in which an axis grows (RFC-4), a member of `AnatomicalOrientation`.
         channel_names: one name per channel.
         channel_colors: one "RRGGBB" per channel.
         computed_callbacks: called without arguments once the image has been written.
@@ -73,8 +77,8 @@ class NgffImage:
     scale: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
     translation: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
     name: str = "image"
-    axes_units: dict[str, str] | None = attrs.field(default=None, converter=_mapping)
-    axes_orientations: dict[str, Any] | None = attrs.field(default=None, converter=_mapping)
+    axes_units: dict[str, str] | None = None
+    axes_orientations: dict[str, Any] | None = attrs.field(default=None, converter=_directions)
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None
     computed_callbacks: list[Callable[[], object]] = attrs.field(factory=list)
@@ -83,6 +87,8 @@ class NgffImage:
     def __attrs_post_init__(self) -> None:
         if len(self.dims) != self.data.ndim:
             raise AxesError(f"dims {self.dims} name {len(self.dims)} dimensions, but the data has {self.data.ndim}.")
+        if self.axes_units is not None:
+            self.axes_units = parse_units(self.axes_units, [Axis.parse({"name": name}) for name in self.dims])
         for what in ("scale", "translation", "axes_units", "axes_orientations"):
             for name in getattr(self, what) or ():
                 if name not in self.dims:
@@ -91,11 +97,9 @@ class NgffImage:
     @property
     def axes(self) -> Axes:
         """Axes with their units and orientation."""
-        units = {name: full_unit(unit) for name, unit in (self.axes_units or {}).items()}
-        orientations = {k: getattr(v, "value", v) for k, v in (self.axes_orientations or {}).items()}
+        units, orientations = self.axes_units or {}, self.axes_orientations or {}
         return Axes(
-            [{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims],
-            lines=True,
+            [{"name": d, "unit": units.get(d), "orientation": orientations.get(d)} for d in self.dims], lines=True
         )
 
     def check(self) -> None:

@@ -15,17 +15,6 @@ from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 _NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
-_MORE_UNITS = {
-    "microm": "micrometer", "inches": "inch", "ft": "foot", "mi": "mile", "yd": "yard", "pc": "parsec", "hr": "hour",
-    "msec": "millisecond", "usec": "microsecond",
-}  # fmt: skip
-_PREFIXES = {
-    "Y": "yotta", "Z": "zetta", "E": "exa", "P": "peta", "T": "tera", "G": "giga", "M": "mega", "k": "kilo",
-    "h": "hecto", "d": "deci", "c": "centi", "m": "milli", "u": "micro", "µ": "micro", "μ": "micro", "n": "nano",
-    "p": "pico", "f": "femto", "a": "atto", "z": "zepto", "y": "yocto",
-}  # fmt: skip
-_MORE_UNITS |= {f"{p}m": f"{name}meter" for p, name in _PREFIXES.items()}
-_MORE_UNITS |= {f"{p}s": f"{name}second" for p, name in _PREFIXES.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -53,13 +42,8 @@ def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNIT
     Returns:
         One of the `known` units; None for "pixel" and for any other word.
     """
-    word = (text or "").strip()
-    small = word.lower().replace("metre", "meter")
-    if small in _NO_UNITS:
-        return None
-    one = small.removesuffix("s") if len(small) > 3 else small
-    units = (_MORE_UNITS.get(spelling) or full_unit(spelling) for spelling in (word, small, one))
-    return next((unit for unit in units if unit in known), None)
+    unit = None if (text or "").strip().lower() in _NO_UNITS else full_unit(text)
+    return unit if unit in known else None
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:
@@ -132,8 +116,6 @@ def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
 
     channels = data.shape[dims.index("c")] if "c" in dims else 1
     names, colors = facts.channel_names, facts.channel_colors
-    orientations = fitting(facts.orientations)
-    spatial = [name for name in dims if name in SPATIAL]
     order: Any = tuple(dims)
     return NgffImage(
         data,
@@ -142,7 +124,7 @@ def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
         translation=fitting(facts.translation),
         name=facts.name or "image",
         axes_units=fitting(facts.units),
-        axes_orientations=orientations if orientations and all(s in orientations for s in spatial) else None,
+        axes_orientations=fitting(facts.orientations),
         channel_names=list(names) if names and len(names) == channels else None,
         channel_colors=list(colors)[:channels] if colors and len(colors) >= channels else None,
     )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import AxesError, ExistsError, NgffError, OptionError
+from ..exceptions import ExistsError, NgffError, OptionError
 from ..image import NgffImage
-from ..spec import SPATIAL, TIME_UNITS, completed, full_unit
+from ..spec import parse_numbers, parse_units
 from ..store import Layout, Target
+from ..text import warn
 from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
 from .open import open_input
 from .zarr_store import SourceImage, label_boxes
@@ -128,7 +127,7 @@ def converted(
     drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
     done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
     for name, why in (item for conversion in done for item in conversion.left_out.items()):
-        warnings.warn(f"The labels {name!r} were left out: {why}", UserWarning, stacklevel=3)
+        warn(f"The labels {name!r} were left out: {why}")
     return done
 
 
@@ -149,29 +148,20 @@ def adjusted(
     Args:
         image: what the file says.
         scale, translation: a number for all spatial axes, a list with one per axis, or a dict.
-        axes_units: a unit for all axes that it can be the unit of, or a dict.
+        axes_units: a unit for all spatial axes, or for time; one per axis, or a dict.
         name: name of the image.
 
     Raises:
         AxesError: a list that is not as long as there are axes, or a unit that none of them can have.
     """
-    if isinstance(axes_units, str):
-        kind = ("t",) if full_unit(axes_units) in TIME_UNITS else SPATIAL
-        unit, axes_units = axes_units, {axis: axes_units for axis in image.dims if axis in kind}
-        if not axes_units:
-            raise AxesError(f"{unit!r} is not a unit of any axis of the image; its axes are {','.join(image.dims)}.")
     return attrs.evolve(
         image,
-        scale=completed(_by_axis(image, scale, "scale"), image.scale),
-        translation=completed(_by_axis(image, translation, "translation"), image.translation),
-        axes_units=completed(axes_units, image.axes_units),
+        scale=_with(image, image.scale, scale, "scale"),
+        translation=_with(image, image.translation, translation, "translation"),
+        axes_units={**(image.axes_units or {}), **parse_units(axes_units, image.axes)},
         name=image.name if name is None else name,
     )
 
 
-def _by_axis(image: NgffImage, given: Any, what: str) -> Mapping[str, float] | None:
-    if isinstance(given, Real):
-        return {axis: float(given) for axis in image.dims if axis in SPATIAL}
-    if given is None or isinstance(given, Mapping):
-        return given
-    return dict(zip(image.dims, image.axes.vector(given, 1.0, what), strict=True))
+def _with(image: NgffImage, known: dict[str, float] | None, given: Any, what: str) -> dict[str, float]:
+    return {**(known or {}), **parse_numbers(given, image.axes, what)}

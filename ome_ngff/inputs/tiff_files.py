@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ..exceptions import InputError
+from ..text import warn
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -175,5 +175,4 @@ def tell_gaps(tiff: TiffFile, index: int, path: str) -> None:
     if missing:
         shown, more = ", ".join(missing[:5]), f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise InputError(f"{path} is one of several files, of which these are missing: {shown}{more}.")
-    warnings.warn(f"{path} lacks {gaps} of the {len(series)} planes that its metadata names; they are zeros.",
-                  UserWarning, stacklevel=2)  # fmt: skip
+    warn(f"{path} lacks {gaps} of the {len(series)} planes that its metadata names; they are zeros.")

@@ -6,17 +6,19 @@ layer may be wrapped once more, in a `DataNode`, whose `value` it is.
 
 from __future__ import annotations
 
+import bisect
+import functools
 import itertools
 import os
 import sys
 import uuid
-from functools import partial
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from .arrays import made_by
+from .arrays import checked, made_by
+from .boxes import Box
 from .travel import address
 
 
@@ -26,13 +28,22 @@ def unwrapped(array: Any) -> Any:
     original: Any = layers.get(f"original-{array.name}")
     if len(layers) == 1:
         original = {0: _whole_behind(array)}
-    elif len(layers) != 2:
+    elif len(layers) != 2 or not _merely_sliced(layers[array.name]):
         return array
     for wrapped in _values(original or {}):
         plain = isinstance(wrapped, np.ndarray) or made_by(wrapped, "zarr", "h5py", "ome_ngff")
         if plain and wrapped.shape == array.shape and wrapped.dtype == array.dtype:
             return wrapped
     return array
+
+
+def _merely_sliced(layer: Any) -> bool:
+    """Return whether a layer only slices what it gets: with no function of the caller's and under no lock."""
+    from dask.array.core import getter, getter_inline, getter_nofancy
+
+    task = getattr(layer, "task", None) or next(iter(dict(layer).values()))
+    sliced = getattr(task, "func", None) in (getter, getter_inline, getter_nofancy)
+    return isinstance(task, np.ndarray) or (sliced and not task.kwargs.get("lock"))
 
 
 def _whole_behind(array: Any) -> np.ndarray[Any, Any] | None:
@@ -58,14 +69,56 @@ def holds_blocks(source: Any) -> bool:
     return len(layers) == 1 and all(isinstance(b, np.ndarray) for layer in layers.values() for b in _values(layer))
 
 
+def is_masked(array: Any) -> bool:
+    """Return whether the blocks of a dask array are masked arrays, as far as it knows."""
+    return isinstance(getattr(array, "_meta", None), np.ma.MaskedArray)
+
+
+def computed_blocks(array: Any, box: Box) -> list[tuple[Box, Any]]:
+    """Compute the blocks of a dask array that a box touches, on this thread, each with its own box.
+
+    Raises:
+        InputError: a block is not what the array declares. Slicing and joining them, dask would not notice.
+    """
+    from dask.local import get_sync
+
+    edges = [list(itertools.accumulate(lengths, initial=0)) for lengths in array.chunks]
+    touched = (
+        range(bisect.bisect_right(ends, low) - 1, bisect.bisect_left(ends, high))
+        for ends, (low, high) in zip(edges, box, strict=True)
+    )
+    indices = list(itertools.product(*touched))
+    keys = [(array.name, *index) for index in indices]
+    blocks = get_sync(array.__dask_optimize__(array.dask, keys), keys)
+    boxes = [tuple((ends[i], ends[i + 1]) for ends, i in zip(edges, index, strict=True)) for index in indices]
+    return [
+        (there, _checked_block(block, array.chunks, array.dtype, index))
+        for index, there, block in zip(indices, boxes, blocks, strict=True)
+    ]
+
+
+def checked_blocks(array: Any) -> Any:
+    """Return a lazy dask array of which each block is what the array declares, or an `InputError` that names it."""
+    import dask.array as da
+
+    check = functools.partial(_checked_block, chunks=array.chunks, dtype=array.dtype)
+    return da.map_blocks(check, array, dtype=array.dtype, meta=np.empty((0,) * array.ndim, array.dtype))
+
+
+def _checked_block(block: Any, chunks: Any, dtype: np.dtype[Any], block_id: tuple[int, ...] = ()) -> Any:
+    shape = tuple(lengths[i] for lengths, i in zip(chunks, block_id, strict=True))
+    return checked(block, shape, dtype, f"Block {block_id} of the dask array")
+
+
 def wrapped_arrays(source: Any) -> list[Any]:
-    """Return the arrays, stored or in memory, that a dask array reads anywhere in its graph; none of other sources.
+    """Return the arrays, stored or in memory, that a dask array reads anywhere in its graph, or xarray lazily.
 
     A graph that was optimized, or whose arrays were put into its tasks, has no layer that names them.
     """
     found: list[Any] = []
     seen: dict[int, Any] = {}  # keeps what it has seen, so that no other object gets its id
-    todo = [part for layer in getattr(getattr(source, "dask", None), "layers", {}).values() for part in _parts(layer)]
+    layers = getattr(getattr(source, "dask", None), "layers", {}).values()
+    todo = [source] if made_by(source, "xarray") else [part for layer in layers for part in _parts(layer)]
     while todo:
         held = todo.pop()
         if id(held) in seen:
@@ -77,13 +130,13 @@ def wrapped_arrays(source: Any) -> list[Any]:
             todo += held.values()
         elif isinstance(held, (list, tuple, set, frozenset)):
             todo += held
-        elif isinstance(held, partial) or made_by(held, "dask", "xarray"):
+        elif isinstance(held, functools.partial) or made_by(held, "dask", "xarray"):
             todo += [getattr(held, name, None) for name in _HOLDERS]
     return found
 
 
 # Where tasks, partial functions and the lazy arrays of xarray hold what they work on.
-_HOLDERS = ("args", "kwargs", "keywords", "value", "func", "array", "_array")
+_HOLDERS = ("args", "kwargs", "keywords", "value", "func", "array", "_array", "_data")
 
 
 def _parts(layer: Any) -> list[Any]:

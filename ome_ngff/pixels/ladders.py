@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 
 from ..exceptions import ScaleError
-from ..spec import SPATIAL, Axes, in_meters
-from ..text import nearest_word
+from ..spec import SPATIAL, Axes, by_name, in_meters
+from ..text import nearest_word, whole_number
 from .methods import Method
 
-ScaleFactors = Sequence[int] | Sequence[Mapping[str, int]]
+ScaleFactors = Sequence[float] | Sequence[Mapping[str, float]]  # whole numbers
 
 
 @attrs.frozen
@@ -111,18 +110,19 @@ def parse_ladder(scale_factors: ScaleFactors, names: Sequence[str], *, plane: bo
     spread = [name for name in names if name in (("y", "x") if plane else SPATIAL)]
     ladder: list[tuple[int, ...]] = []
     for given in scale_factors:
-        by_axis: Mapping[str, Any] = given if isinstance(given, Mapping) else dict.fromkeys(spread, given)
+        by_axis: dict[str, Any] = by_name(given, names) if isinstance(given, Mapping) else dict.fromkeys(spread, given)
         for name, factor in by_axis.items():
             if name not in names:
                 raise ScaleError(
                     f"scale_factors names the axis {name!r}, but the axes are {','.join(names)}."
                     f"{nearest_word(name, names)}"
                 )
-            if isinstance(factor, (bool, np.bool_)) or not isinstance(factor, (int, np.integer)) or int(factor) < 1:
+            by_axis[name] = whole_number(factor) or 0
+            if by_axis[name] < 1:
                 raise ScaleError(f"scale_factors must be whole numbers above zero (got {factor!r} for axis {name}).")
             if factor > 1 and name not in SPATIAL:
                 raise ScaleError(f"Only the axes z, y and x can be downsampled (got the factor {factor} for {name!r}).")
-        ladder.append(tuple(int(by_axis.get(name, 1)) for name in names))
+        ladder.append(tuple(by_axis.get(name, 1) for name in names))
     for before, after in itertools.pairwise([(1,) * len(names), *ladder]):
         if before == after or any(a < b for b, a in zip(before, after, strict=True)):
             raise ScaleError(
@@ -169,14 +169,15 @@ def _finest(among: Sequence[int], size: Mapping[int, float], axes: Axes) -> set[
 
 
 def halved_ladder(
-    scale_factors: int | ScaleFactors, shape: Sequence[int], axes: Axes, scale: Sequence[float]
+    scale_factors: float | ScaleFactors, shape: Sequence[int], axes: Axes, scale: Sequence[float]
 ) -> list[tuple[int, ...]]:
     """Parse the factors, or halve as in `automatic_ladder` as long as an axis keeps a smallest length."""
-    if isinstance(scale_factors, bool) or not isinstance(scale_factors, (int, np.integer)):
-        return parse_ladder(scale_factors, axes.names, plane=False)  # type: ignore[arg-type]  # bool is refused there
-    if scale_factors < 1:
+    shortest = whole_number(scale_factors)
+    if shortest is None:
+        return parse_ladder(scale_factors, axes.names, plane=False)  # type: ignore[arg-type]  # numbers are refused there
+    if shortest < 1:
         raise ScaleError(f"The smallest length is a whole number above zero (got {scale_factors}).")
-    return automatic_ladder(shape, axes, scale, (2 * int(scale_factors) - 1,) * len(shape))
+    return automatic_ladder(shape, axes, scale, (2 * shortest - 1,) * len(shape))
 
 
 def factors_by_axis(ladder: Sequence[Sequence[int]], dims: Sequence[str]) -> list[dict[str, int]]:

@@ -11,16 +11,22 @@ import numpy as np
 
 from ..exceptions import LabelError, MethodError, ScaleError
 from ..spec import Axes
+from ..text import whole_number
 from .ladders import Level, ScaleFactors, hold, levels, parse_ladder
 from .lazy import reduce_whole
 from .methods import Method, Methods, find_method
+
+
+def _whole(value: Any) -> Any:
+    number = whole_number(value)
+    return value if number is None else number
 
 
 def _number(low: int, high: float = math.inf) -> Callable[[Any, attrs.Attribute[int], Any], None]:
     up_to = f" and at most {high}" if high < math.inf else ""
 
     def check(instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        if type(value) is not int or not low <= value <= high:
             raise ScaleError(f"{attribute.name} must be a whole number of at least {low}{up_to} (got {value!r}).")
 
     return check
@@ -47,8 +53,8 @@ class Scaler:
     """
 
     method: str = attrs.field(default="resize", converter=_method_name)
-    downscale: int = attrs.field(default=2, validator=_number(2))
-    max_layer: int = attrs.field(default=4, validator=_number(0, 64))
+    downscale: int = attrs.field(default=2, converter=_whole, validator=_number(2))
+    max_layer: int = attrs.field(default=4, converter=_whole, validator=_number(0, 64))
     scale_factors: ScaleFactors | None = attrs.field(default=None, converter=hold)
     order: int = attrs.field(default=1, validator=_number(0))
     copy_metadata: bool = False

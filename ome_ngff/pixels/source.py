@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,9 @@ import attrs
 import numpy as np
 
 from ..exceptions import InputError
-from .arrays import OnDevice
-from .boxes import Box, slices
-from .dask_graph import holds_blocks, unwrapped
+from .arrays import ForeignArray, LazyArray, OnDevice, TensorStoreArray, made_by
+from .boxes import Block, Box, slices
+from .dask_graph import computed_blocks, holds_blocks, is_masked, unwrapped
 from .methods import Array
 from .travel import mapped_anew
 
@@ -37,23 +38,29 @@ def as_source(image: Any, *, least: int = 2) -> Any:
     Raises:
         InputError: it is not an array of numbers.
     """
-    if hasattr(image, "dims") and hasattr(image, "coords") and hasattr(image, "data"):  # xarray
-        image = image.data
-    if isinstance(image, np.ma.MaskedArray):
+    if isinstance(image, (str, bytes, os.PathLike)):
+        raise InputError(
+            f"An image is an array of integers, floats up to 64 bits or bool (got {image!r}); of the name of a file, "
+            "use `convert` or `open_input`."
+        )
+    image = _of_xarray(image)
+    if isinstance(image, np.ma.MaskedArray) or is_masked(image):
         raise InputError("A masked array has no values under its mask; pass array.filled(value).")
-    if hasattr(image, "__cuda_array_interface__"):
-        image = OnDevice(image)
-    if all(hasattr(image, name) for name in ("shape", "ndim", "__getitem__")) and isinstance(
-        getattr(image, "dtype", None), np.dtype
-    ):
-        found = unwrapped(image) if hasattr(image, "dask") else image
+    known = isinstance(getattr(image, "dtype", None), np.dtype)
+    if known and hasattr(image, "dask"):
+        found = unwrapped(image)
+    elif hasattr(image, "__cuda_array_interface__"):
+        found = OnDevice(image)
+    elif known and (isinstance(image, (np.ndarray, LazyArray, OnDevice)) or made_by(image, "zarr", "h5py")):
+        found = image
+    elif made_by(image, "tensorstore"):
+        found = TensorStoreArray(image)
+    elif (foreign := ForeignArray.of(image)) is not None:
+        found = foreign
     elif hasattr(image, "__dlpack__"):
         found = _exported(image)
     else:
-        try:
-            found = np.asarray(image)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InputError(f"{type(image).__name__} is not an array: {error}") from error
+        found = _in_memory(image)
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
         raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
     if found.ndim < least or 0 in found.shape:
@@ -64,6 +71,26 @@ def as_source(image: Any, *, least: int = 2) -> Any:
             f"The shape {tuple(found.shape)} is not known yet; call compute_chunk_sizes() on the dask array."
         )
     return found
+
+
+def _of_xarray(image: Any) -> Any:
+    """Return what a labelled array holds; its variable where it would have to be loaded as a whole."""
+    if not (made_by(image, "xarray") and hasattr(image, "dims")):
+        return image
+    variable = getattr(image, "variable", image)
+    held = getattr(variable, "_data", None)
+    return variable if made_by(held, "xarray") else variable.data  # which would load what is in a file
+
+
+def _in_memory(image: Any) -> Any:
+    """Return what NumPy makes of lists of numbers, and of what speaks `__array__`."""
+    shapes = {getattr(part, "shape", None) for part in image} if isinstance(image, (list, tuple)) else ()
+    if len(shapes) > 1:
+        raise InputError(
+            f"An image is one array (got a {type(image).__name__} of several things); the levels of a pyramid are "
+            "written by write_multiscale, of a napari layer pass the data, and scale= and translation= by name."
+        )
+    return np.asarray(image)
 
 
 def _exported(tensor: Any) -> Any:
@@ -99,14 +126,23 @@ def read(source: Any, box: Box, dtype: np.dtype[Any], scratch: Callable[..., Arr
     Args:
         source: what `as_source` returns. box: of it. dtype: of the pixels.
         scratch: takes a shape and a dtype, and returns the memory for a copy.
+
+    Raises:
+        InputError: the source gives something else than it declares.
     """
     if isinstance(source, np.memmap):
         with mapped_anew(source) as fresh:
             return _copy(fresh[slices(box)], dtype, scratch)
-    part = source[slices(box)]
-    if hasattr(part, "dask"):
-        part = part.compute(scheduler="synchronous")
-    return in_order(np.asarray(part), dtype, scratch)
+    if not hasattr(source, "dask"):
+        return in_order(np.asarray(source[slices(box)]), dtype, scratch)
+    blocks = computed_blocks(source, box)
+    if len(blocks) == 1:
+        return in_order(Block(blocks[0][1], blocks[0][0])[slices(box)], dtype, scratch)
+    pixels = scratch([high - low for low, high in box], dtype)
+    for there, block in blocks:
+        common = slices(tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(there, box, strict=True)))
+        Block(pixels, box)[common][...] = Block(block, there)[common]
+    return pixels
 
 
 def in_order(part: Array, dtype: np.dtype[Any], scratch: Callable[..., Array]) -> Array:

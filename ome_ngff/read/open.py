@@ -12,6 +12,7 @@ from ..image import Multiscales, NgffImage
 from ..pixels import Methods, blocks_of
 from ..spec import format_from_version, label_names
 from ..store import Target, find_target, readable
+from ..text import warn
 from .stored import StoredImage, document_of
 
 
@@ -44,6 +45,10 @@ def open_image(
     found = StoredImage.of(target)
     if version is not None and found.metadata.version != format_from_version(version).version:
         raise FormatError(f"{target} is OME-Zarr {found.metadata.version}, not {version}.")
+    turned = {axis.name: axis.orientation for axis in found.metadata.axes if axis.type == "space"}
+    if any(turned.values()) and not all(turned.values()):
+        without = ",".join(name for name, orientation in turned.items() if orientation is None)
+        warn(f"All space axes of {target} or none should have an orientation ({without} have not).")
     images = [_image(found, k) for k in range(len(found.arrays))]
     return Multiscales(
         images=images,

@@ -3,8 +3,11 @@ from .axes import AxesLike as AxesLike
 from .axes import Axis as Axis
 from .axes import PerAxis as PerAxis
 from .axes import Transformations as Transformations
+from .axes import UnitsLike as UnitsLike
 from .axes import axes_findings as axes_findings
-from .axes import completed as completed
+from .axes import direction as direction
+from .axes import parse_numbers as parse_numbers
+from .axes import parse_units as parse_units
 from .metadata import Dataset as Dataset
 from .metadata import Metadata as Metadata
 from .metadata import Omero as Omero
@@ -53,5 +56,7 @@ from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
 from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
+from .vocabulary import axis_name as axis_name
+from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit
 from .vocabulary import in_meters as in_meters

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import attrs
 
 from ..exceptions import AxesError, Finding
-from ..text import mapping_of, nearest_word, show
+from ..text import nearest_word, show, warn
 from .rules.axes import AXES
 from .rules.book import stated
-from .vocabulary import KNOWN_AXES, full_unit
+from .vocabulary import KNOWN_AXES, ORIENTATIONS, TIME_UNITS, AnatomicalOrientation, axis_name, by_name, full_unit
+
+
+def direction(value: Any) -> Any:
+    """Return the member of `AnatomicalOrientation` that an orientation names; any other value stays."""
+    value = getattr(value, "value", value)
+    return AnatomicalOrientation(value) if isinstance(value, str) and value in ORIENTATIONS else value
 
 
 @attrs.frozen
@@ -23,14 +29,14 @@ class Axis:
         name: "t", "c", "z", "y", "x" or a name of your own.
         type: "space", "time", "channel" or a type of your own.
         unit: UDUNITS-2 name, such as "micrometer".
-        orientation: direction in which the axis grows (RFC-4), one of `AnatomicalOrientation`'s values.
+        orientation: direction in which the axis grows (RFC-4), a member of `AnatomicalOrientation`.
         extra: keys of the document that this class does not know, kept as they are.
     """
 
     name: str
     type: str | None = None
     unit: str | None = None
-    orientation: str | None = attrs.field(default=None, repr=False)
+    orientation: str | None = attrs.field(default=None, repr=False, converter=direction)
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
     @classmethod
@@ -39,7 +45,7 @@ class Axis:
         if isinstance(axis, Axis):
             return axis
         if isinstance(axis, str):
-            axis = {"name": axis}
+            axis = {"name": axis_name(axis)}
         if not isinstance(axis, Mapping) or not isinstance(axis.get("name"), str):
             raise AxesError(f"An axis is a name or a dict with a 'name' (got {axis!r}).")
         known = dict(axis)
@@ -60,7 +66,8 @@ class Axis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the axis as the specification writes it."""
-        orientation = None if self.orientation is None else {"type": "anatomical", "value": self.orientation}
+        value = getattr(self.orientation, "value", self.orientation)
+        orientation = None if value is None else {"type": "anatomical", "value": value}
         return {**stated(name=self.name, type=self.type, unit=self.unit, orientation=orientation), **self.extra}
 
 
@@ -69,8 +76,9 @@ class Axes(Sequence[Axis]):
     """Hold the axes of one image, checked against the rules of the specification.
 
     Args:
-        axes: "tczyx", a list of names, a list of dicts, or None where `ndim` leaves one sensible answer.
-        axes_units: unit by axis name.
+        axes: "tczyx", a list of names (upper case and "depth" count as z), a list of dicts, or None where `ndim` leaves
+            one sensible answer.
+        axes_units: unit by axis name, or as `parse_units` takes them.
         fmt: the format whose rules hold (those of 0.4 and 0.5 are the same).
         ndim: number of dimensions of the array, where there is one.
         lines: whether x may be alone in space, which no version can store.
@@ -84,14 +92,16 @@ class Axes(Sequence[Axis]):
     def __init__(
         self,
         axes: str | Sequence[str | Mapping[str, Any] | Axis] | Axes | None = None,
-        axes_units: Mapping[str, str] | None = None,
+        axes_units: UnitsLike | None = None,
         fmt: object = None,
         *,
         ndim: int | None = None,
         lines: bool = False,
     ) -> None:
-        if not isinstance(axes, Iterable) and axes is not None:
-            raise AxesError(f"axes are names, such as 'tczyx', or a list (got {show(axes)}).")
+        if not isinstance(axes, (Iterable, type(None))):
+            raise AxesError(
+                f"axes is a string such as 'zyx', or a list with one name per dimension (got {show(axes)})."
+            )
         items = [Axis.parse(axis) for axis in (_guess(ndim) if axes is None else axes)]
         names = [axis.name for axis in items]
         if ndim is not None and len(items) != ndim:
@@ -99,9 +109,8 @@ class Axes(Sequence[Axis]):
                 f"axes {','.join(names)!r} name {len(items)} dimensions, but the array has {ndim}. "
                 "Name each dimension once."
             )
-        units = mapping_of(axes_units, "axes_units")
-        _refuse_axes(units, names, "axes_units")
-        items = [attrs.evolve(a, unit=full_unit(units[a.name])) if a.name in units else a for a in items]
+        units = parse_units(axes_units, items)
+        items = [attrs.evolve(a, unit=units[a.name]) if a.name in units else a for a in items]
         object.__setattr__(self, "items", tuple(items))
         if not (lines and names in (["x"], ["t", "x"], ["c", "x"], ["t", "c", "x"])):
             self.validate()
@@ -113,7 +122,7 @@ class Axes(Sequence[Axis]):
         if errors:
             raise AxesError(" ".join(errors))
         for finding in findings:
-            warnings.warn(f"{finding.what} {finding.hint}".strip(), UserWarning, stacklevel=4)
+            warn(f"{finding.what} {finding.hint}".strip())
 
     def to_list(self, fmt: object = None) -> list[dict[str, Any]]:
         """Return the axes as the specification's list of dicts."""
@@ -129,25 +138,18 @@ class Axes(Sequence[Axis]):
         """Names of the axes of type space."""
         return tuple(axis.name for axis in self.items if axis.type == "space")
 
-    def vector(self, values: Mapping[str, Any] | Sequence[Any] | None, default: float, what: str) -> tuple[float, ...]:
-        """Turn a mapping by axis name, or one number per axis, into a tuple in axis order.
+    def vector(self, values: PerAxis | None, default: float, what: str) -> tuple[float, ...]:
+        """Turn numbers, as `parse_numbers` takes them, into a tuple in axis order.
 
         Raises:
             AxesError: for an unknown axis, a wrong length, or a value that is not a finite number.
         """
-        if values is None:
-            return (default,) * len(self)
-        if isinstance(values, Mapping):
-            _refuse_axes(values, self.names, what)
-            values = [values.get(name, default) for name in self.names]
-        if isinstance(values, (str, bytes)) or not isinstance(values, Sized) or len(values) != len(self):
-            raise AxesError(
-                f"{what} needs a dict, or one number for each of the axes {','.join(self.names)} (got {values!r})."
-            )
+        said = parse_numbers(values, self.items, what)
+        given = [said.get(name, default) for name in self.names]
         try:
-            vector = tuple(float(value) for value in values)
+            vector = tuple(float(value) for value in given)
         except (TypeError, ValueError, OverflowError):
-            raise AxesError(f"{what} needs numbers (got {list(values)!r}).") from None
+            raise AxesError(f"{what} needs numbers (got {given!r}).") from None
         if not all(abs(value) < float("inf") for value in vector):
             raise AxesError(f"{what} needs finite numbers (got {list(vector)!r}).")
         return vector
@@ -169,6 +171,62 @@ def _guess(ndim: int | None) -> str:
     return guess
 
 
+def parse_numbers(given: PerAxis | None, axes: Sequence[Axis], what: str) -> dict[str, Any]:
+    """Return the numbers that are given, by the names of the axes: one for all spatial ones, one each, or a mapping.
+
+    Raises:
+        AxesError: there is no such axis, or the number of numbers is another one.
+    """
+    names = [axis.name for axis in axes]
+    if isinstance(given, Real) and not isinstance(given, bool):
+        given = {axis.name: float(given) for axis in axes if axis.type == "space"}
+    elif given is not None and not isinstance(given, Mapping):
+        if _length(given) != len(names):
+            raise AxesError(
+                f"{what} needs a dict, or one number for each of the axes {','.join(names)} (got {given!r})."
+            )
+        given = dict(zip(names, given, strict=True))  # type: ignore[arg-type]  # a number has no length
+    numbers = by_name(given or {}, names)
+    _refuse_axes(numbers, names, what)
+    return numbers
+
+
+def parse_units(given: UnitsLike | None, axes: Sequence[Axis]) -> dict[str, Any]:
+    """Return the units that are given, by the names of the axes, as UDUNITS-2 calls them.
+
+    Args:
+        given: one unit for all spatial axes, or for time; one per axis, or per spatial axis; or a mapping.
+        axes: the axes.
+
+    Raises:
+        AxesError: there is no such axis, or the number of units is another one.
+    """
+    names = [axis.name for axis in axes]
+    spatial = [axis.name for axis in axes if axis.type == "space"]
+    if isinstance(given, str):
+        timed = [axis.name for axis in axes if axis.type == "time"]
+        unit, given = given, dict.fromkeys(timed if full_unit(given) in TIME_UNITS else spatial, given)
+        if not given:
+            raise AxesError(f"{unit!r} is not a unit of any axis of the image; its axes are {','.join(names)}.")
+    elif given is not None and not isinstance(given, Mapping):
+        each = next((found for found in (names, spatial) if len(found) == _length(given)), None)
+        if each is None:
+            raise AxesError(
+                f"axes_units is a unit, one for each of the axes {','.join(names)}, or a dict (got {given!r})."
+            )
+        given = dict(zip(each, given, strict=True))
+    units = by_name(given or {}, names)
+    _refuse_axes(units, names, "axes_units")
+    return {name: full_unit(unit) for name, unit in units.items()}
+
+
+def _length(values: Any) -> int:
+    try:
+        return -1 if isinstance(values, (str, bytes)) else len(values)
+    except TypeError:
+        return -1
+
+
 def _refuse_axes(given: Mapping[str, Any] | Sequence[str], names: Sequence[str], what: str) -> None:
     for name in given:
         if name not in names:
@@ -177,19 +235,13 @@ def _refuse_axes(given: Mapping[str, Any] | Sequence[str], names: Sequence[str],
             )
 
 
-def completed(given: Any, known: Mapping[str, Any] | None) -> Any:
-    """Complete values by axis name with those that are known; any other form stays, to be checked where it is used."""
-    if given is None:
-        return known
-    return {**(known or {}), **given} if isinstance(given, Mapping) else given
-
-
 def axes_findings(axes: Any, where: str = "axes") -> Iterator[Finding]:
     """Yield every rule for axes that the document `axes` breaks (any JSON value)."""
     return AXES(axes, where)
 
 
-# What functions take for axes, for a number per axis, and for the transformations of each level.
+# What functions take for axes, a number and a unit per axis, and the transformations of each level.
 AxesLike = str | Sequence[str] | Sequence[Mapping[str, Any]] | Axes
-PerAxis = Mapping[str, float] | Sequence[float]
+PerAxis = float | Mapping[str, float] | Sequence[float]
+UnitsLike = str | Mapping[str, str] | Sequence[str]
 Transformations = Sequence[Sequence[Mapping[str, Any]]]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
 
 KNOWN_AXES = {"x": "space", "y": "space", "z": "space", "c": "channel", "t": "time"}
 SPATIAL = ("z", "y", "x")
+_LONG_NAMES = {"time": "t", "channel": "c", "depth": "z", "height": "y", "width": "x"}
 _PREFIXES = {
     "yocto": -24, "zepto": -21, "atto": -18, "femto": -15, "pico": -12, "nano": -9, "micro": -6, "milli": -3,
     "centi": -2, "deci": -1, "hecto": 2, "kilo": 3, "mega": 6, "giga": 9, "tera": 12, "peta": 15, "exa": 18,
@@ -16,15 +19,22 @@ SPACE_UNITS = frozenset(
 )
 TIME_UNITS = frozenset(["day", "hour", "minute", "second", *(f"{p}second" for p in _PREFIXES)])
 UNITS = {"space": SPACE_UNITS, "time": TIME_UNITS}
+_SYMBOLS = {
+    "Y": "yotta", "Z": "zetta", "E": "exa", "P": "peta", "T": "tera", "G": "giga", "M": "mega", "k": "kilo",
+    "h": "hecto", "": "", "d": "deci", "c": "centi", "m": "milli", "u": "micro", "µ": "micro", "μ": "micro",
+    "n": "nano", "p": "pico", "f": "femto", "a": "atto", "z": "zepto", "y": "yocto",
+}  # fmt: skip
 _SHORT_UNITS = {
-    "nm": "nanometer", "um": "micrometer", "µm": "micrometer", "μm": "micrometer", "micron": "micrometer",
-    "mm": "millimeter", "cm": "centimeter", "m": "meter", "km": "kilometer", "pm": "picometer", "Å": "angstrom",
-    "A": "angstrom", "in": "inch", "ns": "nanosecond", "us": "microsecond", "µs": "microsecond", "μs": "microsecond",
-    "ms": "millisecond", "s": "second", "sec": "second", "min": "minute", "h": "hour", "d": "day",
+    **{f"{symbol}m": f"{prefix}meter" for symbol, prefix in _SYMBOLS.items()},
+    **{f"{symbol}s": f"{prefix}second" for symbol, prefix in _SYMBOLS.items()},
+    "micron": "micrometer", "microm": "micrometer", "Å": "angstrom", "\u212b": "angstrom", "A": "angstrom",
+    "in": "inch", "inches": "inch", "ft": "foot", "feet": "foot", "mi": "mile", "yd": "yard", "pc": "parsec",
+    "sec": "second", "msec": "millisecond", "usec": "microsecond", "min": "minute", "h": "hour", "hr": "hour",
+    "d": "day",
 }  # fmt: skip
 
 
-class AnatomicalOrientation(Enum):
+class AnatomicalOrientation(StrEnum):
     """Name the direction in which an axis grows (RFC-4)."""
 
     LEFT_TO_RIGHT = "left-to-right"
@@ -51,8 +61,25 @@ ORIENTATIONS = frozenset(member.value for member in AnatomicalOrientation)
 
 
 def full_unit(unit: str | None) -> str | None:
-    """Return the UDUNITS-2 name of a unit: "um" and "µm" become "micrometer"; a full name stays as it is."""
-    return _SHORT_UNITS.get(unit, unit) if isinstance(unit, str) else unit
+    """Return the UDUNITS-2 name of a unit: "um", "µm", "Microns" and "micrometre" are "micrometer"; others stay."""
+    if not isinstance(unit, str):
+        return unit
+    word = unit.strip()
+    small = word.lower().replace("metre", "meter")
+    one = small.removesuffix("s") if len(small) > 3 else small
+    names = (_SHORT_UNITS.get(spelling, spelling) for spelling in (word, small, one))
+    return next((name for name in names if name in SPACE_UNITS | TIME_UNITS), unit)
+
+
+def axis_name(name: str) -> str:
+    """Return the name of an axis that "Z", "depth" or "Depth" stands for; names of one's own stay."""
+    small = name.lower()
+    return small if small in KNOWN_AXES else _LONG_NAMES.get(small, name)
+
+
+def by_name(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return what is given for each axis under the names that the axes have: {"Z": 2} is for z."""
+    return {key if key in names or not isinstance(key, str) else axis_name(key): given[key] for key in given}
 
 
 def in_meters(length: float, unit: str | None) -> float:

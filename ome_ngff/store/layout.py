@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import attrs
@@ -11,8 +12,8 @@ import numpy as np
 
 from ..exceptions import ChunkError, OptionError
 from ..pixels import Level
-from ..spec import SPATIAL, Axes
-from ..text import refuse_unknown
+from ..spec import SPATIAL, Axes, by_name
+from ..text import refuse_unknown, whole_number
 from .codecs import LABELS, Compression
 
 
@@ -52,9 +53,10 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
         OptionError: a mapping names an axis that is not there.
     """
     if isinstance(given, Mapping):
+        given = by_name(given, axes.names)
         refuse_unknown([name for name in given if name not in axes.names], axes.names, what)
         by_index = {axes.names.index(name): value for name, value in given.items()}
-    elif isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+    elif isinstance(given, Real) and not isinstance(given, bool):
         by_index = {i: given for i, axis in enumerate(axes) if axis.type == "space"}
     elif given is None:
         by_index = {}
@@ -64,9 +66,10 @@ def parse_lengths(given: Any, axes: Axes, default: Sequence[int], what: str) -> 
         raise ChunkError(f"{what} is a whole number, one per axis {','.join(axes.names)}, or a dict (got {given!r}).")
     lengths = list(default)
     for index, value in by_index.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        whole = whole_number(value)
+        if whole is None or whole < 1:
             raise ChunkError(f"{what} must be whole numbers above zero (got {value!r} for axis {axes.names[index]}).")
-        lengths[index] = int(value)
+        lengths[index] = whole
     return tuple(lengths)
 
 
@@ -151,6 +154,16 @@ class Layout:
                 )
         return cls(chunks, shards, compression, tuple(options))
 
+    def named(self, names: Sequence[str] | None) -> Layout:
+        """Say chunks and shards that are in the order of these axes by name; None changes nothing."""
+
+        def called(lengths: Any) -> Any:
+            listed = isinstance(lengths, Sequence) and not isinstance(lengths, str) and len(lengths) == len(names or ())
+            return dict(zip(names or (), lengths, strict=True)) if listed else lengths
+
+        options = tuple({k: called(v) if k in ("chunks", "shards") else v for k, v in o.items()} for o in self.options)
+        return attrs.evolve(self, chunks=called(self.chunks), shards=called(self.shards), options=options)
+
     def of_labels(self) -> Layout:
         """Compress as suits labels, where no compression is given."""
         return self if self.compression not in (None, "auto") else attrs.evolve(self, compression=LABELS)
@@ -159,11 +172,12 @@ class Layout:
         """Return the options of one level of `count`.
 
         Raises:
-            OptionError: there is a list that is not as long as there are levels.
+            OptionError: there is a list that is shorter than there are levels.
         """
-        if len(self.options) > 1 and len(self.options) != count:
+        if 1 < len(self.options) < count:
             raise OptionError(
-                f"storage_options needs one dict for each of the {count} levels (got {len(self.options)})."
+                f"storage_options needs one dict for each of the {count} levels (got {len(self.options)}); one dict is "
+                "for all."
             )
         return {} if not self.options else self.options[level if len(self.options) > 1 else 0]
 

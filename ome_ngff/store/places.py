@@ -6,7 +6,7 @@ import os
 import pickle
 import stat
 import zipfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+import attrs
 import zarr
+from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
 
 from ..exceptions import OptionError, StoreError
+from ..pixels import made_by
+from .zarr_private import default_buffer_prototype
 from .zip import ENDINGS, text_of
 
 
@@ -95,9 +99,43 @@ def _named(group: Any) -> tuple[Store, str]:
         if "://" in text and not text.startswith("file://"):
             return _remote(text), ""
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
+    if made_by(group, "fsspec") and hasattr(group, "root"):
+        local = "file" in getattr(group.fs, "protocol", ())
+        return LocalStore(Path(group.root)) if local else FsspecStore.from_mapper(group), ""
     if isinstance(group, MutableMapping):
-        return MemoryStore(group), ""
+        held = next(iter(group.values()), None)
+        if (held is None and isinstance(group, dict)) or isinstance(held, Buffer):
+            return MemoryStore(group), ""
+        if held is None or isinstance(held, bytes):
+            return MemoryStore(BytesMapping(group)), ""
     raise OptionError(f"The place of an image is a path, a URL, a Zarr group or a store (got {type(group).__name__}).")
+
+
+@attrs.frozen(eq=False)
+class BytesMapping(MutableMapping[str, Any]):
+    """Keep what Zarr stores in somebody else's mapping, as bytes. Zarr's store in memory would put buffers there."""
+
+    mapping: MutableMapping[str, bytes]
+
+    def __getitem__(self, key: str) -> Any:
+        return default_buffer_prototype().buffer.from_bytes(bytes(self.mapping[key]))
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.mapping[key] = value.to_bytes()
+
+    def __delitem__(self, key: str) -> None:
+        del self.mapping[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.mapping)
+
+    def __len__(self) -> int:
+        return len(self.mapping)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BytesMapping) and self.mapping is other.mapping
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import FormatError, OptionError, ScaleError, ValidationError
-from ..image import check_channels, pixel_geometry
+from ..exceptions import AxesError, FormatError, OptionError, ScaleError, ValidationError
+from ..image import Given, check_channels, pixel_geometry
 from ..pixels import (
     Level,
     Method,
     Methods,
     ScaleFactors,
-    as_source,
     automatic_ladder,
     find_method,
     levels,
+    native,
     parse_ladder,
 )
 from ..spec import (
     OMERO,
     Axes,
     AxesLike,
+    Axis,
     Dataset,
     Format,
     Metadata,
@@ -33,12 +34,15 @@ from ..spec import (
     Transformation,
     Transformations,
     Translation,
+    UnitsLike,
     decode_omero,
     factors_of,
+    parse_numbers,
     parse_transformations,
+    placed,
 )
 from ..store import Layout, Target, find_target
-from ..text import mapping_of, refuse_unknown, show
+from ..text import list_of, mapping_of, refuse_unknown, show
 from .omero import Rendering
 from .request import Request, given_level
 from .resume import begun_ladder
@@ -73,7 +77,7 @@ def image_request(
     axes: AxesLike | None = None,
     scale: PerAxis | None = None,
     translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     scale_factors: ScaleFactors | None = None,
     method: str | Methods | Method | None = "resize",
     scaler: Scaler | None = None,
@@ -94,10 +98,10 @@ def image_request(
         reference: levels that have to come out; None takes those that the arguments lead to.
         resume: whether what is not given is taken from the write that was begun there.
     """
-    layout, target = layout or Layout(), _target(group, fmt)
-    source = as_source(image)
-    parsed = Axes(axes, axes_units, ndim=source.ndim)
-    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
+    given = Given.of(image, axes, scale, translation, axes_units)
+    layout, target, source = (layout or Layout()).named(given.dims), _target(group, fmt), given.pixels
+    parsed = Axes(given.axes, given.axes_units, ndim=source.ndim)
+    base_scale, base_translation = pixel_geometry(parsed, given.scale, given.translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
     if scaler is not None and not hasattr(scaler, "reducer"):
@@ -112,6 +116,8 @@ def image_request(
         ladder = scaler.ladder(parsed.names)
     elif scale_factors is not None:
         ladder = parse_ladder(scale_factors, parsed.names)
+    elif coordinate_transformations and reference is None:
+        ladder = _ladder_said(target, coordinate_transformations, parsed.names)
     if reference is not None:
         ladder = reference.fitting(ladder)
     elif ladder is None and resume:
@@ -126,7 +132,7 @@ def image_request(
         [Scale(level.scale(base_scale)), Translation(level.translation(base_translation, base_scale))]
         for level in found
     ]
-    said, measured = _rendering(target, omero, channel_names, channel_colors, parsed, found[0].shape)
+    said, measured = _rendering(target, omero, channel_names, channel_colors, given, parsed)
     metadata = _metadata(target, parsed, steps, name, said, **made_by)
     return Request.of(target, parsed, metadata, found, {0: source}, reducer, layout, measured=measured)
 
@@ -138,7 +144,7 @@ def pyramid_request(
     axes: AxesLike | None = None,
     scale: PerAxis | None = None,
     translation: PerAxis | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     name: str = "image",
@@ -150,15 +156,19 @@ def pyramid_request(
     reference: ReferenceLevels | None = None,
 ) -> Request:
     """Parse the arguments of `write_multiscale` into a request; `reference` as in `image_request`."""
-    sources = {k: as_source(level) for k, level in enumerate(parse_pyramid(pyramid))}
+    given = [Given.of(level, axes, scale, translation, axes_units) for level in parse_pyramid(pyramid)]
+    named = {",".join(Axis.parse(axis).name for axis in level.axes) for level in given if level.dims and level.axes}
+    if len(named) > 1:
+        raise AxesError(f"All levels have the same axes (got {' and '.join(sorted(named))}).")
+    sources = {k: level.pixels for k, level in enumerate(given)}
     shapes = [tuple(source.shape) for source in sources.values()]
-    if len({(source.ndim, source.dtype) for source in sources.values()}) > 1:
+    if len({(source.ndim, native(source.dtype)) for source in sources.values()}) > 1:
         raise OptionError(
             f"All levels have one dtype and number of dimensions (got {[s.dtype.name for s in sources.values()]})."
         )
     _refuse_growing(shapes) if reference is None else reference.refuse_other(shapes)
-    parsed = Axes(axes, axes_units, ndim=len(shapes[0]))
-    base_scale, base_translation = pixel_geometry(parsed, scale, translation)
+    parsed = Axes(given[0].axes, given[0].axes_units, ndim=len(shapes[0]))
+    base_scale, base_translation = pixel_geometry(parsed, given[0].scale, given[0].translation)
     found = [given_level(shape, k) for k, shape in enumerate(shapes)]
     extra = mapping_of(metadata, "metadata")
     omero = extra.pop("omero", None) or omero
@@ -174,10 +184,27 @@ def pyramid_request(
             ]
             for factors, shift in factors_of(shapes)
         ]
-    said, measured = _rendering(target, omero, channel_names, channel_colors, parsed, shapes[0])
-    described = _metadata(target, parsed, steps, name, said, metadata=extra or None)
-    method, layout = Methods.NEAREST.method, layout or Layout()
+        said = [parse_numbers(numbers, parsed, "scale").keys() for numbers in (scale, translation)]
+        steps = [each if k == 0 else _placed(given[k], parsed.names, each, *said) for k, each in enumerate(steps)]
+    rendering, measured = _rendering(target, omero, channel_names, channel_colors, given[0], parsed)
+    described = _metadata(target, parsed, steps, name, rendering, metadata=extra or None)
+    method, layout = Methods.NEAREST.method, (layout or Layout()).named(given[0].dims)
     return Request.of(target, parsed, described, found, sources, method, layout, measured=measured)
+
+
+def _placed(
+    level: Given, names: Sequence[str], derived: Sequence[Transformation], sized: Container[str], moved: Container[str]
+) -> list[Transformation]:
+    """Place a level where its coordinates do, but on the axes of which the caller states sizes or positions."""
+    found: list[Transformation] = []
+    for step, own, said in zip(derived, (level.scale, level.translation), (sized, moved), strict=True):
+        numbers = own if isinstance(own, Mapping) else {}
+        vector = [
+            number if name in said else numbers.get(name, number)
+            for name, number in zip(names, getattr(step, step.type), strict=True)
+        ]
+        found.append(type(step)(vector))
+    return found
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
@@ -216,14 +243,38 @@ def _steps(
     return [parse_transformations(each, len(axes), f"level {k}") for k, each in enumerate(given)]
 
 
+def _ladder_said(target: Target, given: Transformations, names: Sequence[str]) -> list[tuple[int, ...]]:
+    """Return the factors of the further levels, as their scales say them.
+
+    Raises:
+        ScaleError: a scale is not a whole multiple of that of level 0.
+    """
+    ndim, count = len(names), len(given) if isinstance(given, Sequence) else 1
+    target.fmt.validate_coordinate_transformations(ndim, count, given)
+    sizes = [placed([parse_transformations(each, ndim, f"level {k}")], ndim)[0] for k, each in enumerate(given)]
+    ladder = [{n: size / first for n, size, first in zip(names, each, sizes[0], strict=True)} for each in sizes[1:]]
+    if any(abs(factor - round(factor)) > 1e-6 * factor for factors in ladder for factor in factors.values()):
+        raise ScaleError(
+            f"Which levels are made follows from the scales of coordinate_transformations, but {sizes} are not whole "
+            "multiples of the first; pass scale_factors, too."
+        )
+    return parse_ladder([{name: round(factor) for name, factor in factors.items()} for factors in ladder], names)
+
+
 def _rendering(
-    target: Target, omero: Any, names: Any, colors: Any, axes: Axes, shape: Sequence[int]
+    target: Target, omero: Any, names: Any, colors: Any, given: Given, axes: Axes
 ) -> tuple[Omero | None, Rendering | None]:
     """Parse how channels are shown: as a caller says it, or (then the second) what is known before it is measured."""
-    count = shape[axes.names.index("c")] if "c" in axes.names else 1
-    names, colors = ([given] if isinstance(given, str) else [*(given or ())] for given in (names, colors))
+    count = given.pixels.shape[axes.names.index("c")] if "c" in axes.names else 1
     if omero is None and "image-label" in target.image_document:  # the caller has said that these are labels
         omero = False
+    if omero is None or omero is True:
+        names = given.channel_names if names is None else names
+        colors = given.channel_colors if colors is None else colors
+    names, colors = (
+        [each] if isinstance(each, str) else list_of([] if each is None else each, f"channel_{what}")
+        for each, what in ((names, "names"), (colors, "colors"))
+    )
     if omero is None or omero is True:
         colors = [str(color).removeprefix("#") for color in colors]
         check_channels(count, names, colors)

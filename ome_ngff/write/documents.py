@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Never
 
-from ..exceptions import LabelError, MissingError
+from ..exceptions import LabelError, MissingError, OptionError
 from ..pixels import as_labels
 from ..read import StoredImage
-from ..spec import Axes, AxesLike, Format, path_fault
+from ..spec import Axes, AxesLike, Format, UnitsLike, path_fault
 from ..store import Target, find_target, put_attributes, readable, update_document
-from ..text import list_of, mapping_of
+from ..text import mapping_of, show
 from .arguments import refuse_words
 from .labels.annotation import Annotation
 from .labels.request import path_to_image, register_label
@@ -22,7 +22,7 @@ def write_multiscales_metadata(
     datasets: Sequence[Mapping[str, Any]],
     fmt: Format | str | None = None,
     axes: AxesLike | None = None,
-    axes_units: Mapping[str, str] | None = None,
+    axes_units: UnitsLike | None = None,
     name: str | None = None,
     *,
     omero: Mapping[str, Any] | None = None,
@@ -40,6 +40,7 @@ def write_multiscales_metadata(
     """
     refuse_words(unknown, write_multiscales_metadata)
     target = find_target(group, fmt)
+    datasets = _listed(datasets, (Mapping,), "datasets is a list of dicts with path and coordinateTransformations")
     extra = mapping_of(metadata, "metadata")
     omero = extra.pop("omero", None) or omero
     ndim = None
@@ -99,8 +100,8 @@ def write_label_metadata(
 
 def write_plate_metadata(
     group: Any,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    rows: Sequence[str | int],
+    columns: Sequence[str | int],
     wells: Sequence[str | Mapping[str, Any]],
     fmt: Format | str | None = None,
     acquisitions: Sequence[Mapping[str, Any]] | None = None,
@@ -116,16 +117,16 @@ def write_plate_metadata(
     Raises:
         FormatError: a well has no such row or column, or a rule is broken.
     """
-    rows, columns, wells = list_of(rows, "rows"), list_of(columns, "columns"), list_of(wells, "wells")
     target = find_target(group, fmt)
-    entries = [
-        target.fmt.generate_well_dict(w, rows, columns) if isinstance(w, str) else mapping_of(w, "A well")
-        for w in wells
-    ]
-    listed = [mapping_of(a, "An acquisition") for a in list_of(acquisitions, "acquisitions")] if acquisitions else None
+    lines = {"rows": rows, "columns": columns}
+    above, left = (list(map(str, _listed(v, (str, int), f"{k} is a list of names"))) for k, v in lines.items())
+    wells = _listed(wells, (str, Mapping), "wells is a list of paths such as 'A/1', or of dicts; [] for none yet")
+    if acquisitions is not None:
+        acquisitions = _listed(acquisitions, (Mapping,), "acquisitions is a list of dicts with an id")
+    entries = [target.fmt.generate_well_dict(w, above, left) if isinstance(w, str) else dict(w) for w in wells]
     document = target.fmt.plate(
-        rows=[{"name": r} for r in rows], columns=[{"name": c} for c in columns], wells=entries, name=name,
-        field_count=field_count, acquisitions=listed,
+        rows=[{"name": r} for r in above], columns=[{"name": c} for c in left], wells=entries, name=name,
+        field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
     update_document(target, document)
@@ -135,14 +136,23 @@ def write_plate_metadata(
             put_attributes(child, {})
 
 
-def write_well_metadata(group: Any, images: Sequence[str | Mapping[str, Any]], fmt: Format | str | None = None) -> None:
-    """Write the metadata of a well: its fields, as paths or dicts with `path` and `acquisition`."""
+def write_well_metadata(
+    group: Any, images: Sequence[str | int | Mapping[str, Any]], fmt: Format | str | None = None
+) -> None:
+    """Write the metadata of a well: its fields, as paths, numbers, or dicts with `path` and `acquisition`."""
     target = find_target(group, fmt)
-    document = target.fmt.well(
-        [{"path": i} if isinstance(i, str) else mapping_of(i, "An image") for i in list_of(images, "images")]
-    )
+    images = _listed(images, (str, int, Mapping), "images is a list of paths such as '0', or of dicts")
+    document = target.fmt.well([dict(i) if isinstance(i, Mapping) else {"path": str(i)} for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
     update_document(target, document)
+
+
+def _listed(given: Any, kinds: tuple[type, ...], wanted: str) -> list[Any]:
+    """Return what is given as a list, once it holds nothing but what is wanted."""
+    entries = list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping) else [None]
+    if not all(isinstance(entry, kinds) for entry in entries):
+        raise OptionError(f"{wanted} (got {show(given)}).")
+    return entries
 
 
 def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:

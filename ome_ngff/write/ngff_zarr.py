@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
@@ -16,7 +15,7 @@ from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
 from ..spec import Axes, Format
 from ..store import Layout, Target, find_target, parse_lengths
-from ..text import refuse_unknown
+from ..text import refuse_unknown, warn
 from .execution import execute
 from .labels.request import label_path, register_label
 from .omero import Rendering
@@ -137,7 +136,7 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
     extra = dict(metadata.extra)
     if extra.pop("coordinateTransformations", None):
         left_out = f"The transformations of {metadata.name!r} from one coordinate system to another are left out"
-        warnings.warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.", UserWarning, stacklevel=3)
+        warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.")
     label = multiscales.image_label
     return Request.of(
         target, Axes(metadata.axes, ndim=images[0].data.ndim),

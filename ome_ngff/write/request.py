@@ -11,7 +11,7 @@ import numpy as np
 from ..config import config
 from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
-from ..pixels import Level, Method, describe
+from ..pixels import Level, Method, describe, native
 from ..spec import Axes, Metadata, name_fault, path_fault
 from ..store import Grid, Layout, LevelStorage, Target, settled
 from ..text import show
@@ -80,7 +80,7 @@ class Request:
                 raise InputError(
                     f"A level cannot be stored at {show(path)}. {fault or 'Labels have their place there.'}"
                 )
-        dtype = np.dtype(sources[0].dtype).newbyteorder("=")
+        dtype = native(sources[0].dtype)
         storage = layout.storage(levels, axes, dtype, target.fmt.zarr_format)
         return cls(target, metadata, dtype, tuple(levels), storage, sources, method, **more)
 

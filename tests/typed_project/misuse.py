@@ -6,7 +6,7 @@ import ome_ngff
 from ome_ngff import Multiscales, NgffImage, config, open_image, validate, write_image, write_labels
 
 write_image([[1]], "a.ome.zarr", scle={"y": 0.5})  # error: arg-type
-write_image([[1]], "a.ome.zarr", scale=0.5)  # error: arg-type
+write_image([[1]], "a.ome.zarr", scale="0.5")  # error: arg-type
 write_image([[1]], "a.ome.zarr", fmt=0.4)  # error: arg-type
 write_image([[1]], "a.ome.zarr", scale_factors=["2"])  # error: arg-type
 write_image([[1]])  # error: call-arg

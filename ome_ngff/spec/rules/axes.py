@@ -182,13 +182,13 @@ def _orientation_space(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].orientation", what, "Leave it out."
 
 
-@AXES.must("axis-orientation-all", at="multiscales[0].axes[2].orientation", wrong=MISSING)
+@AXES.should("axis-orientation-all", at="multiscales[0].axes[2].orientation", wrong=MISSING)
 def _orientation_all(axes: Any, where: str) -> Faults:
-    """If one space axis has an orientation, all of them have one."""
+    """If one space axis has an orientation, the others should have one, too."""
     space = [axis for axis in axes if axis.get("type") == "space"]
     without = [axis["name"] for axis in space if axis.get("orientation") is None]
     if 0 < len(without) < len(space):
-        what = f"All space axes or none must have an orientation ({listed(without)} have not)."
+        what = f"All space axes or none should have an orientation ({listed(without)} have not)."
         yield where, what, "Add an orientation to each of them."
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from ...exceptions import LabelError
 from ...read import StoredImage
-from ...spec import SPATIAL, Axes, AxesLike, Axis, PerAxis, Scale, Transformation, Translation, completed, full_unit
+from ...spec import (
+    SPATIAL,
+    Axes,
+    AxesLike,
+    Axis,
+    PerAxis,
+    Scale,
+    Transformation,
+    Translation,
+    UnitsLike,
+    parse_numbers,
+    parse_units,
+)
 from ...store import Layout, Target
-from ...text import mapping_of
 
 Shape = tuple[int, ...]
 Numbers = tuple[float, ...]
@@ -74,7 +85,7 @@ class ReferenceLevels:
         axes: AxesLike | None = None,
         scale: PerAxis | None = None,
         translation: PerAxis | None = None,
-        axes_units: Mapping[str, str] | None = None,
+        axes_units: UnitsLike | None = None,
     ) -> dict[str, Any]:
         """Return the arguments of a write of labels of this shape, completed: what is given wins, axis by axis.
 
@@ -83,15 +94,16 @@ class ReferenceLevels:
         """
         given = Axes(axes, ndim=len(shape)) if axes is not None else None
         own = self._along(self._matched(shape) if given is None else self._named(given, shape), shape)
-        whole = []
-        units = mapping_of(axes_units, "axes_units")
-        for name, axis in zip(own.names, given or [None] * len(shape), strict=True):
-            sized = scale is not None and (name in scale or not isinstance(scale, Mapping))
-            whole.append(own._axis(name, axis, units.get(name), sized=sized))
+        sizes, starts = parse_numbers(scale, own.axes, "scale"), parse_numbers(translation, own.axes, "translation")
+        units = parse_units(axes_units, own.axes)
         return {
-            "axes": whole,
-            "scale": completed(scale, dict(zip(own.names, own.scales[0], strict=True))),
-            "translation": completed(translation, dict(zip(own.names, own.translations[0], strict=True))),
+            "axes": [
+                own._axis(name, axis, units.get(name), sized=name in sizes)
+                for name, axis in zip(own.names, given or [None] * len(shape), strict=True)
+            ],
+            "axes_units": None,
+            "scale": {**dict(zip(own.names, own.scales[0], strict=True)), **sizes},
+            "translation": {**dict(zip(own.names, own.translations[0], strict=True)), **starts},
             "layout": own._stored(layout),
             "reference": own,
         }
@@ -110,7 +122,7 @@ class ReferenceLevels:
     def _axis(self, name: str, given: Axis | None, unit: str | None, *, sized: bool) -> Axis:
         """Complete an axis whose pixel size is given (`sized`) or taken over, and then in the unit of the image."""
         mine = self.axes[self.names.index(name)]
-        unit = full_unit(unit) or (given.unit if given else None) or mine.unit
+        unit = unit or (given.unit if given else None) or mine.unit
         if not sized and mine.unit is not None and unit != mine.unit:
             raise LabelError(
                 f"The labels are to be in {unit!r} along {name}, but the pixel size of the image {self.image} is "

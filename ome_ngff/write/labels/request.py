@@ -11,9 +11,11 @@ from zarr.storage import StorePath
 
 from ...engine import Progress, check_progress
 from ...exceptions import OptionError
+from ...image import Given
 from ...pixels import Method, Methods, Scaler, as_labels, label_method
 from ...spec import Format, label_names, name_fault, path_fault
 from ...store import Layout, Target, find_target, update_document
+from ...text import warn
 from .. import replace
 from ..arguments import image_request, parse_pyramid, pyramid_request
 from ..execution import execute
@@ -34,9 +36,9 @@ def label_request(
 ) -> Request:
     """Parse the arguments of `write_labels` into a request; `words` as in `image_request`. Nothing is touched."""
     parent, path = find_target(group, fmt), label_path(name)
-    pixels, reducer = as_labels(labels), label_method(method, scaler)
-    words = _completed(parent, pixels.shape, words) | {"omero": False}
-    return image_request(pixels, parent.child(path), method=reducer, scaler=scaler, name=name, **words)
+    given, reducer, target = _given(labels, words), label_method(method, scaler), parent.child(path)
+    words = _completed(parent, given, words) | {"omero": False}
+    return image_request(given.pixels, target, method=reducer, scaler=scaler, name=name, **words)
 
 
 def label_pyramid_request(
@@ -44,19 +46,28 @@ def label_pyramid_request(
 ) -> Request:
     """Parse the arguments of `write_multiscale_labels` into a request; `words` as in `pyramid_request`."""
     parent, path = find_target(group, fmt), label_path(name)
-    levels = [as_labels(level) for level in parse_pyramid(pyramid)]
-    words = _completed(parent, levels[0].shape, words) | {"omero": False}
-    return pyramid_request(levels, parent.child(path), name=name, **words)
+    given, target = [_given(level, words) for level in parse_pyramid(pyramid)], parent.child(path)
+    words = _completed(parent, given[0], words) | {"omero": False}
+    return pyramid_request([level.pixels for level in given], target, name=name, **words)
 
 
-def _completed(parent: Target, shape: Sequence[int], words: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete the arguments of a write by what the image knows; without an image they stay as they are."""
+_GEOMETRY = ("axes", "scale", "translation", "axes_units")
+
+
+def _given(labels: Any, words: Mapping[str, Any]) -> Given:
+    """Understand labels, which are integers."""
+    given = Given.of(labels, *map(words.get, _GEOMETRY))
+    return attrs.evolve(given, pixels=as_labels(given.pixels))
+
+
+def _completed(parent: Target, given: Given, words: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the arguments of a write by what the labels say, and then by what the image knows, if there is one."""
+    layout, shape = (words.get("layout") or Layout()).named(given.dims).of_labels(), given.pixels.shape
+    geometry = {word: getattr(given, word) for word in _GEOMETRY}
     image = ReferenceLevels.of(parent)
-    words = {**words, "layout": (words.get("layout") or Layout()).of_labels()}
     if image is None:
-        return words
-    geometry = {word: words.get(word) for word in ("axes", "scale", "translation", "axes_units")}
-    return {**words, **image.complete(shape, words["layout"], **geometry)}
+        return {**words, **geometry, "layout": layout}
+    return {**words, **image.complete(shape, layout, **geometry)}
 
 
 def label_path(name: Any) -> str:
@@ -88,7 +99,11 @@ def execute_labels(
         replace.refuse_existing(request, overwrite=overwrite, resume=resume)
     parts = annotation.parts(lambda: request.sources[0])
     label = {"source": {"image": path_to_image(name)}, **parts}
-    group = StorePath(request.target.store, request.target.path.removesuffix(name).rstrip("/"))
+    store, path = request.target.store, request.target.path.removesuffix(name).rstrip("/")
+    image = find_target(StorePath(store, path.removesuffix("labels").rstrip("/")))
+    if "multiscales" not in image.image_document:
+        warn(f"There is no image at {image}: the labels stand there alone, and take nothing over from it.")
+    group = StorePath(store, path)
     register = partial(register_label, find_target(group, request.target.fmt), name)
     request = attrs.evolve(request, image_label=label, afterwards=(register,))
     return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
