@@ -9,7 +9,7 @@ import attrs
 
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
-from ..spec import Metadata, placed
+from ..spec import Metadata, is_objects, placed
 from ..store import Target
 from ..text import same_json, show
 from .request import Request
