@@ -72,10 +72,8 @@ def _said(label: Any) -> Any:
     """Leave out entries for labels of which nothing is said: 0.1.0 did not write them."""
     if not isinstance(label, Mapping):
         return label
-    return {
-        k: [e for e in v if e.keys() - {"label-value"}] if k in ("colors", "properties") else v
-        for k, v in label.items()
-    }
+    listed = ("colors", "properties")
+    return {k: [e for e in v if len(e) > 1] if k in listed and is_objects(v) else v for k, v in label.items()}
 
 
 def _compared(metadata: Metadata, asked: Metadata) -> Metadata:
