@@ -9,7 +9,7 @@ import attrs
 
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
-from ..spec import Metadata, placed
+from ..spec import Metadata, is_objects, placed
 from ..store import Target
 from ..text import same_json, show
 from .request import Request
@@ -64,8 +64,16 @@ def _alike(request: Request, document: Mapping[str, Any]) -> bool:
         return False
     label = {} if request.image_label is None else fmt.image_label(**request.image_label)
     return _compared(asked, asked) == _compared(known, asked) and same_json(
-        label.get("image-label"), document.get("image-label")
+        _said(label.get("image-label")), _said(document.get("image-label"))
     )
+
+
+def _said(label: Any) -> Any:
+    """Leave out entries for labels of which nothing is said: 0.1.0 did not write them."""
+    if not isinstance(label, Mapping):
+        return label
+    listed = ("colors", "properties")
+    return {k: [e for e in v if len(e) > 1] if k in listed and is_objects(v) else v for k, v in label.items()}
 
 
 def _compared(metadata: Metadata, asked: Metadata) -> Metadata:
