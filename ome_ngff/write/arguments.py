@@ -278,7 +278,7 @@ def _rendering(
     if omero is None or omero is True:
         colors = [str(color).removeprefix("#") for color in colors]
         check_channels(count, names, colors)
-        return None, Rendering(tuple(map(str, names)), tuple(colors))
+        return None, Rendering(tuple(map(str, names)), tuple(colors), asked=bool(omero or names or colors))
     if names or colors:
         raise OptionError("Names and colours of channels go into omero where that is given; say them once.")
     return (None if omero is False else _omero(omero, count)), None

@@ -85,7 +85,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
                 raise
             request = attrs.evolve(request, target=now)
             continue
-        end = Ending(seen, request.metadata, request.measured, request.afterwards, resumed=resume)
+        asked = not resume or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
+        end = Ending(seen, request.metadata, request.measured if asked else None, request.afterwards, resumed=resume)
         if resume and seen.mark is None and "multiscales" in seen.document:
             end.complete()
             return []
@@ -165,12 +166,14 @@ def _begin(
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
     if not done:  # the mark comes first, so that a replaced image stops being one before its first level goes
         replaced = replace.begun_paths(mark, "replaces") if mark else replace.to_replace(target, request.new_paths)
-        settings = request.settings()
+        settings, measured = request.settings(), (mark or {"measured": request.measured is not None}).get("measured")
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
         target = journal.begin(
-            target, {**settings, "cut": plan.division, "replaces": sorted(replaced)}, request.attributes
+            target,
+            {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured},
+            request.attributes,
         )
         expel(before)
         remove_spool(before)

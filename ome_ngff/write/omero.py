@@ -21,11 +21,13 @@ class Rendering:
         names, colors: of the channels, where they are known.
         stated: rendering that the source has; what it lacks is measured. None, or one of another number of channels,
             is left out.
+        asked: whether the caller has asked for it; else a write that was begun without it is finished without.
     """
 
     names: Sequence[str] = ()
     colors: Sequence[str] = ()
     stated: Omero | None = None
+    asked: bool = True
 
     @classmethod
     def of(cls, image: NgffImage, stated: Omero | None = None) -> Rendering:
