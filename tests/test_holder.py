@@ -283,6 +283,24 @@ def test_nothing_gets_into_place_after_a_takeover(staging: Staging, again: bool)
     assert every_file(staging.root / "0") == before
 
 
+def test_a_chunk_written_between_two_steps_of_a_takeover_is_missed(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = holding._delete
+
+    def late(folder: Path) -> None:
+        write_late(staging)
+        with pytest.raises(TakenOverError):
+            staging._land("0/0.0.0", "0/c/0/0/0")
+        with pytest.raises(TakenOverError):
+            staging._land("0/0.0.1", "0/c/0/0/1")
+        delete(folder)
+
+    monkeypatch.setattr(holding, "_delete", late)
+    (staging.folder / "0" / "0.0.0").unlink()
+    expel(find_target(staging.root))
+
+
 def test_a_file_that_is_created_meanwhile_does_not_stop_a_takeover(
     staging: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

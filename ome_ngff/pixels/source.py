@@ -90,7 +90,10 @@ def _in_memory(image: Any) -> Any:
             f"An image is one array (got a {type(image).__name__} of several things); the levels of a pyramid are "
             "written by write_multiscale, of a napari layer pass the data, and scale= and translation= by name."
         )
-    return np.asarray(image)
+    try:
+        return np.asarray(image)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{type(image).__name__} is not an array: {error}") from error
 
 
 def _exported(tensor: Any) -> Any:

@@ -179,7 +179,7 @@ def parse_numbers(given: PerAxis | None, axes: Sequence[Axis], what: str) -> dic
     """
     names = [axis.name for axis in axes]
     if isinstance(given, Real) and not isinstance(given, bool):
-        given = {axis.name: float(given) for axis in axes if axis.type == "space"}
+        given = {axis.name: given for axis in axes if axis.type == "space"}
     elif given is not None and not isinstance(given, Mapping):
         if _length(given) != len(names):
             raise AxesError(

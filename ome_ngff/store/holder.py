@@ -248,15 +248,23 @@ def expel(target: Target) -> None:
             folders.append(spool_folder(target))
     for folder in folders:
         for held in folder.glob(f"{_HELD}*"):
+            _end_of(
+                held
+            )  # first: what then comes by the old path is missed, not taken for empty
             with suppress(FileNotFoundError):
                 held.rename(held.with_name(f"{_GONE}{uuid4().hex}"))
         for gone in folder.glob(f"{_GONE}*"):
             _delete(gone)
 
 
-def _delete(folder: Path) -> None:
+def _end_of(folder: Path) -> None:
+    """Delete what says that a folder is still its holder's."""
     for alive in (folder / _ALIVE, *folder.glob(f"*/{_ALIVE}")):
         alive.unlink(missing_ok=True)
+
+
+def _delete(folder: Path) -> None:
+    _end_of(folder)
     for last in (False,) * 20 + (True,):  # a process that was about to create a file may do so meanwhile
         if folder.exists():
             shutil.rmtree(folder, ignore_errors=not last)

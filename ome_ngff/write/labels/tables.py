@@ -34,6 +34,8 @@ def parse_properties(properties: Any, label_id: str | None = None) -> list[Row] 
         LabelError: label values are missing or not whole, or JSON cannot hold a value.
         MissingError: there is no such file. OptionError: the type is another one.
     """
+    if label_id is not None and not isinstance(label_id, str):
+        raise OptionError(f"label_id is the name of a key or column (got {show(label_id)}).")
     if properties is None:
         return None
     if isinstance(properties, (str, os.PathLike)):
@@ -91,8 +93,12 @@ def _by_id(rows: list[Row], label_id: str | None, where: str) -> list[Row]:
 
 def _csv(path: Path) -> list[Row]:
     """Read a CSV file; a column is one of whole numbers, of numbers or of text."""
-    if not path.is_file():
-        raise MissingError(f"There is no table of properties at {path}.")
+    try:
+        found = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        found = False
+    if not found:
+        raise MissingError(f"There is no table of properties at {show(str(path))}.")
     with path.open(newline="", encoding="utf-8-sig") as file:
         header = file.readline()
         file.seek(0)
