@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -307,13 +308,12 @@ def test_a_file_that_is_created_meanwhile_does_not_stop_a_takeover(
     delete, busy = shutil.rmtree, [1, 1, 1]
 
     def raced(folder: Any, **words: Any) -> None:
-        delete(folder, **words)
         if busy and "gone-" in str(folder):
             busy.pop()
-            Path(folder).mkdir()
-            (Path(folder) / "late").touch()
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        delete(folder, **words)
 
-    monkeypatch.setattr(holding.shutil, "rmtree", raced)
+    monkeypatch.setattr(shutil, "rmtree", raced)
     expel(find_target(staging.root))
     assert not list((staging.root / ".ome_ngff").iterdir())
 

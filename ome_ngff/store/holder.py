@@ -23,9 +23,9 @@ from zarr.storage import LocalStore
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import Block, slices
 from .attributes import attributes_now
-from .inline import wait_for
+from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
-from .nodes import leads_through_a_link
+from .nodes import leads_through_a_link, remove
 from .opening import cells, flat, write_box
 from .places import folder_of
 from .target import Target
@@ -48,6 +48,7 @@ class Staging:
     root: Path
     folder: Path
     _descriptor: int | None = attrs.field(init=False, default=None)
+    _store: LocalStore = attrs.field(init=False)
     _twins: dict[tuple[str, bool], Any] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -56,6 +57,7 @@ class Staging:
             (self.folder / _ALIVE).touch()
         except FileNotFoundError:
             raise _taken_over(self.root) from None
+        self._store = run_inline(LocalStore.open(self.folder))  # else several threads would open it at once
         if _DESCRIPTORS:
             self._descriptor = os.open(self.folder, os.O_RDONLY)
             finalize(self, os.close, self._descriptor)
@@ -92,7 +94,7 @@ class Staging:
 
     def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
         if (path, fast) not in self._twins:
-            self._twins[path, fast] = flat(array, LocalStore(self.folder), path, fast=fast)
+            self._twins[path, fast] = flat(array, self._store, path, fast=fast)
         return self._twins[path, fast]
 
     def _land(self, written: str, name: str) -> bool:
@@ -248,9 +250,7 @@ def expel(target: Target) -> None:
             folders.append(spool_folder(target))
     for folder in folders:
         for held in folder.glob(f"{_HELD}*"):
-            _end_of(
-                held
-            )  # first: what then comes by the old path is missed, not taken for empty
+            _end_of(held)  # first: what then comes by the old path is missed, not taken for empty
             with suppress(FileNotFoundError):
                 held.rename(held.with_name(f"{_GONE}{uuid4().hex}"))
         for gone in folder.glob(f"{_GONE}*"):
@@ -265,6 +265,4 @@ def _end_of(folder: Path) -> None:
 
 def _delete(folder: Path) -> None:
     _end_of(folder)
-    for last in (False,) * 20 + (True,):  # a process that was about to create a file may do so meanwhile
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=not last)
+    remove(folder)

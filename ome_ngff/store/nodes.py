@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import attrs
@@ -134,9 +137,24 @@ def delete(target: Target, name: str) -> None:
     if target.folder is not None:
         place = target.folder / name
         with suppress(FileNotFoundError):
-            place.unlink() if place.is_symlink() else shutil.rmtree(place)
+            place.unlink() if place.is_symlink() else remove(place)
     elif target.store.supports_deletes:
         wait_for(target.store, target.store.delete_dir(target.key(name)))
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder, into which a process that is about to stop may still be writing, and nothing else."""
+    pause = 0.001
+    while os.path.lexists(folder):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:  # it tidies up, too
+            continue
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or pause > 1:
+                raise
+            time.sleep(pause)
+            pause *= 2
 
 
 def delete_group(target: Target, name: str) -> None:
