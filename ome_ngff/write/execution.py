@@ -75,7 +75,34 @@ def execute(
 
 
 def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
-    while True:  # until nobody has begun or finished something between the look at what stands there and the lock
+    begun = _enter(request, overwrite=overwrite, resume=resume, elsewhere=not compute)
+    if begun is None:
+        return []
+    job, done, end = begun
+    if not compute:
+        return delayed_tasks(job, done, end)
+    try:
+        with named_faults(job.target, "go on with resume=True"):
+            run(job, done, progress, end)
+    except Exception:
+        try:
+            job.holder.look()  # perhaps what has failed is but a consequence
+        except TakenOverError:
+            _forget_late_notes(job.target)
+            raise
+        raise
+    finally:
+        job.holder.leave()
+    return []
+
+
+def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) -> tuple[Job, set[str], Ending] | None:
+    """Begin what a request asks for, or go on with it: what to do, what is done, and the end; None if all is done.
+
+    What stands there is looked at without the lock, and again under it; where another process has begun or finished
+    something in between, the next look decides.
+    """
+    while True:
         seen = request.target
         try:
             documents = _accept(request, overwrite=overwrite, resume=resume)
@@ -89,35 +116,20 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         end = Ending(seen, request.metadata, request.measured if asked else None, request.afterwards, resumed=resume)
         if resume and seen.mark is None and "multiscales" in seen.document:
             end.complete()
-            return []
+            return None
         with named_faults(seen, "go on with resume=True"), locked(seen) as (now, claim):
             request = attrs.evolve(request, target=now)
-            if _same(now, seen):
-                try:
-                    job, done = _begin(request, documents, claim, resume=resume, elsewhere=not compute)
-                except Exception as error:
-                    if claim.renew():
-                        raise
-                    _forget_late_notes(now)
-                    raise _taken_over(now) from error
-                break
-    levels = job.arrays if not compute else {**job.arrays, **request.at_hand()}
-    end = attrs.evolve(end, target=job.target, levels=levels)
-    if not compute:
-        return delayed_tasks(job, done, end)
-    try:
-        with named_faults(seen, "go on with resume=True"):
-            run(job, done, progress, end)
-    except Exception:
-        try:
-            job.holder.look()  # perhaps what has failed is but a consequence
-        except TakenOverError:
-            _forget_late_notes(seen)
-            raise
-        raise
-    finally:
-        job.holder.leave()
-    return []
+            if not _same(now, seen):
+                continue
+            try:
+                job, done = _begin(request, documents, claim, resume=resume, elsewhere=elsewhere)
+            except Exception as error:
+                if claim.renew():
+                    raise
+                _forget_late_notes(now)
+                raise _taken_over(now) from error
+        levels = job.arrays if elsewhere else {**job.arrays, **request.at_hand()}
+        return job, done, attrs.evolve(end, target=job.target, levels=levels)
 
 
 def _same(now: Target, seen: Target) -> bool:
