@@ -112,9 +112,10 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
                 raise
             request = attrs.evolve(request, target=now)
             continue
-        asked = not resume or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
+        begun = resume and (seen.mark is not None or "multiscales" in seen.document)
+        asked = not begun or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
         end = Ending(seen, request.metadata, request.measured if asked else None, request.afterwards, resumed=resume)
-        if resume and seen.mark is None and "multiscales" in seen.document:
+        if begun and seen.mark is None:
             end.complete()
             return None
         with named_faults(seen, "go on with resume=True"), locked(seen) as (now, claim):
