@@ -21,6 +21,7 @@ import dask.array as da
 import fsspec
 import numpy as np
 import pytest
+import zarr
 from helpers import every_file, pixels_by_tensorstore
 
 import ome_ngff
@@ -142,6 +143,57 @@ def test_an_older_holder_finds_out_at_an_object_store(bucket: str) -> None:
     found = {name: files.cat(name) for name in files.find(bucket) if "/whole/" not in name}
     root = f"/{bucket.partition('://')[2]}/"
     assert {name.removeprefix(root): content for name, content in found.items()} == whole
+
+
+class Interrupted:
+    """Pixels that, when they are first read, do something before they are given."""
+
+    def __init__(self, pixels: np.ndarray[Any, Any], what: Callable[[], Any]) -> None:
+        self.pixels, self.waiting = pixels, [what]
+        self.shape, self.dtype, self.ndim = pixels.shape, pixels.dtype, pixels.ndim
+
+    def __getitem__(self, box: Any) -> Any:
+        if self.waiting:
+            self.waiting.pop()()
+        return self.pixels[box]
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_pixels_that_were_read_before_a_replacement_come_too_late(tmp_path: Path, kind: str) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    source = Interrupted(volume()[0], lambda: write_image(volume(1)[0], place, overwrite=True, **words))
+    with pytest.raises(TakenOverError):
+        write_image(source, place, **words)
+    np.testing.assert_array_equal(zarr.open_group(place, mode="r")["0"][:], volume(1)[0])
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+@pytest.mark.parametrize("value", [pytest.param(0, id="empty"), 3])
+def test_nothing_is_left_of_labels_whose_image_was_replaced(tmp_path: Path, kind: str, value: int) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    write_image(volume()[0], place, **words)
+    labels = Interrupted(
+        np.full(SHAPE[1:], value, "uint8"), lambda: write_image(volume()[0], place, overwrite=True, **words)
+    )
+    with pytest.raises(TakenOverError):
+        write_labels(labels, place)
+    assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
+
+
+@pytest.mark.parametrize("overwrite", [pytest.param(True, id="replaced"), pytest.param(False, id="finished")])
+def test_late_tasks_leave_nothing_in_a_finished_image(tmp_path: Path, overwrite: bool) -> None:
+    tasks = write_image(volume(), tmp_path / "i", compute=False, **WORDS)
+    if overwrite:
+        write_image(volume(), tmp_path / "i", overwrite=True, **WORDS)
+    else:
+        dask.compute(*tasks, scheduler="threads")
+    before = every_file(tmp_path / "i")
+    with pytest.raises(TakenOverError):
+        dask.compute(*tasks, scheduler="sync")
+    assert every_file(tmp_path / "i") == before
+    assert not (tmp_path / "i" / ".ome_ngff").exists()
 
 
 def test_tasks_of_a_replaced_image_stop(tmp_path: Path) -> None:

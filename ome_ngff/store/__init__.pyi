@@ -22,6 +22,7 @@ from .layout import parse_lengths as parse_lengths
 from .nodes import children as children
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
+from .nodes import delete_empty as delete_empty
 from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link

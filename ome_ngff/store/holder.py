@@ -2,8 +2,8 @@
 
 In a folder, chunks are written below a folder of the holder and moved into place from there, by a descriptor of that
 folder. Whoever takes over moves the folder away and deletes it. A process that was suspended meanwhile then finds
-nothing to move, whatever it writes where the folder was. Elsewhere, a holder looks at the mark after each unit; what
-it has sent until then are the bytes that belong there.
+nothing to move, whatever it writes where the folder was. Elsewhere, a holder looks at the mark before it sends chunks,
+and before each note: of one write they are the bytes that belong there, however late they come.
 """
 
 from __future__ import annotations
@@ -64,6 +64,25 @@ class Staging:
 
     def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
         """Write a block that covers whole cells of an array below the root, and move each cell into place."""
+        try:
+            self._write(array, box, block)
+        except TakenOverError:
+            self._forget()
+            raise
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put a small file into place in one step."""
+        temporary = uuid4().hex
+        with open(temporary, "wb", opener=self._open) as file:
+            file.write(content)
+        self._move(temporary, name)
+
+    def look(self) -> None:
+        """Raise `TakenOverError` where the folder of the holder has gone."""
+        if not self._has(_ALIVE):
+            raise _taken_over(self.root)
+
+    def _write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
         place = folder_of(array.store, array.path)
         assert place is not None
         path = "" if place == self.root else place.relative_to(self.root).as_posix()
@@ -80,17 +99,12 @@ class Staging:
                 write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
                 self._land(written, name)
 
-    def put(self, name: str, content: bytes) -> None:
-        """Put a small file into place in one step."""
-        temporary = uuid4().hex
-        with open(temporary, "wb", opener=self._open) as file:
-            file.write(content)
-        self._move(temporary, name)
-
-    def look(self) -> None:
-        """Raise `TakenOverError` where the folder of the holder has gone."""
-        if not self._has(_ALIVE):
-            raise _taken_over(self.root)
+    def _forget(self) -> None:
+        """Delete what was written by the path of a folder that has gone, and the folders that it made anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # the first that is not empty ends it
+            for above in self.folder.parents[: len(self.folder.relative_to(self.root).parts)]:
+                above.rmdir()
 
     def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
         if (path, fast) not in self._twins:
@@ -183,6 +197,7 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
+            self._compare()  # what was sent late would stay, in an image that has replaced this one
             write_box(array, box, block)
         else:
             staging.write(array, box, block)
@@ -224,7 +239,7 @@ class Holder:
 
     def _compare(self) -> None:
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
-        if now.attributes is not None and (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
+        if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
 
 

@@ -20,6 +20,7 @@ from ..store import (
     children,
     create_arrays,
     delete,
+    delete_empty,
     describe_arrays,
     expel,
     find_target,
@@ -223,11 +224,12 @@ def _taken_over(target: Target) -> TakenOverError:
 
 
 def _forget_late_notes(target: Target) -> None:
-    """Delete the journal of an image that is finished, to which an older holder may have come too late."""
+    """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
     if children(target, JOURNAL):
-        with locked(target) as (now, _):
+        with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
             if now.mark is None:
                 delete(now, JOURNAL)
+    delete_empty(target)
 
 
 @attrs.frozen(eq=False)
@@ -254,6 +256,8 @@ class Ending:
     def __call__(self) -> None:
         """Finish the image that was begun."""
         target = self.target
+        if target.folder is not None and not target.folder.is_dir():  # labels whose image was replaced
+            raise _taken_over(target)
         document = target.fmt.unwrap((target.mark or {})["metadata"])
         document = {**document, **self._measurements(document)}
         with locked(target) as (now, claim):
