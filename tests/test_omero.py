@@ -316,3 +316,10 @@ def test_names_and_colours_that_do_not_fit_are_refused(tmp_path: Path, words: An
     with pytest.raises(error, match=message):
         write_image(PLANE, tmp_path / "a", axes="yx", **words)
     assert not (tmp_path / "a").exists()
+
+
+def test_resuming_what_was_never_begun_measures_too(tmp_path: Path) -> None:
+    image = np.arange(64, dtype="uint8").reshape(8, 8)
+    write_image(image, tmp_path / "whole")
+    write_image(image, tmp_path / "i", resume=True)
+    assert document(tmp_path / "i") == document(tmp_path / "whole")

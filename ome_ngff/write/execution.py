@@ -86,7 +86,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
                 raise
             request = attrs.evolve(request, target=now)
             continue
-        asked = not resume or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
+        there = seen.mark is not None or "multiscales" in seen.document
+        asked = not (resume and there) or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
         end = Ending(seen, request.metadata, request.measured if asked else None, request.afterwards, resumed=resume)
         if resume and seen.mark is None and "multiscales" in seen.document:
             end.complete()
