@@ -25,7 +25,15 @@ import zarr
 from helpers import every_file, pixels_by_tensorstore
 
 import ome_ngff
-from ome_ngff import IncompleteError, StoreError, write_image, write_labels
+from ome_ngff import (
+    IncompleteError,
+    StoreError,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    write_image,
+    write_labels,
+)
 from ome_ngff.engine.job import Job
 from ome_ngff.engine.units import run_unit
 from ome_ngff.exceptions import ExistsError, TakenOverError
@@ -35,6 +43,7 @@ from ome_ngff.store.claims import Claim
 from ome_ngff.store.holder import Holder, Staging, expel
 from ome_ngff.store.target import find_target
 from ome_ngff.write import execution
+from ome_ngff.write.labels import request as labels_request
 
 SHAPE = (48, 70, 90)
 LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}]
@@ -180,6 +189,33 @@ def test_nothing_is_left_of_labels_whose_image_was_replaced(tmp_path: Path, kind
     with pytest.raises(TakenOverError):
         write_labels(labels, place)
     assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_labels_that_went_with_their_image_are_not_registered(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    write_image(volume()[0], place, **words)
+    register = labels_request.register_label
+
+    def late(*args: Any) -> None:
+        write_image(volume()[0], place, overwrite=True, **words)
+        register(*args)
+
+    monkeypatch.setattr(labels_request, "register_label", late)
+    with pytest.raises(TakenOverError):
+        write_labels(np.ones(SHAPE[1:], "uint8"), place)
+    assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
+
+
+def test_what_fails_after_the_end_is_not_taken_for_a_takeover(tmp_path: Path) -> None:
+    image = to_multiscales(to_ngff_image(volume()), [2])
+    image.images[0].computed_callbacks.append(lambda: [][1])
+    with pytest.raises(IndexError):
+        to_ngff_zarr(tmp_path / "i", image)
+    assert not list((tmp_path / "i").glob(".ome*"))
 
 
 @pytest.mark.parametrize("overwrite", [pytest.param(True, id="replaced"), pytest.param(False, id="finished")])

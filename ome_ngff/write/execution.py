@@ -109,7 +109,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         return delayed_tasks(job, done, end)
     try:
         with named_faults(seen, "go on with resume=True"):
-            run(job, done, progress, end)
+            run(job, done, progress, attrs.evolve(end, afterwards=()))
     except Exception:
         try:
             job.holder.look()  # perhaps what has failed is but a consequence
@@ -119,6 +119,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         raise
     finally:
         job.holder.leave()
+    for step in end.afterwards:  # what fails here fails in a finished image
+        step()
     return []
 
 
