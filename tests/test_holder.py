@@ -210,6 +210,20 @@ def test_labels_that_went_with_their_image_are_not_registered(
     assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
 
 
+def test_a_task_whose_folder_goes_while_it_writes_names_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = write_image(volume(), tmp_path / "i", compute=False, **WORDS)
+    write_image(volume(), tmp_path / "i", overwrite=True, **WORDS)
+
+    def gone(*_: Any) -> None:
+        raise RuntimeError("No such file or directory (os error 2)")
+
+    monkeypatch.setattr(holding, "write_box", gone)
+    with pytest.raises(TakenOverError):
+        dask.compute(*tasks, scheduler="sync")
+
+
 def test_what_fails_after_the_end_is_not_taken_for_a_takeover(tmp_path: Path) -> None:
     image = to_multiscales(to_ngff_image(volume()), [2])
     image.images[0].computed_callbacks.append(lambda: [][1])

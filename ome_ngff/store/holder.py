@@ -64,25 +64,6 @@ class Staging:
 
     def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
         """Write a block that covers whole cells of an array below the root, and move each cell into place."""
-        try:
-            self._write(array, box, block)
-        except TakenOverError:
-            self._forget()
-            raise
-
-    def put(self, name: str, content: bytes) -> None:
-        """Put a small file into place in one step."""
-        temporary = uuid4().hex
-        with open(temporary, "wb", opener=self._open) as file:
-            file.write(content)
-        self._move(temporary, name)
-
-    def look(self) -> None:
-        """Raise `TakenOverError` where the folder of the holder has gone."""
-        if not self._has(_ALIVE):
-            raise _taken_over(self.root)
-
-    def _write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
         place = folder_of(array.store, array.path)
         assert place is not None
         path = "" if place == self.root else place.relative_to(self.root).as_posix()
@@ -99,12 +80,29 @@ class Staging:
                 write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
                 self._land(written, name)
 
-    def _forget(self) -> None:
-        """Delete what was written by the path of a folder that has gone, and the folders that it made anew."""
+    def put(self, name: str, content: bytes) -> None:
+        """Put a small file into place in one step."""
+        temporary = uuid4().hex
+        with open(temporary, "wb", opener=self._open) as file:
+            file.write(content)
+        self._move(temporary, name)
+
+    def forget(self, *, around: bool) -> None:
+        """Delete what was written by the path of the folder after that had gone.
+
+        Args:
+            around: the folders around it, too, where nothing else is in them.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
+        above = self.folder.parents[: len(self.folder.relative_to(self.root).parts) if around else 0]
         with suppress(OSError):  # the first that is not empty ends it
-            for above in self.folder.parents[: len(self.folder.relative_to(self.root).parts)]:
-                above.rmdir()
+            for folder in above:
+                folder.rmdir()
+
+    def look(self) -> None:
+        """Raise `TakenOverError` where the folder of the holder has gone."""
+        if not self._has(_ALIVE):
+            raise _taken_over(self.root)
 
     def _twin(self, array: Any, path: str, *, fast: bool = True) -> Any:
         if (path, fast) not in self._twins:
@@ -199,8 +197,17 @@ class Holder:
         if place is None or staging is None:
             self._compare()  # what was sent late would stay, in an image that has replaced this one
             write_box(array, box, block)
-        else:
+            return
+        try:
             staging.write(array, box, block)
+        except Exception:  # of any kind, where the folder goes while something is written into it
+            try:
+                staging.look()
+            except TakenOverError:
+                now = attrs.evolve(self.target, attributes=attributes_now(self.target))
+                staging.forget(around=now.mark is None)  # else whoever is at it now deletes the journal in the end
+                raise
+            raise
 
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.
