@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import shutil
@@ -424,10 +425,37 @@ def test_a_takeover_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
     shutil.move(tmp_path / "i" / ".ome_ngff", tmp_path / "victim")
     (tmp_path / "i" / ".ome_ngff").symlink_to(tmp_path / "victim")
-    before = every_file(tmp_path / "victim")
-    with pytest.raises(StoreError, match="link"):
+    before, mark = every_file(tmp_path / "victim"), (tmp_path / "i" / "zarr.json").read_bytes()
+    for words in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(StoreError, match="link"):
+            write_image(volume(), tmp_path / "i", **words, **WORDS)
+        assert every_file(tmp_path / "victim") == before
+        assert (tmp_path / "i" / "zarr.json").read_bytes() == mark
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"write": "../x"}, id="name"),
+        pytest.param({"cut": "x"}, id="cut-no-list"),
+        pytest.param({"cut": [None]}, id="cut-without-passes"),
+        pytest.param({"cut": [[0, "given", [0], [16, 16, 16]], None]}, id="cut-without-levels"),
+        pytest.param({"cut": [[0, "given", [0, 1, 2], [16, 16]], None]}, id="cut-in-two-dimensions"),
+        pytest.param({"cut": [[0, "spool", [0, 1, 2], [16, 16, 16]], None]}, id="cut-without-its-spool"),
+    ],
+)
+def test_a_damaged_mark_is_refused_before_anything_is_touched(
+    tmp_path: Path, damage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    file = tmp_path / "i" / "zarr.json"
+    document = json.loads(file.read_text())
+    document["attributes"]["ome_ngff"]["incomplete"].update(damage)
+    file.write_text(json.dumps(document))
+    before = every_file(tmp_path / "i")
+    with pytest.raises(StoreError, match="The mark of"):
         write_image(volume(), tmp_path / "i", resume=True, **WORDS)
-    assert every_file(tmp_path / "victim") == before
+    assert every_file(tmp_path / "i") == before
 
 
 @pytest.mark.parametrize("level", ["0", "1"])

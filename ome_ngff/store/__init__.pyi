@@ -13,6 +13,7 @@ from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
 from .holder import Holder as Holder
 from .holder import expel as expel
+from .holder import refuse_linked_journal as refuse_linked_journal
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout

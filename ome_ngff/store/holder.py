@@ -256,6 +256,12 @@ def _taken_over(place: object) -> TakenOverError:
     )
 
 
+def refuse_linked_journal(target: Target) -> None:
+    """Raise `StoreError` where the journal of a group is behind a link."""
+    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
+        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+
+
 def expel(target: Target) -> None:
     """Delete the folders of earlier holders: once this ends, nothing that these write gets into place.
 
@@ -264,8 +270,7 @@ def expel(target: Target) -> None:
     """
     if target.folder is None:
         return
-    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
-        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+    refuse_linked_journal(target)
     folders = [target.folder / JOURNAL]
     if target.mark is not None:
         with suppress(StoreError):
