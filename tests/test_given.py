@@ -443,6 +443,20 @@ def test_coordinates_are_even_within_the_precision_of_their_type(tmp_path: Path)
         write_image(turned(PLANE, y=("y", stage.astype("float64"))), tmp_path / "n")
 
 
+def test_times_that_are_missing_are_not_even(tmp_path: Path) -> None:
+    times = np.array(["NaT", "2020-01-01"], "datetime64[ns]")
+    given = xarray.DataArray(np.zeros((2, 3, 4), "u1"), dims=tuple("tyx"), coords={"t": times})
+    with pytest.raises(ScaleError, match="coordinates of t do not grow evenly"):
+        write_image(given, tmp_path / "i")
+
+
+def test_units_of_any_type_are_taken_as_text(tmp_path: Path) -> None:
+    units = {"units": np.array(["um", "mm"])}
+    given = turned(PLANE, y=("y", np.arange(96.0), units))
+    with pytest.warns(UserWarning, match="unit should be one"):
+        write_image(given, tmp_path / "i", scale_factors=[])
+
+
 def test_dims_that_mean_nothing_here_are_refused_by_name(tmp_path: Path) -> None:
     given = xarray.DataArray(VOLUME, dims=("band", "lat", "lon"))
     with pytest.raises(AxesError, match="band,lat,lon"):

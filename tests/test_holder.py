@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import shutil
@@ -21,10 +22,19 @@ import dask.array as da
 import fsspec
 import numpy as np
 import pytest
+import zarr
 from helpers import every_file, pixels_by_tensorstore
 
 import ome_ngff
-from ome_ngff import IncompleteError, StoreError, write_image, write_labels
+from ome_ngff import (
+    IncompleteError,
+    StoreError,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    write_image,
+    write_labels,
+)
 from ome_ngff.engine.job import Job
 from ome_ngff.engine.units import run_unit
 from ome_ngff.exceptions import ExistsError, TakenOverError
@@ -34,6 +44,7 @@ from ome_ngff.store.claims import Claim
 from ome_ngff.store.holder import Holder, Staging, expel
 from ome_ngff.store.target import find_target
 from ome_ngff.write import execution
+from ome_ngff.write.labels import request as labels_request
 
 SHAPE = (48, 70, 90)
 LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}]
@@ -142,6 +153,98 @@ def test_an_older_holder_finds_out_at_an_object_store(bucket: str) -> None:
     found = {name: files.cat(name) for name in files.find(bucket) if "/whole/" not in name}
     root = f"/{bucket.partition('://')[2]}/"
     assert {name.removeprefix(root): content for name, content in found.items()} == whole
+
+
+class Interrupted:
+    """Pixels that, when they are first read, do something before they are given."""
+
+    def __init__(self, pixels: np.ndarray[Any, Any], what: Callable[[], Any]) -> None:
+        self.pixels, self.waiting = pixels, [what]
+        self.shape, self.dtype, self.ndim = pixels.shape, pixels.dtype, pixels.ndim
+
+    def __getitem__(self, box: Any) -> Any:
+        if self.waiting:
+            self.waiting.pop()()
+        return self.pixels[box]
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_pixels_that_were_read_before_a_replacement_come_too_late(tmp_path: Path, kind: str) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    source = Interrupted(volume()[0], lambda: write_image(volume(1)[0], place, overwrite=True, **words))
+    with pytest.raises(TakenOverError):
+        write_image(source, place, **words)
+    np.testing.assert_array_equal(zarr.open_group(place, mode="r")["0"][:], volume(1)[0])
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+@pytest.mark.parametrize("value", [pytest.param(0, id="empty"), 3])
+def test_nothing_is_left_of_labels_whose_image_was_replaced(tmp_path: Path, kind: str, value: int) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    write_image(volume()[0], place, **words)
+    labels = Interrupted(
+        np.full(SHAPE[1:], value, "uint8"), lambda: write_image(volume()[0], place, overwrite=True, **words)
+    )
+    with pytest.raises(TakenOverError):
+        write_labels(labels, place)
+    assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_labels_that_went_with_their_image_are_not_registered(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place: Any = {} if kind == "memory" else tmp_path / "i"
+    words = {"axes": "yx", "chunks": 16, "scale_factors": [2]}
+    write_image(volume()[0], place, **words)
+    register = labels_request.register_label
+
+    def late(*args: Any) -> None:
+        write_image(volume()[0], place, overwrite=True, **words)
+        register(*args)
+
+    monkeypatch.setattr(labels_request, "register_label", late)
+    with pytest.raises(TakenOverError):
+        write_labels(np.ones(SHAPE[1:], "uint8"), place)
+    assert not [key for key in place if "labels" in key] if kind == "memory" else not (place / "labels").exists()
+
+
+def test_a_task_whose_folder_goes_while_it_writes_names_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = write_image(volume(), tmp_path / "i", compute=False, **WORDS)
+    write_image(volume(), tmp_path / "i", overwrite=True, **WORDS)
+
+    def gone(*_: Any) -> None:
+        raise RuntimeError("No such file or directory (os error 2)")
+
+    monkeypatch.setattr(holding, "write_box", gone)
+    with pytest.raises(TakenOverError):
+        dask.compute(*tasks, scheduler="sync")
+
+
+def test_what_fails_after_the_end_is_not_taken_for_a_takeover(tmp_path: Path) -> None:
+    image = to_multiscales(to_ngff_image(volume()), [2])
+    image.images[0].computed_callbacks.append(lambda: [][1])
+    with pytest.raises(IndexError):
+        to_ngff_zarr(tmp_path / "i", image)
+    assert not list((tmp_path / "i").glob(".ome*"))
+
+
+@pytest.mark.parametrize("overwrite", [pytest.param(True, id="replaced"), pytest.param(False, id="finished")])
+def test_late_tasks_leave_nothing_in_a_finished_image(tmp_path: Path, overwrite: bool) -> None:
+    tasks = write_image(volume(), tmp_path / "i", compute=False, **WORDS)
+    if overwrite:
+        write_image(volume(), tmp_path / "i", overwrite=True, **WORDS)
+    else:
+        dask.compute(*tasks, scheduler="threads")
+    before = every_file(tmp_path / "i")
+    with pytest.raises(TakenOverError):
+        dask.compute(*tasks, scheduler="sync")
+    assert every_file(tmp_path / "i") == before
+    assert not (tmp_path / "i" / ".ome_ngff").exists()
 
 
 def test_tasks_of_a_replaced_image_stop(tmp_path: Path) -> None:
@@ -322,10 +425,37 @@ def test_a_takeover_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
     shutil.move(tmp_path / "i" / ".ome_ngff", tmp_path / "victim")
     (tmp_path / "i" / ".ome_ngff").symlink_to(tmp_path / "victim")
-    before = every_file(tmp_path / "victim")
-    with pytest.raises(StoreError, match="link"):
+    before, mark = every_file(tmp_path / "victim"), (tmp_path / "i" / "zarr.json").read_bytes()
+    for words in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(StoreError, match="link"):
+            write_image(volume(), tmp_path / "i", **words, **WORDS)
+        assert every_file(tmp_path / "victim") == before
+        assert (tmp_path / "i" / "zarr.json").read_bytes() == mark
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"write": "../x"}, id="name"),
+        pytest.param({"cut": "x"}, id="cut-no-list"),
+        pytest.param({"cut": [None]}, id="cut-without-passes"),
+        pytest.param({"cut": [[0, "given", [0], [16, 16, 16]], None]}, id="cut-without-levels"),
+        pytest.param({"cut": [[0, "given", [0, 1, 2], [16, 16]], None]}, id="cut-in-two-dimensions"),
+        pytest.param({"cut": [[0, "spool", [0, 1, 2], [16, 16, 16]], None]}, id="cut-without-its-spool"),
+    ],
+)
+def test_a_damaged_mark_is_refused_before_anything_is_touched(
+    tmp_path: Path, damage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    file = tmp_path / "i" / "zarr.json"
+    document = json.loads(file.read_text())
+    document["attributes"]["ome_ngff"]["incomplete"].update(damage)
+    file.write_text(json.dumps(document))
+    before = every_file(tmp_path / "i")
+    with pytest.raises(StoreError, match="The mark of"):
         write_image(volume(), tmp_path / "i", resume=True, **WORDS)
-    assert every_file(tmp_path / "victim") == before
+    assert every_file(tmp_path / "i") == before
 
 
 @pytest.mark.parametrize("level", ["0", "1"])
@@ -486,7 +616,7 @@ def test_a_suspended_process_that_is_revived_harms_nothing(tmp_path: Path, kind:
     source = planes(volume()) if kind else volume()
     write_image(source, tmp_path / "whole", **words)
     wanted, hits, moments = every_file(tmp_path / "whole"), 0, random.Random(0)
-    for number in range(5):
+    for number in range(3):
         place = tmp_path / f"{number}"
         older = writer(place, tmp_path / "cache", *kind)
         notes = moments.randrange(40)
@@ -508,7 +638,7 @@ def test_a_suspended_process_that_is_revived_harms_nothing(tmp_path: Path, kind:
 def test_of_four_processes_at_once_one_finishes(tmp_path: Path) -> None:
     words = {**WORDS, "method": "gaussian"}
     write_image(planes(volume()), tmp_path / "whole", **words)
-    for number in range(3):
+    for number in range(2):
         place = tmp_path / f"{number}"
         crowd = [writer(place, tmp_path / "cache", "planes") for _ in range(4)]
         said = [process.communicate(timeout=240)[1] for process in crowd]

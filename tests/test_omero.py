@@ -316,3 +316,17 @@ def test_names_and_colours_that_do_not_fit_are_refused(tmp_path: Path, words: An
     with pytest.raises(error, match=message):
         write_image(PLANE, tmp_path / "a", axes="yx", **words)
     assert not (tmp_path / "a").exists()
+
+
+def test_resuming_what_was_never_begun_measures_too(tmp_path: Path) -> None:
+    image = np.arange(64, dtype="uint8").reshape(8, 8)
+    write_image(image, tmp_path / "whole")
+    write_image(image, tmp_path / "i", resume=True)
+    assert document(tmp_path / "i") == document(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", [None, b"DAPI"])
+def test_what_is_not_text_is_not_the_name_of_a_channel(tmp_path: Path, name: Any) -> None:
+    with pytest.raises(OptionError, match="name of a channel is a string"):
+        write_image(np.zeros((2, 8, 8), "uint8"), tmp_path / "i", axes="cyx", channel_names=["GFP", name])
+    assert not (tmp_path / "i").exists()

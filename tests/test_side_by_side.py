@@ -112,6 +112,12 @@ def test_tasks_in_other_processes_are_not_given_the_memory_of_this_one() -> None
     assert dict(store._store_dict) == {}
 
 
+def test_tasks_for_the_memory_of_this_process_do_not_travel() -> None:
+    tasks = write_image(IMAGE, MemoryStore(), axes="zyx", compute=False)
+    with pytest.raises(StoreError, match="in the memory of this process"):
+        dask.compute(*tasks, scheduler="processes", num_workers=1)
+
+
 @pytest.mark.parametrize(
     ("labels", "error"),
     [

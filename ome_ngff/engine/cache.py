@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import weakref
 from typing import Any
-from uuid import uuid4
 
-import attrs
 import zarr
 
 from ..config import config
 from ..pixels import Level, Methods, describe, native
-from ..store import MARK, Grid, create_arrays, describe_arrays, find_target, remove_spool, scratch_folder, settled
+from ..store import Grid, create_arrays, describe_arrays, find_target, journal, remove_spool, scratch_folder, settled
 from .cutting import make_plan
 from .job import prepare
 from .progress import Progress, check_progress
@@ -31,11 +29,9 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     ones, dtype = (1,) * source.ndim, native(source.dtype)
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder, forget = scratch_folder()
-    target = attrs.evolve(
-        find_target(folder), attributes={MARK: {"incomplete": {"write": uuid4().hex, "holder": "cache"}}}
-    )
     options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks}}
     try:
+        target = journal.begin(find_target(folder), {}, {})
         arrays = create_arrays(target, describe_arrays(target, [""] * source.ndim, options), shards=False)
         plan = make_plan(
             (level,), (Grid(chunks),), Methods.NEAREST.method, dtype.itemsize, {0: describe(source)},

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
-from ..store import Holder, Target, folder_of, locate, missing_chunks, open_array, temporary
+from ..store import Holder, Target, folder_of, in_memory, locate, missing_chunks, open_array, temporary
 from .plan import Margin, Plan
 
 
@@ -41,7 +41,13 @@ class Job:
     resumable: bool
 
     def __reduce__(self) -> Any:
-        """Pickle our arrays by their places: where the job arrives they are opened as they were here."""
+        """Pickle our arrays by their places: where the job arrives they are opened as they were here.
+
+        Raises:
+            StoreError: they are in the memory of this process; what is written into a copy of it would be lost.
+        """
+        if in_memory(self.target.store):
+            raise StoreError(f"{self.target} is in the memory of this process, which tasks elsewhere do not share.")
         fields = {name: getattr(self, name) for name in attrs.fields_dict(Job)}
         fields["arrays"] = {k: locate(array) for k, array in self.arrays.items()}
         fields["margins"] = {margin: locate(array) for margin, array in self.margins.items()}

@@ -196,7 +196,7 @@ def _facts_of_coordinates(coords: Mapping[str, Any], names: Mapping[str, str], p
             if len(values) > 1:
                 scale[axis] = _step(values, axis)
             translation[axis] = float(values[0])
-        if unit:
+        if unit is not None and str(unit):  # whatever it is: the truth of an array is an error
             units[axis] = full_unit(str(unit))
     return _Facts(scale, translation, units, channel_names=channels)
 
@@ -208,7 +208,9 @@ def _step(coordinates: np.ndarray[Any, Any], axis: str) -> float:
         ScaleError: they do not grow, or not evenly.
     """
     values = coordinates.astype(np.float64)
-    step = float(values[-1] - values[0]) / (len(values) - 1) if np.isfinite(values).all() else 0.0
+    if not np.isfinite(values).all():
+        raise _uneven(axis)
+    step = float(values[-1] - values[0]) / (len(values) - 1)
     rounding = np.finfo(coordinates.dtype).eps if coordinates.dtype.kind == "f" else 0.0
     if np.allclose(np.diff(values), step, rtol=1e-3, atol=2 * float(rounding) * max(abs(values[0]), abs(values[-1]))):
         if step > 0:
@@ -218,4 +220,8 @@ def _step(coordinates: np.ndarray[Any, Any], axis: str) -> float:
                 f"The coordinates of {axis} go down; turn the axis round with data.isel({axis}=slice(None, None, -1)), "
                 "or give scale= and translation=."
             )
-    raise ScaleError(f"The coordinates of {axis} do not grow evenly; give scale= and translation=.")
+    raise _uneven(axis)
+
+
+def _uneven(axis: str) -> ScaleError:
+    return ScaleError(f"The coordinates of {axis} do not grow evenly; give scale= and translation=.")

@@ -43,12 +43,15 @@ def pixel_geometry(
 
 
 def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
-    """Raise `AxesError` where there are more or fewer than channels, `OptionError` where a colour is not RRGGBB."""
+    """Raise `AxesError` where there are more or fewer than channels, `OptionError` for what is no name or colour."""
     for what, given in (("channel_names", names), ("channel_colors", colors)):
         if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
             raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
         if given and len(given) != count:
             raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
+    for name in names or ():
+        if name is None or isinstance(name, bytes):
+            raise OptionError(f"The name of a channel is a string (got {name!r}).")
     for color in colors or ():
         if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
             raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")

@@ -13,6 +13,7 @@ from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
 from .holder import Holder as Holder
 from .holder import expel as expel
+from .holder import refuse_linked_journal as refuse_linked_journal
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -22,6 +23,7 @@ from .layout import parse_lengths as parse_lengths
 from .nodes import children as children
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
+from .nodes import delete_empty as delete_empty
 from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link

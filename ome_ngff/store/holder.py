@@ -2,8 +2,8 @@
 
 In a folder, chunks are written below a folder of the holder and moved into place from there, by a descriptor of that
 folder. Whoever takes over moves the folder away and deletes it. A process that was suspended meanwhile then finds
-nothing to move, whatever it writes where the folder was. Elsewhere, a holder looks at the mark after each unit; what
-it has sent until then are the bytes that belong there.
+nothing to move, whatever it writes where the folder was. Elsewhere, a holder looks at the mark before it sends chunks,
+and before each note: of one write they are the bytes that belong there, however late they come.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Staging:
 
     def __attrs_post_init__(self) -> None:
         try:
-            self.folder.mkdir()
+            self.folder.mkdir(exist_ok=True)
             (self.folder / _ALIVE).touch()
         except FileNotFoundError:
             raise _taken_over(self.root) from None
@@ -86,6 +86,18 @@ class Staging:
         with open(temporary, "wb", opener=self._open) as file:
             file.write(content)
         self._move(temporary, name)
+
+    def forget(self, *, around: bool) -> None:
+        """Delete what was written by the path of the folder after that had gone.
+
+        Args:
+            around: the folders around it, too, where nothing else is in them.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        above = self.folder.parents[: len(self.folder.relative_to(self.root).parts) if around else 0]
+        with suppress(OSError):  # the first that is not empty ends it
+            for folder in above:
+                folder.rmdir()
 
     def look(self) -> None:
         """Raise `TakenOverError` where the folder of the holder has gone."""
@@ -152,8 +164,8 @@ class Holder:
     def begin(cls, target: Target, spool: Path | None) -> Holder:
         """Make the folders of a holder that has marked the group and expelled the ones before."""
         holder = cls(target, spool)
-        if holder._journal is not None:
-            holder._journal.mkdir(exist_ok=True)
+        for folder in holder._folders:
+            folder.mkdir(parents=True)
         return holder._stage("")
 
     @classmethod
@@ -183,9 +195,19 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
+            self._compare()  # what was sent late would stay, in an image that has replaced this one
             write_box(array, box, block)
-        else:
+            return
+        try:
             staging.write(array, box, block)
+        except Exception:  # of any kind, where the folder goes while something is written into it
+            try:
+                staging.look()
+            except TakenOverError:
+                now = attrs.evolve(self.target, attributes=attributes_now(self.target))
+                staging.forget(around=now.mark is None)  # else whoever is at it now deletes the journal in the end
+                raise
+            raise
 
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.
@@ -224,7 +246,7 @@ class Holder:
 
     def _compare(self) -> None:
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
-        if now.attributes is not None and (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
+        if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
 
 
@@ -232,6 +254,12 @@ def _taken_over(place: object) -> TakenOverError:
     return TakenOverError(
         f"Another process has begun to write {place}, or has resumed it, and goes on alone; this one has stopped."
     )
+
+
+def refuse_linked_journal(target: Target) -> None:
+    """Raise `StoreError` where the journal of a group is behind a link."""
+    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
+        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
 
 
 def expel(target: Target) -> None:
@@ -242,8 +270,7 @@ def expel(target: Target) -> None:
     """
     if target.folder is None:
         return
-    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
-        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+    refuse_linked_journal(target)
     folders = [target.folder / JOURNAL]
     if target.mark is not None:
         with suppress(StoreError):

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import zarr
 from zarr.api.asynchronous import create_array
-from zarr.storage import MemoryStore, StorePath
+from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
@@ -166,6 +166,16 @@ def delete_group(target: Target, name: str) -> None:
     if target.folder is not None:
         with suppress(OSError):
             (target.folder / name).rmdir()
+
+
+def delete_empty(target: Target) -> None:
+    """Delete the folder of a group that has gone, and those above it in its store, where nothing is in them."""
+    path = PurePosixPath(target.path)
+    with suppress(OSError):  # the first that is not empty ends it
+        for step in [path, *path.parents][: len(path.parts) or 1]:
+            with suppress(FileNotFoundError):
+                if isinstance(target.store, LocalStore):
+                    (target.store.root / step).rmdir()
 
 
 def leads_through_a_link(target: Target, name: str) -> bool:

@@ -108,8 +108,8 @@ class Package:
                     packed.replace(self.file)
                 else:
                     put(folder, self.store)
-            except FileNotFoundError as error:
-                if Path(temporary).exists():
+            except (FileNotFoundError, TakenOverError) as error:
+                if isinstance(error, FileNotFoundError) and Path(temporary).exists():
                     raise
                 raise TakenOverError(f"Another process has begun to write {self}; this one has stopped.") from error
 

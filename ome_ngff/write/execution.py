@@ -20,6 +20,7 @@ from ..store import (
     children,
     create_arrays,
     delete,
+    delete_empty,
     describe_arrays,
     expel,
     find_target,
@@ -83,7 +84,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         return delayed_tasks(job, done, end)
     try:
         with named_faults(job.target, "go on with resume=True"):
-            run(job, done, progress, end)
+            run(job, done, progress, attrs.evolve(end, afterwards=()))
     except Exception:
         try:
             job.holder.look()  # perhaps what has failed is but a consequence
@@ -93,6 +94,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         raise
     finally:
         job.holder.leave()
+    for step in end.afterwards:  # what fails here fails in a finished image
+        step()
     return []
 
 
@@ -236,11 +239,12 @@ def _taken_over(target: Target) -> TakenOverError:
 
 
 def _forget_late_notes(target: Target) -> None:
-    """Delete the journal of an image that is finished, to which an older holder may have come too late."""
+    """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
     if children(target, JOURNAL):
-        with locked(target) as (now, _):
+        with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
             if now.mark is None:
                 delete(now, JOURNAL)
+    delete_empty(target)
 
 
 @attrs.frozen(eq=False)
@@ -267,6 +271,8 @@ class Ending:
     def __call__(self) -> None:
         """Finish the image that was begun."""
         target = self.target
+        if target.folder is not None and not target.folder.is_dir():  # labels whose image was replaced
+            raise _taken_over(target)
         document = target.fmt.unwrap((target.mark or {})["metadata"])
         document = {**document, **self._measurements(document)}
         with locked(target) as (now, claim):

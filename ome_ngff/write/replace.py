@@ -26,6 +26,7 @@ from ..store import (
     delete_group,
     leads_through_a_link,
     open_node,
+    refuse_linked_journal,
     update_document,
 )
 from .request import Request
@@ -58,6 +59,7 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
             raise ExistsError(
                 f"{target} already holds {request.what}; pass overwrite=True to replace it or resume=True to finish it."
             )
+    refuse_linked_journal(target)
     for path in request.new_paths if resume and target.mark is not None else ():
         if leads_through_a_link(target, f"{path}/"):
             raise StoreError(f"{target} has {path!r} behind a link, which is not written through; remove the link.")

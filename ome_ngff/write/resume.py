@@ -10,7 +10,7 @@ import attrs
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, is_objects, placed
-from ..store import Target
+from ..store import Target, journal
 from ..text import same_json, show
 from .request import Request
 
@@ -44,6 +44,10 @@ def agree(request: Request) -> None:
     target, here = request.target, request.settings()
     if target.mark is not None and not isinstance(target.mark.get("metadata"), Mapping):
         raise StoreError(f"The mark of {target} does not state what was begun; pass overwrite=True to start again.")
+    if target.mark is not None:
+        journal.name_of_write(target)
+        if target.mark.get("cut") is not None and not _is_division(target.mark["cut"], request):
+            raise StoreError(f"The mark of {target} does not state how its work is cut; pass overwrite=True.")
     there = dict(target.mark) if target.mark is not None else _finished(target)
     other = [name for name in here if name in there and name != "metadata" and not same_json(there[name], here[name])]
     if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):
@@ -53,6 +57,32 @@ def agree(request: Request) -> None:
         raise StoreError(
             f"{target} was begun with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
         )
+
+
+def _is_division(cut: Any, request: Request) -> bool:
+    """Return whether something may be the division of a plan, all of whose levels are written once."""
+
+    def lengths(value: Any) -> bool:
+        return isinstance(value, list) and len(value) == len(request.names) and all(map(_is_length, value))
+
+    if not isinstance(cut, list) or not cut or not (cut[-1] is None or lengths(cut[-1])):
+        return False
+    if not all(isinstance(part, list) and len(part) == 4 and isinstance(part[2], list) for part in cut[:-1]):
+        return False
+    every, spooled = range(len(request.levels)), cut[-1] is not None
+    if not all(type(base) is int and base in every and lengths(unit) for base, _, _, unit in cut[:-1]):
+        return False
+    written, reads = [k for part in cut[:-1] for k in part[2]], [part[1] for part in cut[:-1]]
+    return (
+        all(type(k) is int for k in written)
+        and sorted(written) == [k for k in every if k not in request.kept]
+        and all(each in ("given", "spool", "stored") for each in reads)
+        and ("spool" in reads) == any(not part[2] for part in cut[:-1]) == spooled
+    )
+
+
+def _is_length(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
 def _alike(request: Request, document: Mapping[str, Any]) -> bool:

@@ -10,11 +10,11 @@ import attrs
 from zarr.storage import StorePath
 
 from ...engine import Progress, check_progress
-from ...exceptions import OptionError
+from ...exceptions import OptionError, TakenOverError
 from ...image import Given
 from ...pixels import Method, Methods, Scaler, as_labels, label_method
 from ...spec import Format, label_names, name_fault, path_fault
-from ...store import Layout, Target, find_target, update_document
+from ...store import Layout, Target, delete_empty, find_target, open_node, update_document
 from ...text import warn
 from .. import replace
 from ..arguments import image_request, parse_pyramid, pyramid_request
@@ -114,10 +114,20 @@ def path_to_image(name: str) -> str:
 
 
 def register_label(labels: Target, name: str) -> None:
-    """Add a name to the list of an image's labels, once, keeping the others."""
+    """Add a name to the list of an image's labels, once, keeping the others.
+
+    Raises:
+        TakenOverError: the label image has gone, since its image was replaced.
+    """
 
     def registered(document: dict[str, Any]) -> dict[str, Any]:
+        if open_node(labels.store, labels.key(name)) is None:
+            raise TakenOverError(f"Another process has replaced the image of {labels}, and {name!r} with it.")
         names = label_names(document)
         return labels.fmt.labels(names if name in names else [*names, name])
 
-    update_document(labels, registered)
+    try:
+        update_document(labels, registered)
+    except TakenOverError:
+        delete_empty(labels)
+        raise
