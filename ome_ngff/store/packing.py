@@ -69,7 +69,7 @@ def _parts(file: Any, stored: int, shape: Any, codec: ShardingCodec, box: Any) -
     length = 16 * math.prod(counts) + 4
     if stored < length or not isinstance(box, tuple) or not all(isinstance(span, slice) for span in box):
         return None
-    file.seek(0 if codec.index_location.value == "start" else stored - length)
+    file.seek(0 if getattr(codec.index_location, "value", codec.index_location) == "start" else stored - length)
     index = np.frombuffer(file.read(length - 4), "<u8").reshape(*counts, 2)
     touched = tuple(slice(span.start // c, -(-span.stop // c)) for span, c in zip(box, codec.chunk_shape, strict=True))
     parts = [(start, length) for start, length in index[touched].reshape(-1, 2).tolist() if start != 2**64 - 1]
