@@ -82,6 +82,11 @@ def _node(store: Store, path: str, documents: Mapping[str, dict[str, Any]]) -> z
     if name == older:
         document["attributes"] = documents.get(".zattrs", {})
     if name == ".zarray" or document.get("node_type") == "array":
+        grid = document.get("chunk_grid")
+        lengths = document if name == older else grid.get("configuration") if isinstance(grid, Mapping) else None
+        chunks = lengths.get("chunks" if name == older else "chunk_shape") if isinstance(lengths, Mapping) else None
+        if isinstance(chunks, list) and any(type(length) is int and length < 1 for length in chunks):
+            raise StoreError(f"{place(store, path)} has chunks of length 0, or less.")  # which Zarr may take for 1
         with fast_pipeline(store, shards="sharding_indexed" in str(document.get("codecs"))):
             return zarr.Array(AsyncArray(document, StorePath(store, path)))
     return zarr.Group(AsyncGroup.from_dict(StorePath(store, path), document))
