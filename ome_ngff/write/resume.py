@@ -46,8 +46,6 @@ def agree(request: Request) -> None:
         raise StoreError(f"The mark of {target} does not state what was begun; pass overwrite=True to start again.")
     if target.mark is not None:
         journal.name_of_write(target)
-        if target.mark.get("cut") is not None and not _is_division(target.mark["cut"], request):
-            raise StoreError(f"The mark of {target} does not state how its work is cut; pass overwrite=True.")
     there = dict(target.mark) if target.mark is not None else _finished(target)
     other = [name for name in here if name in there and name != "metadata" and not same_json(there[name], here[name])]
     if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):
@@ -57,6 +55,9 @@ def agree(request: Request) -> None:
         raise StoreError(
             f"{target} was begun with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
         )
+    cut = (target.mark or {}).get("cut")
+    if cut is not None and not _is_division(cut, request):
+        raise StoreError(f"The mark of {target} does not state how its work is cut; pass overwrite=True.")
 
 
 def _is_division(cut: Any, request: Request) -> bool:
