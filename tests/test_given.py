@@ -494,3 +494,11 @@ def test_an_image_with_a_place_in_space_is_written_there(tmp_path: Path) -> None
     assert geometry(tmp_path / "j")[2] == [([0.5, 0.25], [3, 0]), ([1, 0.5], [3, 0])]
     assert label_properties(to_ngff_image(turned(LABELS))) == label_properties(turned(LABELS))
     assert open_image(tmp_path / "j").images[0].axes_units == {"y": "micrometer", "x": "micrometer"}
+
+
+def test_numbers_nested_without_end_are_refused() -> None:
+    nested: list[Any] = []
+    for _ in range(80):
+        nested = [nested]
+    with pytest.raises(AxesError, match="scale"):
+        to_ngff_image(np.zeros((4, 4), "uint8"), "yx", scale=nested)

@@ -139,7 +139,7 @@ def _dims(image: Any) -> tuple[str, ...] | None:
 
 def _named(values: Any, names: Sequence[str]) -> Any:
     """Return numbers or units by the names of the axes, where there is one for each; others stay."""
-    listed = hasattr(values, "__len__") and not isinstance(values, (str, Mapping)) and np.ndim(values) == 1
+    listed = hasattr(values, "__len__") and not isinstance(values, (str, Mapping)) and getattr(values, "ndim", 1) == 1
     return dict(zip(names, values, strict=True)) if listed and len(values) == len(names) else values
 
 
