@@ -458,6 +458,36 @@ def test_a_damaged_mark_is_refused_before_anything_is_touched(
     assert every_file(tmp_path / "i") == before
 
 
+@pytest.mark.parametrize("name", ["held-older", "gone-older", "held-older/helper", "gone-older/helper"])
+@pytest.mark.parametrize(
+    "words", [pytest.param({"resume": True}, id="resume"), pytest.param({"overwrite": True}, id="new")]
+)
+def test_a_takeover_deletes_nothing_behind_a_link_in_the_journal(
+    tmp_path: Path, name: str, words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(volume(), tmp_path / "whole", **WORDS)
+    killed(volume(), tmp_path / "i", 9, monkeypatch, **WORDS)
+    (tmp_path / "victim" / "below").mkdir(parents=True)
+    for place in ("victim", "victim/below"):
+        (tmp_path / place / "alive").write_text("mine")
+    before, link = every_file(tmp_path / "victim"), tmp_path / "i" / ".ome_ngff" / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "victim")
+    write_image(volume(), tmp_path / "i", **words, **WORDS)
+    assert every_file(tmp_path / "victim") == before
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("words", [{}, {"resume": True}, {"overwrite": True}], ids=["new", "resume", "overwrite"])
+def test_a_file_in_the_place_of_the_journal_is_refused(tmp_path: Path, words: dict[str, Any]) -> None:
+    (tmp_path / "i").mkdir()
+    (tmp_path / "i" / ".ome_ngff").write_text("mine")
+    before = every_file(tmp_path)
+    with pytest.raises(ExistsError, match="move it away"):
+        write_image(volume(), tmp_path / "i", **words, **WORDS)
+    assert every_file(tmp_path) == before
+
+
 @pytest.mark.parametrize("level", ["0", "1"])
 def test_a_level_that_is_a_link_is_not_written_through(
     tmp_path: Path, level: str, monkeypatch: pytest.MonkeyPatch
@@ -547,6 +577,20 @@ def test_a_temporary_chunk_that_goes_during_a_write_is_an_error(tmp_path: Path, 
         write_image(source, tmp_path / "i", progress=lose, **words)
     assert lost
     write_image(source, tmp_path / "i", overwrite=True, **words)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("unit", [5, 20])
+def test_margins_that_lost_chunks_are_done_without(tmp_path: Path, unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {**WORDS, "method": "gaussian"}
+    write_image(volume(), tmp_path / "whole", **words)
+    killed(volume(), tmp_path / "i", unit, monkeypatch, **words)
+    journal = tmp_path / "i" / ".ome_ngff"
+    chunks = [path for path in journal.glob("margin-*/c/**/*") if path.is_file()]
+    assert chunks
+    for chunk in chunks[::3]:
+        chunk.unlink()
+    write_image(volume(), tmp_path / "i", resume=True, **words)
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 

@@ -132,8 +132,8 @@ def prepare(
 def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> dict[Margin, Any]:
     """Open the temporary arrays of the margins, in the journal's folder, which goes when the write is finished.
 
-    A margin that is new is left out where units that would have filled it are done already: those pixels come out of
-    the level itself.
+    A margin that is new, or has lost chunks, is left out where units that would have filled it are done already: those
+    pixels come out of the level itself.
     """
     if not target.store.supports_deletes:
         return {}
@@ -149,9 +149,24 @@ def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -
             dtype,
             create=not filled,
         )
-        if array is not None:
+        if array is not None and not _lacks(plan, margin, array, done):
             found[margin] = array
-    return found
+    partial = {margin.reader for margin in plan.margins if margin not in found}  # it reads all of them, or none
+    return {margin: array for margin, array in found.items() if margin.reader not in partial}
+
+
+def _lacks(plan: Plan, margin: Margin, array: Any, done: set[str]) -> bool:
+    """Return whether a margin has lost chunks that units which are done have filled."""
+    for unit in done:
+        number, _, i = unit.partition("-")
+        work = plan.passes[int(number)]
+        box = plan.own(work, int(i)).get(margin.level, ())
+        for low, high in margin.halves(*box[margin.axis]) if box else ():
+            start = margin.place(low, high)
+            there = (*box[: margin.axis], (start, start + high - low), *box[margin.axis + 1 :])
+            if any(missing_chunks(array, there)):
+                return True
+    return False
 
 
 def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:

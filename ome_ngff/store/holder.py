@@ -20,7 +20,7 @@ from weakref import finalize
 import attrs
 from zarr.storage import LocalStore
 
-from ..exceptions import StoreError, TakenOverError
+from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
 from .attributes import attributes_now
 from .inline import run_inline, wait_for
@@ -257,7 +257,9 @@ def _taken_over(place: object) -> TakenOverError:
 
 
 def refuse_linked_journal(target: Target) -> None:
-    """Raise `StoreError` where the journal of a group is behind a link."""
+    """Raise `StoreError` where the journal of a group is behind a link, or a file is in its place."""
+    if target.folder is not None and (target.folder / JOURNAL).is_file():
+        raise ExistsError(f"{target} has a file at {JOURNAL!r}, where unfinished writes are noted; move it away.")
     if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
         raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
 
@@ -275,7 +277,7 @@ def expel(target: Target) -> None:
     if target.mark is not None:
         with suppress(StoreError):
             folders.append(spool_folder(target))
-    for folder in folders:
+    for folder in (folder for folder in folders if not folder.is_symlink()):
         for held in folder.glob(f"{_HELD}*"):
             _end_of(held)  # first: what then comes by the old path is missed, not taken for empty
             with suppress(FileNotFoundError):
@@ -285,11 +287,14 @@ def expel(target: Target) -> None:
 
 
 def _end_of(folder: Path) -> None:
-    """Delete what says that a folder is still its holder's."""
-    for alive in (folder / _ALIVE, *folder.glob(f"*/{_ALIVE}")):
-        alive.unlink(missing_ok=True)
+    """Delete what says that a folder is still its holder's, and that of whoever helps it; no link is followed."""
+    for own in (folder, *folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
+        if own.is_dir() and not own.is_symlink() and not (own / _ALIVE).is_dir():
+            (own / _ALIVE).unlink(missing_ok=True)
 
 
 def _delete(folder: Path) -> None:
     _end_of(folder)
+    if folder.is_file() and not folder.is_symlink():
+        folder.unlink()
     remove(folder)

@@ -136,18 +136,17 @@ def delete(target: Target, name: str) -> None:
         raise StoreError(f"{target} would delete {name!r}, which is not its own. {fault}".rstrip())
     if target.folder is not None:
         place = target.folder / name
-        with suppress(FileNotFoundError):
-            place.unlink() if place.is_symlink() else remove(place)
+        remove(place)
     elif target.store.supports_deletes:
         wait_for(target.store, target.store.delete_dir(target.key(name)))
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder, into which a process that is about to stop may still be writing, and nothing else."""
+    """Delete a folder, into which a process that is about to stop may still be writing; of a link, the link."""
     pause = 0.001
     while os.path.lexists(folder):
         try:
-            shutil.rmtree(folder)
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
         except FileNotFoundError:  # it tidies up, too
             continue
         except OSError as error:
