@@ -10,8 +10,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exceptions import InputError
 from ..image import NgffImage
-from ..pixels import Slices, native
+from ..pixels import Slices, broken_chunk, native
 from ..spec import KNOWN_AXES
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, stamp_of
@@ -35,7 +36,12 @@ class Hdf5Array(FileArray):
         return file[self.dataset], file.close
 
     def read(self, box: Slices) -> NDArray[Any]:
-        return np.asarray(self.opened()[box], self.dtype)
+        dataset = self.opened()
+        try:
+            return np.asarray(dataset[box], self.dtype)
+        except Exception as error:
+            place = broken_chunk(dataset.__getitem__, box, self.chunks or self.shape)
+            raise InputError(f"{self.path}::/{self.dataset} has a broken chunk at {place}: {error}") from error
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:

@@ -16,15 +16,8 @@ from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged, named_axes, unit_named
 from .files import MappedArray
 from .npy import UnpackedArray, refuse_records
+from .placing import Placement
 
-_GROWS = {
-    "R": "left-to-right",
-    "L": "right-to-left",
-    "A": "posterior-to-anterior",
-    "P": "anterior-to-posterior",
-    "S": "inferior-to-superior",
-    "I": "superior-to-inferior",
-}
 _DIMENSIONS = "xyztc"
 
 
@@ -86,30 +79,16 @@ def _is_gzip(path: str) -> bool:
 
 
 def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
-    import nibabel
-
     # Zooms are float32: by way of their text, 0.7 stays 0.7.
     space, time = map(unit_named, header.get_xyzt_units())
     zooms = dict(zip("xyzt", (float(str(zoom)) for zoom in header.get_zooms()), strict=False))
     known = {axis: zoom for axis, zoom in zooms.items() if 0 < zoom < float("inf")}
     units = {axis: time if axis == "t" else space for axis in known}
     placed = bool(header["qform_code"] or header["sform_code"])
-    letters: Any = nibabel.aff2axcodes(affine) if placed else ()  # type: ignore[no-untyped-call]
+    placement = Placement.of(affine) if placed else Placement({}, {})
     return Facts(
         scale=known,
-        translation=_first_pixel(affine) if placed else {},
+        translation=placement.translation,
         units={axis: unit for axis, unit in units.items() if unit},
-        orientations={axis: _GROWS[letter] for axis, letter in zip("xyz", letters, strict=False) if letter},
+        orientations=placement.orientations,
     )
-
-
-def _first_pixel(affine: NDArray[Any]) -> dict[str, float]:
-    """Return the position of the first pixel along x, y, z, in the direction of each; empty for an oblique volume."""
-    turn = affine[:3, :3]
-    rows = np.abs(turn).argmax(axis=0)
-    straight = np.zeros((3, 3))
-    straight[rows, range(3)] = turn[rows, range(3)]
-    if sorted(rows) != [0, 1, 2] or not np.allclose(turn, straight, atol=1e-4 * np.abs(turn).max()):
-        return {}
-    places = [float(str(np.float32(np.sign(turn[row, i]) * affine[row, 3]))) for i, row in enumerate(rows)]
-    return dict(zip("xyz", (place + 0.0 for place in places), strict=True)) if any(places) else {}

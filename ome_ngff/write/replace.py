@@ -24,6 +24,7 @@ from ..store import (
     children,
     delete,
     delete_group,
+    in_memory,
     leads_through_a_link,
     open_node,
     refuse_linked_journal,
@@ -32,6 +33,11 @@ from ..store import (
 from .request import Request
 
 _DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
+_FILES = re.compile(
+    r"\.(tiff?|btf|tf[28]|svs|ndpi|lsm|vsi|czi|nd2|lif|ims|dv|mrc|nrrd|nii|nii\.gz|mgz|h5|hdf5?|he5|npy|npz|n5|dcm|png|jpe?g"
+    r"|jp2|gif|bmp|webp|csv|json|xml|txt)$",
+    re.IGNORECASE,
+)
 _CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
@@ -75,12 +81,22 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
             )
 
 
+def _refuse_name(target: Target) -> None:
+    """Raise `StoreError` where a new group would have the name of a file of another kind."""
+    name = str(target).rstrip("/")
+    ending = _FILES.search(name)
+    if ending and target.attributes is None and not target.path and not in_memory(target.store):
+        better = f"{re.sub(r'[.]ome$', '', name[: ending.start()], flags=re.IGNORECASE)}.ome.zarr"
+        raise StoreError(f"{name} would be a folder of Zarr and no {ending[0]} file; write to {better}.")
+
+
 def _refuse_place(target: Target) -> None:
     """Raise where there can be no group: in what can only be read, or in the place of a file."""
     if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
+    _refuse_name(target)
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
