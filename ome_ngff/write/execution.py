@@ -130,7 +130,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             try:
                 job, done = _begin(request, documents, claim, resume=resume, elsewhere=elsewhere)
             except Exception as error:
-                if claim.renew():
+                if claim.sure():
                     raise
                 _forget_late_notes(now)
                 raise _taken_over(now) from error
@@ -169,7 +169,7 @@ def _begin(
     """
 
     def still_ours() -> None:
-        if not claim.renew():
+        if not claim.sure():
             raise _taken_over(before)
 
     before = target = request.target
@@ -282,7 +282,7 @@ class Ending:
         document = {**document, **self._measurements(document)}
         with locked(target) as (now, claim):
             held = attrs.evolve(target, attributes=now.attributes)
-            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.renew():
+            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.sure():
                 raise _taken_over(target)
             remove_spool(held)
             for path, content in self.files.items() if held.said.get("metadata") else ():
