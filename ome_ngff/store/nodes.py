@@ -125,7 +125,7 @@ def put_file(target: Target, path: str, content: bytes) -> None:
     """Store a file that is not a chunk or metadata of Zarr below a target, in a group of its own."""
     group = path.rpartition("/")[0]
     if group:
-        put_documents(target, {group: GroupMetadata(zarr_format=target.fmt.zarr_format)})
+        put_documents(target, {group: GroupDocument(target.fmt.zarr_format)})
     buffer = default_buffer_prototype().buffer.from_bytes(content)
     wait_for(target.store, target.store.set(target.key(path), buffer))
 
