@@ -10,6 +10,8 @@ read one by one, the base of the unit is *held*: read whole, and then cut into p
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -182,6 +184,22 @@ class Plan:
         return boxes_needed(
             work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method
         )
+
+    def awaits(self, pass_number: int, number: int) -> Iterator[tuple[int, int]]:
+        """Yield the units, each with its pass, that have to be done before a unit can read what they have stored."""
+        work = self.passes[pass_number]
+        if work.reads == "given":
+            return
+        box, factors = self.needs(work, number)[work.base], self.levels[work.base].factors
+        for earlier, before in enumerate(self.passes[:pass_number]):
+            if work.base in before.writes if work.reads == "stored" else not before.writes:
+                steps = (f // g for f, g in zip(factors, self.levels[before.base].factors, strict=True))
+                touched = [
+                    range(low * f // unit, min(-(-high * f // unit), count))
+                    for (low, high), f, unit, count in zip(box, steps, before.unit, before.counts, strict=True)
+                ]
+                for index in itertools.product(*touched):
+                    yield earlier, functools.reduce(lambda at, part: at * part[1] + part[0], zip(index, before.counts), 0)
 
     def pieces(self, work: Pass, number: int) -> Iterator[Piece]:
         """Cut a unit: its pieces tile its box of the base, and all that the unit needs of the levels made of that."""

@@ -23,6 +23,7 @@ from zarr.storage import LocalStore
 from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
 from .attributes import attributes_now
+from .claims import Claims, claims_of, name_holder
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
 from .nodes import leads_through_a_link, remove
@@ -153,6 +154,7 @@ class Holder:
 
     target: Target
     spool: Path | None = None
+    helper: str = ""
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
 
@@ -166,7 +168,7 @@ class Holder:
         holder = cls(target, spool)
         for folder in holder._folders:
             folder.mkdir(parents=True)
-        return holder._stage("")
+        return holder._stage()
 
     @classmethod
     def join(cls, target: Target, spool: Path | None) -> Holder:
@@ -175,15 +177,49 @@ class Holder:
         Raises:
             TakenOverError: the group has another holder by now.
         """
-        holder = cls(target, spool)._stage(uuid4().hex)
+        holder = cls(target, spool, name_holder())._stage()
         holder._compare()  # after the folders were opened: whoever takes over writes the mark first
         return holder
 
-    def _stage(self, helper: str) -> Holder:
+    def rejoin(self) -> None:
+        """Help again, under another name, after others have expelled this helper because it was silent.
+
+        Raises:
+            TakenOverError: the group has another holder by now.
+        """
+        self.helper = name_holder()
+        self._stage()
+        self._compare()
+
+    def claims(self) -> Claims:
+        """Return the claims of the units of this write, in the name of this helper; it is expelled with them.
+
+        Raises:
+            StoreError: nothing in the store is atomic.
+        """
+        path = self.target.key(f"{JOURNAL}/{self._name}/claims")
+        found = claims_of(self.target.store, path)
+        if found is None:
+            raise StoreError(
+                f"Processes cannot share the writing of {self.target}: nothing is created there only where it is not, "
+                "so two would do the same. Write to a folder, or to an object store through obstore."
+            )
+        if self._journal is not None:
+            (self._journal / self._name / "claims").mkdir(exist_ok=True)
+        return attrs.evolve(found, holder=self.helper, expel=self._expel)
+
+    def _expel(self, helper: str) -> None:
+        """End what a helper of this write does that has been silent; once this ends, nothing gets into place."""
+        for folder in self._folders:
+            _end_of(folder / helper)
+            with suppress(FileNotFoundError):
+                (folder / helper).rename(folder / f"{_GONE}{uuid4().hex}")
+
+    def _stage(self) -> Holder:
         if self._journal is not None and self.target.folder is not None:
-            self._group = Staging(self.target.folder, self._journal / self._name / helper)
+            self._group = Staging(self.target.folder, self._journal / self._name / self.helper)
         if self.spool is not None:
-            self._spool = Staging(self.spool, self.spool / self._name / helper)
+            self._spool = Staging(self.spool, self.spool / self._name / self.helper)
         return self
 
     def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
@@ -230,8 +266,8 @@ class Holder:
         self._compare()
 
     def leave(self) -> None:
-        """Delete the folders of this holder, and those around them where nothing else is in there."""
-        for folder in self._folders:
+        """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
+        for folder in (held / self.helper for held in self._folders):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 folder.parent.rmdir()

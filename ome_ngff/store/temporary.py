@@ -53,15 +53,28 @@ def opened(store: Store, path: str) -> zarr.Array[Any]:
     return storing_all(open_array(store, path, mode="r+"))
 
 
-def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any) -> tuple[zarr.Array[Any], bool]:
-    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write."""
-    store = LocalStore(spool_folder(target))
-    found, wanted = open_node(store, ""), (tuple(shape), tuple(chunks), dtype)
+def make_spool(
+    target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any, *, shared: bool = False
+) -> tuple[zarr.Array[Any], bool]:
+    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write.
+
+    Args:
+        target, shape, chunks, dtype: whose, and what. shared: whether others have to reach it, as they do the group.
+    """
+    store, path = (target.store, shared_spool(target)) if shared else (LocalStore(spool_folder(target)), "")
+    found, wanted = open_node(store, path), (tuple(shape), tuple(chunks), dtype)
     fresh = not isinstance(found, zarr.Array) or (found.shape, found.chunks, found.dtype) != wanted
     if fresh:
         codec = Compression("blosc-lz4", 1).compressors(3, dtype)
-        zarr.create_array(store, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True)
-    return opened(store, ""), fresh
+        zarr.create_array(
+            store, name=path or None, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True
+        )
+    return opened(store, path), fresh
+
+
+def shared_spool(target: Target) -> str:
+    """Return the path in its store of the temporary array that all who help with a write can reach."""
+    return target.key(f"{JOURNAL}/spool")
 
 
 def scratch_folder() -> tuple[str, Callable[[], None]]:
