@@ -121,6 +121,15 @@ def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupD
     wait_for(target.store, put())
 
 
+def put_file(target: Target, path: str, content: bytes) -> None:
+    """Store a file that is not a chunk or metadata of Zarr below a target, in a group of its own."""
+    group = path.rpartition("/")[0]
+    if group:
+        put_documents(target, {group: GroupDocument(target.fmt.zarr_format)})
+    buffer = default_buffer_prototype().buffer.from_bytes(content)
+    wait_for(target.store, target.store.set(target.key(path), buffer))
+
+
 def put_groups_above(target: Target) -> None:
     """Create the groups above a target, up to the root of its store, where there are none.
 
@@ -185,12 +194,17 @@ def remove(folder: Path) -> None:
             pause *= 2
 
 
+def delete_file(target: Target, name: str) -> None:
+    """Delete one file below a target, if it is there and no link leads to it."""
+    if target.store.supports_deletes and not leads_through_a_link(target, name):
+        with suppress(FileNotFoundError):
+            wait_for(target.store, target.store.delete(target.key(name)))
+
+
 def delete_group(target: Target, name: str) -> None:
     """Delete the metadata of a group below a target, and its folder where nothing else is in it."""
     for document in ("zarr.json", ".zattrs", ".zgroup", ".zmetadata"):
-        if target.store.supports_deletes and not leads_through_a_link(target, f"{name}/{document}"):
-            with suppress(FileNotFoundError):
-                wait_for(target.store, target.store.delete(target.key(f"{name}/{document}")))
+        delete_file(target, f"{name}/{document}")
     if target.folder is not None:
         with suppress(OSError):
             (target.folder / name).rmdir()
