@@ -35,6 +35,7 @@ def convert(
     labels: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Conversion]:
@@ -65,5 +66,6 @@ def convert(
     return converted(
         source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, progress=progress,
+        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, join=join,
+        progress=progress,
     )  # fmt: skip

@@ -13,7 +13,18 @@ import numpy as np
 
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
-from ..store import JOURNAL, Holder, Target, folder_of, in_memory, journal, locate, missing_chunks, open_array, temporary
+from ..store import (
+    JOURNAL,
+    Holder,
+    Target,
+    folder_of,
+    in_memory,
+    journal,
+    locate,
+    missing_chunks,
+    open_array,
+    temporary,
+)
 from .plan import Margin, Pass, Plan
 
 BUNDLE_BYTES = 2**21  # of chunks that are small and go to the codec together
@@ -145,7 +156,9 @@ def prepare(
             journal.take_back(target, unit)
         found = {"margins": [[margin.reader, margin.axis] for margin in margins], "spool": spool is not None}
         holder = Holder.join(journal.share(target, found), None)
-    return Job(plan, holder.target, arrays, dict(sources), spool, margins, holder, dtype, shared or plan.units > 1, shared), done
+    return Job(
+        plan, holder.target, arrays, dict(sources), spool, margins, holder, dtype, shared or plan.units > 1, shared
+    ), done
 
 
 def help_with(
@@ -154,7 +167,7 @@ def help_with(
     """Open what another process has prepared to be shared; arguments and result are those of `prepare`.
 
     Raises:
-        StoreError: it is no longer there. TakenOverError: nor is that holder.
+        MissingError: some of it is gone. TakenOverError: the holder is.
     """
     found = (target.mark or {})[journal.SHARED]
     holder, done = Holder.join(target, None), journal.noted(target) - {journal.CLEARED}
@@ -219,9 +232,7 @@ def _filling(plan: Plan, after: int = 0) -> set[str]:
     return {f"{number}-{i}" for i in range(len(plan.passes[number]))}
 
 
-def _spool(
-    plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str], *, shared: bool
-) -> tuple[Any, set[str]]:
+def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str], *, shared: bool) -> tuple[Any, set[str]]:
     """Open the temporary array of a plan that has one; units whose part of it is not there are not done."""
     if plan.spool is None:
         return None, done

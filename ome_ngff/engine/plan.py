@@ -10,7 +10,6 @@ read one by one, the base of the unit is *held*: read whole, and then cut into p
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -60,6 +59,13 @@ class Pass:
     def peak_bytes(self) -> int:
         """What all tasks and pieces that are worked on at once may hold together."""
         return self.at_once * self.task_bytes + self.pieces_at_once * self.piece_bytes
+
+    def number(self, index: Sequence[int]) -> int:
+        """Return the number of the unit that is so far along each axis."""
+        number = 0
+        for at, count in zip(index, self.counts, strict=True):
+            number = number * count + at
+        return number
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
         """Return the box of a unit, in pixels of the base, whose shape is `shape`."""
@@ -199,7 +205,7 @@ class Plan:
                     for (low, high), f, unit, count in zip(box, steps, before.unit, before.counts, strict=True)
                 ]
                 for index in itertools.product(*touched):
-                    yield earlier, functools.reduce(lambda at, part: at * part[1] + part[0], zip(index, before.counts), 0)
+                    yield earlier, before.number(index)
 
     def pieces(self, work: Pass, number: int) -> Iterator[Piece]:
         """Cut a unit: its pieces tile its box of the base, and all that the unit needs of the levels made of that."""

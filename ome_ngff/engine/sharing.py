@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from threading import Condition
-from typing import Any
 from zlib import crc32
 
 import attrs
@@ -220,4 +219,3 @@ class _Share:
         """Return whether one more unit of a pass keeps within the memory; one alone always does."""
         at_once = [self.job.plan.passes[p].at_once for p, _ in self._at]
         return sum(1 / n for n in at_once) + 1 / self.job.plan.passes[number].at_once <= 1 + 1e-9 or not self._at
-

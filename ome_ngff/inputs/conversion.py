@@ -60,9 +60,11 @@ class Draft:
         """Return how the work would be cut, or is cut already where a write is resumed."""
         return self.request.plan((self.request.target.mark or {}).get("cut") if resume else None)
 
-    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+    def run(
+        self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
+    ) -> Conversion:
         """Write the image, and the labels that can come along."""
-        words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress}
+        words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "join": join, "progress": progress}
         written: list[str] = []
         left_out: dict[str, str] = {}
 
@@ -82,7 +84,9 @@ class Draft:
         labels, said = self.source.label(name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
-        request = label_request(labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"])
+        request = label_request(
+            labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"]
+        )
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
@@ -113,7 +117,7 @@ def drafted(
 
 
 def converted(
-    source: Any, output: Any, *, overwrite: bool, resume: bool, progress: Progress, **given: Any
+    source: Any, output: Any, *, overwrite: bool, resume: bool, join: bool, progress: Progress, **given: Any
 ) -> list[Conversion]:
     """Convert one source, or several into a folder; all are opened and parsed before the first is written."""
     if isinstance(source, (str, os.PathLike)):
@@ -126,8 +130,8 @@ def converted(
         twin = next((other for other, there in places[:i] if there == place), None)
         if twin is not None:
             raise ExistsError(f"{twin} and {each} would both become {place}; convert them into different folders.")
-    drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
-    done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
+    drafts = [drafted(each, place, resume=resume or join, **given) for each, place in places]
+    done = [draft.run(overwrite=overwrite, resume=resume, join=join, progress=progress) for draft in drafts]
     for name, why in (item for conversion in done for item in conversion.left_out.items()):
         warn(f"The labels {name!r} were left out: {why}")
     return done

@@ -6,12 +6,14 @@ from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .claims import Claim as Claim
+from .claims import Claims as Claims
 from .codecs import Compression as Compression
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
 from .holder import Holder as Holder
+from .holder import claims_for as claims_for
 from .holder import expel as expel
 from .holder import refuse_linked_journal as refuse_linked_journal
 from .journal import JOURNAL as JOURNAL

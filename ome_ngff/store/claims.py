@@ -265,13 +265,19 @@ def claims_of(store: Store, path: str = "") -> Claims | None:
     return None
 
 
-def alone(store: Store, key: str, patience: float = LOCK_PATIENCE) -> AbstractContextManager[Claim]:
+def alone(
+    store: Store, key: str, patience: float = LOCK_PATIENCE, *, remote: bool = False
+) -> AbstractContextManager[Claim]:
     """Hold the lock of a key for the time of a block; nothing stays of it.
 
     On a store where nothing is atomic, or where something would stay (object stores), nobody is waited for.
+
+    Args:
+        store, key, patience: what is locked, and for how long a holder may be silent.
+        remote: whether something may stay.
     """
     path, _, name = key.rpartition("/")
     claims = claims_of(store, path)
-    if claims is None or isinstance(claims.slots, ObjectSlots):
+    if claims is None or (isinstance(claims.slots, ObjectSlots) and not remote):
         claims = Claims(MemorySlots(uuid4().hex))
     return claims.alone(name, patience)

@@ -192,18 +192,8 @@ class Holder:
         self._compare()
 
     def claims(self) -> Claims:
-        """Return the claims of the units of this write, in the name of this helper; it is expelled with them.
-
-        Raises:
-            StoreError: nothing in the store is atomic.
-        """
-        path = self.target.key(f"{JOURNAL}/{self._name}/claims")
-        found = claims_of(self.target.store, path)
-        if found is None:
-            raise StoreError(
-                f"Processes cannot share the writing of {self.target}: nothing is created there only where it is not, "
-                "so two would do the same. Write to a folder, or to an object store through obstore."
-            )
+        """Return the claims of the units of this write, in the name of this helper; it is expelled with them."""
+        found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
         if self._journal is not None:
             (self._journal / self._name / "claims").mkdir(exist_ok=True)
         return attrs.evolve(found, holder=self.helper, expel=self._expel)
@@ -284,6 +274,21 @@ class Holder:
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
         if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
+
+
+def claims_for(target: Target, path: str) -> Claims:
+    """Return the claims at a path below a group that several processes write.
+
+    Raises:
+        StoreError: nothing in the store is atomic.
+    """
+    found = claims_of(target.store, target.key(path))
+    if found is None:
+        raise StoreError(
+            f"Processes cannot share the writing of {target}: no key can be created there on the condition that it is "
+            "new, so two would do the same. Write to a folder, or to an object store through obstore."
+        )
+    return found
 
 
 def _taken_over(place: object) -> TakenOverError:

@@ -19,10 +19,11 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from ..config import config
-from ..exceptions import StoreError
+from ..exceptions import MissingError, StoreError
 from .codecs import Compression
 from .journal import JOURNAL, name_of_write
 from .opening import open_array, open_node, storing_all
+from .places import place
 from .target import Target
 
 try:
@@ -49,8 +50,15 @@ def ready_temporary(
 
 
 def opened(store: Store, path: str) -> zarr.Array[Any]:
-    """Open a temporary array, to be read and written."""
-    return storing_all(open_array(store, path, mode="r+"))
+    """Open a temporary array, to be read and written.
+
+    Raises:
+        MissingError: it is gone.
+    """
+    try:
+        return storing_all(open_array(store, path, mode="r+"))
+    except FileNotFoundError as error:
+        raise MissingError(f"The temporary array {place(store, path)} is gone.") from error
 
 
 def make_spool(
@@ -65,10 +73,12 @@ def make_spool(
     found, wanted = open_node(store, path), (tuple(shape), tuple(chunks), dtype)
     fresh = not isinstance(found, zarr.Array) or (found.shape, found.chunks, found.dtype) != wanted
     if fresh:
-        codec = Compression("blosc-lz4", 1).compressors(3, dtype)
+        zarr_format: Any = target.fmt.zarr_format if shared else 3
+        codec = Compression("blosc-lz4", 1).compressors(zarr_format, dtype)
         zarr.create_array(
-            store, name=path or None, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True
-        )
+            store, name=path or None, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True,
+            zarr_format=zarr_format,
+        )  # fmt: skip
     return opened(store, path), fresh
 
 

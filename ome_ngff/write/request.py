@@ -16,6 +16,7 @@ from ..spec import Axes, Metadata, name_fault, path_fault
 from ..store import Grid, Layout, LevelStorage, Target, settled
 from ..text import show
 
+SHARED_BYTES = 64 * 2**20  # of a unit that several processes might do, so that little is done twice
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
 
@@ -43,6 +44,7 @@ class Request:
         said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
         afterwards: called once the image is finished.
+        shared: whether several processes carry it out together.
     """
 
     target: Target
@@ -59,6 +61,7 @@ class Request:
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
     afterwards: tuple[Callable[[], object], ...] = ()
+    shared: bool = False
 
     @classmethod
     def of(
@@ -123,8 +126,9 @@ class Request:
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
-            memory_target=config.memory_target, task_target=config.task_target, workers=config.workers,
-            kept=self.kept, division=cut, spread=elsewhere or spread(),
+            memory_target=config.memory_target, workers=config.workers, kept=self.kept, division=cut,
+            task_target=min(config.task_target, SHARED_BYTES) if self.shared else config.task_target,
+            spread=elsewhere or self.shared or spread(),
             piece_target=AWAY_BYTES if self.target.folder is None else PIECE_BYTES,
         )  # fmt: skip
 
