@@ -11,6 +11,7 @@ import attrs
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from . import signs
+from .vendor import readable
 
 
 @attrs.frozen
@@ -88,7 +89,7 @@ _HDF5 = (b"\x89HDF\r\n",)
 
 def _vendor(name: str, suffixes: Sequence[str], *magics: bytes, plugin: str = "bioio-bioformats") -> Family:
     """Describe a format of a microscope's maker, which bioio reads with a plugin."""
-    return Family(name, suffixes=tuple(suffixes), magics=magics, package="bioio", extra="bioio", plugin=plugin)
+    return Family(name, "vendor", tuple(suffixes), magics, package="bioio", extra="bioio", plugin=plugin, several=True)
 
 
 _DICOM = Family("a DICOM file", suffixes=(".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom")
@@ -145,6 +146,7 @@ _VENDORS = (
 ZARR = Family(
     "a Zarr", "zarr_store", (".zarr", ".zr", ".ozx", ".zarr.zip"), folder=signs.is_zarr, inner=True, several=True
 )
+BIOIO = _vendor("a file of a microscope", [])
 PICTURE = Family("a picture", "picture", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm"))
 FAMILIES = (
     *_SPECIAL,
@@ -165,7 +167,9 @@ def folder_family(path: str) -> Family | None:
 
 
 def family_of(path: str, inner: str = "") -> Family:
-    """Return the family of a file or a folder, by its first bytes, then by its name, else `PICTURE`.
+    """Return the family of a file or a folder, by its first bytes, then by its name.
+
+    What none knows by either is left to bioio, where a plugin takes files of this name, else to imageio.
 
     Args:
         path: the file or folder. inner: a name inside of it, for which families that have such names come first.
@@ -179,7 +183,7 @@ def family_of(path: str, inner: str = "") -> Family:
     by_content = [family for family in FAMILIES if family.matches(path, head)]
     by_content.sort(key=lambda family: bool(inner) and not family.inner)
     by_name = [family for family in FAMILIES if family.matches(path)]
-    return (by_content + by_name + [PICTURE])[0]
+    return (by_content + by_name or [BIOIO if readable(path) else PICTURE])[0]
 
 
 def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
