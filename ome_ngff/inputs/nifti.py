@@ -56,7 +56,7 @@ def stored_pixels(image: Any, slope: tuple[float, ...], inter: tuple[float, ...]
     stored, path = image.dataobj, str(Path(image.file_map["image"].filename).absolute())
     dtype = image.get_data_dtype()
     shape = tuple(int(size) for size in stored.shape)[::-1]
-    if dtype.names in _COLORS:  # the samples of a pixel lie together
+    if dtype.names is not None and dtype.names in _COLORS:  # the samples of a pixel lie together
         dtype, shape = np.dtype(np.uint8), (*shape, len(dtype.names))
     data: LazyArray
     if _is_gzip(path):

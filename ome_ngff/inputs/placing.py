@@ -54,9 +54,7 @@ class Placement:
             places = along.T @ origin if square else np.zeros(3)
             if source:
                 angle = np.degrees(np.arccos(np.clip(np.abs(along[rows, range(3)]).min(), 0, 1)))
-                way = (
-                    "its place is counted along its own axes" if square else "it has no place, for they are not square"
-                )
+                way = "its place is counted along its own axes" if square else "it has no place, for they are sheared"
                 warn(f"The axes of {source} lie {angle:.3g} degrees askew, which is not kept; {way}.")
         if not places.any():
             return cls(turned, {})
