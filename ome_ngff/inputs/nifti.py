@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged, named_axes, unit_named
-from .files import MappedArray
+from .files import MappedArray, is_gzip
 from .npy import UnpackedArray, refuse_records
 from .placing import Placement
 
@@ -55,7 +55,7 @@ def stored_pixels(image: Any, slope: tuple[float, ...], inter: tuple[float, ...]
     dtype = image.get_data_dtype()
     shape = tuple(int(size) for size in stored.shape)[::-1]
     data: LazyArray
-    if _is_gzip(path):
+    if is_gzip(path):
         data = UnpackedArray.of(path, shape, dtype, int(stored.offset), "C")
     else:
         data = MappedArray(path, shape, dtype, int(stored.offset))
@@ -81,11 +81,6 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     names = named_axes(axes, data.ndim, path, own)
     name = re.sub(r"\.(nii|hdr|img)(\.gz)?$", "", Path(path).name, flags=re.IGNORECASE)
     return arranged(data, names, path, attrs.evolve(_geometry(header, image.affine), name=name))
-
-
-def _is_gzip(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _geometry(header: Any, affine: NDArray[Any]) -> Facts:
