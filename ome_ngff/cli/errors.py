@@ -117,6 +117,12 @@ def warn(text: str) -> None:
         click.echo(f"Warning: {_in_options(text)}", err=True)
 
 
+def note(text: str, *, always: bool = False) -> None:
+    """Print a line about what goes on, unless the user wants to hear only of errors; `always` for an error."""
+    if always or verbosity_wanted() >= 0:
+        click.echo(_in_options(text), err=True)
+
+
 def _message(error: Exception) -> str:
     """Return what an error says; those of the operating system without their number."""
     if isinstance(error, OSError) and not isinstance(error, NgffError) and error.strerror:

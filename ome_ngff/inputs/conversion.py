@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import ExistsError, NgffError, OptionError
+from ..exceptions import NgffError
 from ..image import NgffImage
-from ..spec import parse_numbers, parse_units
+from ..spec import parse_numbers, parse_units, placed
 from ..store import Layout, Target
-from ..text import warn
 from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
 from .open import open_input
 from .originals import Original
 from .zarr_store import SourceImage, label_boxes
-
-SUFFIX = ".ome.zarr"
 
 
 @attrs.frozen
@@ -31,12 +27,24 @@ class Conversion:
         input: path of the source. output: place of the image.
         labels: names of the label images that came along.
         left_out: why other labels did not, by their names.
+        state: "written"; of many inputs also "resumed", "skipped" (the image was there), "failed" or "not begun";
+            "planned" where nothing is to be written.
+        error: why it failed. seconds: how long it took. outline: what would be written.
     """
 
     input: str
     output: str
     labels: tuple[str, ...] = ()
     left_out: Mapping[str, str] = attrs.field(factory=dict)
+    state: str = "written"
+    error: str = ""
+    seconds: float = attrs.field(default=0.0, eq=False)
+    outline: Mapping[str, Any] | None = attrs.field(default=None, eq=False, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what became of the input, as JSON has it."""
+        left_out = {"left_out": dict(self.left_out), "labels": list(self.labels)}
+        return {field: getattr(self, field) for field in ("input", "output", "state", "error", "seconds")} | left_out
 
 
 @attrs.frozen(eq=False)
@@ -59,6 +67,33 @@ class Draft:
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
         return self.request.plan((self.request.target.mark or {}).get("cut") if resume else None)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written: axes, sizes, channels, levels with their chunks."""
+        request = self.request
+        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
+        axes = [
+            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
+            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
+        ]
+        levels = [
+            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
+        ]
+        return {
+            "input": self.input,
+            "output": str(self.output),
+            "version": request.target.fmt.version,
+            "name": request.metadata.name,
+            "dtype": str(request.dtype),
+            "axes": axes,
+            "channels": list(self.image.channel_names or ()),
+            "levels": levels,
+        }
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be."""
+        return Conversion(self.input, str(self.output), state="planned", outline=self.outline())
 
     def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
         """Write the image, and the labels that can come along."""
@@ -110,36 +145,6 @@ def drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **Original.of(os.fspath(source), image, series).request())
     return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
-
-
-def converted(
-    source: Any, output: Any, *, overwrite: bool, resume: bool, progress: Progress, **given: Any
-) -> list[Conversion]:
-    """Convert one source, or several into a folder; all are opened and parsed before the first is written."""
-    if isinstance(source, (str, os.PathLike)):
-        places = [(source, output)]
-    elif isinstance(source, Sequence) and all(isinstance(each, (str, os.PathLike)) for each in source):
-        places = [(each, Path(output) / f"{_stem(each)}{SUFFIX}") for each in source]
-    else:
-        raise OptionError(f"A source is a path, or a list of paths (got {type(source).__name__}).")
-    for i, (each, place) in enumerate(places):
-        twin = next((other for other, there in places[:i] if there == place), None)
-        if twin is not None:
-            raise ExistsError(f"{twin} and {each} would both become {place}; convert them into different folders.")
-    drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
-    done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
-    for name, why in (item for conversion in done for item in conversion.left_out.items()):
-        warn(f"The labels {name!r} were left out: {why}")
-    return done
-
-
-def _stem(path: str | os.PathLike[str]) -> str:
-    """Return the name of a file without its ending, or both endings of "a.ome.tif" and "a.nii.gz"."""
-    name = Path(path).name
-    for suffix in (*Path(name).suffixes[-2:][:1], ""):
-        if suffix in (".ome", ".nii", ".zarr"):
-            return name[: name.rindex(suffix)]
-    return Path(name).stem
 
 
 def adjusted(
