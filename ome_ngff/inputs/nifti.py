@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged, named_axes, unit_named
-from .files import MappedArray
+from .files import MappedArray, is_gzip
 from .npy import UnpackedArray, refuse_records
 from .placing import Placement
 
@@ -56,10 +56,11 @@ def stored_pixels(image: Any, slope: tuple[float, ...], inter: tuple[float, ...]
     stored, path = image.dataobj, str(Path(image.file_map["image"].filename).absolute())
     dtype = image.get_data_dtype()
     shape = tuple(int(size) for size in stored.shape)[::-1]
-    if dtype.names is not None and dtype.names in _COLORS:  # the samples of a pixel lie together
-        dtype, shape = np.dtype(np.uint8), (*shape, len(dtype.names))
+    samples: Any = dtype.names
+    if samples in _COLORS:  # those of a pixel lie together
+        dtype, shape = np.dtype(np.uint8), (*shape, len(samples))
     data: LazyArray
-    if _is_gzip(path):
+    if is_gzip(path):
         data = UnpackedArray.of(path, shape, dtype, int(stored.offset), "C")
     else:
         data = MappedArray(path, shape, dtype, int(stored.offset))
@@ -102,11 +103,6 @@ def _own_axes(header: Any, shape: Sequence[int], colored: bool) -> tuple[str, ..
     elif len(shape) == 4 and code in _VECTORS:
         own = ("x", "y", "z", values)
     return (*own[::-1], "s") if colored and own else own[::-1]
-
-
-def _is_gzip(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _geometry(header: Any, affine: NDArray[Any], path: str) -> Facts:
