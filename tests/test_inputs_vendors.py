@@ -176,12 +176,13 @@ def test_time_points_that_are_uneven_are_said_and_give_no_interval(tmp_path: Pat
     assert "t" not in image.scale
 
 
-def test_a_zeiss_electron_microscope_says_its_pixel_size(path: Path) -> None:
+@pytest.mark.parametrize(("said", "size"), [("45.5 nm", 0.0455), ("1.25 \xb5m", 1.25), ("800 pm", 0.0008)])
+def test_a_zeiss_electron_microscope_says_its_pixel_size(path: Path, said: str, size: float) -> None:
     lines = ["0", "0", "1", "1.2e-07", "AP_PIXEL_SIZE", "Pixel Size = 90.0 nm", "AP_IMAGE_PIXEL_SIZE"]
-    said = "\r\n".join([*lines, "Image Pixel Size = 45.5 nm", "AP_WD", "WD = 5.1 mm", ""])
-    tifffile.imwrite(path, CAMERA, metadata=None, extratags=[(34118, "s", 0, said, True)])
+    text = "\r\n".join([*lines, f"Image Pixel Size = {said}", "AP_WD", "WD = 5.1 mm", ""]).encode("cp1252")
+    tifffile.imwrite(path, CAMERA, metadata=None, extratags=[(34118, "s", 0, text, True)])
     image = open_input(path)
-    assert (image.scale, image.axes_units) == ({"y": 0.0455, "x": 0.0455}, MICRO)
+    assert (image.scale, image.axes_units) == ({"y": size, "x": size}, MICRO)
 
 
 @pytest.mark.parametrize("code", [34680, 34682], ids=["sfeg", "helios"])
@@ -242,10 +243,28 @@ def test_metamorph_without_calibration_has_no_size(tmp_path: Path) -> None:
     assert open_input(tmp_path / "a.stk").scale == {"z": 0.5}
 
 
-def test_planes_of_several_wavelengths_are_said(tmp_path: Path) -> None:
-    stk(tmp_path / "a.stk", waves=(447, 525))
-    with pytest.warns(UserWarning, match="holds planes of the wavelengths 447, 525, in what order is not known"):
-        open_input(tmp_path / "a.stk")
+def test_planes_of_a_wavelength_each_are_channels(tmp_path: Path) -> None:
+    stk(tmp_path / "a.stk", waves=(447, 525), distance=(0, 1))
+    image = open_input(tmp_path / "a.stk")
+    assert (image.dims, image.channel_names) == (("c", "y", "x"), ["447 nm", "525 nm"])
+    np.testing.assert_array_equal(image.data[...], STACK[:2])
+
+
+@pytest.mark.parametrize("distance", [(0, 1), (1, 2)], ids=["unknown", "z"])
+def test_planes_of_wavelengths_that_take_turns_are_said(tmp_path: Path, distance: tuple[int, int]) -> None:
+    stk(tmp_path / "a.stk", waves=(447, 525, 447, 525), distance=distance)
+    with pytest.warns(UserWarning, match="has planes of 2 wavelengths in an order that is not known; say axes"):
+        assert open_input(tmp_path / "a.stk").channel_names is None
+
+
+def test_what_a_maker_says_wrongly_does_not_hide_the_image(tmp_path: Path) -> None:
+    broken = SCN.format(dimensions='<dimension r="0" ifd="1"/>').replace("<view", "<vista").replace("</view", "</vista")
+    with tifffile.TiffWriter(tmp_path / "a.scn") as tiff:
+        tiff.write(CAMERA, description=broken, metadata=None)
+        tiff.write(STACK[1], metadata=None)
+    with pytest.warns(UserWarning, match=r"What the maker of .*a\.scn says of its pixels is not understood \(KeyError"):
+        image = open_input(tmp_path / "a.scn", series="scan")
+    np.testing.assert_array_equal(image.data[...], STACK[1])
 
 
 METASERIES = """<MetaData><PlaneInfo><prop id="spatial-calibration-state" type="bool" value="{}"/>

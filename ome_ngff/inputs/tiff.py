@@ -141,11 +141,12 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         shape, letters = _shape_and_axes(tiff, index, axes)
         refuse_records(chosen.dtype, path)
         names = named_axes(axes, len(shape), path, letters)
-        names = names if axes is not None else _understood(names, shape, path)
+        facts = facts_of(tiff, index, path)
+        names = names if axes is not None else _understood(names, shape, path, len(facts.channel_names or ()))
         if chosen.keyframe.photometric not in _COLOR and "c" not in names:
             names = tuple("c" if name == "s" else name for name in names)
         data = _array(chosen, path, index, shape, companion)
-        return arranged(data, names, path, facts_of(tiff, index, path))
+        return arranged(data, names, path, facts)
 
 
 def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
@@ -165,9 +166,10 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
     return shape, letters.lower()
 
 
-def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tuple[str, ...]:
-    """Return the names that stand for the file's own letters."""
-    names = tuple("t" if letter == "i" and "t" not in letters else letter for letter in letters)
+def _understood(letters: Sequence[str], shape: Sequence[int], path: str, channels: int) -> tuple[str, ...]:
+    """Return the names that stand for the file's own letters; pages are c where the file names a channel for each."""
+    pages = "c" if 1 < channels == dict(zip(letters, shape, strict=True)).get("i") and "c" not in letters else "t"
+    names = tuple(pages if letter == "i" and pages not in letters else letter for letter in letters)
     for name, size in zip(names, shape, strict=True):
         if name not in "tczyxs" and size > 1:
             sizes = "x".join(map(str, shape))
