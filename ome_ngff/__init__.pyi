@@ -53,6 +53,8 @@ from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
+from .write import undo as undo
+from .write import upgrade as upgrade
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata
 from .writer import write_labels as write_labels

@@ -51,6 +51,7 @@ from ..store import (
 from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
 
 Document = Mapping[str, Any]
+_CHANGING = "being upgraded, or that was interrupted: finish it with upgrade, or take it back with undo"
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
 
 
@@ -138,6 +139,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     fmt = format_of(group)
+    changes = part_of(mark, "change") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, multiscale)
@@ -149,12 +151,12 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 path,
                 name=name if isinstance(name, str) else None,
                 method=method if isinstance(method, str) else None,
-                complete=mark is None,
+                complete=mark is None or changes,
                 progress=progress,
                 axes=axes,
                 levels=tuple(levels),
                 channels=_channels(document),
-                notes=tuple(notes) if mark is None else (),
+                notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
             )
         )
     return tuple(found)
