@@ -191,7 +191,8 @@ def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[s
     for _, dataset in entries(part_of(multiscale, "datasets"), "")[:MOST_LEVELS]:
         path = str(dataset.get("path"))
         try:
-            node = open_node(group.store, "/".join(filter(None, [group.path, path]))) if not path_fault(path) else None
+            where = "/".join(filter(None, [group.path, path]))
+            node = open_node(group.store, where, group.metadata.zarr_format) if not path_fault(path) else None
         except UNREADABLE as error:
             notes.append(f"The level {path!r} cannot be read: {error}")
             continue
@@ -230,7 +231,7 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     store, root = group.store, "/".join(filter(None, [group.path, path]))
     found: list[ImageInfo] = []
     with suppress(*UNREADABLE):
-        node = open_node(store, root)
+        node = open_node(store, root, group.metadata.zarr_format)
         if not isinstance(node, zarr.Group):
             return ()
         names = label_names(_document(node))
@@ -240,7 +241,7 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
         for name in names:
             below = "/".join(filter(None, [path, name]))
             try:
-                label = open_node(store, f"{root}/{name}".strip("/"))
+                label = open_node(store, f"{root}/{name}".strip("/"), group.metadata.zarr_format)
                 images = _images(label, below) if isinstance(label, zarr.Group) else ()
             except UNREADABLE:
                 images = ()

@@ -88,10 +88,14 @@ class Change:
         file, new = io.BytesIO(), {key: content.decode("latin-1") for key, content in self.new.items()}
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             stated = {"what": dict(self.what), "new": new, "kept": sorted(self.kept)}
-            archive.writestr(_CONTENTS, json.dumps(stated))
-            for key, content in self.old.items():
-                archive.writestr(f"{_OLD}{key}", content)
+            for key, content in {_CONTENTS: json.dumps(stated).encode(), **self._filed()}.items():
+                entry = zipfile.ZipInfo(key)  # without the time, so that the same change is the same bytes
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)
         return file.getvalue()
+
+    def _filed(self) -> dict[str, bytes]:
+        return {f"{_OLD}{key}": content for key, content in self.old.items()}
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> Change:

@@ -50,6 +50,11 @@ class NodeDocuments:
         return 3 if "zarr.json" in self.found else 2
 
     @property
+    def zarr_formats(self) -> set[int]:
+        """Versions of Zarr of which it has documents."""
+        return {3 if name == "zarr.json" else 2 for name in self.found}
+
+    @property
     def attributes(self) -> dict[str, Any]:
         document = self.found.get("zarr.json")
         found = self.found.get(".zattrs", {}) if document is None else document.get("attributes") or {}

@@ -45,7 +45,6 @@ from ..store import (
     array_to_v2,
     array_to_v3,
     carry_out,
-    find_target,
     locate,
     locked,
     named_faults,
@@ -53,6 +52,7 @@ from ..store import (
     read_hierarchy,
     read_record,
     refuse_changed,
+    refuse_linked_journal,
     refuse_writers,
     take_back,
 )
@@ -154,11 +154,12 @@ def _target(group: Any) -> Target:
     Raises:
         MissingError: there is nothing. StoreError: it can only be read.
     """
-    found = find_target(group) if getattr(group, "package", None) else None
     store, path = locate(group)
-    target = found or Target(store, path, format_for_zarr(3), {})
-    target.refuse_package()
+    target = Target(store, path, format_for_zarr(3), {})
+    if target.folder is not None and target.folder.is_file():
+        raise StoreError(f"{target} is a file; a ZIP is not changed in place: write another one, with another version.")
     refuse_place(target)
+    refuse_linked_journal(target)
     if not read_hierarchy(target, _named, whole=False).nodes:
         raise MissingError(f"There is no Zarr group at {target}.")
     return target
@@ -198,6 +199,8 @@ def _source(hierarchy: Hierarchy) -> Format:
         InputError: the root has no metadata of OME. FormatError: its version cannot be changed here.
     """
     root = hierarchy.nodes[""]
+    if len(root.zarr_formats) > 1:
+        raise FormatError("this is a group of Zarr v2 and v3; delete the documents of one of them")
     if root.is_array:
         raise InputError("this is an array; an image is a group of arrays")
     there = [fmt for fmt in _FORMATS if fmt.zarr_format == root.zarr_format]
@@ -296,7 +299,7 @@ class Plan:
         return {path: node.names - gone | {"zarr.json"} for path, node in hierarchy.nodes.items() if not node.is_array}
 
     def _refuse_mixed(self, node: NodeDocuments) -> None:
-        formats = {3 if name == "zarr.json" else 2 for name in node.found}
+        formats = node.zarr_formats
         if formats != {self.source.zarr_format}:
             both = " and ".join(f"v{each}" for each in sorted(formats))
             raise FormatError(f"it is of Zarr {both} in a hierarchy of v{self.source.zarr_format}")
