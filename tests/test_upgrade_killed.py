@@ -110,7 +110,8 @@ def test_killed_at_any_step_it_goes_on_or_back(source: str, to: str, way: str) -
             assert store.contents() == after, last
         elif last:
             undo(store)
-            assert store.contents() == before, last
+            gone = ".ome_ngff/undo.zip" if last == steps - 1 else ""  # of what was done before that
+            assert store.contents() == {key: content for key, content in before.items() if key != gone}, last
 
 
 @pytest.mark.parametrize(("source", "to"), WAYS)
