@@ -96,8 +96,8 @@ def test_a_picture_may_be_larger_than_pillow_likes(tmp_path: Path, monkeypatch: 
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-@pytest.mark.parametrize("name", ["a.czi", "a.nd2", "a.lif"])
+@pytest.mark.parametrize("name", ["a.sis", "a"])
 def test_formats_of_microscopes_are_told_where_to_go(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"ZISRAWFILE" + bytes(1000))
+    (tmp_path / name).write_bytes(b"no such magic" + bytes(1000))
     with pytest.raises(InputError, match=r"not an image that can be read here: .* bioformats2raw"):
         open_input(tmp_path / name)

@@ -17,6 +17,7 @@ from ..store import Layout, Target
 from ..text import warn
 from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
 from .open import open_input
+from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
 SUFFIX = ".ome.zarr"
@@ -107,6 +108,7 @@ def drafted(
     )  # fmt: skip
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
+    request = attrs.evolve(request, **Original.of(os.fspath(source), image, series).request())
     return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
 from ..text import nearest_word
-from .families import ZARR, family_of
+from .families import ZARR, family_of, folder_family
 from .sequence import open_sequence
-
-_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
 
 def open_input(
@@ -45,14 +43,13 @@ def open_input(
     if _is_sequence(where):
         return open_sequence(where, series, axes)
     where = os.path.abspath(where)
-    return family_of(where).open(where, inner, series, axes)
+    return family_of(where, inner).open(where, inner, series, axes)
 
 
 def _is_sequence(path: str) -> bool:
-    """Return whether the path is a glob, or a folder other than a Zarr."""
+    """Return whether the path is a glob, or a folder of files."""
     if os.path.isdir(path):
-        named = path.rstrip("/" + os.sep).lower().endswith(ZARR.suffixes)
-        return not named and not any(os.path.exists(os.path.join(path, name)) for name in _ZARR_FILES)
+        return folder_family(path) is None
     if os.path.exists(path):
         return False
     if glob.has_magic(path):

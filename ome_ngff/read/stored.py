@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
-from ..pixels import LazyArray, Slices, native
+from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
 from ..store import Target, open_node, place
 
@@ -113,7 +113,13 @@ class StoredLevel(LazyArray):
         except MissingError:
             raise
         except Exception as error:  # every codec and every file system has errors of its own
-            raise StoreError(f"{self.where} cannot be read at {box}: {error}") from error
+            place = broken_chunk(self.array.__getitem__, box, self.chunks)
+            chunk = f"its chunk {self.array.metadata.encode_chunk_key(place)} is broken: " if place else ""
+            raise StoreError(f"{self.where} cannot be read at {_spelled(box)}: {chunk}{error}") from error
+
+
+def _spelled(box: Slices) -> str:
+    return f"[{', '.join(f'{part.start}:{part.stop}' for part in box)}]"
 
 
 def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
