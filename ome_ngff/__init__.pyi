@@ -4,6 +4,7 @@ from .axes import Axis as Axis
 from .config import config as config
 from .convert import Conversion as Conversion
 from .convert import convert as convert
+from .convert import describe_input as describe_input
 from .convert import open_input as open_input
 from .exceptions import AxesError as AxesError
 from .exceptions import ChunkError as ChunkError

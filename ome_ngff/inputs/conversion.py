@@ -10,16 +10,26 @@ from typing import Any
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import ExistsError, NgffError, OptionError
+from ..exceptions import ExistsError, NgffError, OptionError, StoreError
 from ..image import NgffImage
 from ..spec import parse_numbers, parse_units
-from ..store import Layout, Target
+from ..store import Layout, Target, children, find_target
 from ..text import warn
-from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
-from .open import open_input
+from ..write import (
+    Annotation,
+    Rendering,
+    Request,
+    execute,
+    execute_labels,
+    image_request,
+    label_request,
+    write_collection_metadata,
+)
+from .open import images_in, open_input
 from .zarr_store import SourceImage, label_boxes
 
 SUFFIX = ".ome.zarr"
+_DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 @attrs.frozen
@@ -85,6 +95,55 @@ class Draft:
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
+@attrs.frozen(eq=False)
+class Collection:
+    """Hold the conversions of all images of one input, wholly parsed; nothing has been touched.
+
+    Attributes:
+        input, output: as in `Conversion`. target: the group of the collection.
+        drafts: one per image, each of which becomes the group of its number.
+    """
+
+    input: str
+    output: Any
+    target: Target
+    drafts: list[Draft]
+
+    def plan(self, *, resume: bool = False) -> Plan:
+        raise OptionError("A plan is of one image; pick it with series=0.")
+
+    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+        """Write the images, and at last what says that they belong together."""
+        self._refuse(overwrite=overwrite, resume=resume)
+        labels: list[str] = []
+        left_out: dict[str, str] = {}
+        numbers = [str(number) for number in range(len(self.drafts))]
+        for number in numbers:
+            done = self.drafts.pop(0).run(overwrite=overwrite, resume=resume, progress=progress)  # closes what was read
+            labels += [f"{number}/{name}" for name in done.labels]
+            left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
+        write_collection_metadata(self.target, numbers)
+        return Conversion(self.input, str(self.output), tuple(labels), left_out)
+
+    def _refuse(self, *, overwrite: bool, resume: bool) -> None:
+        """Raise where a collection stands already, or something else among its images.
+
+        Raises:
+            ExistsError: what stands there is not what would be written, or may not be replaced.
+        """
+        there = self.target.document
+        if "bioformats2raw.layout" in there and not (overwrite or resume):
+            raise ExistsError(
+                f"{self.target} already holds a collection; pass overwrite=True to replace it or resume=True to finish "
+                "it."
+            )
+        others = children(self.target, "") - _DOCUMENTS - {str(number) for number in range(len(self.drafts))}
+        if self.target.attributes is not None and others:
+            raise StoreError(
+                f"{self.target} has {', '.join(sorted(others)[:5])}, not of these images; write to another place."
+            )
+
+
 def drafted(
     source: str | os.PathLike[str],
     output: Any,
@@ -95,11 +154,29 @@ def drafted(
     labels: bool = True,
     resume: bool = False,
     **given: Any,
-) -> Draft:
+) -> Draft | Collection:
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
+    words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
+    if series != "all":
+        return _drafted(open_input(source, series=series, axes=axes), source, output, series, **words)
+    target = find_target(output, given.get("fmt"))
+    if target.package is not None:
+        raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
+    if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
+        raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
+    drafts = [
+        _drafted(each.open(axes), source, target.child(str(number)), number, **words)
+        for number, each in enumerate(images_in(source))
+    ]
+    return Collection(os.fspath(source), output, target, drafts)
+
+
+def _drafted(
+    opened: NgffImage, source: Any, output: Any, series: Any, omero: bool, labels: bool, resume: bool, **given: Any
+) -> Draft:
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
-    image = adjusted(open_input(source, series=series, axes=axes), **said)
+    image = adjusted(opened, **said)
     stored = SourceImage.of(image)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..pixels import Slices, broken_chunk, native
 from ..spec import KNOWN_AXES
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, stamp_of
+from .inside import Inside
 from .npy import only_one, refuse_records
 
 
@@ -65,6 +67,16 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         own = labels if set(labels) <= set(KNOWN_AXES) and len(set(labels)) == data.ndim else ()
         names = named_axes(axes, data.ndim, source, own)
         return arranged(data, names, source, attrs.evolve(_sizes(dataset.attrs, names), name=Path(name).name))
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the datasets of a file, or the one that is named."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        names = [inner] if inner else _images(file)
+    for name in names:
+        yield Inside(partial(open_file, path, name, None), name, inner=name)
 
 
 def _images(file: Any) -> list[str]:

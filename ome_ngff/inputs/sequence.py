@@ -20,7 +20,7 @@ from ..exceptions import AxesError, InputError, MissingError
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from .arrange import Facts, arranged
-from .families import FAMILIES, open_one
+from .families import FAMILIES, family_of, open_one
 from .tiff_files import COMPANION, tied_together
 
 
@@ -62,7 +62,9 @@ class SequenceArray(LazyArray):
         Raises:
             InputError: its shape or dtype differs from those of the first file.
         """
-        data = open_one(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
+        where = os.path.join(self.folder, self.names[index])
+        series = 0 if self.series is None and family_of(where).several else self.series  # the first has warned
+        data = open_one(where, series=series, axes=self.axes).data
         shape = self.shape[len(self.grid) :]
         if tuple(data.shape) != shape or data.dtype != self.dtype:
             sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))

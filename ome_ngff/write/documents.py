@@ -136,6 +136,19 @@ def write_plate_metadata(
             put_attributes(child, {})
 
 
+def write_collection_metadata(target: Target, images: Sequence[str]) -> None:
+    """Write what makes a group a collection in the layout of bioformats2raw.
+
+    Args:
+        target: the group. images: paths of its images, in their order.
+    """
+    below = target.child("OME")
+    series = {"series": list(images)}
+    target.fmt.validate(target.fmt.wrap(series), "bf2raw")
+    update_document(below, series)
+    update_document(target, {"bioformats2raw.layout": 3})
+
+
 def write_well_metadata(
     group: Any, images: Sequence[str | int | Mapping[str, Any]], fmt: Format | str | None = None
 ) -> None:
