@@ -21,10 +21,9 @@ from click.testing import CliRunner, Result
 from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore, scale_of, translation_of
 
 import ome_ngff
-from ome_ngff import config, write_image
+from ome_ngff import config, convert, write_image
 from ome_ngff.cli import COMMANDS, main
 from ome_ngff.format import Format
-from ome_ngff.inputs import open_input
 from ome_ngff.methods import ALIASES
 from ome_ngff.samples import SAMPLES
 from ome_ngff.show.contrast import window_of
@@ -219,10 +218,8 @@ def test_a_write_that_was_stopped_is_shown_as_incomplete_and_resumed(cells: Path
         if done == 2:
             raise KeyboardInterrupt
 
-    image = open_input(cells)
-    known = {"axes": image.axes, "scale": image.scale, "name": image.name, "chunks": 32, "scale_factors": [2]}
     with config.set(task_target=1, workers=1), pytest.raises(KeyboardInterrupt):
-        write_image(image.data, output, progress=stop, **known)
+        convert(cells, output, progress=stop, chunks=32, scale_factors=[2])
     assert "incomplete (2 of " in run("info", output).stdout
     assert "pass --resume to finish it" in run("write", cells, output, *words, code=2).stderr
     run("write", cells, output, *words, "--resume")

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
-from helpers import document, every_file, pixels_by_tensorstore
+from helpers import attributes, document, every_file, pixels_by_tensorstore
 from ome_zarr_models import v04, v05
 from test_inputs import KINDS, SHAPE, volume
 
@@ -236,3 +236,14 @@ def test_what_stands_in_the_way_of_a_collection_is_refused(
     with pytest.raises(error, match=message):
         convert(positions, tmp_path / name, series="all", overwrite=True)
     assert every_file(tmp_path) == before
+
+
+def test_the_xml_of_the_file_describes_the_whole_collection(positions: Path, tmp_path: Path) -> None:
+    convert(positions, tmp_path / "all.zarr", series="all")
+    kept = (tmp_path / "all.zarr" / "OME" / "METADATA.ome.xml").read_text("utf-8")
+    with tifffile.TiffFile(positions) as tiff:
+        assert kept == tiff.ome_metadata
+    assert len(list((tmp_path / "all.zarr").rglob("METADATA.ome.xml"))) == 1
+    sources = [attributes(tmp_path / "all.zarr" / number)["ome_ngff"]["source"] for number in "012"]
+    assert [source["series"] for source in sources] == ["0", "1", "2"]
+    assert validate(tmp_path / "all.zarr").findings == ()

@@ -34,7 +34,7 @@ class Given:
         pixels: what `as_source` returns, with its dimensions in the order of `axes`; nothing is copied.
         axes: as `Axes` takes them; None where nobody says what they are.
         scale, translation, axes_units: what is said; None where nothing is.
-        channel_names, channel_colors: one per channel each, or None.
+        channel_names, channel_colors, channel_windows: one per channel each, or None.
         dims: names of the axes in the order in which numbers without names are, where the image names them.
     """
 
@@ -46,6 +46,7 @@ class Given:
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None
     dims: tuple[str, ...] | None = None
+    channel_windows: Sequence[tuple[float, float]] | None = None
 
     @classmethod
     def of(
@@ -113,6 +114,7 @@ class Given:
             facts.channel_names,
             facts.channel_colors,
             asked,
+            image.channel_windows if isinstance(image, NgffImage) else None,
         )
 
 

@@ -26,6 +26,7 @@ from ..write import (
     write_collection_metadata,
 )
 from .open import images_in, open_input
+from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
 SUFFIX = ".ome.zarr"
@@ -101,13 +102,14 @@ class Collection:
 
     Attributes:
         input, output: as in `Conversion`. target: the group of the collection.
-        drafts: one per image, each of which becomes the group of its number.
+        drafts: one per image, each of which becomes the group of its number. ome_xml: that of the file, about all.
     """
 
     input: str
     output: Any
     target: Target
     drafts: list[Draft]
+    ome_xml: bytes = b""
 
     def plan(self, *, resume: bool = False) -> Plan:
         raise OptionError("A plan is of one image; pick it with series=0.")
@@ -122,7 +124,7 @@ class Collection:
             done = self.drafts.pop(0).run(overwrite=overwrite, resume=resume, progress=progress)  # closes what was read
             labels += [f"{number}/{name}" for name in done.labels]
             left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
-        write_collection_metadata(self.target, numbers)
+        write_collection_metadata(self.target, numbers, self.ome_xml)
         return Conversion(self.input, str(self.output), tuple(labels), left_out)
 
     def _refuse(self, *, overwrite: bool, resume: bool) -> None:
@@ -158,21 +160,37 @@ def drafted(
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
-        return _drafted(open_input(source, series=series, axes=axes), source, output, series, **words)
+        image = open_input(source, series=series, axes=axes)
+        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
     if target.package is not None:
         raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
         raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
-    drafts = [
-        _drafted(each.open(axes), source, target.child(str(number)), number, **words)
-        for number, each in enumerate(images_in(source))
-    ]
-    return Collection(os.fspath(source), output, target, drafts)
+    drafts: list[Draft] = []
+    first: Original | None = None
+    for number, each in enumerate(images_in(source)):
+        image, place = each.open(axes), f"{os.fspath(source)}::{each.inner}" if each.inner else os.fspath(source)
+        if first is None or SourceImage.of(image) is not None:
+            original = first = Original.of(place, image, each.series)
+        else:  # the headers of the file are read once
+            here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
+            original = attrs.evolve(first, source={**first.source, **here})
+        alone = attrs.evolve(original, ome_xml="")
+        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+    return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
 
 
 def _drafted(
-    opened: NgffImage, source: Any, output: Any, series: Any, omero: bool, labels: bool, resume: bool, **given: Any
+    opened: NgffImage,
+    source: str,
+    output: Any,
+    original: Original,
+    *,
+    omero: bool,
+    labels: bool,
+    resume: bool,
+    **given: Any,
 ) -> Draft:
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
@@ -184,7 +202,8 @@ def _drafted(
     )  # fmt: skip
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
-    return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
+    request = attrs.evolve(request, **original.request())
+    return Draft(source, output, image, request, stored if labels else None, storage)
 
 
 def converted(

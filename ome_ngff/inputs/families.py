@@ -15,6 +15,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from . import signs
 from .inside import Inside, Open
+from .vendor import readable
 
 
 @attrs.frozen
@@ -114,16 +115,18 @@ _HDF5 = (b"\x89HDF\r\n",)
 
 def _vendor(name: str, suffixes: Sequence[str], *magics: bytes, plugin: str = "bioio-bioformats") -> Family:
     """Describe a format of a microscope's maker, which bioio reads with a plugin."""
-    return Family(name, suffixes=tuple(suffixes), magics=magics, package="bioio", extra="bioio", plugin=plugin)
+    return Family(name, "vendor", tuple(suffixes), magics, package="bioio", extra="bioio", plugin=plugin, several=True)
 
 
+_BDV = Family("a dataset of BigDataViewer", "bdv", package="h5py", extra="hdf5", several=True)
 _DICOM = Family("a DICOM file", suffixes=(".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom")
 # Those that are known by more than their first bytes come before those that are known by the same first bytes.
 _SPECIAL = (
     attrs.evolve(_DICOM, magics=(b"DICM",), offset=128),  # with the first bytes of a TIFF, or without
     attrs.evolve(_DICOM, suffixes=(), magics=(b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"), sign=signs.is_bare_dicom),
-    Family("an Imaris file", "", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
-    Family("an HDF5 file of BigDataViewer", "", (), _HDF5, sign=signs.is_big_data_viewer, package="h5py", extra="hdf5"),
+    Family("an Imaris file", "imaris", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
+    attrs.evolve(_BDV, name="an HDF5 file of BigDataViewer", magics=_HDF5, sign=signs.is_big_data_viewer),
+    attrs.evolve(_BDV, magics=(b"<",), sign=signs.is_spim_data, entry="open_description"),
     Family(
         "a MINC file", "", (".mnc",), (*_HDF5, b"CDF\1", b"CDF\2"), sign=signs.is_minc, package="nibabel", extra="nifti"
     ),
@@ -171,6 +174,7 @@ _VENDORS = (
 ZARR = Family(
     "a Zarr", "zarr_store", (".zarr", ".zr", ".ozx", ".zarr.zip"), folder=signs.is_zarr, inner=True, several=True
 )
+BIOIO = _vendor("a file of a microscope", [])
 PICTURE = Family("a picture", "picture", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm"))
 FAMILIES = (
     *_SPECIAL,
@@ -191,7 +195,9 @@ def folder_family(path: str) -> Family | None:
 
 
 def family_of(path: str, inner: str = "") -> Family:
-    """Return the family of a file or a folder, by its first bytes, then by its name, else `PICTURE`.
+    """Return the family of a file or a folder, by its first bytes, then by its name.
+
+    What none knows by either is left to bioio, where a plugin takes files of this name, else to imageio.
 
     Args:
         path: the file or folder. inner: a name inside of it, for which families that have such names come first.
@@ -205,7 +211,7 @@ def family_of(path: str, inner: str = "") -> Family:
     by_content = [family for family in FAMILIES if family.matches(path, head)]
     by_content.sort(key=lambda family: bool(inner) and not family.inner)
     by_name = [family for family in FAMILIES if family.matches(path)]
-    return (by_content + by_name + [PICTURE])[0]
+    return (by_content + by_name or [BIOIO if readable(path) else PICTURE])[0]
 
 
 def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:

@@ -23,27 +23,45 @@ from .npy import only_one, refuse_records
 
 @attrs.frozen(eq=False, slots=False)
 class Hdf5Array(FileArray):
-    """Read one dataset; h5py lets one thread at a time into its library.
+    """Read one dataset, or several of one image; h5py lets one thread at a time into its library.
 
     Attributes:
-        dataset: path in the file.
+        datasets: paths in the file, one per index of the leading dimensions. A dataset that is longer than the image is
+            padded; only its beginning is read.
     """
 
-    dataset: str
+    datasets: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, file: Any, outer: tuple[int, ...], shape: tuple[int, ...], dtype: Any, names: Sequence[str]
+    ) -> Hdf5Array:
+        """Describe an image of an open file, whose datasets have all the layout of the first."""
+        chunks = file[names[0]].chunks
+        chunks = chunks and (1,) * len(outer) + tuple(min(c, size) for c, size in zip(chunks, shape, strict=True))
+        return cls(file.filename, stamp_of(file.filename), (*outer, *shape), native(dtype), chunks, tuple(names))
 
     def _open(self) -> tuple[Any, Callable[[], Any]]:
         import h5py
 
         file = h5py.File(self.path, "r")
-        return file[self.dataset], file.close
+        return [file[name] for name in self.datasets], file.close
 
     def read(self, box: Slices) -> NDArray[Any]:
-        dataset = self.opened()
-        try:
-            return np.asarray(dataset[box], self.dtype)
-        except Exception as error:
-            place = broken_chunk(dataset.__getitem__, box, self.chunks or self.shape)
-            raise InputError(f"{self.path}::/{self.dataset} has a broken chunk at {place}: {error}") from error
+        datasets = self.opened()
+        outer = len(self.shape) - datasets[0].ndim
+        out = np.empty([part.stop - part.start for part in box], self.dtype)
+        for target in np.ndindex(out.shape[:outer]):
+            place = [part.start + at for part, at in zip(box, target, strict=False)]
+            index = int(np.ravel_multi_index(place, self.shape[:outer])) if place else 0
+            try:
+                out[target] = datasets[index][box[outer:]]
+            except Exception as error:
+                lengths = datasets[index].chunks or self.shape[outer:]
+                chunk = broken_chunk(datasets[index].__getitem__, box[outer:], lengths)
+                where = f"{self.path}::/{self.datasets[index]}"
+                raise InputError(f"{where} has a broken chunk at {chunk}: {error}") from error
+        return out
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
@@ -62,7 +80,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         dataset = file[name]
         source = f"{path}::/{name}"
         refuse_records(dataset.dtype, source)
-        data = Hdf5Array(path, stamp_of(path), dataset.shape, native(dataset.dtype), dataset.chunks, name)
+        data = Hdf5Array.of(file, (), dataset.shape, dataset.dtype, [name])
         labels = tuple(dimension.label.lower() for dimension in dataset.dims)
         own = labels if set(labels) <= set(KNOWN_AXES) and len(set(labels)) == data.ndim else ()
         names = named_axes(axes, data.ndim, source, own)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..exceptions import AxesError, InputError, MissingError
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices
+from ..text import silent
 from .arrange import Facts, arranged
-from .families import FAMILIES, family_of, open_one
+from .families import FAMILIES, open_one
 from .tiff_files import COMPANION, tied_together
 
 
@@ -62,9 +63,8 @@ class SequenceArray(LazyArray):
         Raises:
             InputError: its shape or dtype differs from those of the first file.
         """
-        where = os.path.join(self.folder, self.names[index])
-        series = 0 if self.series is None and family_of(where).several else self.series  # the first has warned
-        data = open_one(where, series=series, axes=self.axes).data
+        with silent():
+            data = open_one(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
         shape = self.shape[len(self.grid) :]
         if tuple(data.shape) != shape or data.dtype != self.dtype:
             sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))
@@ -110,6 +110,7 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
         orientations=first.axes_orientations or {},
         channel_names=first.channel_names,
         channel_colors=first.channel_colors,
+        channel_windows=first.channel_windows,
     )
     return arranged(data, (*counted, *first.dims), where, facts)
 

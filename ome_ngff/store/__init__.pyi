@@ -24,9 +24,11 @@ from .nodes import children as children
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
 from .nodes import delete_empty as delete_empty
+from .nodes import delete_file as delete_file
 from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
+from .nodes import put_file as put_file
 from .opening import StoredBoxes as StoredBoxes
 from .opening import members as members
 from .opening import missing_chunks as missing_chunks
@@ -41,6 +43,7 @@ from .places import locate as locate
 from .places import place as place
 from .places import readable as readable
 from .target import MARK as MARK
+from .target import ORIGINAL as ORIGINAL
 from .target import Target as Target
 from .target import find_target as find_target
 from .temporary import remove_spool as remove_spool

@@ -18,9 +18,9 @@ from ..exceptions import StoreError
 from .claims import Claim, alone
 from .faults import named_faults
 from .inline import wait_for
-from .nodes import put_documents, put_groups_above
+from .nodes import GroupDocument, put_documents, put_groups_above
 from .target import MARK, Target
-from .zarr_private import GroupMetadata, default_buffer_prototype
+from .zarr_private import default_buffer_prototype
 
 _PART = "consolidated_metadata"
 
@@ -29,10 +29,9 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     """Create the group, or replace all its attributes in one step."""
     target.refuse_package()
     zarr_format = target.fmt.zarr_format
-    metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
     if target.attributes is None:
         put_groups_above(target)
-    put_documents(target, {"": metadata})
+    put_documents(target, {"": GroupDocument(zarr_format, attributes)})
     _forget_copies(target.store, target.path, zarr_format)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
@@ -61,7 +60,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
             document = target.fmt.wrap({**document, **new})
-            if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
+            if claim.sure():  # else this process was stopped for so long that another has the lock, and changes it
                 put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
                 return
 

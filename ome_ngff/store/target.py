@@ -17,7 +17,8 @@ from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
 
-MARK = "ome_ngff"  # the attribute of an unfinished write
+MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
+ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
 
 
 @attrs.frozen
@@ -47,7 +48,14 @@ class Target:
         if not isinstance(mark, Mapping) or mark.get("incomplete") is None:
             return None
         stated = mark["incomplete"] if isinstance(mark["incomplete"], Mapping) else {}
-        return {k: v for k, v in stated.items() if k not in ("parts", "metadata") or isinstance(v, Mapping)}
+        parts = ("parts", "metadata", "said")
+        return {k: v for k, v in stated.items() if k not in parts or isinstance(v, Mapping)}
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What stands under our name of the image, or of the one whose write is under way: its source, for one."""
+        said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
+        return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
     @property
     def document(self) -> dict[str, Any]:

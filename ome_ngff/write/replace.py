@@ -20,9 +20,11 @@ from ..spec import entries_of, label_names, named_paths, path_fault
 from ..store import (
     JOURNAL,
     MARK,
+    ORIGINAL,
     Target,
     children,
     delete,
+    delete_file,
     delete_group,
     in_memory,
     leads_through_a_link,
@@ -109,6 +111,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     """Return what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
+    found |= {ORIGINAL} if _has_original(target) else set()
     if "multiscales" in document or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
@@ -123,12 +126,16 @@ def begun_paths(mark: Any, *keys: str) -> set[str]:
 
 
 def _standing(target: Target, path: str) -> str:
-    """Return what stands at a path: "" for nothing, "array", "labels", "leftover"; or words for what is not ours.
+    """Return what stands at a path: "", "array", "labels", "original" or "leftover"; or words for what is not ours.
 
     Raises:
         StoreError: a link inside the group leads there.
     """
     place = None if target.folder is None else target.folder / path
+    if path == ORIGINAL and _has_original(target):
+        return "original"
+    if path == ORIGINAL and place is None:
+        return "a file" if "METADATA.ome.xml" in children(target, "OME") else ""
     if leads_through_a_link(target, path):
         raise StoreError(f"{target} has {path!r} behind a link; what a link leads to is not replaced. Remove the link.")
     if place is not None and place.is_symlink():
@@ -152,6 +159,12 @@ def _standing(target: Target, path: str) -> str:
     return "" if not files else "leftover" if whole else "a folder of other files"
 
 
+def _has_original(target: Target) -> bool:
+    """Return whether the OME-XML below an image is ours: it, or the write that replaces it, says so."""
+    stated = target.said.get("metadata") == ORIGINAL or ORIGINAL in begun_paths(target.mark, "replaces")
+    return stated and not leads_through_a_link(target, ORIGINAL)
+
+
 def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> None:
     """Delete what an image owns at `paths` below a target, groups that this leaves empty, and the journal.
 
@@ -169,6 +182,8 @@ def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> N
             gone |= set(names)
             for name in names:
                 _clear_label(target, f"labels/{name}", before)
+        elif found == "original":
+            delete_file(target, path)
         elif not found.startswith("a "):
             delete(target, path)
         while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= _DOCUMENTS:

@@ -124,4 +124,5 @@ def _finished(target: Target) -> dict[str, Any]:
         "chunks": [list(array.chunks) for array in found.arrays],
         "shards": [list(array.shards) if array.shards else None for array in found.arrays],
         "metadata": target.fmt.wrap(target.document),
+        **({"source": target.said["source"]} if "source" in target.said else {}),
     }
