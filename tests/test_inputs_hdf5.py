@@ -153,4 +153,7 @@ def test_a_description_of_other_files_says_what_they_are(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["embryo.h5", "embryo.xml"])
 def test_setups_of_a_big_data_viewer_are_listed(tmp_path: Path, name: str) -> None:
     big_data_viewer(tmp_path)
-    assert [(image.series, image.name) for image in describe_input(tmp_path / name).images] == [(0, "left"), (1, "right")]
+    assert [(image.series, image.name) for image in describe_input(tmp_path / name).images] == [
+        (0, "left"),
+        (1, "right"),
+    ]
