@@ -128,7 +128,13 @@ _SPECIAL = (
     attrs.evolve(_BDV, name="an HDF5 file of BigDataViewer", magics=_HDF5, sign=signs.is_big_data_viewer),
     attrs.evolve(_BDV, magics=(b"<",), sign=signs.is_spim_data, entry="open_description"),
     Family(
-        "a MINC file", "", (".mnc",), (*_HDF5, b"CDF\1", b"CDF\2"), sign=signs.is_minc, package="nibabel", extra="nifti"
+        "a MINC file",
+        "volumes",
+        (".mnc",),
+        (*_HDF5, b"CDF\1", b"CDF\2"),
+        sign=signs.is_minc,
+        package="nibabel",
+        extra="nifti",
     ),
     Family(
         "a CIFTI file (values at points of a brain's surface, not on a grid)",
@@ -159,12 +165,12 @@ _VENDORS = (
     Family("an MRC file", "", (".mrc", ".mrcs"), (b"MAP ",), 208, package="mrcfile", extra="mrc"),
     Family("an NRRD file", "", (".nrrd", ".nhdr"), (b"NRRD0",), package="nrrd", extra="nrrd"),
     Family("a MetaImage file", "", (".mha", ".mhd"), (b"ObjectType =", b"NDims ="), package="SimpleITK", extra="mha"),
-    Family("a FreeSurfer volume", "", (".mgz", ".mgh", ".mgh.gz"), package="nibabel", extra="nifti"),
-    Family("an AFNI file", "", (".head", ".brik", ".brik.gz"), package="nibabel", extra="nifti"),
+    Family("a FreeSurfer volume", "volumes", (".mgz", ".mgh", ".mgh.gz"), package="nibabel", extra="nifti"),
+    Family("an AFNI file", "volumes", (".head", ".brik", ".brik.gz"), package="nibabel", extra="nifti"),
     Family(
         "an Analyze file",
-        "",
-        (".hdr", ".img"),
+        "volumes",
+        (".hdr", ".img", ".hdr.gz", ".img.gz"),
         (b"\x5c\1\0\0", b"\0\0\1\x5c"),
         sign=signs.is_analyze,
         package="nibabel",

@@ -23,17 +23,18 @@ _DIMENSIONS = "xyztc"
 
 @attrs.frozen(eq=False)
 class RescaledArray(LazyArray):
-    """Show `slope * stored + inter` as float32, as a NIfTI header asks.
+    """Show `slope * stored + inter` as float32, as a header asks.
 
     Attributes:
-        source: the stored values. shape, chunks: its own. slope: factor. inter: what is added.
+        source: the stored values. shape, chunks: its own.
+        slope: factor; one for all, or one per index of the first dimension. inter: what is added, likewise.
     """
 
     source: LazyArray
     shape: tuple[int, ...]
     chunks: tuple[int, ...] | None
-    slope: float
-    inter: float
+    slope: tuple[float, ...]
+    inter: tuple[float, ...]
     dtype = np.dtype(np.float32)
 
     @property
@@ -41,7 +42,24 @@ class RescaledArray(LazyArray):
         return self.source.origin
 
     def read(self, box: Slices) -> NDArray[Any]:
-        return (self.source.read(box) * np.float64(self.slope) + self.inter).astype(np.float32)
+        slope, inter = (
+            np.reshape(each if len(each) == 1 else each[box[0]], (-1,) + (1,) * (self.ndim - 1))
+            for each in (self.slope, self.inter)
+        )
+        return np.asarray(self.source.read(box) * np.float64(slope) + inter, np.float32)
+
+
+def stored_pixels(image: Any, slope: tuple[float, ...], inter: tuple[float, ...]) -> LazyArray:
+    """Map the pixels of an image of nibabel with its dimensions reversed, or unpack them once."""
+    stored, path = image.dataobj, str(Path(image.file_map["image"].filename).absolute())
+    dtype = image.get_data_dtype()
+    shape = tuple(int(size) for size in stored.shape)[::-1]
+    data: LazyArray
+    if _is_gzip(path):
+        data = UnpackedArray.of(path, shape, dtype, int(stored.offset), "C")
+    else:
+        data = MappedArray(path, shape, dtype, int(stored.offset))
+    return data if {*slope, 1.0} == {1.0} and {*inter, 0.0} == {0.0} else RescaledArray(data, shape, None, slope, inter)
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
@@ -56,20 +74,12 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
 
     image: Any = nibabel.load(path)
     header, stored = image.header, image.dataobj
-    dtype = header.get_data_dtype()
-    refuse_records(dtype, path)
-    shape = tuple(int(size) for size in stored.shape)[::-1]
-    data: LazyArray
-    if _is_gzip(path):
-        data = UnpackedArray.of(path, shape, dtype, int(stored.offset), "C")
-    else:
-        data = MappedArray(path, shape, dtype, int(stored.offset))
-    if (stored.slope, stored.inter) != (1, 0):
-        data = RescaledArray(data, data.shape, data.chunks, float(stored.slope), float(stored.inter))
+    refuse_records(header.get_data_dtype(), path)
+    data = stored_pixels(image, (float(stored.slope),), (float(stored.inter),))
     # The fifth dimension is neither space nor time: vectors, statistics, channels.
-    own = _DIMENSIONS[: len(shape)][::-1] if len(shape) <= 5 else ()
-    names = named_axes(axes, len(shape), path, own)
-    name = re.sub(r"\.nii(\.gz)?$", "", Path(path).name, flags=re.IGNORECASE)
+    own = _DIMENSIONS[: data.ndim][::-1] if data.ndim <= 5 else ()
+    names = named_axes(axes, data.ndim, path, own)
+    name = re.sub(r"\.(nii|hdr|img)(\.gz)?$", "", Path(path).name, flags=re.IGNORECASE)
     return arranged(data, names, path, attrs.evolve(_geometry(header, image.affine), name=name))
 
 
