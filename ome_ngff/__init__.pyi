@@ -7,6 +7,7 @@ from .convert import convert as convert
 from .convert import describe_input as describe_input
 from .convert import open_input as open_input
 from .exceptions import AxesError as AxesError
+from .exceptions import BatchError as BatchError
 from .exceptions import ChunkError as ChunkError
 from .exceptions import CodecError as CodecError
 from .exceptions import ExistsError as ExistsError

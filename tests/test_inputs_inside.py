@@ -247,3 +247,21 @@ def test_the_xml_of_the_file_describes_the_whole_collection(positions: Path, tmp
     sources = [attributes(tmp_path / "all.zarr" / number)["ome_ngff"]["source"] for number in "012"]
     assert [source["series"] for source in sources] == ["0", "1", "2"]
     assert validate(tmp_path / "all.zarr").findings == ()
+
+
+def test_a_dry_run_shows_every_image_of_a_collection(positions: Path, tmp_path: Path) -> None:
+    shown = json.loads(run("write", positions, tmp_path / "a.zarr", "--series", "all", "--dry-run", "--json").stdout)
+    assert [(each["name"], each["output"]) for each in shown] == [
+        (f"Position {number}", str(tmp_path / "a.zarr" / str(number))) for number in range(3)
+    ]
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_collections_are_made_of_many_files_too(positions: Path, tmp_path: Path) -> None:
+    words = ([positions], tmp_path / "out")
+    (planned,) = convert(*words, series="all", dry_run=True)
+    assert (planned.outline or {})["images"] == 3
+    for state in ("written", "skipped"):
+        (done,) = convert(*words, series="all")
+        assert (done.state, done.output) == (state, str(tmp_path / "out" / "experiment.ome.zarr"))
+    assert validate(done.output).valid

@@ -117,6 +117,12 @@ def warn(text: str) -> None:
         click.echo(f"Warning: {_in_options(text)}", err=True)
 
 
+def note(text: str, *, always: bool = False) -> None:
+    """Print a line about what goes on, unless the user wants to hear only of errors; `always` for an error."""
+    if always or verbosity_wanted() >= 0:
+        click.echo(_in_options(text), err=True)
+
+
 def _message(error: Exception) -> str:
     """Return what an error says; those of the operating system without their number."""
     if isinstance(error, OSError) and not isinstance(error, NgffError) and error.strerror:
@@ -126,7 +132,7 @@ def _message(error: Exception) -> str:
 
 def _in_options(message: str) -> str:
     """Spell the words of the Python API as the options of the command that runs: "resume=True" as "--resume"."""
-    alone = "output" not in (each.name for each in _parameters())
+    alone = "into" not in (each.name for each in _parameters())
     message = message.replace(", or series='all' in convert" if alone else " in convert", "")
     for name, spelled in _options().items():
         message = re.sub(rf"\b{name}=True\b", spelled, message)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import ExistsError, NgffError, OptionError, StoreError
+from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
-from ..spec import parse_numbers, parse_units
+from ..spec import parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target
-from ..text import warn
 from ..write import (
     Annotation,
     Rendering,
@@ -29,7 +27,6 @@ from .open import images_in, open_input
 from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
-SUFFIX = ".ome.zarr"
 _DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
 
@@ -41,12 +38,24 @@ class Conversion:
         input: path of the source. output: place of the image.
         labels: names of the label images that came along.
         left_out: why other labels did not, by their names.
+        state: "written"; of many inputs also "resumed", "skipped" (the image was there), "failed" or "not begun";
+            "planned" where nothing is to be written.
+        error: why it failed. seconds: how long it took. outline: what would be written.
     """
 
     input: str
     output: str
     labels: tuple[str, ...] = ()
     left_out: Mapping[str, str] = attrs.field(factory=dict)
+    state: str = "written"
+    error: str = ""
+    seconds: float = attrs.field(default=0.0, eq=False)
+    outline: Mapping[str, Any] | None = attrs.field(default=None, eq=False, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what became of the input, as JSON has it."""
+        left_out = {"left_out": dict(self.left_out), "labels": list(self.labels)}
+        return {field: getattr(self, field) for field in ("input", "output", "state", "error", "seconds")} | left_out
 
 
 @attrs.frozen(eq=False)
@@ -66,9 +75,41 @@ class Draft:
     source: SourceImage | None
     storage: Mapping[str, Any]
 
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image: this one."""
+        return [self]
+
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
         return self.request.plan((self.request.target.mark or {}).get("cut") if resume else None)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written: axes, sizes, channels, levels with their chunks."""
+        request = self.request
+        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
+        axes = [
+            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
+            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
+        ]
+        levels = [
+            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
+        ]
+        return {
+            "input": self.input,
+            "output": str(self.output),
+            "version": request.target.fmt.version,
+            "name": request.metadata.name,
+            "dtype": str(request.dtype),
+            "axes": axes,
+            "channels": list(self.image.channel_names or ()),
+            "levels": levels,
+        }
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be."""
+        return Conversion(self.input, str(self.output), state="planned", outline=self.outline())
 
     def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
         """Write the image, and the labels that can come along."""
@@ -111,8 +152,17 @@ class Collection:
     drafts: list[Draft]
     ome_xml: bytes = b""
 
-    def plan(self, *, resume: bool = False) -> Plan:
-        raise OptionError("A plan is of one image; pick it with series=0.")
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image."""
+        return list(self.drafts)
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be, with the outline of the first image."""
+        if not self.drafts:
+            raise InputError(f"{self.input} holds no image.")
+        outline = {**self.drafts[0].outline(), "images": len(self.drafts)}
+        return Conversion(self.input, str(self.output), state="planned", outline=outline)
 
     def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
         """Write the images, and at last what says that they belong together."""
@@ -204,36 +254,6 @@ def _drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     return Draft(source, output, image, request, stored if labels else None, storage)
-
-
-def converted(
-    source: Any, output: Any, *, overwrite: bool, resume: bool, progress: Progress, **given: Any
-) -> list[Conversion]:
-    """Convert one source, or several into a folder; all are opened and parsed before the first is written."""
-    if isinstance(source, (str, os.PathLike)):
-        places = [(source, output)]
-    elif isinstance(source, Sequence) and all(isinstance(each, (str, os.PathLike)) for each in source):
-        places = [(each, Path(output) / f"{_stem(each)}{SUFFIX}") for each in source]
-    else:
-        raise OptionError(f"A source is a path, or a list of paths (got {type(source).__name__}).")
-    for i, (each, place) in enumerate(places):
-        twin = next((other for other, there in places[:i] if there == place), None)
-        if twin is not None:
-            raise ExistsError(f"{twin} and {each} would both become {place}; convert them into different folders.")
-    drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
-    done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
-    for name, why in (item for conversion in done for item in conversion.left_out.items()):
-        warn(f"The labels {name!r} were left out: {why}")
-    return done
-
-
-def _stem(path: str | os.PathLike[str]) -> str:
-    """Return the name of a file without its ending, or both endings of "a.ome.tif" and "a.nii.gz"."""
-    name = Path(path).name
-    for suffix in (*Path(name).suffixes[-2:][:1], ""):
-        if suffix in (".ome", ".nii", ".zarr"):
-            return name[: name.rindex(suffix)]
-    return Path(name).stem
 
 
 def adjusted(
