@@ -162,9 +162,9 @@ _VENDORS = (
     _vendor("an Olympus FluoView file", [".oib", ".oif"]),
     _vendor("a Zeiss ZVI file", [".zvi"]),
     _vendor("a 3DHISTECH MIRAX slide", [".mrxs"]),
-    Family("an MRC file", "", (".mrc", ".mrcs"), (b"MAP ",), 208, package="mrcfile", extra="mrc"),
-    Family("an NRRD file", "", (".nrrd", ".nhdr"), (b"NRRD0",), package="nrrd", extra="nrrd"),
-    Family("a MetaImage file", "", (".mha", ".mhd"), (b"ObjectType =", b"NDims ="), package="SimpleITK", extra="mha"),
+    Family("an MRC file", "mrc", (".mrc", ".mrcs", ".mrc.gz"), (b"MAP ",), 208, package="mrcfile", extra="mrc"),
+    Family("an NRRD file", "raster", (".nrrd", ".nhdr"), (b"NRRD0",), entry="open_nrrd"),
+    Family("a MetaImage file", "raster", (".mha", ".mhd"), (b"ObjectType =", b"NDims ="), entry="open_meta"),
     Family("a FreeSurfer volume", "volumes", (".mgz", ".mgh", ".mgh.gz"), package="nibabel", extra="nifti"),
     Family("an AFNI file", "volumes", (".head", ".brik", ".brik.gz"), package="nibabel", extra="nifti"),
     Family(

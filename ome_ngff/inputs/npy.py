@@ -11,6 +11,7 @@ import shutil
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -136,26 +137,27 @@ def _start(path: str, member: zipfile.ZipInfo) -> int:
 
 @attrs.frozen(eq=False, slots=False)
 class UnpackedArray(FileArray):
-    """Show raw pixels inside a compressed file, which cannot be read from the middle.
+    """Show raw pixels that were compressed as a whole, by zip, gzip or zlib, and cannot be read from the middle.
 
     The first read unpacks the file into an unnamed one in `config.cache_store`, which vanishes with the array.
 
     Attributes:
         stored: dtype in the file, with its byte order. offset: bytes before the first pixel, unpacked.
         order: "C" where the last dimension is the fastest in the file, "F" where the first one is.
-        member: name inside a zip file; empty for gzip.
+        member: name inside a zip file; empty for others. skip: bytes of the file before those that are packed.
     """
 
     stored: np.dtype[Any]
     offset: int
     order: str
     member: str
+    skip: int
 
     @classmethod
     def of(
-        cls, path: str, shape: tuple[int, ...], stored: Any, offset: int, order: str, member: str = ""
+        cls, path: str, shape: tuple[int, ...], stored: Any, offset: int, order: str, member: str = "", skip: int = 0
     ) -> UnpackedArray:
-        return cls(path, stamp_of(path), shape, native(stored), None, np.dtype(stored), offset, order, member)
+        return cls(path, stamp_of(path), shape, native(stored), None, np.dtype(stored), offset, order, member, skip)
 
     def _open(self) -> tuple[IO[bytes], Callable[[], Any]]:
         file = tempfile.TemporaryFile(dir=config.cache_store)  # noqa: SIM115
@@ -164,8 +166,9 @@ class UnpackedArray(FileArray):
                 with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as packed:
                     shutil.copyfileobj(packed, file, 2**18)
             else:
-                with gzip.open(self.path) as packed:
-                    shutil.copyfileobj(packed, file, 2**18)
+                with open(self.path, "rb") as packed:
+                    packed.seek(self.skip)
+                    _unpack(packed, file)
             if file.tell() < self.offset + self.nbytes:
                 raise EOFError(f"it holds {file.tell()} bytes, not {self.offset + self.nbytes}")
         except Exception:
@@ -176,3 +179,16 @@ class UnpackedArray(FileArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         return read_mapped(self.opened().fileno(), self, box)
+
+
+def _unpack(packed: IO[bytes], file: IO[bytes]) -> None:
+    """Unpack what gzip or zlib has packed, from here to its end, in small parts."""
+    start = packed.tell()
+    is_zlib = packed.read(2) != b"\x1f\x8b"
+    packed.seek(start)
+    if not is_zlib:
+        shutil.copyfileobj(gzip.GzipFile(fileobj=packed), file, 2**18)
+        return
+    unpacker = zlib.decompressobj()
+    while not unpacker.eof and (part := unpacker.unconsumed_tail or packed.read(2**16)):
+        file.write(unpacker.decompress(part, 2**18))
