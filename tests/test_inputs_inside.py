@@ -18,7 +18,7 @@ from ome_zarr_models import v04, v05
 from test_inputs import KINDS, SHAPE, volume
 
 from ome_ngff.cli import main
-from ome_ngff.convert import convert, describe_input, open_input
+from ome_ngff.convert import convert, describe_input, open_input, verify
 from ome_ngff.exceptions import ExistsError, InputError, MissingError, NgffError, OptionError, StoreError
 from ome_ngff.read import validate
 
@@ -265,3 +265,12 @@ def test_collections_are_made_of_many_files_too(positions: Path, tmp_path: Path)
         (done,) = convert(*words, series="all")
         assert (done.state, done.output) == (state, str(tmp_path / "out" / "experiment.ome.zarr"))
     assert validate(done.output).valid
+
+
+def test_a_collection_is_compared_with_its_file(positions: Path, tmp_path: Path) -> None:
+    output = tmp_path / "all.zarr"
+    convert(positions, output, series="all", scale_factors=[])
+    assert [digest.path for digest in verify(positions, output, series="all")] == ["0/0", "1/0", "2/0"]
+    zarr.open_array(output / "2" / "0", mode="r+")[3, 4] = 1
+    with pytest.raises(StoreError):
+        verify(positions, output, series="all")

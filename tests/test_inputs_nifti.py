@@ -118,7 +118,7 @@ def test_a_sheared_volume_has_no_place(path: Path) -> None:
 # What else a header says ---------------------------------------------------------------------------------------------
 
 
-def test_the_range_of_the_header_is_the_contrast_and_its_offset_the_time(path: Path) -> None:
+def test_the_header_says_the_contrast_and_the_first_time(path: Path) -> None:
     volume = nibabel.Nifti1Image(np.stack([VOLUME.T] * 2, -1), np.eye(4))
     volume.header["cal_min"], volume.header["cal_max"], volume.header["toffset"] = -20, 850.5, 1.5
     volume.header.set_zooms((1, 1, 1, 2.0))

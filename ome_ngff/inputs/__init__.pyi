@@ -14,3 +14,5 @@ from .spelling import parse_factors as parse_factors
 from .spelling import parse_lengths as parse_lengths
 from .spelling import parse_sizes as parse_sizes
 from .spelling import parse_units as parse_units
+from .verification import Digest as Digest
+from .verification import verify as verify

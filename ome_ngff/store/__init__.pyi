@@ -5,6 +5,7 @@ from .attributes import attributes_now as attributes_now
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
+from .attributes import update_said as update_said
 from .claims import Claim as Claim
 from .codecs import Compression as Compression
 from .documents import get_bytes as get_bytes
