@@ -3,9 +3,13 @@ from .axes import Axes as Axes
 from .axes import Axis as Axis
 from .config import config as config
 from .convert import Conversion as Conversion
+from .convert import Digest as Digest
 from .convert import convert as convert
+from .convert import describe_input as describe_input
 from .convert import open_input as open_input
+from .convert import verify as verify
 from .exceptions import AxesError as AxesError
+from .exceptions import BatchError as BatchError
 from .exceptions import ChunkError as ChunkError
 from .exceptions import CodecError as CodecError
 from .exceptions import ExistsError as ExistsError

@@ -1,6 +1,7 @@
 from .describe import describe_store as describe_store
 from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
+from .infos import ChannelInfo as ChannelInfo
 from .infos import ImageInfo as ImageInfo
 from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr

@@ -7,6 +7,7 @@ from .attributes import attributes_now as attributes_now
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
+from .attributes import update_said as update_said
 from .change import RECORDS as RECORDS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING

@@ -66,6 +66,18 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
                 return
 
 
+def update_said(target: Target, said: Mapping[str, Any]) -> None:
+    """Change parts of what a finished image says under our name; its other attributes stay.
+
+    Raises:
+        StoreError: a write of it is under way.
+    """
+    with named_faults(target, "do it again"), locked(target) as (now, claim):
+        if now.mark is not None or not claim.renew():
+            raise StoreError(f"{target} is being written by another process.")
+        put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}})
+
+
 @contextmanager
 def locked(target: Target) -> Iterator[tuple[Target, Claim]]:
     """Hold the lock of a group, and yield the target with its attributes as they are now, none where it is new.

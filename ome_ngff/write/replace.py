@@ -29,6 +29,7 @@ from ..store import (
     in_memory,
     leads_through_a_link,
     open_node,
+    place,
     refuse_linked_journal,
     update_document,
 )
@@ -87,9 +88,9 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
 
 def _refuse_name(target: Target) -> None:
     """Raise `StoreError` where a new group would have the name of a file of another kind."""
-    name = str(target).rstrip("/")
+    name = place(target.store).rstrip("/")
     ending = _FILES.search(name)
-    if ending and target.attributes is None and not target.path and not in_memory(target.store):
+    if ending and not in_memory(target.store) and open_node(target.store, "") is None:
         better = f"{re.sub(r'[.]ome$', '', name[: ending.start()], flags=re.IGNORECASE)}.ome.zarr"
         raise StoreError(f"{name} would be a folder of Zarr and no {ending[0]} file; write to {better}.")
 
