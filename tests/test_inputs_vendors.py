@@ -38,7 +38,7 @@ def test_aperios_mpp_is_the_pixel_size_of_the_scan_alone(tmp_path: Path) -> None
         tiff.write(SLIDE, tile=(256, 256), description=APERIO.format("", "0.4990"), **options)
         tiff.write(SLIDE[::4, ::4], description=APERIO.format("-> 128x128 ", "0.4990"), **options)
         tiff.write(SLIDE[::2, ::2], tile=(128, 128), description=APERIO.format("-> 256x256 ", "0.4990"), **options)
-    image = open_input(path)
+    image = open_input(path, series=0)
     assert (image.dims, image.scale, image.axes_units) == (("c", "y", "x"), {"y": 0.499, "x": 0.499}, MICRO)
     np.testing.assert_array_equal(image.data[...], SLIDE.transpose(2, 0, 1))
     with pytest.warns(UserWarning, match=r"says MPP = 0\.4990 of the scan that this picture was made from"):
@@ -109,7 +109,7 @@ def test_perkin_elmer_names_and_colours_the_channel_of_each_page(tmp_path: Path)
         for plane, channel in zip(STACK, channels, strict=False):
             tiff.write(plane, description=QPI.format(*channel), resolution=(20000, 20000), **options)
         tiff.write(STACK[0, ::2, ::2], description="<a/>", resolution=(10000, 10000), **options)
-    image = open_input(tmp_path / "a.qptiff")
+    image = open_input(tmp_path / "a.qptiff", series=0)
     assert (image.dims, image.scale, image.axes_units) == (("c", "y", "x"), {"y": 0.5, "x": 0.5}, MICRO)
     assert image.channel_names == ["DAPI", "Opal 520", "Opal 690"]
     assert image.channel_colors == ["0000FF", "00FF00", "FF0080"]
@@ -158,7 +158,7 @@ LSM: dict[str, Any] = {
 @pytest.mark.parametrize(("stamps", "interval"), [((), 3.0), ((10.0, 12.5), 2.5)], ids=["interval", "stamps"])
 def test_zeiss_lsm_says_voxels_times_and_channels(tmp_path: Path, stamps: Any, interval: float) -> None:
     lsm(tmp_path / "a.lsm", stamps=stamps, **LSM)
-    image = open_input(tmp_path / "a.lsm")
+    image = open_input(tmp_path / "a.lsm", series=0)
     assert (image.dims, image.data.shape) == (("t", "c", "z", "y", "x"), (2, 3, 2, 40, 56))
     assert image.scale == {"t": interval, "z": 1.2, "y": 0.65, "x": 0.65}
     assert image.axes_units == {"t": "second", "z": "micrometer", **MICRO}
@@ -172,7 +172,7 @@ def test_time_points_that_are_uneven_are_said_and_give_no_interval(tmp_path: Pat
     fields = {**LSM, "DimensionTime": 3, "DimensionZ": 1, "ScanType": 3}
     lsm(tmp_path / "a.lsm", stamps=(0.0, 1.0, 5.0), **fields)
     with pytest.warns(UserWarning, match=r"time points of .*a\.lsm are not evenly spaced"):
-        image = open_input(tmp_path / "a.lsm")
+        image = open_input(tmp_path / "a.lsm", series=0)
     assert "t" not in image.scale
 
 
