@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..spec import SPACE_UNITS, TIME_UNITS
-from .arrange import Facts, positive, unit_named
+from ..text import warn
+from .arrange import NO_UNITS, Facts, positive, unit_named
 from .tiff_ome import ome_facts
 from .tiff_resolution import MICROMETERS, facts_of_resolution, is_of_paper, pixel_of, tell_not_taken
 from .tiff_vendors import vendor_facts
@@ -46,6 +47,8 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: s
     units = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
     scale = {axis: size for axis in sizes if units[axis] and (size := positive(sizes[axis])) is not None}
     units = {axis: units[axis] for axis in scale}
+    if whole is None and (said := str(metadata.get("unit", "")).strip()).lower() not in NO_UNITS:
+        warn(f"{path} has sizes in {said!r}, which is not a unit of length that is known; they are not taken.")
     if "unit" not in metadata:  # from a program that writes the tags alone
         found = facts_of_resolution(page, path)
         scale, units = {**found.scale, **scale}, {**found.units, **units}
