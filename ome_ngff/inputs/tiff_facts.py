@@ -62,7 +62,8 @@ def _imagej_sizes(metadata: Mapping[str, Any], page: TiffPage, path: str) -> tup
     whole, said = _unit(metadata, "unit"), str(metadata["unit"]).strip()
     if whole is None and said.lower() not in NO_UNITS:
         warn(f"{path} has sizes in {said!r}, which is not a unit of length that is known; they are not taken.")
-    sizes = {"x": pixel_of(page, "XResolution"), "y": pixel_of(page, "YResolution"), "z": metadata.get("spacing")}
+    sizes: dict[str, Any] = {axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "xy"}
+    sizes["z"] = metadata.get("spacing")
     if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
         if sizes["x"] is not None:
             tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])
