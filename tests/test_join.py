@@ -19,6 +19,7 @@ import dask.array as da
 import fsspec
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from helpers import every_file, pixels_by_tensorstore
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ from joiners import SMALL, WORDS, volume
 from zarr.storage import MemoryStore
 
 import ome_ngff
-from ome_ngff import ExistsError, StoreError, open_image, write_image, write_labels
+from ome_ngff import ExistsError, StoreError, convert, open_image, write_image, write_labels
 from ome_ngff.engine import sharing
 from ome_ngff.engine.plan import Plan
 from ome_ngff.exceptions import OptionError, TakenOverError
@@ -220,7 +221,7 @@ def test_what_another_has_claimed_is_left_to_it(tmp_path: Path, ran: Counter[tup
     assert list(ran)[-1] != (0, 0)
 
 
-def test_the_unit_of_a_silent_process_is_taken_over_and_the_process_expelled(
+def test_a_silent_process_is_expelled_and_its_unit_done(
     tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ome_ngff.store.holder import Holder
@@ -459,3 +460,34 @@ def test_units_whose_temporary_pixels_are_gone_are_done_anew(tmp_path: Path) -> 
 def test_joined_pixels_are_those_of_the_source(tmp_path: Path) -> None:
     assert in_threads([lambda: write_image(volume(), tmp_path / "i", join=True, **WORDS)] * 2) == []
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], volume())
+
+
+# From the command line ------------------------------------------------------------------------------------------------
+
+
+def test_the_same_command_twice_writes_one_image(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", volume())
+    command = [
+        sys.executable,
+        "-m",
+        "ome_ngff",
+        "write",
+        str(tmp_path / "in.tif"),
+        str(tmp_path / "out"),
+        "--axes",
+        "zyx",
+    ]
+    twice = [subprocess.Popen([*command, "--join"], stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(120) for process in twice] == [0, 0]
+    assert subprocess.run([*command, "--join"], stdout=subprocess.DEVNULL, timeout=120).returncode == 0
+    np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "out")[0], volume())
+
+
+def test_many_inputs_are_shared_too(tmp_path: Path) -> None:
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", volume()[:4], photometric="minisblack")
+    places = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    calls = [lambda: convert(places, tmp_path / "out", join=True, axes="zyx")] * 2
+    assert in_threads(calls) == []
+    for name in "ab":
+        np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "out" / f"{name}.ome.zarr")[0], volume()[:4])

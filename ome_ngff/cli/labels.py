@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @storage
 @overwrite
 @resume
+@options.join
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what the image then holds.")

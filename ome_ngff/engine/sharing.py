@@ -204,7 +204,7 @@ class _Share:
                     continue
                 ready = self._done.issuperset(self.job.plan.awaits(*unit))
                 claim = self._claims.take(name_of(unit), config.claim_patience) if ready else None
-                if claim is not None and not journal.is_noted(self.job.target, name_of(unit)):
+                if claim is not None and self._is_left(unit, claim):
                     return unit, claim
                 if claim is None:
                     todo.append(unit[1])
@@ -214,6 +214,17 @@ class _Share:
                 if not looked:  # where others have been, they have perhaps done more
                     looked = self.learn(journal.noted(self.job.target) - {journal.CLEARED})
         return None
+
+    def _is_left(self, unit: Unit, claim: Claim) -> bool:
+        """Return whether a unit that is claimed has not been done; without a journal nothing is noted any more."""
+        try:
+            left = not journal.is_noted(self.job.target, name_of(unit))
+            if left:
+                self.job.holder.look()
+        except BaseException:
+            claim.release()
+            raise
+        return left
 
     def _has_room(self, number: int) -> bool:
         """Return whether one more unit of a pass keeps within the memory; one alone always does."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import attrs
 
 from ..spec import SPACE_UNITS, TIME_UNITS
-from .arrange import Facts, positive, unit_named
-from .tiff_files import tag
+from ..text import warn
+from .arrange import NO_UNITS, Facts, positive, unit_named
+from .tiff_ome import ome_facts
 from .tiff_resolution import MICROMETERS, facts_of_resolution, is_of_paper, pixel_of, tell_not_taken
 from .tiff_vendors import vendor_facts
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 
-_WHITE = "FFFFFF"
 _PAPER = {"inch": 2, "centimeter": 3}
 
 
@@ -36,55 +35,9 @@ def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
     return attrs.evolve(said, name=name, scale=sizes.scale, units=sizes.units)
 
 
-def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts:
-    """Return what OME-XML states about one image.
-
-    Args:
-        xml: the document. series: index of the image among the `count` of the file.
-        title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
-        name: of the image if the document gives it none.
-    """
-    images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
-    if len(images) != count:
-        images = [image for image in images if image.get("Name") == title] or images[:1]
-        series = 0
-    if not images:
-        return Facts(name=name)
-    pixels = next((child for child in images[series] if tag(child) == "Pixels"), None)
-    if pixels is None:
-        return Facts(name=images[series].get("Name") or name)
-    scale: dict[str, float] = {}
-    units: dict[str, str] = {}
-    for axis, size, default in (*((a, f"PhysicalSize{a.upper()}", "µm") for a in "xyz"), ("t", "TimeIncrement", "s")):
-        value, unit = positive(pixels.get(size)), pixels.get(f"{size}Unit", default)
-        if value is not None and unit != "pixel":
-            scale[axis] = value
-            known = unit_named(unit, TIME_UNITS if axis == "t" else SPACE_UNITS)
-            units |= {axis: known} if known else {}
-    channels = [child for child in pixels if tag(child) == "Channel"]
-    names = [channel.get("Name") or f"Channel {i}" for i, channel in enumerate(channels)]
-    colors = [_hex(channel.get("Color")) for channel in channels]
-    return Facts(
-        name=images[series].get("Name") or name,
-        scale=scale,
-        units=units,
-        channel_names=names if any(channel.get("Name") for channel in channels) else None,
-        channel_colors=colors if set(colors) != {_WHITE} else None,  # the default, written if nobody chose a colour
-    )
-
-
 def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: str) -> Facts:
     """Return what ImageJ's description states: spacing, units, frame interval, channels with colours and contrast."""
-    sizes = {"x": pixel_of(page, "XResolution"), "y": pixel_of(page, "YResolution"), "z": metadata.get("spacing")}
-    whole = _unit(metadata, "unit")
-    if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
-        if sizes["x"] is not None:
-            tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])
-        sizes = {"z": sizes["z"]}
-    # The unit is that of x; the others have it, too, unless they have one of their own.
-    units = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
-    scale = {axis: size for axis in sizes if units[axis] and (size := positive(sizes[axis])) is not None}
-    units = {axis: units[axis] for axis in scale}
+    scale, units = _imagej_sizes(metadata, page, path)
     if interval := positive(metadata.get("finterval")):
         scale["t"], units["t"] = interval, unit_named(str(metadata.get("tunit", "s")), TIME_UNITS) or "second"
     channels = int(metadata.get("channels", 1))
@@ -94,11 +47,31 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: s
     return Facts(
         name=name,
         scale=scale,
-        units={axis: unit for axis, unit in units.items() if unit},
+        units=units,
         channel_names=_channels_of_slices(metadata.get("Labels"), channels),
         channel_colors=["".join(f"{int(v):02X}" for v in _brightest(table)) for table in tables] if tables else None,
         channel_windows=_windows(ranges, channels),
     )
+
+
+def _imagej_sizes(metadata: Mapping[str, Any], page: TiffPage, path: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the pixel sizes and units of the axes in space; say which are not taken."""
+    if "unit" not in metadata:  # from a program that writes the tags alone
+        found = facts_of_resolution(page, path)
+        return dict(found.scale), dict(found.units)
+    whole, said = _unit(metadata, "unit"), str(metadata["unit"]).strip()
+    if whole is None and said.lower() not in NO_UNITS:
+        warn(f"{path} has sizes in {said!r}, which is not a unit of length that is known; they are not taken.")
+    sizes: dict[str, Any] = {axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "xy"}
+    sizes["z"] = metadata.get("spacing")
+    if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
+        if sizes["x"] is not None:
+            tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])
+        sizes = {"z": sizes["z"]}
+    # The unit is that of x; the others have it, too, unless they have one of their own.
+    known = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
+    units = {axis: unit for axis, unit in known.items() if unit and positive(sizes[axis])}
+    return {axis: float(sizes[axis]) for axis in units}, units
 
 
 def _unit(metadata: Mapping[str, Any], key: str) -> str | None:
@@ -129,11 +102,3 @@ def _brightest(table: Any) -> Any:
     """Return the brightest colour of a lookup table of shape (3, 256): the last one unless it is inverted."""
     totals = table.sum(0)
     return table[:, len(totals) - 1 - totals[::-1].argmax()]
-
-
-def _hex(rgba: str | None) -> str:
-    """Convert OME's signed 32-bit RGBA integer to "RRGGBB"; white if there is none."""
-    try:
-        return f"{(int(rgba or -1) & 0xFFFFFFFF) >> 8:06X}"
-    except ValueError:
-        return _WHITE
