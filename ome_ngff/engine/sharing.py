@@ -82,12 +82,12 @@ def end_shared(job: Job, end: Callable[[], None]) -> None:
             claim = claims.take(END, config.claim_patience)
         if claim is not None:
             try:
-                job.holder.look()
+                job.holder.compare()
                 end()
             finally:
                 claim.release()
             return
-        job.holder.look()
+        job.holder.compare()
         time.sleep(pause)
         pause = min(1.5 * pause, _LONGEST)
 
@@ -98,7 +98,7 @@ def _told(job: Job) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        job.holder.look()
+        job.holder.compare()
         raise
 
 
@@ -187,7 +187,7 @@ class _Share:
                 if self.learn(journal.noted(self.job.target) - {journal.CLEARED}):
                     pause = _SHORTEST
                     continue
-                self.job.holder.look()
+                self.job.holder.compare()
                 self._turn.wait(pause)
                 pause = min(1.5 * pause, _LONGEST)
         return None
@@ -220,7 +220,7 @@ class _Share:
         try:
             left = not journal.is_noted(self.job.target, name_of(unit))
             if left:
-                self.job.holder.look()
+                self.job.holder.compare()
         except BaseException:
             claim.release()
             raise

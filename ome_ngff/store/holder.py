@@ -190,7 +190,7 @@ class Holder:
             TakenOverError: the group has another holder by now.
         """
         holder = cls(target, spool, name_holder())._stage()
-        holder._compare()  # after the folders were opened: whoever takes over writes the mark first
+        holder.compare()  # after the folders were opened: whoever takes over writes the mark first
         return holder
 
     def rejoin(self) -> None:
@@ -201,7 +201,7 @@ class Holder:
         """
         self.helper = name_holder()
         self._stage()
-        self._compare()
+        self.compare()
 
     def claims(self) -> Claims:
         """Return the claims of the units of this write, in the name of this helper; it is expelled with them."""
@@ -233,7 +233,7 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
-            self._compare()  # what was sent late would stay, in an image that has replaced this one
+            self.compare()  # what was sent late would stay, in an image that has replaced this one
             write_box(array, box, block)
             return
         try:
@@ -257,7 +257,7 @@ class Holder:
         if self._group is not None:
             self._group.put(key, _DONE)
         elif self.target.store.supports_deletes:
-            self._compare()
+            self.compare()
             buffer = default_buffer_prototype().buffer.from_bytes(_DONE)
             wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
 
@@ -265,7 +265,7 @@ class Holder:
         """Raise `TakenOverError` where another process writes the group by now."""
         if self._group is not None:
             self._group.look()
-        self._compare()
+        self.compare()
 
     def leave(self) -> None:
         """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
@@ -282,7 +282,8 @@ class Holder:
     def _folders(self) -> list[Path]:
         return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
+        """Raise `TakenOverError` where the mark names another holder by now."""
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
         if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
