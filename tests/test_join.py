@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from click.testing import CliRunner
 from helpers import every_file, pixels_by_tensorstore
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,9 +30,11 @@ from zarr.storage import MemoryStore
 
 import ome_ngff
 from ome_ngff import ExistsError, StoreError, convert, open_image, write_image, write_labels
+from ome_ngff.cli import main
 from ome_ngff.engine import sharing
 from ome_ngff.engine.plan import Plan
 from ome_ngff.exceptions import OptionError, TakenOverError
+from ome_ngff.read import describe_store
 from ome_ngff.store import find_target, journal
 from ome_ngff.write import arguments
 
@@ -491,3 +494,39 @@ def test_many_inputs_are_shared_too(tmp_path: Path) -> None:
     assert in_threads(calls) == []
     for name in "ab":
         np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "out" / f"{name}.ome.zarr")[0], volume()[:4])
+
+
+def test_who_is_at_a_joint_write_is_told(tmp_path: Path) -> None:
+    target = prepared(tmp_path / "i", 5)
+    claims = [journal_claims(target) for _ in range(2)]
+    held = [claims[i].take(name, 60.0) for i, name in enumerate(("0-90", "0-91"))] + [claims[0].take("0-92", 60.0)]
+    assert all(held)
+    image = describe_store(tmp_path / "i").images[0]
+    assert image.progress is not None
+    assert image.progress[0] >= 5
+    assert image.helpers == {"-".join(held[0].holder.split("-")[:2]): 3}
+    shown = CliRunner().invoke(main, ["info", str(tmp_path / "i")]).output
+    assert f"3 being done by 1 process ({next(iter(image.helpers))})" in shown
+    assert "--resume" not in shown
+
+
+def test_info_waits_until_an_image_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(tmp_path / "i", 5)
+    monkeypatch.setattr(
+        "time.sleep",
+        lambda seconds: write_image(volume(), tmp_path / "i", join=True, **WORDS) if seconds == 2.0 else None,
+    )
+    shown = CliRunner().invoke(main, ["info", "--wait", str(tmp_path / "i")])
+    assert shown.exit_code == 0
+    assert "units done" in shown.output.splitlines()[0]
+    assert "incomplete" not in shown.output
+
+
+def test_the_pace_is_that_of_the_last_minute(tmp_path: Path) -> None:
+    target = prepared(tmp_path / "i", 5)
+    notes = sorted((tmp_path / "i" / ".ome_ngff").glob(f"{target.mark['write']}.*-*"))
+    for note in notes:
+        os.utime(note, (1000, 1000))
+    os.utime(notes[0], (1e9, 1e9))
+    os.utime(notes[1], (1e9 + 10, 1e9 + 10))
+    assert journal.pace(target) == 0.1

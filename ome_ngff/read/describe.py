@@ -37,6 +37,7 @@ from ..spec import (
 from ..store import (
     MARK,
     Compression,
+    at_work,
     find_target,
     folder_of,
     journal,
@@ -138,6 +139,7 @@ def kind_of(document: Document) -> str:
 def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
+    target = find_target(group) if progress else None
     fmt = format_of(group)
     changes = part_of(mark, "change") is not None
     found = []
@@ -157,6 +159,8 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 levels=tuple(levels),
                 channels=_channels(document),
                 notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                helpers={} if target is None else at_work(target),
+                rate=None if target is None else journal.pace(target),
             )
         )
     return tuple(found)

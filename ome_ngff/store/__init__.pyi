@@ -28,6 +28,7 @@ from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
 from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
+from .holder import at_work as at_work
 from .holder import claims_for as claims_for
 from .holder import expel as expel
 from .holder import refuse_linked_journal as refuse_linked_journal

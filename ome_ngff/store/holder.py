@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,13 +23,15 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
+from ..spec import name_fault
 from .attributes import attributes_now
 from .claims import Claims, claims_of, name_holder
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
-from .nodes import leads_through_a_link, remove
+from .nodes import children, leads_through_a_link, remove
 from .opening import cells, flat, write_box
 from .places import folder_of
+from .slots import ENTRY
 from .target import Target
 from .temporary import spool_folder
 from .zarr_private import default_buffer_prototype, inner
@@ -287,6 +290,15 @@ class Holder:
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
         if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
+
+
+def at_work(target: Target) -> dict[str, int]:
+    """Count the units that each process that helps with a write is at, by its host and number; in folders alone."""
+    holder = (target.mark or {}).get("holder")
+    if target.folder is None or not isinstance(holder, str) or name_fault(holder):
+        return {}
+    names = (name.partition(".")[2] for name in children(target, f"{JOURNAL}/{HELD}{holder}/claims"))
+    return dict(sorted(Counter(name.rpartition("-")[0] for name in names if ENTRY.fullmatch(name)).items()))
 
 
 def claims_for(target: Target, path: str) -> Claims:

@@ -9,6 +9,7 @@ The mark names the `write`, which stays the same when it is resumed, and its `ho
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -92,6 +93,22 @@ def note(target: Target, what: str) -> None:
     if target.store.supports_deletes:
         buffer = default_buffer_prototype().buffer.from_bytes(b"done")
         wait_for(target.store, target.store.set(target.key(note_key(target, what)), buffer))
+
+
+def pace(target: Target) -> float | None:
+    """Return how many units a second were done in the last minute before the newest of them; None if that is unknown.
+
+    The times are those of the notes in a folder, which are compared with each other and with no clock.
+    """
+    if target.folder is None:
+        return None
+    with suppress(OSError):
+        note = re.compile(rf"{name_of_write(target)}\.\d+-\d+")
+        times = [file.stat().st_mtime for file in os.scandir(target.folder / JOURNAL) if note.fullmatch(file.name)]
+        recent = [time for time in times if time > max(times) - 60]
+        span = max(recent, default=0) - min(recent, default=0)
+        return (len(recent) - 1) / span if span > 0 else None
+    return None
 
 
 def is_noted(target: Target, what: str) -> bool:
