@@ -486,6 +486,16 @@ def test_the_same_command_twice_writes_one_image(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "out")[0], volume())
 
 
+@pytest.mark.parametrize("option", ["--overwrite", "--workers=2", "--scheduler=threads"])
+def test_options_that_contradict_joining_are_refused(tmp_path: Path, option: str) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", volume()[:2], photometric="minisblack")
+    words = ["write", str(tmp_path / "in.tif"), str(tmp_path / "out"), "--axes", "zyx", "--join", option]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "--join" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_many_inputs_are_shared_too(tmp_path: Path) -> None:
     for name in "ab":
         tifffile.imwrite(tmp_path / f"{name}.tif", volume()[:4], photometric="minisblack")
@@ -530,3 +540,22 @@ def test_the_pace_is_that_of_the_last_minute(tmp_path: Path) -> None:
     os.utime(notes[0], (1e9, 1e9))
     os.utime(notes[1], (1e9 + 10, 1e9 + 10))
     assert journal.pace(target) == 0.1
+
+
+def test_the_recipe_for_an_array_of_jobs_fills_one_image(tmp_path: Path) -> None:
+    """A pretended `sbatch` starts the tasks of an array as processes; the script is that of the documentation."""
+    page = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    script = next(block for block in page.split("```bash\n")[1:] if "#SBATCH" in block).split("```")[0]
+    tifffile.imwrite(tmp_path / "stack.ome.tif", volume()[:8], metadata={"axes": "ZYX"})
+    script = script.replace("/shared/", f"{tmp_path}/shared-").replace("0-63", "0-2")
+    script = script.replace("stack.ome.tif ", f"{tmp_path / 'stack.ome.tif'} ")
+    (tmp_path / "job.sh").write_text(script.replace("ome-ngff ", f"{sys.executable} -m ome_ngff "))
+    first, last = (
+        next(line for line in script.splitlines() if "--array" in line).split("--array=")[1].split()[0].split("-")
+    )
+    tasks = [
+        subprocess.Popen(["bash", str(tmp_path / "job.sh")], env={**os.environ, "SLURM_ARRAY_TASK_ID": str(i)})
+        for i in range(int(first), int(last) + 1)
+    ]
+    assert [task.wait(120) for task in tasks] == [0, 0, 0]
+    np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "shared-stack.ome.zarr")[0], volume()[:8])

@@ -61,6 +61,8 @@ def command(
 
     options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
     options.refuse_both(workers=workers, scheduler=scheduler)
+    options.refuse_both(join=given["join"], workers=workers)
+    options.refuse_both(join=given["join"], scheduler=scheduler)
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if into is not None:

@@ -256,20 +256,14 @@ def _begin(
 
 def _refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None:
     """Raise `StoreError` where the levels of a finished image are stored with other codecs than are asked for."""
-
-    def packed(metadata: Any) -> list[str]:
-        return [
-            f"{word}={getattr(metadata, word)}"
-            for word in ("codecs", "filters", "compressor")
-            if hasattr(metadata, word)
-        ]
-
-    for path in request.new_paths:
+    words = ("codecs", "filters", "compressor")
+    for k, path in enumerate(request.paths):
+        stored = open_array(request.target.store, request.target.key(path)).metadata
         there, here = (
-            packed(m)
-            for m in (open_array(request.target.store, request.target.key(path)).metadata, documents[path].metadata)
+            [f"{word}={getattr(of, word)}" for word in words if hasattr(of, word)]
+            for of in (stored, documents[path].metadata)
         )
-        if there != here:
+        if k not in request.kept and there != here:
             raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
 
 
