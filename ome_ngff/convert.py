@@ -10,6 +10,7 @@ from .engine import Progress
 from .inputs import Conversion as Conversion
 from .inputs import Digest as Digest
 from .inputs import converted
+from .inputs import export as export
 from .inputs import open_input as open_input
 from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
