@@ -9,7 +9,10 @@ from typing import Any, Never
 from .engine import Progress
 from .inputs import Conversion as Conversion
 from .inputs import Digest as Digest
+from .inputs import InputImage as InputImage
+from .inputs import InputInfo as InputInfo
 from .inputs import converted
+from .inputs import describe_input as describe_input
 from .inputs import export as export
 from .inputs import open_input as open_input
 from .inputs import verify as verify
@@ -57,7 +60,8 @@ def convert(
         output: where the image goes, as in `write_image`; a path that ends in .ozx becomes one file. For several
             sources, the folder in which each becomes `<name>.ome.zarr`. There, an image that the same call would give
             is skipped, and one that is unfinished is finished.
-        series: index or name of one of several images in the file.
+        series: index or name of one of several images in the file; "all" writes each, as a collection in the layout of
+            bioformats2raw, in which the images are `output/0`, `output/1`, ...
         axes: one name per dimension in the order of the file; "s" is colour.
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.

@@ -92,7 +92,8 @@ def _one(
 
     draft = drafted(source, output, resume=resume, **given)
     if plan:
-        show_outline([draft.planned()], [draft.plan(resume=resume)], as_json)
+        parts = draft.parts
+        show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
         return
     _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
     if verify:

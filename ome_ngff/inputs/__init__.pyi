@@ -5,6 +5,10 @@ from .conversion import adjusted as adjusted
 from .conversion import drafted as drafted
 from .exporting import export as export
 from .families import FAMILIES as FAMILIES
+from .inside import InputImage as InputImage
+from .inside import InputInfo as InputInfo
+from .open import describe_input as describe_input
+from .open import is_foreign as is_foreign
 from .open import open_input as open_input
 from .spelling import parse_axes as parse_axes
 from .spelling import parse_factors as parse_factors

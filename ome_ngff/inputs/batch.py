@@ -134,17 +134,19 @@ def _converted(
     try:
         words = {**given, **item.words}
         draft = drafted(item.input, item.output, **words)
-        target = draft.request.target
-        there = "multiscales" in target.document or target.mark is not None
-        if there and not overwrite and "source" not in target.said and target.mark is None:
-            raise ExistsError(
-                f"{target} holds an image that does not say which file it was made from; pass overwrite=True to "
-                "replace it."
-            )
-        state = "written" if overwrite or not there else "resumed" if target.mark is not None else "skipped"
+        parts = [part.request.target for part in draft.parts]
+        there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
+        for target in there if not overwrite else ():
+            if "source" not in target.said and target.mark is None:
+                raise ExistsError(
+                    f"{target} holds an image that does not say which file it was made from; pass overwrite=True to "
+                    "replace it."
+                )
+        whole = len(there) == len(parts) and all(target.mark is None for target in there)
+        state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
             return draft.planned()
-        found = draft.run(overwrite=overwrite, resume=there and not overwrite, progress=share)
+        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, progress=share)
         found = attrs.evolve(found, state=state)
         if verify:
             verification.verify(item.input, item.output, series=words.get("series"), axes=words.get("axes"))

@@ -26,7 +26,7 @@ from ..image import NgffImage
 from ..pixels import Box, bundle, slices, tiles
 from ..read import StoredImage, StoredLevel
 from ..store import Target, find_target, readable, update_said
-from .open import open_input
+from .open import images_in, open_input
 from .zarr_store import SourceImage
 
 
@@ -56,7 +56,8 @@ def verify(
     """Compare each pixel of a file with level 0 of the image that was made from it; labels of an OME-Zarr, too.
 
     Args:
-        source, series, axes: as in `open_input`. store: the image, as `open_image` takes it.
+        source, series, axes: as in `open_input`; series="all" compares a collection, as `convert` writes it.
+        store: the image, as `open_image` takes it.
         progress: as in `write_image`.
 
     Returns:
@@ -67,7 +68,17 @@ def verify(
         StoreError: they differ, or a chunk cannot be read. InputError: the file cannot be read.
     """
     check_progress(progress)
-    image, target = open_input(source, series=series, axes=axes), find_target(readable(store))
+    target = find_target(readable(store))
+    if series != "all":
+        return _compared(open_input(source, series=series, axes=axes), source, target, progress)
+    return [
+        attrs.evolve(digest, path=f"{number}/{digest.path}")
+        for number, each in enumerate(images_in(source))
+        for digest in _compared(each.open(axes), source, target.child(str(number)), progress)
+    ]
+
+
+def _compared(image: NgffImage, source: str | os.PathLike[str], target: Target, progress: Progress) -> list[Digest]:
     pairs: list[tuple[str, NgffImage, Target]] = [("", image, target)]
     original = SourceImage.of(image)
     for name in original.labels() if original is not None else ():
