@@ -8,8 +8,13 @@ from typing import Any, Never
 
 from .engine import Progress
 from .inputs import Conversion as Conversion
+from .inputs import Digest as Digest
+from .inputs import InputImage as InputImage
+from .inputs import InputInfo as InputInfo
 from .inputs import converted
+from .inputs import describe_input as describe_input
 from .inputs import open_input as open_input
+from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
 from .write import refuse_words
@@ -37,6 +42,7 @@ def convert(
     resume: bool = False,
     report: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
+    verify: bool = False,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Conversion]:
@@ -53,13 +59,15 @@ def convert(
         output: where the image goes, as in `write_image`; a path that ends in .ozx becomes one file. For several
             sources, the folder in which each becomes `<name>.ome.zarr`. There, an image that the same call would give
             is skipped, and one that is unfinished is finished.
-        series: index or name of one of several images in the file.
+        series: index or name of one of several images in the file; "all" writes each, as a collection in the layout of
+            bioformats2raw, in which the images are `output/0`, `output/1`, ...
         axes: one name per dimension in the order of the file; "s" is colour.
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
         omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
         report: a .csv or .json file for what became of each of several sources.
         dry_run: write nothing; `outline` of what is returned says what would be written.
+        verify: read each file and its image again, and compare each pixel; see `verify`.
         progress: as in `write_image`; of several sources it counts their megabytes.
 
     Returns:
@@ -74,5 +82,5 @@ def convert(
         source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
         compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume,
-        report=report, dry_run=dry_run, progress=progress,
+        report=report, dry_run=dry_run, verify=verify, progress=progress,
     )  # fmt: skip

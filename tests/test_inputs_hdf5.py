@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ome_ngff.exceptions import InputError
-from ome_ngff.inputs import open_input
+from ome_ngff.inputs import describe_input, open_input
 
 STACKS = np.random.default_rng(5).integers(0, 65535, (3, 2, 5, 30, 40), "uint16")  # t, c, z, y, x
 
@@ -124,6 +124,7 @@ def big_data_viewer(folder: Path, described: bool = True) -> Path:
 
 @pytest.mark.parametrize("name", ["embryo.h5", "embryo.xml"])
 @pytest.mark.parametrize(("series", "setup"), [(None, 0), ("right", 1), (1, 1)])
+@pytest.mark.filterwarnings("ignore:.*1 of 2 images")
 def test_setups_of_a_big_data_viewer_are_series(tmp_path: Path, name: str, series: Any, setup: int) -> None:
     big_data_viewer(tmp_path)
     image = open_input(tmp_path / name, series=series)
@@ -147,3 +148,12 @@ def test_a_description_of_other_files_says_what_they_are(tmp_path: Path) -> None
     (tmp_path / "n5.xml").write_text(text.replace("bdv.hdf5", "bdv.n5").replace("hdf5", "n5"))
     with pytest.raises(InputError, match=r"n5\.xml describes images that are kept as bdv\.n5; only those in HDF5"):
         open_input(tmp_path / "n5.xml")
+
+
+@pytest.mark.parametrize("name", ["embryo.h5", "embryo.xml"])
+def test_setups_of_a_big_data_viewer_are_listed(tmp_path: Path, name: str) -> None:
+    big_data_viewer(tmp_path)
+    assert [(image.series, image.name) for image in describe_input(tmp_path / name).images] == [
+        (0, "left"),
+        (1, "right"),
+    ]

@@ -150,6 +150,9 @@ plan = click.option(
     "--dry-run", "--plan", "plan", cls=Renamed, is_flag=True, help="Show what would be written and how; write nothing."
 )
 into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT as DIR/<name>.ome.zarr.")
+verify = click.option(
+    "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
+)
 report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),

@@ -51,11 +51,12 @@ def show_outline(planned: Sequence[Conversion], plans: Sequence[Plan], as_json: 
     outlines = [dict(each.outline or {}) for each in planned]
     if as_json:
         full = [{**outline, **plan_numbers(plan)} for outline, plan in zip(outlines, plans, strict=False)]
-        click.echo(json.dumps(full[0] if plans else outlines, indent=2))
+        click.echo(json.dumps(full[0] if len(plans) == 1 else full or outlines, indent=2))
         return
     for outline in outlines:
         say(f"{outline['input']} -> {outline['output']}: OME-Zarr {outline['version']}, {outline['dtype']}")
-        said = [f"name {outline['name']!r}"]
+        said = [f"{outline['images']} images, of which the first"] if "images" in outline else []
+        said += [f"name {outline['name']!r}"]
         said += [f"channels {', '.join(outline['channels'])}"] if outline["channels"] else []
         say(", ".join(said))
         axes = [(a["name"], str(a["size"]), f"{number(a['scale'])} {a['unit'] or ''}".strip()) for a in outline["axes"]]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--no-labels", is_flag=True, help="Leave out the labels of an OME-Zarr INPUT.")
 @options.overwrite
 @options.resume
+@options.verify
 @options.report
 @machine
 @options.plan
@@ -81,16 +82,22 @@ def _one_place(places: Sequence[str], report: str | None) -> tuple[str, str]:
     return places[0], places[1]
 
 
-def _one(source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, **given: Any) -> None:
+def _one(
+    source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, verify: bool, **given: Any
+) -> None:
+    from ..convert import verify as compare
     from ..inputs import drafted
     from .info import report
     from .tables import show_outline
 
     draft = drafted(source, output, resume=resume, **given)
     if plan:
-        show_outline([draft.planned()], [draft.plan(resume=resume)], as_json)
+        parts = draft.parts
+        show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
         return
     _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
+    if verify:
+        compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())
     report(output, as_json)
 
 

@@ -4,9 +4,15 @@ from .conversion import Conversion as Conversion
 from .conversion import adjusted as adjusted
 from .conversion import drafted as drafted
 from .families import FAMILIES as FAMILIES
+from .inside import InputImage as InputImage
+from .inside import InputInfo as InputInfo
+from .open import describe_input as describe_input
+from .open import is_foreign as is_foreign
 from .open import open_input as open_input
 from .spelling import parse_axes as parse_axes
 from .spelling import parse_factors as parse_factors
 from .spelling import parse_lengths as parse_lengths
 from .spelling import parse_sizes as parse_sizes
 from .spelling import parse_units as parse_units
+from .verification import Digest as Digest
+from .verification import verify as verify

@@ -78,7 +78,7 @@ def even_step(places: Sequence[float]) -> float | None:
     count = len(places)
     step = positive((places[-1] - places[0]) / (count - 1)) if count > 1 else None
     even = step is not None and all(abs(at - places[0] - i * step) <= 0.1 * step for i, at in enumerate(places))
-    return float(f"{step:.6g}") if even else None
+    return float(f"{step:.9g}") if even else None
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:

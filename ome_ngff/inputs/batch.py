@@ -17,6 +17,7 @@ from ..engine import Progress, check_progress, counter
 from ..exceptions import BatchError, ExistsError, MissingError, NgffError, OptionError
 from ..store import locate, open_node
 from ..text import listed, warn
+from . import verification
 from .conversion import Conversion, drafted
 from .expansion import Item, expanded
 
@@ -70,6 +71,7 @@ class Batch:
         report: str | os.PathLike[str] | None = None,
         told: Callable[[Conversion], object] | None = None,
         dry_run: bool = False,
+        verify: bool = False,
         **given: Any,
     ) -> list[Conversion]:
         """Convert all, one after the other.
@@ -80,7 +82,7 @@ class Batch:
         Args:
             overwrite: replace what is there. progress: counts megabytes of inputs. given: arguments of `drafted`.
             report: a file for what became of each, .csv or .json. told: called with each conversion that has ended.
-            dry_run: say what would be written, and write nothing.
+            dry_run: say what would be written, and write nothing. verify: compare each with its input afterwards.
 
         Raises:
             BatchError: some have failed, once the others are done.
@@ -93,7 +95,8 @@ class Batch:
         try:
             with counter(progress, 0, sum(ticks), sum(sizes), "converting") as advance:
                 for item, weight in zip(self.items, ticks, strict=True):
-                    done.append(_converted(item, _Share(advance, weight), given, overwrite=overwrite, dry_run=dry_run))
+                    share, how = _Share(advance, weight), {"overwrite": overwrite, "dry_run": dry_run, "verify": verify}
+                    done.append(_converted(item, share, given, **how))
                     if told is not None:
                         told(done[-1])
         finally:
@@ -123,23 +126,30 @@ class _Share:
             self.ticked += 1
 
 
-def _converted(item: Item, share: _Share, given: Mapping[str, Any], *, overwrite: bool, dry_run: bool) -> Conversion:
+def _converted(
+    item: Item, share: _Share, given: Mapping[str, Any], *, overwrite: bool, dry_run: bool, verify: bool
+) -> Conversion:
     """Convert one input; what goes wrong becomes what the conversion says."""
     begun = time.monotonic()
     try:
-        draft = drafted(item.input, item.output, **{**given, **item.words})
-        target = draft.request.target
-        there = "multiscales" in target.document or target.mark is not None
-        if there and not overwrite and "source" not in target.said and target.mark is None:
-            raise ExistsError(
-                f"{target} holds an image that does not say which file it was made from; pass overwrite=True to "
-                "replace it."
-            )
-        state = "written" if overwrite or not there else "resumed" if target.mark is not None else "skipped"
+        words = {**given, **item.words}
+        draft = drafted(item.input, item.output, **words)
+        parts = [part.request.target for part in draft.parts]
+        there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
+        for target in there if not overwrite else ():
+            if "source" not in target.said and target.mark is None:
+                raise ExistsError(
+                    f"{target} holds an image that does not say which file it was made from; pass overwrite=True to "
+                    "replace it."
+                )
+        whole = len(there) == len(parts) and all(target.mark is None for target in there)
+        state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
             return draft.planned()
-        found = draft.run(overwrite=overwrite, resume=there and not overwrite, progress=share)
+        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, progress=share)
         found = attrs.evolve(found, state=state)
+        if verify:
+            verification.verify(item.input, item.output, series=words.get("series"), axes=words.get("axes"))
     except Exception as error:  # of any library; the others go on
         kind = "" if isinstance(error, NgffError) else f"{type(error).__name__}: "
         found = Conversion(item.input, item.output, state="failed", error=kind + " ".join(str(error).split()))
@@ -164,6 +174,7 @@ def converted(
     progress: Progress,
     report: Any = None,
     dry_run: bool = False,
+    verify: bool = False,
     **given: Any,
 ) -> list[Conversion]:
     """Convert one source, or several into a folder; what goes wrong with one is raised, with several at the end."""
@@ -175,9 +186,12 @@ def converted(
             raise OptionError("A report is of several sources; pass a list of them, and a folder for their images.")
         draft = drafted(source, output, resume=resume, **given)
         done = [draft.planned() if dry_run else draft.run(overwrite=overwrite, resume=resume, progress=progress)]
+        if verify and not dry_run:
+            said = {"series": given.get("series"), "axes": given.get("axes")}
+            verification.verify(source, output, progress=progress, **said)
     else:
         batch = Batch.of([source] if one else source, output)
-        done = batch.run(overwrite=overwrite, progress=progress, report=report, dry_run=dry_run, **given)
+        done = batch.run(overwrite=overwrite, progress=progress, report=report, dry_run=dry_run, verify=verify, **given)
     for name, why in (item for conversion in done for item in conversion.left_out.items()):
         warn(f"The labels {name!r} were left out: {why}")
     return done

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from ..image import NgffImage
 from ..text import warn
 from .arrange import Facts, arranged, named_axes, positive, unit_named
 from .hdf5 import Hdf5Array
+from .inside import Inside
 from .npy import number_of, refuse_records
 
 
@@ -38,13 +40,28 @@ def open_description(path: str, inner: str, series: int | str | None, axes: Sequ
     Raises:
         InputError: the pixels are in a file of another kind.
     """
+    return _open(_described_file(path), path, series, axes)
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the setups of a file, or of the one that an XML file describes."""
+    import h5py
+
+    hdf5 = h5py.is_hdf5(path)
+    with h5py.File(path if hdf5 else _described_file(path), "r") as file:
+        setups = sorted(name for name in file if re.fullmatch(r"s\d{2,}", name))
+    for index, name in enumerate(setups):
+        yield Inside(partial(open_file if hdf5 else open_description, path, inner, index), name, index)
+
+
+def _described_file(path: str) -> str:
     loader = ElementTree.parse(path).find("./SequenceDescription/ImageLoader")
     file = None if loader is None else loader.find("hdf5")
     if loader is None or file is None or not file.text:
         kind = "nothing" if loader is None else loader.get("format")
         raise InputError(f"{path} describes images that are kept as {kind}; only those in HDF5 can be read here.")
     where = Path(path).parent / file.text if file.get("type") == "relative" else Path(file.text)
-    return _open(str(where), path, series, axes)
+    return str(where)
 
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:

@@ -9,14 +9,25 @@ from typing import Any
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import NgffError
+from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
 from ..spec import parse_numbers, parse_units, placed
-from ..store import Layout, Target
-from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
-from .open import open_input
+from ..store import Layout, Target, children, find_target
+from ..write import (
+    Annotation,
+    Rendering,
+    Request,
+    execute,
+    execute_labels,
+    image_request,
+    label_request,
+    write_collection_metadata,
+)
+from .open import images_in, open_input
 from .originals import Original
 from .zarr_store import SourceImage, label_boxes
+
+_DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 @attrs.frozen
@@ -63,6 +74,11 @@ class Draft:
     request: Request
     source: SourceImage | None
     storage: Mapping[str, Any]
+
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image: this one."""
+        return [self]
 
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
@@ -121,6 +137,65 @@ class Draft:
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
+@attrs.frozen(eq=False)
+class Collection:
+    """Hold the conversions of all images of one input, wholly parsed; nothing has been touched.
+
+    Attributes:
+        input, output: as in `Conversion`. target: the group of the collection.
+        drafts: one per image, each of which becomes the group of its number. ome_xml: that of the file, about all.
+    """
+
+    input: str
+    output: Any
+    target: Target
+    drafts: list[Draft]
+    ome_xml: bytes = b""
+
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image."""
+        return list(self.drafts)
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be, with the outline of the first image."""
+        if not self.drafts:
+            raise InputError(f"{self.input} holds no image.")
+        outline = {**self.drafts[0].outline(), "images": len(self.drafts)}
+        return Conversion(self.input, str(self.output), state="planned", outline=outline)
+
+    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+        """Write the images, and at last what says that they belong together."""
+        self._refuse(overwrite=overwrite, resume=resume)
+        labels: list[str] = []
+        left_out: dict[str, str] = {}
+        numbers = [str(number) for number in range(len(self.drafts))]
+        for number in numbers:
+            done = self.drafts.pop(0).run(overwrite=overwrite, resume=resume, progress=progress)  # closes what was read
+            labels += [f"{number}/{name}" for name in done.labels]
+            left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
+        write_collection_metadata(self.target, numbers, self.ome_xml)
+        return Conversion(self.input, str(self.output), tuple(labels), left_out)
+
+    def _refuse(self, *, overwrite: bool, resume: bool) -> None:
+        """Raise where a collection stands already, or something else among its images.
+
+        Raises:
+            ExistsError: what stands there is not what would be written, or may not be replaced.
+        """
+        there = self.target.document
+        if "bioformats2raw.layout" in there and not (overwrite or resume):
+            raise ExistsError(
+                f"{self.target} already holds a collection; pass overwrite=True to replace it or resume=True to finish "
+                "it."
+            )
+        others = children(self.target, "") - _DOCUMENTS - {str(number) for number in range(len(self.drafts))}
+        if self.target.attributes is not None and others:
+            raise StoreError(
+                f"{self.target} has {', '.join(sorted(others)[:5])}, not of these images; write to another place."
+            )
+
+
 def drafted(
     source: str | os.PathLike[str],
     output: Any,
@@ -131,11 +206,45 @@ def drafted(
     labels: bool = True,
     resume: bool = False,
     **given: Any,
-) -> Draft:
+) -> Draft | Collection:
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
+    words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
+    if series != "all":
+        image = open_input(source, series=series, axes=axes)
+        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+    target = find_target(output, given.get("fmt"))
+    if target.package is not None:
+        raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
+    if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
+        raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
+    drafts: list[Draft] = []
+    first: Original | None = None
+    for number, each in enumerate(images_in(source)):
+        image, place = each.open(axes), f"{os.fspath(source)}::{each.inner}" if each.inner else os.fspath(source)
+        if first is None or SourceImage.of(image) is not None:
+            original = first = Original.of(place, image, each.series)
+        else:  # the headers of the file are read once
+            here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
+            original = attrs.evolve(first, source={**first.source, **here})
+        alone = attrs.evolve(original, ome_xml="")
+        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+    return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
+
+
+def _drafted(
+    opened: NgffImage,
+    source: str,
+    output: Any,
+    original: Original,
+    *,
+    omero: bool,
+    labels: bool,
+    resume: bool,
+    **given: Any,
+) -> Draft:
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
-    image = adjusted(open_input(source, series=series, axes=axes), **said)
+    image = adjusted(opened, **said)
     stored = SourceImage.of(image)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
@@ -143,8 +252,8 @@ def drafted(
     )  # fmt: skip
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
-    request = attrs.evolve(request, **Original.of(os.fspath(source), image, series).request())
-    return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
+    request = attrs.evolve(request, **original.request())
+    return Draft(source, output, image, request, stored if labels else None, storage)
 
 
 def adjusted(

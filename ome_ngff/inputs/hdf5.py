@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..pixels import Slices, broken_chunk, native
 from ..text import warn
 from .arrange import Facts, arranged, micrometers, named_axes, positive, unit_named
 from .files import FileArray, stamp_of
+from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import only_one, refuse_records
 
@@ -87,6 +89,16 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         tell_packing(dataset.attrs, source)
         facts = with_coordinates(_sizes(dataset.attrs, names, source), _coordinates(dataset, names), source)
         return arranged(data, names, source, attrs.evolve(facts, name=Path(name).name))
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the datasets of a file, or the one that is named."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        names = [inner] if inner else _images(file)
+    for name in names:
+        yield Inside(partial(open_file, path, name, None), name, inner=name)
 
 
 def _images(file: Any) -> list[str]:

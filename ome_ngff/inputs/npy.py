@@ -12,7 +12,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +25,10 @@ from ..config import config
 from ..exceptions import InputError
 from ..image import NgffImage
 from ..pixels import Slices, native
-from ..text import nearest_word
+from ..text import nearest_word, warn
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, MappedArray, read_mapped, stamp_of
+from .inside import Inside
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
@@ -61,6 +63,14 @@ def open_archive(path: str, inner: str, series: int | str | None, axes: Sequence
         data = UnpackedArray.of(path, shape, dtype, offset, order, member.filename)
     title = Path(path).stem if len(names) == 1 else name
     return arranged(data, named_axes(axes, data.ndim, f"{path}::{name}"), path, Facts(name=title))
+
+
+def inside_archive(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the arrays of a `.npz` archive, or the one that is named."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    for name in [inner] if inner else names:
+        yield Inside(partial(open_archive, path, name, None), name, inner=name)
 
 
 def refuse_records(dtype: np.dtype[Any], source: str) -> None:
@@ -99,6 +109,8 @@ def number_of(series: int | str | None, names: Sequence[str], where: str, known:
     wanted = str(series or 0)
     if isinstance(series, str) and series in names:
         return names.index(series)
+    if series is None and len(names) > 1:
+        warn(f"{where}: 1 of {len(names)} images; series=1, or series='all' in convert")
     if series is None or (wanted.isdecimal() and int(wanted) < len(names)):
         return int(wanted)
     listed = ", ".join(f"{i} ({each})" for i, each in enumerate(known)) or "none"

@@ -46,6 +46,9 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: s
     units = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
     scale = {axis: size for axis in sizes if units[axis] and (size := positive(sizes[axis])) is not None}
     units = {axis: units[axis] for axis in scale}
+    if "unit" not in metadata:  # from a program that writes the tags alone
+        found = facts_of_resolution(page, path)
+        scale, units = {**found.scale, **scale}, {**found.units, **units}
     if interval := positive(metadata.get("finterval")):
         scale["t"], units["t"] = interval, unit_named(str(metadata.get("tunit", "s")), TIME_UNITS) or "second"
     channels = int(metadata.get("channels", 1))

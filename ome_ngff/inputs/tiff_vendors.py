@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 def vendor_facts(tiff: TiffFile, series: int, path: str) -> Facts | None:
     """Return what the maker of a file says of one of its images; None where nobody known here has made it."""
     vendor = next((facts for flag, facts in VENDORS.items() if getattr(tiff, flag)), None)
-    return None if vendor is None else vendor(tiff, series, path)
+    try:
+        return None if vendor is None else vendor(tiff, series, path)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ElementTree.ParseError) as error:
+        warn(f"What the maker of {path} says of its pixels is not understood ({type(error).__name__}: {error}).")
+        return None
 
 
 def _page(tiff: TiffFile, series: int) -> TiffPage:
@@ -50,7 +54,9 @@ def _hamamatsu(tiff: TiffFile, series: int, path: str) -> Facts:
 def _leica(tiff: TiffFile, series: int, path: str) -> Facts:
     """Divide the view of an image, in nanometers, by its pixels."""
     root = ElementTree.fromstring(tiff.pages.first.description)
-    images = [each for each in root.iter() if tag(each) == "image"]
+    images = [
+        each for each in root.iter() if tag(each) == "image" and any(tag(one) == "dimension" for one in each.iter())
+    ]
     parts = {tag(each): each for each in images[series].iter()}
     view, pixels = parts["view"], parts["pixels"]
     sizes = {
@@ -128,18 +134,16 @@ def _metamorph_stack(tiff: TiffFile, series: int, path: str) -> Facts:
     sizes = {axis: in_micrometers(said.get(f"{axis.upper()}Calibration"), unit) for axis in "yx"}
     if not said.get("SpatialCalibration", 1):
         sizes = {}
-    steps, waves = set(said.get("ZDistance", ())), set(said.get("Wavelengths", ()))
+    steps, waves = set(said.get("ZDistance", ())), list(dict.fromkeys(said.get("Wavelengths", ())))
     if len(steps) == 1:
         sizes["z"] = in_micrometers(steps.pop(), unit)
-    if len(waves) > 1:
-        warn(
-            f"{path} holds planes of the wavelengths {', '.join(f'{wave:g}' for wave in sorted(waves))}, in what order "
-            "is not known; say axes where they are channels."
-        )
-    settings = [each["value"] for each in said.get("PlaneProperty", ()) if each["name"] == "_IllumSetting_"]
-    wave = f"{waves.pop():g} nm" if len(waves) == 1 and max(waves) > 0 else ""
-    name = settings[0] if settings else said.get("Name") or wave
-    return attrs.evolve(micrometers(sizes), channel_names=[name] if name else None)
+    if len(waves) > 1 and (len(waves) < len(said["Wavelengths"]) or "I" not in tiff.series[series].axes):
+        warn(f"{path} has planes of {len(waves)} wavelengths in an order that is not known; say axes for channels.")
+    named = [each["value"] for each in said.get("PlaneProperty", ()) if each["name"] == "_IllumSetting_"]
+    named = named[:1] or [name for name in [said.get("Name")] if name]
+    if len(waves) > 1 or not named:
+        named = [f"{wave:g} nm" for wave in waves if wave > 0]
+    return attrs.evolve(micrometers(sizes), channel_names=named or None)
 
 
 def _metamorph_plane(tiff: TiffFile, series: int, path: str) -> Facts:

@@ -88,7 +88,7 @@ def _facts(
     # Sizes are float32: by way of their text, 0.7 stays 0.7.
     known = {axis: positive(str(np.float32(size))) for axis, size in sizes.items()}
     scale = {axis: size for axis, size in known.items() if size}
-    placement = Placement.of(affine) if affine is not None else Placement({}, {})
+    placement = Placement.of(affine, "the volume") if affine is not None else Placement({}, {})
     return Facts(
         scale=scale,
         translation=placement.translation,

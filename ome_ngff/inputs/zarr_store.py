@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -15,9 +17,10 @@ from zarr.storage import StorePath
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
-from ..spec import Metadata, image_names, label_names
+from ..spec import Metadata, image_names, label_names, path_fault
 from ..store import Target, find_target, locate, members, open_node, readable, settled
 from .arrange import Facts, arranged, named_axes
+from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import number_of, only_one, refuse_records
 
@@ -53,7 +56,8 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         names = image_names(document)
         return image_in(target, where, number_of(series, names, where, names), axes, name)
     if "bioformats2raw.layout" in document and not inner:
-        return open_file(path, str(series or 0), None, axes)
+        images = _series(node)
+        return open_file(path, images[number_of(series, images, where, images)], None, axes)
     if "plate" in document or "well" in document:
         kind, example = ("plate", "A/1/0") if "plate" in document else ("well", "0")
         example = f"{path}::{'/'.join(filter(None, [inner, example]))}"
@@ -65,6 +69,36 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     images = [name for name, each in arrays.items() if each.ndim > 1]
     array = only_one("", images or list(arrays), where)
     return _array(arrays[array], f"{where}/{array}", axes, Facts(name=array), arrays)
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the images of a group or of a collection, or the arrays of a bare group."""
+    store, at = locate(readable(path))
+    node = open_node(store, "/".join(filter(None, [at, inner])))
+    document = find_target(node).document if isinstance(node, zarr.Group) else {}
+    if "multiscales" in document or ("bioformats2raw.layout" in document and not inner):
+        names = image_names(document) if "multiscales" in document else _series(node)
+        for number, name in enumerate(names):
+            several = number if len(names) > 1 or "multiscales" not in document else None
+            yield Inside(partial(open_file, path, inner, several), str(name), several)
+        return
+    bare = _arrays(node) if isinstance(node, zarr.Group) and not {"plate", "well"} & document.keys() else {}
+    images = [name for name, each in bare.items() if each.ndim > 1]
+    below = [f"{inner}/{name}".strip("/") for name in label_names(document) or images]
+    for name in below if len(below) > 1 else [inner]:
+        yield Inside(partial(open_file, path, name, None), name, inner=name)
+
+
+def _series(collection: Any) -> list[str]:
+    """Return the paths of the images of a collection of bioformats2raw: those it lists, else the groups 0, 1, 2, ..."""
+    here = open_node(collection.store, f"{collection.path}/OME".strip("/"))
+    listed = find_target(here).document.get("series") if isinstance(here, zarr.Group) else None
+    if isinstance(listed, list):
+        return [path for path in listed if isinstance(path, str) and not path_fault(path)]
+    numbers = itertools.takewhile(
+        lambda n: open_node(collection.store, f"{collection.path}/{n}".strip("/")) is not None, itertools.count()
+    )
+    return list(map(str, numbers)) or ["0"]
 
 
 def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None, name: str) -> NgffImage:

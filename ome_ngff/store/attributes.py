@@ -56,6 +56,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
     """
     while True:
         with named_faults(target, "do it again"), locked(target) as (now, claim):
+            now.refuse_change()
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
@@ -63,6 +64,18 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             if claim.sure():  # else this process was stopped for so long that another has the lock, and changes it
                 put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
                 return
+
+
+def update_said(target: Target, said: Mapping[str, Any]) -> None:
+    """Change parts of what a finished image says under our name; its other attributes stay.
+
+    Raises:
+        StoreError: a write of it is under way.
+    """
+    with named_faults(target, "do it again"), locked(target) as (now, claim):
+        if now.mark is not None or not claim.renew():
+            raise StoreError(f"{target} is being written by another process.")
+        put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}})
 
 
 @contextmanager
