@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ..pixels import LazyArray, Slices
 from ..text import warn
 from .arrange import Facts, arranged, named_axes, positive
 from .dicom_planes import Plane, planes_of
+from .inside import Inside
 from .npy import number_of
 from .placing import Placement
 from .signs import is_dicom
@@ -86,14 +87,28 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     Raises:
         InputError: the slices are not those of one stack, or one is missing.
     """
-    where = path
-    stacks: dict[tuple[str, str], list[Plane]] = {}
+    found = _series_of(path)
+    names = [planes[0].series[1] for planes in found]
+    return _opened(found[number_of(series, names, path, [name or "unnamed" for name in names])], path, axes)
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the series of a folder or a glob."""
+    found = _series_of(path)
+    for index, planes in enumerate(found):
+        yield Inside(partial(_opened, planes, path), planes[0].series[1], index if len(found) > 1 else None)
+
+
+def _series_of(path: str) -> list[list[Plane]]:
+    """Return the planes of each series, by the names of the series."""
+    found: dict[tuple[str, str], list[Plane]] = {}
     for file in _files(path):
         for plane in planes_of(file):
-            stacks.setdefault(plane.series, []).append(plane)
-    kinds = sorted(stacks, key=lambda kind: kind[1])
-    index = number_of(series, [name for _, name in kinds], where, [name or "unnamed" for _, name in kinds])
-    planes = stacks[kinds[index]]
+            found.setdefault(plane.series, []).append(plane)
+    return [found[key] for key in sorted(found, key=lambda key: key[::-1])]
+
+
+def _opened(planes: list[Plane], where: str, axes: Sequence[str] | None) -> NgffImage:
     layout = planes[0].layout
     if odd := next((plane for plane in planes if plane.layout != layout), None):
         raise InputError(
@@ -117,7 +132,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         tuple(plane.intercept for plane in names),
         (sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)),
     )
-    title = kinds[index][1] or Path(where).stem
+    title = planes[0].series[1] or Path(where).stem
     own = () if "?" in own else own
     return arranged(data, named_axes(axes, data.ndim, where, own), where, attrs.evolve(facts, name=title))
 
@@ -142,13 +157,13 @@ def _arranged_planes(planes: list[Plane], where: str) -> tuple[Outer, list[Plane
     spacing = dict(zip("yx", map(positive, first.spacing), strict=False))
     scale = {axis: size for axis, size in spacing.items() if size}
     if len(planes) == 1:
-        return [], planes, _facts(first, scale, positive(first.apart) or 1.0)
+        return [], planes, _facts(first, scale, positive(first.apart) or 1.0, where)
     if first.layout.turn is None or any(plane.position is None for plane in planes):
         timed = all(plane.timed for plane in planes)
         ordered = sorted(planes, key=lambda plane: plane.moment[-2:])
         if timed and first.frame_time:
             scale |= {"t": first.frame_time}
-        return [("t" if timed else "?", len(planes))], ordered, _facts(first, scale, 1.0)
+        return [("t" if timed else "?", len(planes))], ordered, _facts(first, scale, 1.0, where)
     row, column = np.reshape(first.layout.turn, (2, 3))
     normal = np.cross(row, column)
     heights = {id(plane): round(float(normal @ plane.position), 3) for plane in planes}
@@ -165,7 +180,7 @@ def _arranged_planes(planes: list[Plane], where: str) -> tuple[Outer, list[Plane
     step = _step(list(levels), stacks, where)
     scale |= {"z": step} if step else {}
     outer: Outer = [("z", len(stacks))] if len(stacks) > 1 else []
-    facts = _facts(stacks[0][0], scale, step or 1.0)
+    facts = _facts(stacks[0][0], scale, step or 1.0, where)
     echoes = list(dict.fromkeys(plane.echo for plane in stacks[0]))
     echoes = echoes if count % len(echoes) == 0 else [None]
     if count > len(echoes):
@@ -207,7 +222,7 @@ def _step(heights: list[float], stacks: list[list[Plane]], where: str) -> float 
     return None
 
 
-def _facts(first: Plane, scale: Mapping[str, float], step: float) -> Facts:
+def _facts(first: Plane, scale: Mapping[str, float], step: float, where: str) -> Facts:
     """Return sizes, and the place in the patient of a stack that begins with a plane."""
     units = {axis: "millisecond" if axis == "t" else "millimeter" for axis in scale}
     if first.layout.turn is None or first.position is None or not {"x", "y"} <= scale.keys():
@@ -216,7 +231,7 @@ def _facts(first: Plane, scale: Mapping[str, float], step: float) -> Facts:
     affine = np.eye(4)
     affine[:3, :3] = np.transpose([row * scale["x"], column * scale["y"], np.cross(row, column) * step])
     affine[:3, 3] = first.position
-    placement = Placement.of(_LPS @ affine)
+    placement = Placement.of(_LPS @ affine, where)
     return Facts(scale=scale, units=units, translation=placement.translation, orientations=placement.orientations)
 
 
