@@ -133,7 +133,7 @@ def lsm(path: Path, **fields: Any) -> None:
             planes = np.stack([STACK[i % 4], 255 - STACK[i % 4], STACK[i % 4] // 2])
             tiff.write(planes, planarconfig="separate", photometric="minisblack", metadata=None, extratags=tags)
             tiff.write(SLIDE[:16, :16], photometric="rgb", subfiletype=1, metadata=None)
-    with tifffile.TiffFile(path, _useframes=False) as tiff:
+    with tifffile.TiffFile(path) as tiff:
         place = tiff.pages.first.tags[34412].valueoffset
     names = b"".join(struct.pack("<I", len(name) + 1) + name + b"\0" for name in (b"Ch1-T1", b"ChS2-T2", b"T PMT-T2"))
     colors = bytes([255, 0, 0, 0, 0, 255, 0, 0, 255, 255, 255, 0])
@@ -183,6 +183,27 @@ def test_a_zeiss_electron_microscope_says_its_pixel_size(path: Path, said: str, 
     tifffile.imwrite(path, CAMERA, metadata=None, extratags=[(34118, "s", 0, text, True)])
     image = open_input(path)
     assert (image.scale, image.axes_units) == ({"y": size, "x": size}, MICRO)
+
+
+@pytest.mark.parametrize(
+    ("said", "wide", "size"),
+    [
+        pytest.param(["AP_WIDTH", "Width = 25.6 \xb5m"], 512, 0.05, id="width"),
+        pytest.param(["AP_PIXEL_SIZE", "Pixel Size = 90.0 nm"], 1024, 0.09, id="as-on-screen"),
+        pytest.param(["AP_PIXEL_SIZE", "Pixel Size = 90.0 nm"], 512, None, id="on-screen"),
+    ],
+)
+def test_older_electron_microscopes_say_it_otherwise(
+    path: Path, said: list[str], wide: int, size: float | None
+) -> None:
+    text = "\r\n".join(["0", *said, ""]).encode("cp1252")
+    pixels = np.tile(CAMERA, 2)[:, :wide]
+    tifffile.imwrite(path, pixels, metadata=None, extratags=[(34118, "s", 0, text, True)])
+    if size is None:
+        with pytest.warns(UserWarning, match=r"pixel size of 0\.09 micrometers on the screen, not of the 512 stored"):
+            assert open_input(path).scale is None
+    else:
+        assert open_input(path).scale == {"y": size, "x": size}
 
 
 @pytest.mark.parametrize("code", [34680, 34682], ids=["sfeg", "helios"])
@@ -241,6 +262,13 @@ def test_metamorph_says_calibration_step_and_wavelength(tmp_path: Path) -> None:
 def test_metamorph_without_calibration_has_no_size(tmp_path: Path) -> None:
     stk(tmp_path / "a.stk", waves=(525, 525), calibrated=0)
     assert open_input(tmp_path / "a.stk").scale == {"z": 0.5}
+
+
+def test_a_calibration_in_an_unknown_unit_is_said(path: Path) -> None:
+    words = METASERIES.format("on", "").replace('value="um"', 'value="furlong"')
+    tifffile.imwrite(path, CAMERA, description=words, software="MetaSeries", metadata=None)
+    with pytest.warns(UserWarning, match="is calibrated in 'furlong', which is no length that is known"):
+        assert open_input(path).scale is None
 
 
 def test_planes_of_a_wavelength_each_are_channels(tmp_path: Path) -> None:
