@@ -3,6 +3,7 @@ from .batch import converted as converted
 from .conversion import Conversion as Conversion
 from .conversion import adjusted as adjusted
 from .conversion import drafted as drafted
+from .exporting import export as export
 from .families import FAMILIES as FAMILIES
 from .inside import InputImage as InputImage
 from .inside import InputInfo as InputInfo
@@ -13,6 +14,7 @@ from .segmentation import open_labels as open_labels
 from .spelling import parse_axes as parse_axes
 from .spelling import parse_factors as parse_factors
 from .spelling import parse_lengths as parse_lengths
+from .spelling import parse_region as parse_region
 from .spelling import parse_sizes as parse_sizes
 from .spelling import parse_units as parse_units
 from .verification import Digest as Digest

@@ -124,10 +124,11 @@ def _vendor(name: str, suffixes: Sequence[str], *magics: bytes, plugin: str = "b
 
 
 _BDV = Family("a dataset of BigDataViewer", "bdv", package="h5py", extra="hdf5", several=True)
-_DICOM = Family("a DICOM file", suffixes=(".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom")
+_DICOM = Family("a DICOM file", "dicom", (".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom", several=True)
 # Those that are known by more than their first bytes come before those that are known by the same first bytes.
 _SPECIAL = (
-    attrs.evolve(_DICOM, magics=(b"DICM",), offset=128),  # with the first bytes of a TIFF, or without
+    # With the first bytes of a TIFF, or without.
+    attrs.evolve(_DICOM, magics=(b"DICM",), offset=128, folder=signs.is_dicom_folder),
     attrs.evolve(_DICOM, suffixes=(), magics=(b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"), sign=signs.is_bare_dicom),
     Family("an Imaris file", "imaris", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
     attrs.evolve(_BDV, name="an HDF5 file of BigDataViewer", magics=_HDF5, sign=signs.is_big_data_viewer),

@@ -21,7 +21,8 @@ from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from ..text import silent
 from .arrange import Facts, arranged
-from .families import FAMILIES, open_one
+from .families import FAMILIES, family_of, open_one
+from .signs import is_dicom
 from .tiff_files import COMPANION, tied_together
 
 
@@ -93,6 +94,8 @@ def open_sequence(
     files = _images_in(where) if os.path.isdir(where) else list(map(os.path.abspath, glob.glob(where, recursive=True)))
     if not files:
         raise MissingError(f"No file matches {where}.")
+    if is_dicom(files[0]):
+        return family_of(files[0]).open(where, "", series, axes)
     if len(files) == 1 or tied_together(files):
         return open_one(min(files), series=series, axes=axes, indices=indices)
     folder = os.path.commonpath([os.path.dirname(file) for file in files])

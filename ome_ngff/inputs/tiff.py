@@ -176,7 +176,7 @@ def _open_series(
         data, letters = PaletteArray(data, palette_of(chosen.keyframe.colormap)), f"{letters}s"
         axes = (*axes, "s") if axes is not None and len(axes) == len(letters) - 1 else axes
     names = named_axes(axes, data.ndim, path, letters)
-    names = names if axes is not None else _understood(names, data.shape, path)
+    names = names if axes is not None else _understood(names, data.shape, path, len(facts.channel_names or ()))
     if chosen.keyframe.photometric not in _COLOR and not isinstance(data, PaletteArray) and "c" not in names:
         names = tuple("c" if name == "s" else name for name in names)
     return arranged(data, names, path, facts)
@@ -209,9 +209,10 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
     return shape, letters.lower()
 
 
-def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tuple[str, ...]:
-    """Return the names that stand for the file's own letters."""
-    names = tuple("t" if letter == "i" and "t" not in letters else letter for letter in letters)
+def _understood(letters: Sequence[str], shape: Sequence[int], path: str, channels: int) -> tuple[str, ...]:
+    """Return the names that stand for the file's own letters; pages are c where the file names a channel for each."""
+    pages = "c" if 1 < channels == dict(zip(letters, shape, strict=True)).get("i") and "c" not in letters else "t"
+    names = tuple(pages if letter == "i" and pages not in letters else letter for letter in letters)
     for name, size in zip(names, shape, strict=True):
         if name not in "tczyxs" and size > 1:
             sizes = "x".join(map(str, shape))

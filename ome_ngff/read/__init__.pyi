@@ -12,3 +12,4 @@ from .stored import StoredLevel as StoredLevel
 from .stored import document_of as document_of
 from .validation import Report as Report
 from .validation import validate as validate
+from .validation.planned import planned_findings as planned_findings

@@ -56,6 +56,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
     """
     while True:
         with named_faults(target, "do it again"), locked(target) as (now, claim):
+            now.refuse_change()
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))

@@ -54,9 +54,11 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         StoreError: the place can only be read, or is behind a link inside the group.
     """
     target = request.target
-    _refuse_place(target)
+    refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    if not overwrite:
+        target.refuse_change()
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:
@@ -93,7 +95,7 @@ def _refuse_name(target: Target) -> None:
         raise StoreError(f"{name} would be a folder of Zarr and no {ending[0]} file; write to {better}.")
 
 
-def _refuse_place(target: Target) -> None:
+def refuse_place(target: Target) -> None:
     """Raise where there can be no group: in what can only be read, or in the place of a file."""
     if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
