@@ -12,6 +12,7 @@ from .inputs import converted
 from .inputs import open_input as open_input
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
+from .store import behind_urls
 from .write import refuse_words
 
 
@@ -36,6 +37,7 @@ def convert(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Conversion]:
     """Write image files as OME-Zarr images.
@@ -53,6 +55,7 @@ def convert(
         axes: one name per dimension in the order of the file; "s" is colour.
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
+        store_options: for the URLs among source and output; see `write_image`.
         omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
 
     Returns:
@@ -62,8 +65,9 @@ def convert(
         NgffError: one of its children. Of several sources, all are opened before the first is written.
     """
     refuse_words(unknown, convert)
-    return converted(
-        source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
-        name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, progress=progress,
-    )  # fmt: skip
+    with behind_urls(store_options):
+        return converted(
+            source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+            name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
+            compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, progress=progress,
+        )  # fmt: skip
