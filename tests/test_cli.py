@@ -480,7 +480,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("scale array image yx --method mode", "already holds an image", id="scale-over-an-image"),
         pytest.param("scale array new yx --downscale 1", "--downscale", id="downscale"),
         pytest.param("info nothing", "no Zarr group", id="info-of-nothing"),
-        pytest.param("info plane.npy", "no Zarr group", id="info-of-a-file"),
+        pytest.param("info plane.npy::a", "has no names inside", id="info-of-a-file"),
     ],
 )
 def test_every_refusal_is_one_line_and_leaves_the_disk_as_it_was(

@@ -293,7 +293,8 @@ def two_series(path: Path) -> Path:
 
 
 def test_the_first_series_is_the_default(two_series: Path) -> None:
-    image = open_input(two_series)
+    with pytest.warns(UserWarning, match="1 of 2 images"):
+        image = open_input(two_series)
     assert (image.name, image.dims, image.scale) == ("overview", ("z", "y", "x"), None)
     np.testing.assert_array_equal(image.data[...], HYPERSTACK[0, 0])
 

@@ -16,7 +16,7 @@ from pylibCZIrw import czi
 from ome_ngff import open_image
 from ome_ngff.cli import main
 from ome_ngff.exceptions import InputError
-from ome_ngff.inputs import open_input
+from ome_ngff.inputs import describe_input, open_input
 from ome_ngff.inputs.families import BIOIO
 
 PIXELS = np.random.default_rng(7).integers(0, 65535, (2, 2, 3, 4, 40, 50), "uint16")
@@ -53,6 +53,7 @@ def test_a_czi_is_read_with_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("series", "name"), [(None, "left"), (1, "right"), ("right", "right")])
+@pytest.mark.filterwarnings("ignore:.*1 of 2 images")
 def test_scenes_of_a_czi_are_series(tmp_path: Path, series: Any, name: str) -> None:
     image = open_input(write_czi(tmp_path / "cells.czi"), series=series)
     assert image.name == name
@@ -64,6 +65,7 @@ def test_a_scene_that_is_not_there_is_answered_with_those_that_are(tmp_path: Pat
         open_input(write_czi(tmp_path / "cells.czi"), series="write")
 
 
+@pytest.mark.filterwarnings("ignore:.*1 of 2 images")
 def test_a_czi_is_read_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bioio_czi.aicspylibczi_reader.reader import Reader
 
@@ -130,6 +132,7 @@ def test_a_plain_tiff_is_read_by_the_plugin(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.data[...], PIXELS[0, 0])
 
 
+@pytest.mark.filterwarnings("ignore:.*1 of 2 images")
 def test_a_name_that_only_a_plugin_knows_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bioio import plugins
     from bioio_czi import ReaderMetadata
@@ -138,3 +141,9 @@ def test_a_name_that_only_a_plugin_knows_is_left_to_it(tmp_path: Path, monkeypat
     monkeypatch.setattr(plugins, "plugins_by_ext_cache", {}, raising=False)
     write_czi(tmp_path / "cells.czi").rename(tmp_path / "cells.zeiss")
     np.testing.assert_array_equal(open_input(tmp_path / "cells.zeiss").data[0, 0, 0], PIXELS[0, 0, 0, 0])
+
+
+def test_scenes_of_a_czi_are_listed(tmp_path: Path) -> None:
+    images = describe_input(write_czi(tmp_path / "cells.czi")).images
+    assert [(image.series, image.name) for image in images] == [(0, "left"), (1, "right")]
+    assert images[1].shape == PIXELS[1].shape

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .options import PLACE, machine, method, overwrite, progress, refuse_both, resume, scale_factors, storage, verbosity
+from .options import (
+    PLACE,
+    machine,
+    method,
+    overwrite,
+    progress,
+    refuse_both,
+    resume,
+    scale_factors,
+    storage,
+    store_option,
+    verbosity,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what the image then holds.")
+@store_option
 @verbosity
 def command(
     source: str,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..config import parse_bytes
+from ..config import config, parse_bytes
 from ..exceptions import NgffError
+from ..inputs import parse_axes, parse_factors, parse_lengths, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,65 +76,6 @@ def _format(text: str) -> Any:
     return format_from_version(text)
 
 
-# How texts are read --------------------------------------------------------------------------------------------------
-
-
-def parse_axes(text: str) -> str | list[str]:
-    """Read "zyx" or "z,y,x"."""
-    return [name.strip() for name in text.split(",")] if "," in text else text
-
-
-def _pairs(text: str, value: Callable[[str], T]) -> T | list[T] | dict[str, T]:
-    """Read "0.5", "1,0.5" or "y=1,x=0.5": one value for all spatial axes, one per axis, or a dict by axis."""
-    parts = [part.strip() for part in text.split(",")]
-    if not any("=" in part for part in parts):
-        values = [value(part) for part in parts]
-        return values[0] if len(values) == 1 else values
-    found: dict[str, T] = {}
-    for part in parts:
-        name, sign, rest = (piece.strip() for piece in part.partition("="))
-        if not sign or not name or name in found:
-            raise ValueError(f"{text!r} must name each axis once, as in z=2,y=1,x=1.")
-        found[name] = value(rest)
-    return found
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number; write z=0.5,y=0.1,x=0.1.") from None
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a whole number, such as 2.")
-    return int(text)
-
-
-def parse_units(text: str) -> str | dict[str, str]:
-    """Read "micrometer" or "z=micrometer,t=second"."""
-    units = _pairs(text, str)
-    if isinstance(units, list):
-        raise ValueError(f"{text!r} must name the axes, as in z=micrometer,t=second.")
-    return units
-
-
-def parse_lengths(text: str) -> Any:
-    """Read chunks or shards: "auto", "128", "1,64,64" or "z=64,y=128,x=128"."""
-    lengths = "auto" if text == "auto" else _pairs(text, _whole)
-    return tuple(lengths) if isinstance(lengths, list) else lengths
-
-
-def parse_factors(text: str) -> Any:
-    """Read "2,4,8", "z=1,y=2,x=2;z=2,y=4,x=4", "auto" (None) or "none" (no further level)."""
-    if text in ("auto", "none"):
-        return None if text == "auto" else []
-    if "=" not in text:
-        return [_whole(part.strip()) for part in text.split(",")]
-    return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
-
-
 def _hear(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if value:
         wanted = -1 if param.name == "quiet" else value
@@ -146,6 +89,18 @@ def refuse_both(**given: Any) -> None:
     names = [f"--{name}" for name, value in given.items() if value]
     if len(names) > 1:
         raise click.UsageError(f"{' and '.join(names)} exclude each other; give one of them.")
+
+
+class Renamed(click.Option):
+    """An option whose older names still work, and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what --help shows, with the first name alone."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
 
 
 # The options ---------------------------------------------------------------------------------------------------------
@@ -162,13 +117,36 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def _store_options(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> None:
+    """Let all URLs of a command be opened with options."""
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{text!r} is not of the form key=value, such as region=eu-west-1.", ctx, param)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    if found:
+        ctx.with_resource(config.set(store_options={**config.store_options, **found}))
+
+
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
-SIZES = Parsed("z=0.5,y=0.1,x=0.1", lambda text: _pairs(text, _number))
+SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
 verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),
+)
+store_option = click.option(
+    "--store-option",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_store_options,
+    expose_value=False,
+    help="Option of the store behind a URL, such as anon=true; may be repeated.",
 )
 source = stack(
     click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),
@@ -192,7 +170,14 @@ fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  
 version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
-plan = click.option("--plan", is_flag=True, help="Show how the work would be cut, and write nothing.")
+plan = click.option(
+    "--dry-run", "--plan", "plan", cls=Renamed, is_flag=True, help="Show what would be written and how; write nothing."
+)
+into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT as DIR/<name>.ome.zarr.")
+verify = click.option(
+    "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
+)
+report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),

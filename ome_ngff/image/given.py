@@ -166,7 +166,7 @@ def _facts(image: Any, raw: Sequence[str] | None, names: Sequence[str], placed: 
         ScaleError: coordinates do not grow evenly.
     """
     if not isinstance(image, NgffImage):
-        return _facts_of_coordinates(getattr(image, "coords", {}), dict(zip(raw or (), names, strict=False)), placed)
+        return facts_of_coordinates(getattr(image, "coords", {}), dict(zip(raw or (), names, strict=False)), placed)
     called = dict(zip(image.dims, names, strict=True))
     sizes, starts, units, turned = (
         {called[name]: value for name, value in (each or {}).items()}
@@ -175,7 +175,7 @@ def _facts(image: Any, raw: Sequence[str] | None, names: Sequence[str], placed: 
     return _Facts(sizes, starts, units, turned, image.channel_names, image.channel_colors)
 
 
-def _facts_of_coordinates(coords: Mapping[str, Any], names: Mapping[str, str], placed: set[str]) -> _Facts:
+def facts_of_coordinates(coords: Mapping[str, Any], names: Mapping[str, str], placed: set[str]) -> _Facts:
     """Return what the coordinates of an xarray say; `names` has the axis of each of its dimensions."""
     scale: dict[str, float] = {}
     translation: dict[str, float] = {}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import attrs
 
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from . import signs
+from .inside import Inside, Open
 from .vendor import readable
 
 
@@ -20,7 +24,8 @@ class Family:
 
     Attributes:
         name: what messages call a file of the family, with its article.
-        module: module of this package that opens it, by its function `entry`; empty where none does.
+        module: module of this package that opens it, by its function `entry`; empty where none does. Where files hold
+            several images, its function `listing` yields them.
         suffixes: endings of file names, lower case.
         magics: what its files have at byte `offset`. sign: what else tells them from others with the same bytes.
         folder: how a folder of the family is known, where it has any.
@@ -43,6 +48,7 @@ class Family:
     inner: bool = False
     several: bool = False
     entry: str = "open_file"
+    listing: str = "inside"
 
     def matches(self, path: str, head: bytes = b"") -> bool:
         """Return whether a file belongs to the family, judged by its first bytes if given, else by its name."""
@@ -64,17 +70,37 @@ class Family:
             raise InputError(f"{path} is {self.name}, which has no names inside. Leave out '::{inner}'.")
         if series is not None and not self.several:
             raise InputError(f"{path} is {self.name}, which holds one image. Leave out series={series!r}.")
-        try:
+        with self._reading(path):
             module = import_module(f".{self.module}", __package__)
             image: NgffImage = getattr(module, self.entry)(path, inner, series, axes)
-        except NgffError:
+        return image
+
+    def inside(self, path: str, inner: str) -> Iterator[Inside]:
+        """Find the images of a file, each of which can be opened until the next is asked for."""
+        found: Iterable[Inside] = ()
+        with self._reading(path):
+            module = import_module(f".{self.module}", __package__) if self.module else None
+            if module is not None and hasattr(module, self.listing) and (self.inner or not inner):
+                found = getattr(module, self.listing)(path, inner)
+            for each in found or [Inside(partial(self.open, path, inner, None))]:
+                yield attrs.evolve(each, open=partial(self._opened, path, each.open))
+
+    def _opened(self, path: str, opens: Open, axes: Any) -> NgffImage:
+        with self._reading(path):
+            return opens(axes)
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Turn whatever a reader raises into an `InputError` that names the file."""
+        try:
+            yield
+        except (NgffError, Warning):  # a warning that is an error
             raise
         except Exception as error:
             if isinstance(error, ModuleNotFoundError) and self.package and error.name == self.package:
                 raise self._needs(path) from None
             reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
             raise InputError(f"{path} cannot be read as {self.name}: {reason or type(error).__name__}") from error
-        return image
 
     def _needs(self, path: str) -> InputError:
         """Return the error that says what must be installed to read a file."""
@@ -92,15 +118,23 @@ def _vendor(name: str, suffixes: Sequence[str], *magics: bytes, plugin: str = "b
     return Family(name, "vendor", tuple(suffixes), magics, package="bioio", extra="bioio", plugin=plugin, several=True)
 
 
+_BDV = Family("a dataset of BigDataViewer", "bdv", package="h5py", extra="hdf5", several=True)
 _DICOM = Family("a DICOM file", suffixes=(".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom")
 # Those that are known by more than their first bytes come before those that are known by the same first bytes.
 _SPECIAL = (
     attrs.evolve(_DICOM, magics=(b"DICM",), offset=128),  # with the first bytes of a TIFF, or without
     attrs.evolve(_DICOM, suffixes=(), magics=(b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"), sign=signs.is_bare_dicom),
-    Family("an Imaris file", "", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
-    Family("an HDF5 file of BigDataViewer", "", (), _HDF5, sign=signs.is_big_data_viewer, package="h5py", extra="hdf5"),
+    Family("an Imaris file", "imaris", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
+    attrs.evolve(_BDV, name="an HDF5 file of BigDataViewer", magics=_HDF5, sign=signs.is_big_data_viewer),
+    attrs.evolve(_BDV, magics=(b"<",), sign=signs.is_spim_data, entry="open_description"),
     Family(
-        "a MINC file", "", (".mnc",), (*_HDF5, b"CDF\1", b"CDF\2"), sign=signs.is_minc, package="nibabel", extra="nifti"
+        "a MINC file",
+        "volumes",
+        (".mnc",),
+        (*_HDF5, b"CDF\1", b"CDF\2"),
+        sign=signs.is_minc,
+        package="nibabel",
+        extra="nifti",
     ),
     Family(
         "a CIFTI file (values at points of a brain's surface, not on a grid)",
@@ -128,15 +162,15 @@ _VENDORS = (
     _vendor("an Olympus FluoView file", [".oib", ".oif"]),
     _vendor("a Zeiss ZVI file", [".zvi"]),
     _vendor("a 3DHISTECH MIRAX slide", [".mrxs"]),
-    Family("an MRC file", "", (".mrc", ".mrcs"), (b"MAP ",), 208, package="mrcfile", extra="mrc"),
-    Family("an NRRD file", "", (".nrrd", ".nhdr"), (b"NRRD0",), package="nrrd", extra="nrrd"),
-    Family("a MetaImage file", "", (".mha", ".mhd"), (b"ObjectType =", b"NDims ="), package="SimpleITK", extra="mha"),
-    Family("a FreeSurfer volume", "", (".mgz", ".mgh", ".mgh.gz"), package="nibabel", extra="nifti"),
-    Family("an AFNI file", "", (".head", ".brik", ".brik.gz"), package="nibabel", extra="nifti"),
+    Family("an MRC file", "mrc", (".mrc", ".mrcs", ".mrc.gz"), (b"MAP ",), 208, package="mrcfile", extra="mrc"),
+    Family("an NRRD file", "raster", (".nrrd", ".nhdr"), (b"NRRD0",), entry="open_nrrd"),
+    Family("a MetaImage file", "raster", (".mha", ".mhd"), (b"ObjectType =", b"NDims ="), entry="open_meta"),
+    Family("a FreeSurfer volume", "volumes", (".mgz", ".mgh", ".mgh.gz"), package="nibabel", extra="nifti"),
+    Family("an AFNI file", "volumes", (".head", ".brik", ".brik.gz"), package="nibabel", extra="nifti"),
     Family(
         "an Analyze file",
-        "",
-        (".hdr", ".img"),
+        "volumes",
+        (".hdr", ".img", ".hdr.gz", ".img.gz"),
         (b"\x5c\1\0\0", b"\0\0\1\x5c"),
         sign=signs.is_analyze,
         package="nibabel",
@@ -153,7 +187,7 @@ FAMILIES = (
     Family("a TIFF file", "tiff", _TIFFS, _TIFF, several=True),
     ZARR,
     Family("a NumPy file", "npy", (".npy",), (b"\x93NUMPY",)),
-    Family("a NumPy archive", "npy", (".npz",), inner=True, entry="open_archive"),
+    Family("a NumPy archive", "npy", (".npz",), inner=True, entry="open_archive", listing="inside_archive"),
     Family("an HDF5 file", "hdf5", (".h5", ".hdf5", ".hdf", ".he5"), _HDF5, package="h5py", extra="hdf5", inner=True),
     Family("a NIfTI file", "nifti", (".nii", ".nii.gz"), package="nibabel", extra="nifti"),
     *_VENDORS,

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
+from ..store import behind_urls
 from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
+from .inside import InputInfo, Inside, describe_inside
 from .sequence import open_sequence
 
 
 def open_input(
-    path: str | os.PathLike[str], *, series: int | str | None = None, axes: str | Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    series: int | str | None = None,
+    axes: str | Sequence[str] | None = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> NgffImage:
     """Open an image file, a Zarr, a folder or a glob of planes, without reading its pixels.
 
@@ -25,6 +33,7 @@ def open_input(
         series: index or name of one of several images in the file; the first one by default.
         axes: one name per dimension in the order of the file, such as "zyx"; overrides what the file says. "s" is
             colour. For a sequence of planes, name the axes that the numbers count, then those of one plane.
+        store_options: for the store behind a URL, as in `write_image`.
 
     Returns:
         The image: axes in the order t, c, z, y, x, with the pixel sizes, units, channels and orientation that the
@@ -39,11 +48,56 @@ def open_input(
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
     if "://" in where:
-        return ZARR.open(where, inner, series, axes)
+        with behind_urls(store_options):
+            return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
         return open_sequence(where, series, axes)
     where = os.path.abspath(where)
     return family_of(where, inner).open(where, inner, series, axes)
+
+
+def images_in(path: str | os.PathLike[str]) -> Iterator[Inside]:
+    """Find all images of what `open_input` takes; each can be opened until the next is asked for."""
+    where, inner = _place(os.fspath(path))
+    if "://" in where:
+        yield from ZARR.inside(where, inner)
+    elif _is_sequence(where):
+        yield Inside(partial(open_sequence, where, None))
+    else:
+        where = os.path.abspath(where)
+        yield from family_of(where, inner).inside(where, inner)
+
+
+def is_foreign(path: str) -> bool:
+    """Return whether something is there that is not a Zarr of its own: a file of others, planes, or "file::inner"."""
+    where, inner = _place(path)
+    if "://" in where or (not inner and not os.path.exists(where) and not glob.has_magic(where)):
+        return False
+    return bool(inner) or _is_sequence(where) or family_of(os.path.abspath(where)) is not ZARR
+
+
+def describe_input(
+    path: str | os.PathLike[str],
+    *,
+    axes: str | Sequence[str] | None = None,
+    store_options: Mapping[str, Any] | None = None,
+) -> InputInfo:
+    """Describe what is inside an input before it is converted: its images, with axes, sizes and channels.
+
+    Args:
+        path, axes, store_options: as in `open_input`.
+
+    Returns:
+        What the headers say; no pixel is read. Where an image cannot be written as it is, its `note` says why.
+
+    Raises:
+        MissingError, InputError: as in `open_input`, where the input holds a single image.
+    """
+    where, inner = _place(os.fspath(path))
+    known = "://" not in where and not _is_sequence(where)
+    kind = family_of(os.path.abspath(where), inner).name if known else "a Zarr" if "://" in where else "planes"
+    with behind_urls(store_options):
+        return describe_inside(path, axes, kind, images_in(path))
 
 
 def _is_sequence(path: str) -> bool:

@@ -213,7 +213,10 @@ def _picture(path: str) -> tuple[Headers, str]:
 _READERS: dict[str, Callable[[str], tuple[Headers, str]]] = {
     "tiff": _tiff,
     "nifti": _nifti,
+    "volumes": _nifti,
     "hdf5": _hdf5,
+    "imaris": _hdf5,
+    "bdv": _hdf5,
     "picture": _picture,
 }
 

@@ -37,6 +37,11 @@ def is_big_data_viewer(path: str, head: bytes) -> bool:
     )
 
 
+def is_spim_data(path: str, head: bytes) -> bool:
+    """Return whether a file is the XML that BigDataViewer opens, by its root."""
+    return re.match(rb"(<\?xml[^>]*\?>)?(\s|<!--.*?-->)*<SpimData[\s>]", head, re.DOTALL) is not None
+
+
 def is_minc(path: str, head: bytes) -> bool:
     return "minc-2.0" in _groups(path) if head.startswith(b"\x89HDF") else path.lower().endswith(".mnc")
 

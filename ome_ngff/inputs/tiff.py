@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +17,7 @@ from ..image import NgffImage
 from ..pixels import Slices, native
 from .arrange import arranged, named_axes
 from .files import FileArray, MappedArray, stamp_of
+from .inside import Inside
 from .npy import number_of, refuse_records
 from .tiff_facts import facts_of
 from .tiff_files import opened, opening, refuse_cut, refuse_undecodable, tell_gaps
@@ -134,18 +136,29 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
             raise InputError(f"{path} is a TIFF file without images.")
         known = [f"{one.name}, {'x'.join(map(str, one.shape))}" for one in tiff.series]
         index = number_of(series, [str(one.name) for one in tiff.series], path, known)
-        chosen = tiff.series[index].levels[0]
-        refuse_undecodable(chosen, path)
-        refuse_cut(tiff, chosen, path)
-        tell_gaps(tiff, index, path)
-        shape, letters = _shape_and_axes(tiff, index, axes)
-        refuse_records(chosen.dtype, path)
-        names = named_axes(axes, len(shape), path, letters)
-        names = names if axes is not None else _understood(names, shape, path)
-        if chosen.keyframe.photometric not in _COLOR and "c" not in names:
-            names = tuple("c" if name == "s" else name for name in names)
-        data = _array(chosen, path, index, shape, companion)
-        return arranged(data, names, path, facts_of(tiff, index, path))
+        return _open_series(tiff, path, companion, index, axes)
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the series of a file, which is parsed once for all of them."""
+    with opening(path) as (tiff, path, companion):
+        for index, series in enumerate(tiff.series):
+            yield Inside(partial(_open_series, tiff, path, companion, index), str(series.name), index)
+
+
+def _open_series(tiff: TiffFile, path: str, companion: str, index: int, axes: Sequence[str] | None) -> NgffImage:
+    chosen = tiff.series[index].levels[0]
+    refuse_undecodable(chosen, path)
+    refuse_cut(tiff, chosen, path)
+    tell_gaps(tiff, index, path)
+    shape, letters = _shape_and_axes(tiff, index, axes)
+    refuse_records(chosen.dtype, path)
+    names = named_axes(axes, len(shape), path, letters)
+    names = names if axes is not None else _understood(names, shape, path)
+    if chosen.keyframe.photometric not in _COLOR and "c" not in names:
+        names = tuple("c" if name == "s" else name for name in names)
+    data = _array(chosen, path, index, shape, companion)
+    return arranged(data, names, path, facts_of(tiff, index, path))
 
 
 def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:

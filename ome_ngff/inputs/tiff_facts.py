@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import attrs
 
 from ..spec import SPACE_UNITS, TIME_UNITS
 from .arrange import Facts, positive, unit_named
-from .tiff_files import tag
+from .tiff_ome import ome_facts
 from .tiff_resolution import MICROMETERS, facts_of_resolution, is_of_paper, pixel_of, tell_not_taken
 from .tiff_vendors import vendor_facts
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 
-_WHITE = "FFFFFF"
 _PAPER = {"inch": 2, "centimeter": 3}
 
 
@@ -34,43 +32,6 @@ def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
     said = vendor_facts(tiff, series, path) or Facts()
     sizes = said if said.scale else facts_of_resolution(page, path)
     return attrs.evolve(said, name=name, scale=sizes.scale, units=sizes.units)
-
-
-def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts:
-    """Return what OME-XML states about one image.
-
-    Args:
-        xml: the document. series: index of the image among the `count` of the file.
-        title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
-        name: of the image if the document gives it none.
-    """
-    images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
-    if len(images) != count:
-        images = [image for image in images if image.get("Name") == title] or images[:1]
-        series = 0
-    if not images:
-        return Facts(name=name)
-    pixels = next((child for child in images[series] if tag(child) == "Pixels"), None)
-    if pixels is None:
-        return Facts(name=images[series].get("Name") or name)
-    scale: dict[str, float] = {}
-    units: dict[str, str] = {}
-    for axis, size, default in (*((a, f"PhysicalSize{a.upper()}", "µm") for a in "xyz"), ("t", "TimeIncrement", "s")):
-        value, unit = positive(pixels.get(size)), pixels.get(f"{size}Unit", default)
-        if value is not None and unit != "pixel":
-            scale[axis] = value
-            known = unit_named(unit, TIME_UNITS if axis == "t" else SPACE_UNITS)
-            units |= {axis: known} if known else {}
-    channels = [child for child in pixels if tag(child) == "Channel"]
-    names = [channel.get("Name") or f"Channel {i}" for i, channel in enumerate(channels)]
-    colors = [_hex(channel.get("Color")) for channel in channels]
-    return Facts(
-        name=images[series].get("Name") or name,
-        scale=scale,
-        units=units,
-        channel_names=names if any(channel.get("Name") for channel in channels) else None,
-        channel_colors=colors if set(colors) != {_WHITE} else None,  # the default, written if nobody chose a colour
-    )
 
 
 def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: str) -> Facts:
@@ -129,11 +90,3 @@ def _brightest(table: Any) -> Any:
     """Return the brightest colour of a lookup table of shape (3, 256): the last one unless it is inverted."""
     totals = table.sum(0)
     return table[:, len(totals) - 1 - totals[::-1].argmax()]
-
-
-def _hex(rgba: str | None) -> str:
-    """Convert OME's signed 32-bit RGBA integer to "RRGGBB"; white if there is none."""
-    try:
-        return f"{(int(rgba or -1) & 0xFFFFFFFF) >> 8:06X}"
-    except ValueError:
-        return _WHITE

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
@@ -20,6 +21,7 @@ from ..image import NgffImage
 from ..pixels import Slices, native
 from .arrange import Facts, arranged, named_axes, unit_named
 from .files import FileArray, stamp_of
+from .inside import Inside
 from .npy import number_of, refuse_records
 
 _MADE_UP = re.compile(r"Channel:.*:\d+|(Scene|Image):\d+")
@@ -94,6 +96,12 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     names = named_axes(axes, data.ndim, path, tuple(dims.lower()))
     title = Path(path).stem if len(scenes) == 1 or _MADE_UP.fullmatch(scenes[index]) else scenes[index]
     return arranged(data, names, path, attrs.evolve(_facts(image.reader), name=title))
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the scenes of a file."""
+    for index, scene in enumerate(_opened(path).scenes):
+        yield Inside(partial(open_file, path, inner, index), str(scene), index)
 
 
 def _opened(path: str) -> Any:

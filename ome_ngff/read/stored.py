@@ -131,6 +131,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     """
     if target.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {target}.")
+    target.refuse_change()
     if target.mark is not None and not unfinished:
         raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
     document = target.image_document
@@ -147,7 +148,7 @@ def _level(target: Target, path: str) -> zarr.Array[Any]:
         MissingError: it is missing. IncompleteError: it is not written yet. StoreError: it cannot be read.
     """
     key = target.key(path)
-    node = open_node(target.store, key)
+    node = open_node(target.store, key, target.fmt.zarr_format)
     if isinstance(node, zarr.Array):
         return node
     if target.mark is not None:

@@ -70,6 +70,7 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
     done = False
     while not done:
         with named_faults(target, "do it again"), _now(target) as (now, version, sure):
+            now.refuse_change()
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
@@ -89,6 +90,20 @@ def _now(target: Target) -> Iterator[tuple[Target, Mapping[str, Any] | None, Cal
     else:
         with locked(target) as (now, claim):
             yield now, None, claim.sure
+
+
+def update_said(target: Target, said: Mapping[str, Any]) -> None:
+    """Change parts of what a finished image says under our name; its other attributes stay.
+
+    Raises:
+        StoreError: a write of it is under way.
+    """
+    done = False
+    while not done:
+        with named_faults(target, "do it again"), _now(target) as (now, version, sure):
+            if now.mark is not None or not sure():
+                raise StoreError(f"{target} is being written by another process.")
+            done = put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}}, version)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
-from ..exceptions import ExistsError, FormatError, StoreError
+from ..exceptions import ExistsError, FormatError, IncompleteError, StoreError
 from ..spec import Format, detect_format, format_for_zarr, format_from_version
+from ..text import show
 from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
@@ -56,6 +57,16 @@ class Target:
         """What stands under our name of the image, or of the one whose write is under way: its source, for one."""
         said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
+
+    def refuse_change(self) -> None:
+        """Raise `IncompleteError` where the hierarchy is being upgraded, or was left so."""
+        mark = self.mark or {}
+        if "change" in mark:
+            versions = " to ".join(show(mark.get(key)).strip("'") for key in ("from", "to"))
+            raise IncompleteError(
+                f"{self} is being upgraded from OME-Zarr {versions}, or that was interrupted: finish it with upgrade, "
+                "or take it back with undo."
+            )
 
     @property
     def document(self) -> dict[str, Any]:
@@ -109,7 +120,7 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
     if package is not None:
         return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
     store, path = locate(group)
-    found = open_node(store, path)
+    found = open_node(store, path, None if fmt is None else fmt.zarr_format)
     if isinstance(found, zarr.Array):
         raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
     if found is None:

@@ -99,8 +99,8 @@ def by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
 def first_line(error: BaseException) -> str:
     """Return what obstore says, without what it knows of its own insides."""
     said = " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
-    if "/latest/api/token" in said or "metadata.google.internal" in said:  # which it asks where nobody has told it keys
-        said = f"there are no keys to it in the environment, and nobody has them here. Give store_options, such as {_KEYS}."
+    if "/latest/api/token" in said or "metadata.google.internal" in said:  # whom it asks for keys
+        said = f"there are no keys to it in the environment. Give store_options, such as {_KEYS}."
     return said
 
 

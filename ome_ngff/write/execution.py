@@ -14,6 +14,7 @@ from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
+    RECORDS,
     Claim,
     Target,
     attributes_now,
@@ -92,6 +93,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         except TakenOverError:
             _forget_late_notes(job.target)
             raise
+        except StoreError:  # which has nothing new to say
+            pass
         raise
     finally:
         job.holder.leave()
@@ -243,10 +246,11 @@ def _taken_over(target: Target) -> TakenOverError:
 
 def _forget_late_notes(target: Target) -> None:
     """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
-    if children(target, JOURNAL):
+    there = children(target, JOURNAL)
+    if there - RECORDS:
         with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
-            if now.mark is None:
-                delete(now, JOURNAL)
+            for late in (there - RECORDS if there & RECORDS else {""}) if now.mark is None else ():
+                delete(now, f"{JOURNAL}/{late}".rstrip("/"))
     delete_empty(target)
 
 

@@ -28,6 +28,7 @@ from ..store import (
     in_memory,
     leads_through_a_link,
     open_node,
+    place,
     refuse_linked_journal,
     update_document,
 )
@@ -52,9 +53,11 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         StoreError: the place can only be read, or is behind a link inside the group.
     """
     target = request.target
-    _refuse_place(target)
+    refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    if not overwrite:
+        target.refuse_change()
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:
@@ -84,14 +87,14 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
 
 def _refuse_name(target: Target) -> None:
     """Raise `StoreError` where a new group would have the name of a file of another kind."""
-    name = str(target).rstrip("/")
+    name = place(target.store).rstrip("/")
     ending = _FILES.search(name)
-    if ending and target.attributes is None and not target.path and not in_memory(target.store):
+    if ending and not in_memory(target.store) and open_node(target.store, "") is None:
         better = f"{re.sub(r'[.]ome$', '', name[: ending.start()], flags=re.IGNORECASE)}.ome.zarr"
         raise StoreError(f"{name} would be a folder of Zarr and no {ending[0]} file; write to {better}.")
 
 
-def _refuse_place(target: Target) -> None:
+def refuse_place(target: Target) -> None:
     """Raise where there can be no group: in what can only be read, or in the place of a file."""
     if target.folder is None and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")

@@ -1,8 +1,8 @@
 """An S3 server in a process of its own: moto, with a record of each request, and faults where they are asked for.
 
 `python server.py FOLDER` writes the address into `FOLDER/address`, a line per request into `FOLDER/requests`, and reads
-`FOLDER/faults.json` when that is there: `{"delay": 0.02}` waits before each answer; `{"every": 5, "status": 503}` refuses
-every fifth request; `{"lose": ".zarr/0/", "times": 2}` carries out what is asked, and then never answers.
+`FOLDER/faults.json` when that is there: `{"delay": 0.02}` waits before each answer; `{"every": 5, "status": 503}`
+refuses every fifth request; `{"lose": ".zarr/0/", "times": 2}` carries out what is asked, and then never answers.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def watched(app: Any) -> Any:
 
 FILE, REQUESTS = FOLDER / "faults.json", FOLDER / "requests"
 if __name__ == "__main__":
-    running = make_server(
-        "127.0.0.1", 0, watched(DomainDispatcherApplication(create_backend_app)), threaded=True
-    )
+    running = make_server("127.0.0.1", 0, watched(DomainDispatcherApplication(create_backend_app)), threaded=True)
     (FOLDER / "address.new").write_text(f"http://127.0.0.1:{running.server_port}")
     (FOLDER / "address.new").rename(FOLDER / "address")
     running.serve_forever()
