@@ -45,7 +45,8 @@ def open_input(
         InputError: the file is broken, or not an image that can be read here.
         AxesError: the dimensions are not known, or OME-NGFF does not allow them; pass `axes`.
     """
-    return open_as(os.fspath(path), series, axes)
+    with behind_urls(store_options):
+        return open_as(os.fspath(path), series, axes)
 
 
 def open_as(
@@ -56,8 +57,7 @@ def open_as(
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
     if "://" in where:
-        with behind_urls(store_options):
-            return ZARR.open(where, inner, series, axes)
+        return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
         return open_sequence(where, series, axes, indices=indices)
     where = os.path.abspath(where)
