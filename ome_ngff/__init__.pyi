@@ -8,6 +8,7 @@ from .convert import convert as convert
 from .convert import describe_input as describe_input
 from .convert import export as export
 from .convert import open_input as open_input
+from .convert import open_labels as open_labels
 from .convert import verify as verify
 from .exceptions import AxesError as AxesError
 from .exceptions import BatchError as BatchError
