@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -54,6 +55,14 @@ def _seconds(value: str | float) -> float:
     raise OptionError(f"A patience is a number of seconds above zero (got {value!r}).")
 
 
+def _options(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(value) if isinstance(value, str) else value
+        if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
+            return dict(found)
+    raise OptionError(f"store_options is a dict, or the text of one in JSON (got {value!r}).")
+
+
 class _Setting(Generic[Given, Held]):
     """Hold a setting: parse what is assigned; begin with `OME_NGFF_<NAME>`, read at first use, or a default."""
 
@@ -89,6 +98,8 @@ class Config:
         claim_patience: seconds of silence after which a process that helps to write an image (`join=True`) is taken for
             dead, and its work done by another (default 60).
         cache_store: directory for temporary arrays (default: the system's temporary directory).
+        store_options: words for the stores behind all URLs, such as `{"endpoint_url": "http://localhost:9000"}`
+            (default: none; as a variable of the environment in JSON).
     """
 
     __slots__ = ("_held",)
@@ -98,6 +109,8 @@ class Config:
     workers = _Setting[str | int, int](os.cpu_count() or 1, _count)
     claim_patience = _Setting[str | float, float](60.0, _seconds)
     cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), lambda place: Path(place).absolute())
+
+    store_options = _Setting[str | Mapping[str, Any], dict[str, Any]]({}, _options)
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}
@@ -116,7 +129,10 @@ class Config:
             self._held.update(before)
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={getattr(self, name)!r}' for name in _NAMES)})"
+        shown = {name: getattr(self, name) for name in _NAMES} | {
+            "store_options": sorted(self.store_options)
+        }  # no keys
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 _NAMES = [name for name, setting in vars(Config).items() if isinstance(setting, _Setting)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from .pixels import Method, Methods, ScaleFactors
 from .spec import AxesLike, Format, PerAxis, Transformations, UnitsLike
-from .store import Layout
+from .store import Layout, opened
 from .write import (
     Annotation,
     add_metadata,
@@ -75,6 +75,7 @@ def write_image(
     resume: bool = False,
     join: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write an array as a multi-resolution OME-Zarr image.
@@ -114,6 +115,7 @@ def write_image(
             are killed: the first prepares, each does what nobody has done, and all return once the image is finished.
         compute: False returns tasks instead of running them.
         progress: True for a bar, or a callable of (units done, units in all).
+        store_options: for the store behind a URL: keys, region, `endpoint_url`, `anon`, as obstore or fsspec name them.
 
     Returns:
         An empty list, or with `compute=False` the tasks, which write the same store when computed together, in any
@@ -123,6 +125,7 @@ def write_image(
         NgffError: one of its children, each also a built-in such as `ValueError`; the disk is as it was.
     """
     refuse_words(unknown, write_image)
+    group = opened(group, store_options)
     request = image_request(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
@@ -162,6 +165,7 @@ def write_labels(
     resume: bool = False,
     join: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a segmentation as the label image `labels/<name>` of an image, and register it there.
@@ -201,6 +205,7 @@ def write_labels(
             or property cannot be used.
     """
     refuse_words(unknown, write_labels)
+    group = opened(group, store_options)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_request(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
@@ -237,6 +242,7 @@ def write_multiscale(
     resume: bool = False,
     join: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a pyramid that exists already: each level as it is given.
@@ -253,6 +259,7 @@ def write_multiscale(
         As `write_image`.
     """
     refuse_words(unknown, write_multiscale)
+    group = opened(group, store_options)
     request = pyramid_request(
         pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
         name=name or "image", layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero,
@@ -288,6 +295,7 @@ def write_multiscale_labels(
     resume: bool = False,
     join: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`.
@@ -295,6 +303,7 @@ def write_multiscale_labels(
     In an image that is there, the levels have the shapes of the image's, and take over where these lie.
     """
     refuse_words(unknown, write_multiscale_labels)
+    group = opened(group, store_options)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_pyramid_request(
         pyramid, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,

@@ -12,7 +12,7 @@ import click
 from ..text import by, size
 from . import options
 from .errors import say, verbosity_wanted, warn
-from .options import PLACE, verbosity
+from .options import PLACE, store_option, verbosity
 from .tables import number, table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _EVERY = 2.0  # seconds between two looks
 @click.argument("path", type=PLACE)
 @click.option("--wait", is_flag=True, help="Follow an image that is being written, until it is finished.")
 @options.as_json("Print JSON.")
+@store_option
 @verbosity
 def command(path: str, wait: bool, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.

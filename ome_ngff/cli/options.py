@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..config import parse_bytes
+from ..config import config, parse_bytes
 from ..exceptions import NgffError
-from ..inputs import parse_axes, parse_factors, parse_lengths, parse_sizes, parse_units
+from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,6 +117,21 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def _store_options(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> None:
+    """Let all URLs of a command be opened with options."""
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{text!r} is not of the form key=value, such as region=eu-west-1.", ctx, param)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    if found:
+        ctx.with_resource(config.set(store_options={**config.store_options, **found}))
+
+
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
@@ -124,6 +140,14 @@ verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),
 )
+store_option = click.option(
+    "--store-option",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_store_options,
+    expose_value=False,
+    help="Option of the store behind a URL, such as anon=true; may be repeated.",
+)
 source = stack(
     click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),
     click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
@@ -131,6 +155,7 @@ source = stack(
     click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
     click.option("--unit", "axes_units", type=Parsed("micrometer|t=second,...", parse_units), help="Unit per axis."),
 )
+region = click.option("--region", type=Parsed("z=0:10,y=100:300", parse_region), help="Part of it, in its pixels.")
 scale_factors = click.option(
     "--scale-factors",
     type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
@@ -157,12 +182,13 @@ verify = click.option(
     "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
 )
 report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
+memory_target = click.option(
+    "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
+)
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
-    click.option(
-        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
-    ),
+    memory_target,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -22,6 +22,7 @@ from .nifti import stored_pixels
 from .npy import refuse_records
 from .placing import Placement
 
+_MGH = (".mgz", ".mgh", ".mgh.gz")
 _ENDING = re.compile(r"(\+\w+)?\.(mgz|mgh|mgh\.gz|head|brik|brik\.gz|hdr|img|hdr\.gz|img\.gz|mnc)$", re.IGNORECASE)
 
 
@@ -49,7 +50,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     """
     import nibabel
 
-    if path.lower().endswith((".mgz", ".mgh", ".mgh.gz")):
+    if path.lower().endswith(_MGH):
         return _open_mgh(path, axes)
     image: Any = nibabel.load(path)
     if isinstance(image, nibabel.Nifti1Pair):
@@ -82,13 +83,13 @@ def _arranged(path: str, data: LazyArray, own: Sequence[str], axes: Sequence[str
 
 
 def _facts(
-    sizes: Mapping[str, Any], affine: Any, units: Mapping[str, str], names: Sequence[str] | None = None
+    image: Any, sizes: Mapping[str, Any], affine: Any, units: Mapping[str, str], names: Sequence[str] | None = None
 ) -> Facts:
     """Return sizes in millimetres, but for `units`, and the place in the patient that an affine says."""
     # Sizes are float32: by way of their text, 0.7 stays 0.7.
     known = {axis: positive(str(np.float32(size))) for axis, size in sizes.items()}
     scale = {axis: size for axis, size in known.items() if size}
-    placement = Placement.of(affine, "the volume") if affine is not None else Placement({}, {})
+    placement = Placement.of(affine, str(image.get_filename())) if affine is not None else Placement({}, {})
     return Facts(
         scale=scale,
         translation=placement.translation,
@@ -111,7 +112,7 @@ def _open_mgh(path: str, axes: Sequence[str] | None) -> NgffImage:
     refuse_records(image.get_data_dtype(), path)
     zooms = image.header.get_zooms()
     sizes = dict(zip("xyz" if good else "", zooms, strict=False)) | ({"t": zooms[3]} if len(zooms) > 3 else {})
-    facts = _facts(sizes, image.affine if good else None, {"t": "millisecond"})
+    facts = _facts(image, sizes, image.affine if good else None, {"t": "millisecond"})
     return _arranged(path, stored_pixels(image, (1.0,), (0.0,)), ("t", "z", "y", "x")[-len(image.shape) :], axes, facts)
 
 
@@ -119,17 +120,31 @@ def _afni(image: Any, timed: bool) -> Facts:
     said, header = image.header.info, image.header
     unit = {77001: "millisecond", 77002: "second"}.get(said["TAXIS_NUMS"][2]) if timed else None
     sizes = dict(zip("xyzt" if unit else "xyz", header.get_zooms(), strict=False))
-    return _facts(sizes, image.affine, {"t": unit or ""}, None if timed else header.get_volume_labels())
+    return _facts(image, sizes, image.affine, {"t": unit or ""}, None if timed else header.get_volume_labels())
 
 
 def _analyze(image: Any) -> Facts:
     """Return the sizes of space; which side is left an Analyze header does not say, but the `.mat` file of SPM does."""
     placed = os.path.exists(image.file_map["mat"].filename)
     sizes = dict(zip("xyz", image.header.get_zooms(), strict=False))
-    return _facts(sizes, image.affine if placed else None, {})
+    return _facts(image, sizes, image.affine if placed else None, {})
 
 
 def _minc(image: Any) -> Facts:
     """Return what a MINC file says, whose affine and sizes are in the order of its dimensions."""
     sizes = dict(zip("xyzt", image.header.get_zooms()[::-1], strict=False))
-    return _facts(sizes, image.affine[:, [2, 1, 0, 3]], {"t": "second"})
+    return _facts(image, sizes, image.affine[:, [2, 1, 0, 3]], {"t": "second"})
+
+
+def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    """Return the fields of a header; MINC has none that nibabel shows."""
+    import nibabel
+
+    mgh: Any = nibabel.freesurfer.mghformat.MGHHeader
+    if path.lower().endswith(_MGH):
+        with nibabel.openers.ImageOpener(path) as file:
+            said = mgh.from_fileobj(file)
+    else:
+        image: Any = nibabel.load(path)
+        said = getattr(image.header, "info", image.header)
+    return iter([(str(key), said[key]) for key in said] if hasattr(said, "keys") else []), ""

@@ -127,6 +127,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
             if job.shared and ("multiscales" in now.document if now.mark is None else journal.SHARED in now.mark):
                 return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
+        except StoreError:  # which has nothing new to say
+            pass
         raise
     finally:
         job.holder.leave()
