@@ -317,7 +317,9 @@ def test_once_a_unit_fails_no_other_begins_and_it_does_not_count(tmp_path: Path)
             progress=lambda done, _: seen.append(done),
         )
     assert len(reads) <= 8
-    assert max(seen) <= len(list((tmp_path / "i" / ".ome_ngff").glob("*.0-*"))) < 4
+    journal = tmp_path / "i" / ".ome_ngff"
+    assert max(seen) <= len(list(journal.glob("*.0-*"))) < 4
+    assert not list(journal.glob("held-*"))
 
 
 def test_an_index_error_of_a_source_is_an_error_of_the_write(tmp_path: Path) -> None:
@@ -486,6 +488,8 @@ def test_resuming_a_finished_image_with_other_settings_names_them(tmp_path: Path
         write_image(image, tmp_path / "i", resume=True, **{**WORDS, "chunks": 8})
     with pytest.raises(StoreError, match="dtype: there 'uint16', now 'uint8'"):
         write_image(image.astype("uint8"), tmp_path / "i", resume=True, **WORDS)
+    with pytest.raises(StoreError, match=r"shards: there \[None.*now \[\[32, 32, 32\]"):
+        write_image(image, tmp_path / "i", resume=True, shards=32, **WORDS)
     assert every_file(tmp_path / "i") == before
 
 

@@ -87,6 +87,14 @@ def test_without_colors_nothing_is_said_of_them(tmp_path: Path, colors: Any) -> 
     assert open_image(tmp_path / "labels" / "a").colors == {}
 
 
+@pytest.mark.parametrize("name", ["auto", "viridis"])
+def test_labels_below_zero_have_colours_of_their_own(tmp_path: Path, name: str) -> None:
+    labels = np.kron(np.array([[-2, 0], [3, 7]]), np.ones((8, 8))).astype("int16")
+    write_labels(labels, tmp_path, "a", colors=name)
+    colors = {c["label-value"]: c["rgba"] for c in document(tmp_path / "labels" / "a")["image-label"]["colors"]}
+    assert {value: color[3] for value, color in colors.items()} == {-2: 255, 0: 0, 3: 255, 7: 255}
+
+
 @pytest.mark.parametrize("name", ["tab10", "tab20", "Set2", "viridis"])
 def test_colour_maps_are_those_of_matplotlib(tmp_path: Path, name: str) -> None:
     maps = pytest.importorskip("matplotlib").colormaps

@@ -6,11 +6,13 @@ import functools
 import http.server
 import json
 import shutil
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
@@ -384,6 +386,16 @@ def test_damage_that_a_codec_can_notice_is_found(tmp_path: Path, damage: Any, wh
     chunk.write_bytes(damage(chunk.read_bytes()))
     (finding,) = (f for f in validate(tmp_path / "a.zarr", data=True).findings if f.severity != "warning")
     assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(tmp_path / 'a.zarr')}")
+
+
+def test_a_chunk_of_a_shard_beyond_the_end_is_decoded_too(tmp_path: Path) -> None:
+    words = {"chunks": 16, "shards": (16, 32), "compression": "zstd", "scale_factors": []}
+    write_image(np.ones((16, 40), "uint8"), tmp_path / "a.zarr", axes="yx", **words)
+    shard = tmp_path / "a.zarr/0/c/0/1"
+    sound, index = shard.read_bytes()[:-36], shard.read_bytes()[-36:-20]
+    index += struct.pack("<2Q", len(sound), 5)
+    shard.write_bytes(sound + b"wrong" + index + struct.pack("<I", google_crc32c.value(index)))
+    assert broken(validate(tmp_path / "a.zarr", data=True), "error") == {"chunk-readable"}
 
 
 @pytest.mark.parametrize(
