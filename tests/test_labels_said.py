@@ -87,14 +87,6 @@ def test_without_colors_nothing_is_said_of_them(tmp_path: Path, colors: Any) -> 
     assert open_image(tmp_path / "labels" / "a").colors == {}
 
 
-@pytest.mark.parametrize("name", ["auto", "viridis"])
-def test_labels_below_zero_have_colours_of_their_own(tmp_path: Path, name: str) -> None:
-    labels = np.kron(np.array([[-2, 0], [3, 7]]), np.ones((8, 8))).astype("int16")
-    write_labels(labels, tmp_path, "a", colors=name)
-    colors = {c["label-value"]: c["rgba"] for c in document(tmp_path / "labels" / "a")["image-label"]["colors"]}
-    assert {value: color[3] for value, color in colors.items()} == {-2: 255, 0: 0, 3: 255, 7: 255}
-
-
 @pytest.mark.parametrize("name", ["tab10", "tab20", "Set2", "viridis"])
 def test_colour_maps_are_those_of_matplotlib(tmp_path: Path, name: str) -> None:
     maps = pytest.importorskip("matplotlib").colormaps
@@ -425,7 +417,8 @@ def test_a_label_that_colours_alone_name_is_noted(tmp_path: Path) -> None:
 
 
 def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, any_format: Any) -> None:
-    said(tmp_path, properties=ROWS, fmt=any_format)
+    source = {"image": "../../", "from": "us"}
+    said(tmp_path, properties=ROWS, source=source, fmt=any_format)
     arrays = every_file(tmp_path / "labels" / "a" / "0")
     write_label_metadata(tmp_path / "labels", "a", colors="auto", check=True)
     read = (
@@ -435,6 +428,7 @@ def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, 
     )
     assert list(read.colors) == [0, 3, 7, 12]
     assert list(read.properties) == [3, 7, 12, 0]
+    assert document(tmp_path / "labels" / "a")["image-label"]["source"] == source
     assert every_file(tmp_path / "labels" / "a" / "0") == arrays
     before = every_file(tmp_path)
     with pytest.raises(LabelError, match="do not have: 4"):

@@ -139,6 +139,11 @@ def test_default_chunks_suit_viewers(
     assert zarr.open_array(tmp_path / "i" / "0", mode="r").chunks == chunks
 
 
+def test_chunks_of_fewer_axes_are_those_of_the_last(tmp_path: Path) -> None:
+    write_image(np.zeros((3, 40, 40), "uint8"), tmp_path / "i", axes="cyx", chunks=(16, 20), scale_factors=[])
+    assert zarr.open_array(tmp_path / "i" / "0", mode="r").chunks == (1, 16, 20)
+
+
 def test_the_automatic_ladder_grows_voxels_towards_cubes_and_stops_at_one_chunk(tmp_path: Path) -> None:
     write_image(np.zeros((40, 256, 512), "uint8"), tmp_path / "i", axes="zyx", scale=[4, 1, 1], chunks=32)
     assert [level.shape for level in pixels(tmp_path / "i")] == [
