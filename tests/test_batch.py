@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from click.testing import CliRunner, Result
 from helpers import every_file, pixels
 from PIL import Image
 
+import ome_ngff
 from ome_ngff import BatchError, ExistsError, MissingError, OptionError, config, convert, open_image, write_image
 from ome_ngff.cli import main
 from ome_ngff.inputs import Batch
@@ -252,6 +256,30 @@ def test_a_killed_batch_skips_what_is_done_and_finishes_the_rest(folder: Path) -
     assert every_file(folder / "out" / "a.ome.zarr") == done
     assert every_file(folder / "out") == every_file(folder / "whole")
     assert calls == sorted(calls)
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_killed_again_and_again_ends_as_undisturbed(folder: Path) -> None:
+    for number in range(4):
+        np.save(f"in/noise{number}.npy", np.random.default_rng(number).integers(0, 2**16, (64, 128, 128), "uint16"))
+    files = sorted(Path("in").glob("*.npy"))
+    words = ["write", *map(str, files), "--into", "out", "--axes", "zyx", "--chunks", "16", "--report", "r.json"]
+    command = [sys.executable, "-m", "ome_ngff", *words]
+    environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent), "OME_NGFF_TASK_TARGET": "1"}
+    unfinished = 0
+    for pause in np.random.default_rng(0).uniform(1, 5, 8):
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as child:
+            try:
+                child.wait(float(pause))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                unfinished += 1
+    assert unfinished
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert {row["state"] for row in json.loads(Path("r.json").read_text())} <= {"written", "resumed", "skipped"}
+    with config.set(task_target=1):
+        convert(files, "whole", axes="zyx", chunks=16)
+    assert every_file(folder / "out") == every_file(folder / "whole")
 
 
 def test_a_batch_that_is_stopped_reports_what_has_not_begun(folder: Path) -> None:
