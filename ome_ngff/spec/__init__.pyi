@@ -16,9 +16,9 @@ from .metadata import Transformation as Transformation
 from .metadata import parse_transformations as parse_transformations
 from .metadata import placed as placed
 from .rules.axes import axes_findings as axes_findings
+from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
-from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -49,14 +49,15 @@ from .versions.registry import detect_format as detect_format
 from .versions.registry import format_for_zarr as format_for_zarr
 from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
+from .versions.registry import stated_format as stated_format
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit
