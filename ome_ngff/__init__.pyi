@@ -3,9 +3,15 @@ from .axes import Axes as Axes
 from .axes import Axis as Axis
 from .config import config as config
 from .convert import Conversion as Conversion
+from .convert import Digest as Digest
 from .convert import convert as convert
+from .convert import describe_input as describe_input
+from .convert import export as export
 from .convert import open_input as open_input
+from .convert import open_labels as open_labels
+from .convert import verify as verify
 from .exceptions import AxesError as AxesError
+from .exceptions import BatchError as BatchError
 from .exceptions import ChunkError as ChunkError
 from .exceptions import CodecError as CodecError
 from .exceptions import ExistsError as ExistsError
@@ -54,6 +60,8 @@ from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
+from .write import undo as undo
+from .write import upgrade as upgrade
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata
 from .writer import write_labels as write_labels

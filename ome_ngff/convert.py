@@ -8,8 +8,15 @@ from typing import Any, Never
 
 from .engine import Progress
 from .inputs import Conversion as Conversion
+from .inputs import Digest as Digest
+from .inputs import InputImage as InputImage
+from .inputs import InputInfo as InputInfo
 from .inputs import converted
+from .inputs import describe_input as describe_input
+from .inputs import export as export
 from .inputs import open_input as open_input
+from .inputs import open_labels as open_labels
+from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
 from .write import refuse_words
@@ -35,6 +42,9 @@ def convert(
     labels: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    report: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    verify: bool = False,
     progress: Progress = None,
     **unknown: Never,
 ) -> list[Conversion]:
@@ -46,24 +56,33 @@ def convert(
 
     Args:
         source: what `open_input` takes: a file, a folder or a glob of planes, "file.h5::/path", the URL of a Zarr. Of
-            several, each becomes an image of its own.
+            several in a list, each becomes an image of its own, and so does each image in a folder of the list; a CSV
+            file is a table of them, with the columns input and, where wanted, output and arguments of this function.
         output: where the image goes, as in `write_image`; a path that ends in .ozx becomes one file. For several
-            sources, the folder in which each becomes `<name>.ome.zarr`.
-        series: index or name of one of several images in the file.
+            sources, the folder in which each becomes `<name>.ome.zarr`. There, an image that the same call would give
+            is skipped, and one that is unfinished is finished.
+        series: index or name of one of several images in the file; "all" writes each, as a collection in the layout of
+            bioformats2raw, in which the images are `output/0`, `output/1`, ...
         axes: one name per dimension in the order of the file; "s" is colour.
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
         omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
+        report: a .csv or .json file for what became of each of several sources.
+        dry_run: write nothing; `outline` of what is returned says what would be written.
+        verify: read each file and its image again, and compare each pixel; see `verify`.
+        progress: as in `write_image`; of several sources it counts their megabytes.
 
     Returns:
         What was done, one value for each source.
 
     Raises:
-        NgffError: one of its children. Of several sources, all are opened before the first is written.
+        NgffError: one of its children. Equal outputs of several sources, and a folder that is a Zarr, are refused
+            before the first write. BatchError: some of several sources have failed; the others were converted.
     """
     refuse_words(unknown, convert)
     return converted(
         source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, progress=progress,
+        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume,
+        report=report, dry_run=dry_run, verify=verify, progress=progress,
     )  # fmt: skip

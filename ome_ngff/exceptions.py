@@ -6,7 +6,7 @@ Every message says what was wanted, what came, and the way out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -80,6 +80,14 @@ class LabelError(NgffError, ValueError):
 
 class InputError(NgffError, ValueError):
     """The source of the pixels cannot be read as an image."""
+
+
+class BatchError(NgffError):
+    """Some of many inputs could not be converted; the others were. `done` says of each what became of it."""
+
+    def __init__(self, message: str, done: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.done = tuple(done)
 
 
 class OptionError(NgffError, TypeError):

@@ -7,7 +7,9 @@ import json
 import reprlib
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
@@ -29,8 +31,23 @@ def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> 
         )
 
 
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Let `warn` say nothing, in this thread alone: for files of many that only repeat what the first one said."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
+
+
 def warn(message: str) -> None:
     """Warn at the line outside this package that led here."""
+    if _silent.get():
+        return
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and (
         frame.f_globals.get("__name__", "").partition(".")[0] == __package__ or frame.f_code.co_filename[:1] == "<"

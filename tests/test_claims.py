@@ -161,6 +161,26 @@ def test_a_holder_who_comes_back_sees_the_loss_and_removes_nothing(slots: Slots)
     assert claims(slots).take("unit", 60.0) is None
 
 
+def test_who_has_just_renewed_is_sure_without_doing_it_again(slots: Slots) -> None:
+    claim = Claims(slots).take("lock", 100.0)
+    assert claim is not None
+    entry = claim.entry
+    assert claim.sure()
+    assert claim.entry == entry
+    claim.due -= 1.0  # as if that had been a second ago
+    assert claim.sure()
+    assert claim.entry != entry
+    assert slots.look("lock") == [claim.entry]
+
+
+def test_who_lost_a_claim_a_while_ago_is_not_sure_of_it(slots: Slots) -> None:
+    claim = Claims(slots).take("lock", 100.0)
+    assert claim is not None
+    slots.remove("lock", claim.entry)
+    claim.due -= 1.0
+    assert not claim.sure()
+
+
 def test_a_loss_is_told_by_the_renewal(slots: Slots) -> None:
     lost = claims(slots).take("unit", 60.0)
     assert lost is not None
@@ -680,7 +700,10 @@ def test_a_store_to_be_read_only_has_no_claims(tmp_path: Path) -> None:
         claims_of(LocalStore(tmp_path, read_only=True))
 
 
-def test_a_holder_who_lost_the_lock_changes_the_attributes_anew(tmp_path: Path) -> None:
+def test_a_holder_who_lost_the_lock_changes_the_attributes_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims_module, "_MOMENT", 0.0)  # the time in which nobody can take over, which this test does
     zarr.create_group(tmp_path / "i")
     target = find_target(tmp_path / "i")
     seen: list[dict[str, Any]] = []

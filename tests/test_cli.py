@@ -21,10 +21,9 @@ from click.testing import CliRunner, Result
 from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore, scale_of, translation_of
 
 import ome_ngff
-from ome_ngff import config, write_image
+from ome_ngff import config, convert, write_image
 from ome_ngff.cli import COMMANDS, main
 from ome_ngff.format import Format
-from ome_ngff.inputs import open_input
 from ome_ngff.methods import ALIASES
 from ome_ngff.samples import SAMPLES
 from ome_ngff.show.contrast import window_of
@@ -219,10 +218,8 @@ def test_a_write_that_was_stopped_is_shown_as_incomplete_and_resumed(cells: Path
         if done == 2:
             raise KeyboardInterrupt
 
-    image = open_input(cells)
-    known = {"axes": image.axes, "scale": image.scale, "name": image.name, "chunks": 32, "scale_factors": [2]}
     with config.set(task_target=1, workers=1), pytest.raises(KeyboardInterrupt):
-        write_image(image.data, output, progress=stop, **known)
+        convert(cells, output, progress=stop, chunks=32, scale_factors=[2])
     assert "incomplete (2 of " in run("info", output).stdout
     assert "pass --resume to finish it" in run("write", cells, output, *words, code=2).stderr
     run("write", cells, output, *words, "--resume")
@@ -473,7 +470,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy plane.npy", "plane.npy", id="output-is-a-file"),
         pytest.param("create image", "pass --overwrite to replace it.", id="create-over-an-image"),
         pytest.param("create new --method dogs", "Known: cell, coins, tissue", id="unknown-picture"),
-        pytest.param("labels float.npy image", "Labels are integers", id="float-labels"),
+        pytest.param("labels float.npy image", "labels are whole numbers", id="float-labels"),
         pytest.param("labels plane.npy image --method resize", "invents values", id="labels-interpolated"),
         pytest.param("labels plane.npy new", "no Zarr group", id="labels-without-an-image"),
         pytest.param("labels plane.npy array", "no finished OME-Zarr image", id="labels-into-an-array"),
@@ -483,7 +480,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("scale array image yx --method mode", "already holds an image", id="scale-over-an-image"),
         pytest.param("scale array new yx --downscale 1", "--downscale", id="downscale"),
         pytest.param("info nothing", "no Zarr group", id="info-of-nothing"),
-        pytest.param("info plane.npy", "no Zarr group", id="info-of-a-file"),
+        pytest.param("info plane.npy::a", "has no names inside", id="info-of-a-file"),
     ],
 )
 def test_every_refusal_is_one_line_and_leaves_the_disk_as_it_was(

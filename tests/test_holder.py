@@ -324,7 +324,7 @@ def test_two_that_resume_at_the_same_moment_lose_nothing(tmp_path: Path, monkeyp
 def test_one_who_lost_the_lock_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(volume(), tmp_path / "i", **WORDS)
     before = every_file(tmp_path / "i")
-    monkeypatch.setattr(Claim, "renew", lambda self: False)
+    monkeypatch.setattr(Claim, "sure", lambda self: False)
     with pytest.raises(TakenOverError):
         write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
     after = every_file(tmp_path / "i")

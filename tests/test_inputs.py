@@ -299,7 +299,7 @@ def test_a_missing_package_is_answered_with_the_extra_that_brings_it(
     kind: str, package: str, extra: str, every_file: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=rf"needs {package}: pip install ome-ngff\[{extra}\]"):
+    with pytest.raises(InputError, match=rf"needs {package}: pip install 'ome-ngff\[{extra}\]'$"):
         open_input(every_file[kind])
 
 
@@ -319,4 +319,4 @@ def test_every_family_has_a_module_and_names_no_suffix_of_another() -> None:
     suffixes = [suffix for family in FAMILIES for suffix in family.suffixes]
     assert len(set(suffixes)) == len(suffixes)
     folder = Path(sys.modules[open_input.__module__].__file__ or "").parent
-    assert all((folder / f"{family.module}.py").is_file() for family in FAMILIES)
+    assert all((folder / f"{family.module}.py").is_file() for family in FAMILIES if family.module)

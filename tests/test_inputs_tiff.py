@@ -141,9 +141,7 @@ def test_imagej_says_the_unit_of_its_frame_interval(path: Path, unit: str, named
     ("metadata", "resolution"),
     [
         pytest.param({"unit": "pixel", "spacing": 2.0}, (1, 1), id="pixels"),
-        pytest.param({"unit": "inch"}, (72, 72), id="screen"),
         pytest.param({}, (4, 4), id="no-unit"),
-        pytest.param({"unit": "sec"}, (4, 4), id="time"),
     ],
 )
 def test_imagej_without_a_unit_has_no_size(path: Path, metadata: Any, resolution: Any) -> None:
@@ -152,30 +150,76 @@ def test_imagej_without_a_unit_has_no_size(path: Path, metadata: Any, resolution
 
 
 @pytest.mark.parametrize(
-    ("resolution", "unit", "size"),
+    ("unit", "resolution"),
+    [pytest.param("inch", 72, id="inch"), pytest.param("inch", 1200, id="scan"), pytest.param("cm", 28.35, id="cm")],
+)
+def test_the_resolution_of_paper_is_no_size_by_way_of_imagej(path: Path, unit: str, resolution: float) -> None:
+    options = {"resolution": (resolution, resolution), "metadata": {"axes": "ZYX", "unit": unit, "spacing": 2.0}}
+    tifffile.imwrite(path, HYPERSTACK[0, 0], imagej=True, **options)
+    with pytest.warns(UserWarning, match=r"image\.tif has a resolution of .* dpi .* not taken as a pixel size"):
+        image = open_input(path)
+    assert image.scale == {"z": 2.0}
+
+
+def test_sizes_of_imagej_in_an_unknown_unit_are_said(path: Path) -> None:
+    tifffile.imwrite(path, CAMERA, imagej=True, resolution=(4, 4), metadata={"unit": "sec"})
+    with pytest.warns(UserWarning, match=r"image\.tif has sizes in 'sec', which is not a unit of length"):
+        assert open_input(path).scale is None
+
+
+def test_a_large_size_that_imagej_names_is_taken(path: Path) -> None:
+    tifffile.imwrite(path, CAMERA, imagej=True, resolution=(0.01, 0.02), metadata={"axes": "YX", "unit": "um"})
+    assert open_input(path).scale == pytest.approx({"y": 50.0, "x": 100.0})
+    tifffile.imwrite(path, CAMERA, imagej=True, resolution=(50, 50), metadata={"axes": "YX", "unit": "cm"})
+    assert (open_input(path).scale, open_input(path).axes_units["x"]) == ({"y": 0.02, "x": 0.02}, "centimeter")
+
+
+@pytest.mark.parametrize("size", [0.1, 0.25, 0.5, 0.65, 1.0, 2.0, 10.0, 24.0])
+@pytest.mark.parametrize(("unit", "micrometers"), [("CENTIMETER", 10000), ("INCH", 25400)])
+def test_resolution_tags_of_a_microscope_are_a_pixel_size(
+    path: Path, size: float, unit: str, micrometers: float
+) -> None:
+    tifffile.imwrite(path, CAMERA, resolution=(micrometers / size, micrometers / size), resolutionunit=unit)
+    image = open_input(path)
+    assert image.scale == pytest.approx({"y": size, "x": size}, rel=1e-6)
+    assert image.axes_units == {"y": "micrometer", "x": "micrometer"}
+
+
+PRINTERS = [25.4, 64, 72, 80, 96, 100, 110, 127, 150, 160, 200, 220, 240, 254, 300, 314, 326, 360, 400, 600, 720]
+PRINTERS += [75, 90, 120, 144, 180, 192, 350, 1200, 1440, 2400, 2880, 3200, 3600, 4800, 6400, 9600]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "unit"),
     [
-        pytest.param(15400, "CENTIMETER", 10000 / 15400, id="microscope-cm"),
-        pytest.param(25400 / 0.65, "INCH", 0.65, id="microscope-inch"),
-        pytest.param(1000, "CENTIMETER", 10.0, id="light-sheet"),
-        pytest.param(300, "INCH", None, id="print"),
-        pytest.param(72, "INCH", None, id="screen"),
-        pytest.param(28.35, "CENTIMETER", None, id="screen-cm"),
-        pytest.param(28, "CENTIMETER", None, id="screen-cm-rounded"),
-        pytest.param(1, "INCH", None, id="one"),
-        pytest.param(1, "CENTIMETER", None, id="one-cm"),
-        pytest.param(15400, "NONE", None, id="no-unit"),
+        *(pytest.param(dpi, "INCH", id=f"{dpi}-dpi") for dpi in PRINTERS),
+        pytest.param(517, "INCH", id="large"),
+        pytest.param(1, "INCH", id="one-inch"),
+        pytest.param(1, "CENTIMETER", id="one-cm"),
+        pytest.param(10, "CENTIMETER", id="vips"),
+        pytest.param(28.35, "CENTIMETER", id="72-dpi-in-cm"),
+        pytest.param(28, "CENTIMETER", id="72-dpi-in-cm-rounded"),
+        pytest.param(399, "CENTIMETER", id="large-cm"),
     ],
 )
-def test_resolution_tags_are_a_pixel_size_unless_they_are_a_screens(
-    path: Path, resolution: float, unit: str, size: float | None
-) -> None:
+def test_the_resolution_of_paper_is_said_and_not_taken(path: Path, resolution: float, unit: str) -> None:
     tifffile.imwrite(path, CAMERA, resolution=(resolution, resolution), resolutionunit=unit)
-    image = open_input(path)
-    if size is None:
-        assert (image.scale, image.axes_units) == (None, None)
-    else:
-        assert image.scale == pytest.approx({"y": size, "x": size}, rel=1e-5)
-        assert image.axes_units == {"y": "micrometer", "x": "micrometer"}
+    with pytest.warns(UserWarning, match=r"image\.tif has a resolution of .* not taken as a pixel size. Give scale"):
+        image = open_input(path)
+    assert (image.scale, image.axes_units) == (None, None)
+
+
+def test_resolution_tags_without_a_unit_say_nothing(path: Path) -> None:
+    tifffile.imwrite(path, CAMERA, resolution=(15400, 15400), resolutionunit="NONE")
+    assert open_input(path).scale is None
+
+
+def test_planes_repeat_no_warning_of_the_first(tmp_path: Path) -> None:
+    for i in range(5):
+        tifffile.imwrite(tmp_path / f"p{i}.tif", CAMERA + i, resolution=(72, 72), resolutionunit="INCH")
+    with pytest.warns(UserWarning, match="72 dpi") as said:
+        np.testing.assert_array_equal(open_input(tmp_path).data[2:4, 5, 6], CAMERA[5, 6] + np.array([2, 3]))
+    assert len(said) == 1
 
 
 COLOR_LAYOUTS = [
@@ -222,8 +266,10 @@ def test_the_file_not_the_caller_says_where_its_colour_lies(path: Path, axes: st
 
 def test_pages_of_a_plain_tiff_are_time_unless_the_caller_says(reads: list[int]) -> None:
     pages = tifffile.imread(SAMPLES / "multipage.tif")
-    assert open_input(SAMPLES / "multipage.tif").dims == ("t", "y", "x")
-    image = open_input(SAMPLES / "multipage.tif", axes="zyx")
+    with pytest.warns(UserWarning, match="72 dpi"):
+        assert open_input(SAMPLES / "multipage.tif").dims == ("t", "y", "x")
+    with pytest.warns(UserWarning, match="72 dpi"):
+        image = open_input(SAMPLES / "multipage.tif", axes="zyx")
     assert image.dims == ("z", "y", "x")
     np.testing.assert_array_equal(image.data[...], pages)
 
@@ -252,7 +298,8 @@ def two_series(path: Path) -> Path:
 
 
 def test_the_first_series_is_the_default(two_series: Path) -> None:
-    image = open_input(two_series)
+    with pytest.warns(UserWarning, match="1 of 2 images"):
+        image = open_input(two_series)
     assert (image.name, image.dims, image.scale) == ("overview", ("z", "y", "x"), None)
     np.testing.assert_array_equal(image.data[...], HYPERSTACK[0, 0])
 

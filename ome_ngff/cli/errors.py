@@ -117,6 +117,12 @@ def warn(text: str) -> None:
         click.echo(f"Warning: {_in_options(text)}", err=True)
 
 
+def note(text: str, *, always: bool = False) -> None:
+    """Print a line about what goes on, unless the user wants to hear only of errors; `always` for an error."""
+    if always or verbosity_wanted() >= 0:
+        click.echo(_in_options(text), err=True)
+
+
 def _message(error: Exception) -> str:
     """Return what an error says; those of the operating system without their number."""
     if isinstance(error, OSError) and not isinstance(error, NgffError) and error.strerror:
@@ -126,6 +132,8 @@ def _message(error: Exception) -> str:
 
 def _in_options(message: str) -> str:
     """Spell the words of the Python API as the options of the command that runs: "resume=True" as "--resume"."""
+    alone = "into" not in (each.name for each in _parameters())
+    message = message.replace(", or series='all' in convert" if alone else " in convert", "")
     for name, spelled in _options().items():
         message = re.sub(rf"\b{name}=True\b", spelled, message)
         message = re.sub(rf"\b{name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
@@ -139,14 +147,19 @@ def _in_options(message: str) -> str:
 
 def _options() -> dict[str, str]:
     """Return how the options of the command that runs are spelled, by their names in Python."""
+    options = [each for each in _parameters() if isinstance(each, click.Option)]
+    return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
+
+
+def _parameters() -> list[click.Parameter]:
+    """Return the parameters of the command that runs."""
     context = click.get_current_context(silent=True)
     group = context.find_root() if context is not None else None
     name = group.invoked_subcommand if group is not None else None
     if group is None or name is None or not isinstance(group.command, click.Group):
-        return {}
-    command = group.command.get_command(group, name)
-    options = [p for p in command.params if isinstance(p, click.Option)] if command is not None else []
-    return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
+        return []
+    command = group.command.get_command(group, "write" if name == "info" else name)  # which info is asked before
+    return list(command.params) if command is not None else []
 
 
 def say(text: str) -> None:

@@ -10,11 +10,12 @@ import click
 
 from ..text import by, size
 from . import options
-from .errors import say, verbosity_wanted
+from .errors import say, verbosity_wanted, warn
 from .options import PLACE, verbosity
 from .tables import number, table
 
 if TYPE_CHECKING:
+    from ..inputs import InputImage, InputInfo
     from ..read import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
 
 
@@ -22,18 +23,20 @@ _MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "gro
 _MOST = 12
 
 
-@click.command("info", short_help="Show what an OME-Zarr is.")
+@click.command("info", short_help="Show what an OME-Zarr, or a file, holds.")
 @click.argument("path", type=PLACE)
 @options.as_json("Print JSON.")
 @verbosity
 def command(path: str, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
-    It may be any OME-Zarr, finished or not, or a bare Zarr group or array.
+    It may be any OME-Zarr, finished or not, a bare Zarr group or array, or whatever 'write' takes, such as a TIFF with
+    several images.
     """
+    from ..inputs import describe_input, is_foreign
     from ..read import describe_store
 
-    found = describe_store(path)
+    found = describe_input(path) if is_foreign(path) else describe_store(path)
     if as_json or verbosity_wanted() >= 0:
         _print(found, as_json)
 
@@ -46,10 +49,19 @@ def report(path: str, as_json: bool, at: int = 1) -> None:
         _print(describe_store(path), as_json)
 
 
-def _print(found: StoreInfo, as_json: bool) -> None:
+def _print(found: StoreInfo | InputInfo, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
         return
+    from ..read import StoreInfo
+
+    if isinstance(found, StoreInfo):
+        _show_store(found)
+    else:
+        _show_inside(found)
+
+
+def _show_store(found: StoreInfo) -> None:
     version = f"OME-Zarr {found.version}, " if found.version else ""
     say(f"{found.path}: {found.kind} ({version}Zarr v{found.zarr_format})")
     for image in found.images:
@@ -76,6 +88,31 @@ def _show_image(image: ImageInfo) -> None:
         for i, c in enumerate(image.channels)
     ]
     table("channels", ("channel", "label", "color", "shown"), channels)
+
+
+def _show_inside(found: InputInfo) -> None:
+    count = len(found.images)
+    say(f"{found.path}: {found.kind}{f', {count} images' if count > 1 else ''}")
+    if count == 1:
+        (image,) = found.images
+        say(f"name {image.name!r}, {image.dtype}")
+        table("axes", ("name", "type", "pixels", "pixel size", "extent", "grows"), [_axis(axis) for axis in image.axes])
+        shown = [(str(i), c.label or "", c.color or "") for i, c in enumerate(image.channels)]
+        table("channels", ("channel", "label", "color"), shown)
+    else:
+        headings = ("option", "name", "axes", "pixels", "dtype", "pixel size", "channels")
+        table("images", headings, [_row(image) for image in found.images])
+    for image in found.images:
+        if image.note:
+            warn(image.note)
+
+
+def _row(image: InputImage) -> Sequence[str]:
+    option = f"--series {image.series}" if image.series is not None else f"::/{image.inner}"
+    sizes = [f"{axis.name} {number(axis.pixel)} {axis.unit or ''}".strip() for axis in image.axes if axis.pixel]
+    names = [channel.label or "" for channel in image.channels]
+    axes = "".join(axis.name for axis in image.axes)
+    return option, image.name, axes, by(image.shape), image.dtype or "", ", ".join(sizes), ", ".join(names)
 
 
 def _axis(axis: AxisInfo) -> Sequence[str]:

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from ..config import parse_bytes
 from ..exceptions import NgffError
+from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,65 +75,6 @@ def _format(text: str) -> Any:
     return format_from_version(text)
 
 
-# How texts are read --------------------------------------------------------------------------------------------------
-
-
-def parse_axes(text: str) -> str | list[str]:
-    """Read "zyx" or "z,y,x"."""
-    return [name.strip() for name in text.split(",")] if "," in text else text
-
-
-def _pairs(text: str, value: Callable[[str], T]) -> T | list[T] | dict[str, T]:
-    """Read "0.5", "1,0.5" or "y=1,x=0.5": one value for all spatial axes, one per axis, or a dict by axis."""
-    parts = [part.strip() for part in text.split(",")]
-    if not any("=" in part for part in parts):
-        values = [value(part) for part in parts]
-        return values[0] if len(values) == 1 else values
-    found: dict[str, T] = {}
-    for part in parts:
-        name, sign, rest = (piece.strip() for piece in part.partition("="))
-        if not sign or not name or name in found:
-            raise ValueError(f"{text!r} must name each axis once, as in z=2,y=1,x=1.")
-        found[name] = value(rest)
-    return found
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number; write z=0.5,y=0.1,x=0.1.") from None
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a whole number, such as 2.")
-    return int(text)
-
-
-def parse_units(text: str) -> str | dict[str, str]:
-    """Read "micrometer" or "z=micrometer,t=second"."""
-    units = _pairs(text, str)
-    if isinstance(units, list):
-        raise ValueError(f"{text!r} must name the axes, as in z=micrometer,t=second.")
-    return units
-
-
-def parse_lengths(text: str) -> Any:
-    """Read chunks or shards: "auto", "128", "1,64,64" or "z=64,y=128,x=128"."""
-    lengths = "auto" if text == "auto" else _pairs(text, _whole)
-    return tuple(lengths) if isinstance(lengths, list) else lengths
-
-
-def parse_factors(text: str) -> Any:
-    """Read "2,4,8", "z=1,y=2,x=2;z=2,y=4,x=4", "auto" (None) or "none" (no further level)."""
-    if text in ("auto", "none"):
-        return None if text == "auto" else []
-    if "=" not in text:
-        return [_whole(part.strip()) for part in text.split(",")]
-    return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
-
-
 def _hear(ctx: click.Context, param: click.Parameter, value: int) -> None:
     if value:
         wanted = -1 if param.name == "quiet" else value
@@ -146,6 +88,18 @@ def refuse_both(**given: Any) -> None:
     names = [f"--{name}" for name, value in given.items() if value]
     if len(names) > 1:
         raise click.UsageError(f"{' and '.join(names)} exclude each other; give one of them.")
+
+
+class Renamed(click.Option):
+    """An option whose older names still work, and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what --help shows, with the first name alone."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
 
 
 # The options ---------------------------------------------------------------------------------------------------------
@@ -163,7 +117,7 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
-SIZES = Parsed("z=0.5,y=0.1,x=0.1", lambda text: _pairs(text, _number))
+SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
 verbosity = stack(
@@ -177,6 +131,7 @@ source = stack(
     click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
     click.option("--unit", "axes_units", type=Parsed("micrometer|t=second,...", parse_units), help="Unit per axis."),
 )
+region = click.option("--region", type=Parsed("z=0:10,y=100:300", parse_region), help="Part of it, in its pixels.")
 scale_factors = click.option(
     "--scale-factors",
     type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
@@ -192,13 +147,21 @@ fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  
 version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
-plan = click.option("--plan", is_flag=True, help="Show how the work would be cut, and write nothing.")
+plan = click.option(
+    "--dry-run", "--plan", "plan", cls=Renamed, is_flag=True, help="Show what would be written and how; write nothing."
+)
+into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT as DIR/<name>.ome.zarr.")
+verify = click.option(
+    "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
+)
+report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
+memory_target = click.option(
+    "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
+)
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
-    click.option(
-        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
-    ),
+    memory_target,
 )
 
 

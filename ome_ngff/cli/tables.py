@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..text import printable
+from ..text import by, printable
+from .errors import say
 
 if TYPE_CHECKING:
     from ..engine import Plan
+    from ..inputs import Conversion
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -44,11 +46,35 @@ def _draw(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
     Console().print(drawn)
 
 
+def show_outline(planned: Sequence[Conversion], plans: Sequence[Plan], as_json: bool) -> None:
+    """Print what would be written: text, or JSON (a list where there are no plans, for many inputs)."""
+    outlines = [dict(each.outline or {}) for each in planned]
+    if as_json:
+        full = [{**outline, **plan_numbers(plan)} for outline, plan in zip(outlines, plans, strict=False)]
+        click.echo(json.dumps(full[0] if len(plans) == 1 else full or outlines, indent=2))
+        return
+    for outline in outlines:
+        say(f"{outline['input']} -> {outline['output']}: OME-Zarr {outline['version']}, {outline['dtype']}")
+        said = [f"{outline['images']} images, of which the first"] if "images" in outline else []
+        said += [f"name {outline['name']!r}"]
+        said += [f"channels {', '.join(outline['channels'])}"] if outline["channels"] else []
+        say(", ".join(said))
+        axes = [(a["name"], str(a["size"]), f"{number(a['scale'])} {a['unit'] or ''}".strip()) for a in outline["axes"]]
+        table("axes", ("name", "pixels", "pixel size"), axes)
+        levels = [(e["path"], by(e["shape"]), by(e["chunks"]), by(e["shards"] or ())) for e in outline["levels"]]
+        table("levels", ("path", "pixels", "chunks", "shards"), levels)
+        click.echo()
+    for plan in plans:
+        click.echo(str(plan))
+
+
 def show_plan(plan: Plan, as_json: bool) -> None:
     """Print a plan as text, or as JSON with all numbers in bytes and pixels."""
-    if not as_json:
-        click.echo(str(plan))
-        return
+    click.echo(json.dumps(plan_numbers(plan), indent=2) if as_json else str(plan))
+
+
+def plan_numbers(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON has it."""
     passes = [
         {
             "units": len(work), "unit": work.unit, "at_once": work.at_once, "task_bytes": work.task_bytes,
@@ -63,7 +89,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     ]
     written = sum(plan.bytes_of(k) for k in range(len(plan.levels)))
     total = {"units": plan.units, "bytes_read": plan.bytes_read, "bytes_written": written}
-    click.echo(json.dumps({"levels": levels, "passes": passes, **total, "peak_bytes": plan.peak_bytes}, indent=2))
+    return {"levels": levels, "passes": passes, **total, "peak_bytes": plan.peak_bytes}
 
 
 def number(value: float | None) -> str:

@@ -1,19 +1,23 @@
-"""`ome-ngff write`: any image file to an OME-Zarr image."""
+"""`ome-ngff write`: any image file to an OME-Zarr image, or many to one each."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
-from .errors import warn
+from .errors import note, verbosity_wanted, warn
 from .options import PLACE, fmt, machine, method, scale_factors, storage, verbosity
 
+if TYPE_CHECKING:
+    from ..inputs import Conversion
 
-@click.command("write", short_help="Write an image file as an OME-Zarr image.")
-@click.argument("source", metavar="INPUT", type=PLACE)
-@click.argument("output", type=PLACE)
+
+@click.command("write", short_help="Write image files as OME-Zarr images.")
+@click.argument("places", metavar="INPUT... OUTPUT", nargs=-1, type=PLACE)
+@options.into
 @options.source
 @click.option("--name", help="Name of the image.  [default: that of INPUT]")
 @method("resize")
@@ -24,43 +28,116 @@ from .options import PLACE, fmt, machine, method, scale_factors, storage, verbos
 @click.option("--no-labels", is_flag=True, help="Leave out the labels of an OME-Zarr INPUT.")
 @options.overwrite
 @options.resume
+@options.verify
+@options.report
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what was written.")
 @verbosity
 def command(
-    source: str,
-    output: str,
-    no_omero: bool,
-    no_labels: bool,
-    overwrite: bool,
-    resume: bool,
+    places: tuple[str, ...],
+    into: str | None,
+    report: str | None,
     workers: int | None,
     scheduler: str | None,
     memory_target: int | None,
     plan: bool,
-    as_json: bool,
+    no_omero: bool,
+    no_labels: bool,
     **given: Any,
 ) -> None:
-    """Write an image file as an OME-Zarr image.
+    """Write image files as OME-Zarr images.
 
     INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), NIfTI, a picture, a folder or a glob of
     planes ("plane_*.tif"). Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options
     win. OUTPUT is a path or a URL; one that ends with .ozx becomes a single file.
+
+    With --into DIR, each INPUT becomes an image of its own, and so does each image in a folder; a .csv file is a table
+    with the columns input and, where wanted, output, series, axes, scale, unit, and other options. What is there
+    already is skipped, what was interrupted is finished.
     """
+    from .machine import cluster, settings
+
+    options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
+    options.refuse_both(workers=workers, scheduler=scheduler)
+    words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
+    with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
+        if into is not None:
+            _many(places, into, report, **words)
+        else:
+            _one(*_one_place(places, report), **words)
+
+
+def _one_place(places: Sequence[str], report: str | None) -> tuple[str, str]:
+    """Return the one input and output that are meant without --into."""
+    if report is not None:
+        raise click.UsageError("--report is of many inputs: write them with --into DIR.")
+    if len(places) < 2:
+        raise click.UsageError(f"Missing argument '{'OUTPUT' if places else 'INPUT'}'.")
+    if len(places) > 2:
+        raise click.UsageError(
+            f"One INPUT becomes one OUTPUT (got {len(places)} places). Many images go --into DIR; one image out of "
+            'many planes is a glob in quotes, "plane_*.tif".'
+        )
+    return places[0], places[1]
+
+
+def _one(
+    source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, verify: bool, **given: Any
+) -> None:
+    from ..convert import verify as compare
     from ..inputs import drafted
     from .info import report
-    from .machine import cluster, settings
-    from .tables import show_plan
+    from .tables import show_outline
 
-    options.refuse_both(overwrite=overwrite, resume=resume)
-    options.refuse_both(workers=workers, scheduler=scheduler)
-    draft = drafted(source, output, omero=not no_omero, labels=not no_labels, resume=resume, **given)
-    with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
-        if plan:
-            show_plan(draft.plan(resume=resume), as_json)
-            return
-        done = draft.run(overwrite=overwrite, resume=resume, progress=options.progress())
+    draft = drafted(source, output, resume=resume, **given)
+    if plan:
+        parts = draft.parts
+        show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
+        return
+    _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
+    if verify:
+        compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())
+    report(output, as_json)
+
+
+def _many(
+    places: Sequence[str], into: str, report: str | None, *, plan: bool, as_json: bool, resume: bool, **given: Any
+) -> None:
+    import json
+
+    from ..exceptions import BatchError
+    from ..inputs import Batch
+    from .tables import show_outline
+
+    batch = Batch.of(places, into)
+    for words in batch.understood:
+        note(words)
+
+    def told(done: Conversion) -> None:
+        _left_out(done)
+        if done.state == "failed":
+            note(f"{done.input} failed: {done.error}", always=True)
+        elif verbosity_wanted() > 0:
+            note(f"{done.input}: {done.state} {done.output} ({done.seconds:.1f} s)")
+
+    try:
+        done: Sequence[Conversion] = batch.run(
+            progress=None if plan else options.progress(), report=report, told=told, dry_run=plan, **given
+        )
+    except BatchError as error:
+        done = error.done
+    if plan:
+        show_outline([each for each in done if each.state == "planned"], [], as_json)
+    elif as_json:
+        click.echo(json.dumps([each.to_dict() for each in done], indent=2))
+    states = [each.state for each in done]
+    if not plan:
+        note(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
+    if "failed" in states:
+        raise click.exceptions.Exit(1)
+
+
+def _left_out(done: Conversion) -> None:
     for name, why in done.left_out.items():
         warn(f"The labels {name!r} were left out: {why}")
-    report(output, as_json)

@@ -1,5 +1,6 @@
 from .arrays import to_ngff_image as to_ngff_image
 from .given import Given as Given
+from .given import facts_of_coordinates as facts_of_coordinates
 from .pyramid import LPS as LPS
 from .pyramid import RAS as RAS
 from .pyramid import to_multiscales as to_multiscales

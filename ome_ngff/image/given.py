@@ -34,7 +34,7 @@ class Given:
         pixels: what `as_source` returns, with its dimensions in the order of `axes`; nothing is copied.
         axes: as `Axes` takes them; None where nobody says what they are.
         scale, translation, axes_units: what is said; None where nothing is.
-        channel_names, channel_colors: one per channel each, or None.
+        channel_names, channel_colors, channel_windows: one per channel each, or None.
         dims: names of the axes in the order in which numbers without names are, where the image names them.
     """
 
@@ -46,6 +46,7 @@ class Given:
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None
     dims: tuple[str, ...] | None = None
+    channel_windows: Sequence[tuple[float, float]] | None = None
 
     @classmethod
     def of(
@@ -113,6 +114,7 @@ class Given:
             facts.channel_names,
             facts.channel_colors,
             asked,
+            image.channel_windows if isinstance(image, NgffImage) else None,
         )
 
 
@@ -164,7 +166,7 @@ def _facts(image: Any, raw: Sequence[str] | None, names: Sequence[str], placed: 
         ScaleError: coordinates do not grow evenly.
     """
     if not isinstance(image, NgffImage):
-        return _facts_of_coordinates(getattr(image, "coords", {}), dict(zip(raw or (), names, strict=False)), placed)
+        return facts_of_coordinates(getattr(image, "coords", {}), dict(zip(raw or (), names, strict=False)), placed)
     called = dict(zip(image.dims, names, strict=True))
     sizes, starts, units, turned = (
         {called[name]: value for name, value in (each or {}).items()}
@@ -173,7 +175,7 @@ def _facts(image: Any, raw: Sequence[str] | None, names: Sequence[str], placed: 
     return _Facts(sizes, starts, units, turned, image.channel_names, image.channel_colors)
 
 
-def _facts_of_coordinates(coords: Mapping[str, Any], names: Mapping[str, str], placed: set[str]) -> _Facts:
+def facts_of_coordinates(coords: Mapping[str, Any], names: Mapping[str, str], placed: set[str]) -> _Facts:
     """Return what the coordinates of an xarray say; `names` has the axis of each of its dimensions."""
     scale: dict[str, float] = {}
     translation: dict[str, float] = {}

@@ -73,6 +73,7 @@ class NgffImage:
         channel_colors: one "RRGGBB" per channel.
         computed_callbacks: called without arguments once the image has been written.
         given_dims: the dims in the order in which `to_ngff_image` got them, where that was another.
+        channel_windows: the values, low and high, that each channel is shown between.
     """
 
     data: Any
@@ -86,6 +87,7 @@ class NgffImage:
     channel_colors: Sequence[str] | None = None
     computed_callbacks: list[Callable[[], object]] = attrs.field(factory=list)
     given_dims: tuple[str, ...] | None = attrs.field(default=None, repr=False)
+    channel_windows: Sequence[tuple[float, float]] | None = None
 
     def __attrs_post_init__(self) -> None:
         if len(self.dims) != self.data.ndim:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,11 @@ import attrs
 from ..exceptions import AxesError, InputError
 from ..image import NgffImage
 from ..pixels import reordered
-from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
+from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit, in_meters
 
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
-_NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
+NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +25,7 @@ class Facts:
     Attributes:
         name: of the image. channel_names: one per channel. channel_colors: one "RRGGBB" per channel.
         scale: pixel size per axis. translation: centre of the first pixel per axis.
+        channel_windows: values, low and high, that each channel is shown between.
         units: UDUNITS-2 unit per axis. orientations: direction in which an axis grows (RFC-4).
     """
 
@@ -34,6 +36,7 @@ class Facts:
     orientations: Mapping[str, str] = attrs.field(factory=dict)
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None
+    channel_windows: Sequence[tuple[float, float]] | None = None
 
 
 def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNITS) -> str | None:
@@ -42,8 +45,40 @@ def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNIT
     Returns:
         One of the `known` units; None for "pixel" and for any other word.
     """
-    unit = None if (text or "").strip().lower() in _NO_UNITS else full_unit(text)
+    unit = None if (text or "").strip().lower() in NO_UNITS else full_unit(text)
     return unit if unit in known else None
+
+
+def positive(value: Any) -> float | None:
+    """Return a value, however it is written, as a finite number above zero; None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
+
+
+def micrometers(sizes: Mapping[str, Any], factor: float = 1.0) -> Facts:
+    """Return the facts of sizes by axis, such as {"x": 6.5e-07} in metres with a factor of 1e6; others are left out."""
+    known = {axis: size * factor for axis, value in sizes.items() if (size := positive(value)) is not None}
+    # By way of their text, 6.5e-07 m is 0.65 micrometers and not 0.6499999999999999.
+    scale = {axis: float(f"{size:.12g}") for axis, size in known.items()}
+    return Facts(scale=scale, units=dict.fromkeys(known, "micrometer"))
+
+
+def in_micrometers(value: Any, unit: str | None) -> float | None:
+    """Return a length that a file gives with its unit; None where either is none that is known."""
+    known, number = unit_named(unit, SPACE_UNITS), positive(value)
+    metric = known is not None and known.endswith(("meter", "angstrom"))
+    return in_meters(number, known) * 1e6 if metric and number is not None else None
+
+
+def even_step(places: Sequence[float]) -> float | None:
+    """Return the step between places that are even to a tenth of it, as time points are; None where they are not."""
+    count = len(places)
+    step = positive((places[-1] - places[0]) / (count - 1)) if count > 1 else None
+    even = step is not None and all(abs(at - places[0] - i * step) <= 0.1 * step for i, at in enumerate(places))
+    return float(f"{step:.9g}") if even else None
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:
@@ -115,7 +150,7 @@ def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
         return {name: values[name] for name in dims if name in values} or None
 
     channels = data.shape[dims.index("c")] if "c" in dims else 1
-    names, colors = facts.channel_names, facts.channel_colors
+    names, colors, windows = facts.channel_names, facts.channel_colors, facts.channel_windows
     order: Any = tuple(dims)
     return NgffImage(
         data,
@@ -127,4 +162,5 @@ def _image(data: Any, dims: Sequence[str], facts: Facts) -> NgffImage:
         axes_orientations=fitting(facts.orientations),
         channel_names=list(names) if names and len(names) == channels else None,
         channel_colors=list(colors)[:channels] if colors and len(colors) >= channels else None,
+        channel_windows=windows if windows and len(windows) == channels else None,
     )

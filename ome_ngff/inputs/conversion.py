@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ..engine import Plan, Progress
-from ..exceptions import ExistsError, NgffError, OptionError
+from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
-from ..spec import parse_numbers, parse_units
-from ..store import Layout, Target
-from ..text import warn
-from ..write import Annotation, Rendering, Request, execute, execute_labels, image_request, label_request
-from .open import open_input
+from ..spec import parse_numbers, parse_units, placed
+from ..store import Layout, Target, children, find_target
+from ..write import (
+    Annotation,
+    Rendering,
+    Request,
+    execute,
+    execute_labels,
+    image_request,
+    label_request,
+    write_collection_metadata,
+)
+from .open import images_in, open_input
+from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
-SUFFIX = ".ome.zarr"
+_DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 @attrs.frozen
@@ -30,12 +38,24 @@ class Conversion:
         input: path of the source. output: place of the image.
         labels: names of the label images that came along.
         left_out: why other labels did not, by their names.
+        state: "written"; of many inputs also "resumed", "skipped" (the image was there), "failed" or "not begun";
+            "planned" where nothing is to be written.
+        error: why it failed. seconds: how long it took. outline: what would be written.
     """
 
     input: str
     output: str
     labels: tuple[str, ...] = ()
     left_out: Mapping[str, str] = attrs.field(factory=dict)
+    state: str = "written"
+    error: str = ""
+    seconds: float = attrs.field(default=0.0, eq=False)
+    outline: Mapping[str, Any] | None = attrs.field(default=None, eq=False, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what became of the input, as JSON has it."""
+        left_out = {"left_out": dict(self.left_out), "labels": list(self.labels)}
+        return {field: getattr(self, field) for field in ("input", "output", "state", "error", "seconds")} | left_out
 
 
 @attrs.frozen(eq=False)
@@ -55,9 +75,41 @@ class Draft:
     source: SourceImage | None
     storage: Mapping[str, Any]
 
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image: this one."""
+        return [self]
+
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
         return self.request.plan((self.request.target.mark or {}).get("cut") if resume else None)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written: axes, sizes, channels, levels with their chunks."""
+        request = self.request
+        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
+        axes = [
+            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
+            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
+        ]
+        levels = [
+            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
+        ]
+        return {
+            "input": self.input,
+            "output": str(self.output),
+            "version": request.target.fmt.version,
+            "name": request.metadata.name,
+            "dtype": str(request.dtype),
+            "axes": axes,
+            "channels": list(self.image.channel_names or ()),
+            "levels": levels,
+        }
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be."""
+        return Conversion(self.input, str(self.output), state="planned", outline=self.outline())
 
     def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
         """Write the image, and the labels that can come along."""
@@ -85,6 +137,65 @@ class Draft:
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
+@attrs.frozen(eq=False)
+class Collection:
+    """Hold the conversions of all images of one input, wholly parsed; nothing has been touched.
+
+    Attributes:
+        input, output: as in `Conversion`. target: the group of the collection.
+        drafts: one per image, each of which becomes the group of its number. ome_xml: that of the file, about all.
+    """
+
+    input: str
+    output: Any
+    target: Target
+    drafts: list[Draft]
+    ome_xml: bytes = b""
+
+    @property
+    def parts(self) -> list[Draft]:
+        """The conversion of each image."""
+        return list(self.drafts)
+
+    def planned(self) -> Conversion:
+        """Return what the conversion would be, with the outline of the first image."""
+        if not self.drafts:
+            raise InputError(f"{self.input} holds no image.")
+        outline = {**self.drafts[0].outline(), "images": len(self.drafts)}
+        return Conversion(self.input, str(self.output), state="planned", outline=outline)
+
+    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+        """Write the images, and at last what says that they belong together."""
+        self._refuse(overwrite=overwrite, resume=resume)
+        labels: list[str] = []
+        left_out: dict[str, str] = {}
+        numbers = [str(number) for number in range(len(self.drafts))]
+        for number in numbers:
+            done = self.drafts.pop(0).run(overwrite=overwrite, resume=resume, progress=progress)  # closes what was read
+            labels += [f"{number}/{name}" for name in done.labels]
+            left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
+        write_collection_metadata(self.target, numbers, self.ome_xml)
+        return Conversion(self.input, str(self.output), tuple(labels), left_out)
+
+    def _refuse(self, *, overwrite: bool, resume: bool) -> None:
+        """Raise where a collection stands already, or something else among its images.
+
+        Raises:
+            ExistsError: what stands there is not what would be written, or may not be replaced.
+        """
+        there = self.target.document
+        if "bioformats2raw.layout" in there and not (overwrite or resume):
+            raise ExistsError(
+                f"{self.target} already holds a collection; pass overwrite=True to replace it or resume=True to finish "
+                "it."
+            )
+        others = children(self.target, "") - _DOCUMENTS - {str(number) for number in range(len(self.drafts))}
+        if self.target.attributes is not None and others:
+            raise StoreError(
+                f"{self.target} has {', '.join(sorted(others)[:5])}, not of these images; write to another place."
+            )
+
+
 def drafted(
     source: str | os.PathLike[str],
     output: Any,
@@ -95,11 +206,45 @@ def drafted(
     labels: bool = True,
     resume: bool = False,
     **given: Any,
-) -> Draft:
+) -> Draft | Collection:
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
+    words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
+    if series != "all":
+        image = open_input(source, series=series, axes=axes)
+        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+    target = find_target(output, given.get("fmt"))
+    if target.package is not None:
+        raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
+    if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
+        raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
+    drafts: list[Draft] = []
+    first: Original | None = None
+    for number, each in enumerate(images_in(source)):
+        image, place = each.open(axes), f"{os.fspath(source)}::{each.inner}" if each.inner else os.fspath(source)
+        if first is None or SourceImage.of(image) is not None:
+            original = first = Original.of(place, image, each.series)
+        else:  # the headers of the file are read once
+            here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
+            original = attrs.evolve(first, source={**first.source, **here})
+        alone = attrs.evolve(original, ome_xml="")
+        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+    return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
+
+
+def _drafted(
+    opened: NgffImage,
+    source: str,
+    output: Any,
+    original: Original,
+    *,
+    omero: bool,
+    labels: bool,
+    resume: bool,
+    **given: Any,
+) -> Draft:
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
-    image = adjusted(open_input(source, series=series, axes=axes), **said)
+    image = adjusted(opened, **said)
     stored = SourceImage.of(image)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
@@ -107,37 +252,8 @@ def drafted(
     )  # fmt: skip
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
-    return Draft(os.fspath(source), output, image, request, stored if labels else None, storage)
-
-
-def converted(
-    source: Any, output: Any, *, overwrite: bool, resume: bool, progress: Progress, **given: Any
-) -> list[Conversion]:
-    """Convert one source, or several into a folder; all are opened and parsed before the first is written."""
-    if isinstance(source, (str, os.PathLike)):
-        places = [(source, output)]
-    elif isinstance(source, Sequence) and all(isinstance(each, (str, os.PathLike)) for each in source):
-        places = [(each, Path(output) / f"{_stem(each)}{SUFFIX}") for each in source]
-    else:
-        raise OptionError(f"A source is a path, or a list of paths (got {type(source).__name__}).")
-    for i, (each, place) in enumerate(places):
-        twin = next((other for other, there in places[:i] if there == place), None)
-        if twin is not None:
-            raise ExistsError(f"{twin} and {each} would both become {place}; convert them into different folders.")
-    drafts = [drafted(each, place, resume=resume, **given) for each, place in places]
-    done = [draft.run(overwrite=overwrite, resume=resume, progress=progress) for draft in drafts]
-    for name, why in (item for conversion in done for item in conversion.left_out.items()):
-        warn(f"The labels {name!r} were left out: {why}")
-    return done
-
-
-def _stem(path: str | os.PathLike[str]) -> str:
-    """Return the name of a file without its ending, or both endings of "a.ome.tif" and "a.nii.gz"."""
-    name = Path(path).name
-    for suffix in (*Path(name).suffixes[-2:][:1], ""):
-        if suffix in (".ome", ".nii", ".zarr"):
-            return name[: name.rindex(suffix)]
-    return Path(name).stem
+    request = attrs.evolve(request, **original.request())
+    return Draft(source, output, image, request, stored if labels else None, storage)
 
 
 def adjusted(

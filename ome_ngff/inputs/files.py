@@ -35,6 +35,11 @@ def stamp_of(path: str | Path) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
+def is_gzip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 @attrs.frozen(eq=False, slots=False, weakref_slot=False)
 class FileArray(LazyArray):
     """Keep a file open per process, from the first read until nobody holds the array; pickle as the path.

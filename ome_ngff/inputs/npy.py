@@ -11,7 +11,9 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,9 +25,10 @@ from ..config import config
 from ..exceptions import InputError
 from ..image import NgffImage
 from ..pixels import Slices, native
-from ..text import nearest_word
+from ..text import nearest_word, warn
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, MappedArray, read_mapped, stamp_of
+from .inside import Inside
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
@@ -60,6 +63,14 @@ def open_archive(path: str, inner: str, series: int | str | None, axes: Sequence
         data = UnpackedArray.of(path, shape, dtype, offset, order, member.filename)
     title = Path(path).stem if len(names) == 1 else name
     return arranged(data, named_axes(axes, data.ndim, f"{path}::{name}"), path, Facts(name=title))
+
+
+def inside_archive(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the arrays of a `.npz` archive, or the one that is named."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    for name in [inner] if inner else names:
+        yield Inside(partial(open_archive, path, name, None), name, inner=name)
 
 
 def refuse_records(dtype: np.dtype[Any], source: str) -> None:
@@ -98,6 +109,8 @@ def number_of(series: int | str | None, names: Sequence[str], where: str, known:
     wanted = str(series or 0)
     if isinstance(series, str) and series in names:
         return names.index(series)
+    if series is None and len(names) > 1:
+        warn(f"{where}: 1 of {len(names)} images; series=1, or series='all' in convert")
     if series is None or (wanted.isdecimal() and int(wanted) < len(names)):
         return int(wanted)
     listed = ", ".join(f"{i} ({each})" for i, each in enumerate(known)) or "none"
@@ -124,26 +137,27 @@ def _start(path: str, member: zipfile.ZipInfo) -> int:
 
 @attrs.frozen(eq=False, slots=False)
 class UnpackedArray(FileArray):
-    """Show raw pixels inside a compressed file, which cannot be read from the middle.
+    """Show raw pixels that were compressed as a whole, by zip, gzip or zlib, and cannot be read from the middle.
 
     The first read unpacks the file into an unnamed one in `config.cache_store`, which vanishes with the array.
 
     Attributes:
         stored: dtype in the file, with its byte order. offset: bytes before the first pixel, unpacked.
         order: "C" where the last dimension is the fastest in the file, "F" where the first one is.
-        member: name inside a zip file; empty for gzip.
+        member: name inside a zip file; empty for others. skip: bytes of the file before those that are packed.
     """
 
     stored: np.dtype[Any]
     offset: int
     order: str
     member: str
+    skip: int
 
     @classmethod
     def of(
-        cls, path: str, shape: tuple[int, ...], stored: Any, offset: int, order: str, member: str = ""
+        cls, path: str, shape: tuple[int, ...], stored: Any, offset: int, order: str, member: str = "", skip: int = 0
     ) -> UnpackedArray:
-        return cls(path, stamp_of(path), shape, native(stored), None, np.dtype(stored), offset, order, member)
+        return cls(path, stamp_of(path), shape, native(stored), None, np.dtype(stored), offset, order, member, skip)
 
     def _open(self) -> tuple[IO[bytes], Callable[[], Any]]:
         file = tempfile.TemporaryFile(dir=config.cache_store)  # noqa: SIM115
@@ -152,8 +166,9 @@ class UnpackedArray(FileArray):
                 with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as packed:
                     shutil.copyfileobj(packed, file, 2**18)
             else:
-                with gzip.open(self.path) as packed:
-                    shutil.copyfileobj(packed, file, 2**18)
+                with open(self.path, "rb") as packed:
+                    packed.seek(self.skip)
+                    _unpack(packed, file)
             if file.tell() < self.offset + self.nbytes:
                 raise EOFError(f"it holds {file.tell()} bytes, not {self.offset + self.nbytes}")
         except Exception:
@@ -164,3 +179,16 @@ class UnpackedArray(FileArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         return read_mapped(self.opened().fileno(), self, box)
+
+
+def _unpack(packed: IO[bytes], file: IO[bytes]) -> None:
+    """Unpack what gzip or zlib has packed, from here to its end, in small parts."""
+    start = packed.tell()
+    is_zlib = packed.read(2) != b"\x1f\x8b"
+    packed.seek(start)
+    if not is_zlib:
+        shutil.copyfileobj(gzip.GzipFile(fileobj=packed), file, 2**18)
+        return
+    unpacker = zlib.decompressobj()
+    while not unpacker.eof and (part := unpacker.unconsumed_tail or packed.read(2**16)):
+        file.write(unpacker.decompress(part, 2**18))

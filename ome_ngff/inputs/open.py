@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
 from ..text import nearest_word
-from .families import ZARR, family_of
+from .families import ZARR, family_of, folder_family
+from .inside import InputInfo, Inside, describe_inside
 from .sequence import open_sequence
-
-_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+from .tiff import says_axes
 
 
 def open_input(
@@ -37,22 +38,76 @@ def open_input(
         InputError: the file is broken, or not an image that can be read here.
         AxesError: the dimensions are not known, or OME-NGFF does not allow them; pass `axes`.
     """
-    where, inner = _place(os.fspath(path))
+    return open_as(os.fspath(path), series, axes)
+
+
+def open_as(
+    path: str, series: int | str | None, axes: str | Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
+    """Do what `open_input` does; with `indices`, those of a palette come instead of its colours."""
+    where, inner = _place(path)
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
     if "://" in where:
         return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
-        return open_sequence(where, series, axes)
+        return open_sequence(where, series, axes, indices=indices)
     where = os.path.abspath(where)
-    return family_of(where).open(where, inner, series, axes)
+    return family_of(where, inner).open(where, inner, series, axes, indices=indices)
+
+
+def axes_are_guessed(path: str, series: int | str | None) -> bool:
+    """Return whether the axes of an input that opens without `axes` are only the usual ones of such a file."""
+    where, inner = _place(path)
+    if "://" in where or inner:
+        return False
+    if _is_sequence(where):
+        return True
+    return family_of(os.path.abspath(where)).module == "tiff" and not says_axes(os.path.abspath(where), series)
+
+
+def images_in(path: str | os.PathLike[str]) -> Iterator[Inside]:
+    """Find all images of what `open_input` takes; each can be opened until the next is asked for."""
+    where, inner = _place(os.fspath(path))
+    if "://" in where:
+        yield from ZARR.inside(where, inner)
+    elif _is_sequence(where):
+        yield Inside(partial(open_sequence, where, None))
+    else:
+        where = os.path.abspath(where)
+        yield from family_of(where, inner).inside(where, inner)
+
+
+def is_foreign(path: str) -> bool:
+    """Return whether something is there that is not a Zarr of its own: a file of others, planes, or "file::inner"."""
+    where, inner = _place(path)
+    if "://" in where or (not inner and not os.path.exists(where) and not glob.has_magic(where)):
+        return False
+    return bool(inner) or _is_sequence(where) or family_of(os.path.abspath(where)) is not ZARR
+
+
+def describe_input(path: str | os.PathLike[str], *, axes: str | Sequence[str] | None = None) -> InputInfo:
+    """Describe what is inside an input before it is converted: its images, with axes, sizes and channels.
+
+    Args:
+        path, axes: as in `open_input`.
+
+    Returns:
+        What the headers say; no pixel is read. Where an image cannot be written as it is, its `note` says why.
+
+    Raises:
+        MissingError, InputError: as in `open_input`, where the input holds a single image.
+    """
+    where, inner = _place(os.fspath(path))
+    known = "://" not in where and not _is_sequence(where)
+    kind = family_of(os.path.abspath(where), inner).name if known else "a Zarr" if "://" in where else "planes"
+    return describe_inside(path, axes, kind, images_in(path))
 
 
 def _is_sequence(path: str) -> bool:
-    """Return whether the path is a glob, or a folder other than a Zarr."""
+    """Return whether the path is a glob, or a folder of files."""
     if os.path.isdir(path):
-        named = path.rstrip("/" + os.sep).lower().endswith(ZARR.suffixes)
-        return not named and not any(os.path.exists(os.path.join(path, name)) for name in _ZARR_FILES)
+        return folder_family(path) is None
     if os.path.exists(path):
         return False
     if glob.has_magic(path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -84,14 +84,21 @@ def _first_file(companion: str) -> str:
 def tied_together(files: Collection[str]) -> bool:
     """Return whether files are parts of one OME-TIFF: whether the OME-XML of the first one names others of them."""
     first = min(files)
-    if not first.lower().endswith(_OME_TIFF):
-        return False
-    with opened(first) as tiff:
-        description = tiff.ome_metadata if tiff.is_ome else ""
-    if not description or "FileName" not in description:
-        return False
-    named = set(files_named(ElementTree.fromstring(description)))
-    return any(os.path.basename(file) in named for file in files if file != first)
+    return bool(parts_of(first) & {os.path.basename(file) for file in files if file != first})
+
+
+def parts_of(path: str) -> set[str]:
+    """Return the names of the files that an OME-TIFF or a companion file says its planes are in; none for others."""
+    description = None
+    with suppress(Exception):  # a file that is broken says so when it is opened
+        if path.lower().endswith(COMPANION):
+            description = Path(path).read_text("utf-8").strip()
+        elif path.lower().endswith(_OME_TIFF):
+            with opened(path) as tiff:
+                description = tiff.ome_metadata if tiff.is_ome else None
+        if description and "FileName" in description:
+            return set(files_named(ElementTree.fromstring(description)))
+    return set()
 
 
 def files_named(element: ElementTree.Element, own: str = "") -> Iterator[str]:

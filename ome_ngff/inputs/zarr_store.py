@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -14,9 +17,11 @@ from zarr.storage import StorePath
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
-from ..spec import KNOWN_AXES, Metadata, image_names, label_names
+from ..spec import Metadata, image_names, label_names, path_fault
 from ..store import Target, find_target, locate, members, open_node, readable, settled
 from .arrange import Facts, arranged, named_axes
+from .inside import Inside
+from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import number_of, only_one, refuse_records
 
 
@@ -40,14 +45,19 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         raise MissingError(f"There is no Zarr group or array at {where}.")
     name = re.sub(r"(\.ome)?(\.zarr)?(\.zip|\.ozx|\.zr)?$", "", PurePath(inner or path.rstrip("/")).name) or "image"
     if isinstance(node, zarr.Array):
-        return _array(node, where, axes, Facts(name=name))
+        siblings: dict[str, Any] = {}
+        with suppress(NgffError):  # what is above is not what was asked for
+            above = open_node(store, node.path.rpartition("/")[0]) if node.path else None
+            siblings = _arrays(above) if isinstance(above, zarr.Group) else {}
+        return _array(node, where, axes, Facts(name=name), siblings)
     target = find_target(node)
     document = target.document
     if "multiscales" in document or target.mark is not None:
         names = image_names(document)
         return image_in(target, where, number_of(series, names, where, names), axes, name)
     if "bioformats2raw.layout" in document and not inner:
-        return open_file(path, str(series or 0), None, axes)
+        images = _series(node)
+        return open_file(path, images[number_of(series, images, where, images)], None, axes)
     if "plate" in document or "well" in document:
         kind, example = ("plate", "A/1/0") if "plate" in document else ("well", "0")
         example = f"{path}::{'/'.join(filter(None, [inner, example]))}"
@@ -55,9 +65,40 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     labels = label_names(document)
     if labels:
         return open_file(path, f"{inner}/{only_one('', labels, where)}".strip("/"), series, axes)
-    arrays = {name: each for name, each in members(node).items() if isinstance(each, zarr.Array)}
-    array = only_one("", list(arrays), where)
-    return _array(arrays[array], f"{where}/{array}", axes, Facts(name=array))
+    arrays = _arrays(node)
+    images = [name for name, each in arrays.items() if each.ndim > 1]
+    array = only_one("", images or list(arrays), where)
+    return _array(arrays[array], f"{where}/{array}", axes, Facts(name=array), arrays)
+
+
+def inside(path: str, inner: str) -> Iterator[Inside]:
+    """Yield the images of a group or of a collection, or the arrays of a bare group."""
+    store, at = locate(readable(path))
+    node = open_node(store, "/".join(filter(None, [at, inner])))
+    document = find_target(node).document if isinstance(node, zarr.Group) else {}
+    if "multiscales" in document or ("bioformats2raw.layout" in document and not inner):
+        names = image_names(document) if "multiscales" in document else _series(node)
+        for number, name in enumerate(names):
+            several = number if len(names) > 1 or "multiscales" not in document else None
+            yield Inside(partial(open_file, path, inner, several), str(name), several)
+        return
+    bare = _arrays(node) if isinstance(node, zarr.Group) and not {"plate", "well"} & document.keys() else {}
+    images = [name for name, each in bare.items() if each.ndim > 1]
+    below = [f"{inner}/{name}".strip("/") for name in label_names(document) or images]
+    for name in below if len(below) > 1 else [inner]:
+        yield Inside(partial(open_file, path, name, None), name, inner=name)
+
+
+def _series(collection: Any) -> list[str]:
+    """Return the paths of the images of a collection of bioformats2raw: those it lists, else the groups 0, 1, 2, ..."""
+    here = open_node(collection.store, f"{collection.path}/OME".strip("/"))
+    listed = find_target(here).document.get("series") if isinstance(here, zarr.Group) else None
+    if isinstance(listed, list):
+        return [path for path in listed if isinstance(path, str) and not path_fault(path)]
+    numbers = itertools.takewhile(
+        lambda n: open_node(collection.store, f"{collection.path}/{n}".strip("/")) is not None, itertools.count()
+    )
+    return list(map(str, numbers)) or ["0"]
 
 
 def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None, name: str) -> NgffImage:
@@ -88,13 +129,30 @@ def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None,
     return arranged(array, named_axes(axes, array.ndim, where, found.names), where, facts)
 
 
-def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts) -> NgffImage:
-    """Open an array alone, with the names of its dimensions where it has them."""
+def _arrays(group: zarr.Group) -> dict[str, Any]:
+    return {name: each for name, each in members(group).items() if isinstance(each, zarr.Array)}
+
+
+def _array(array: Any, where: str, axes: Sequence[str] | None, facts: Facts, siblings: Mapping[str, Any]) -> NgffImage:
+    """Open an array alone, with the names of its dimensions where it has them.
+
+    Args:
+        array: the array. where: what messages call it. axes: of the caller. facts: what is known of it.
+        siblings: arrays next to it; those of one dimension with the name of one of its own have its coordinates.
+    """
     refuse_records(array.dtype, where)
-    own = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
-    own = tuple(str(name).lower() for name in own)
-    own = own if own and set(own) <= set(KNOWN_AXES) else ()
-    return arranged(StoredLevel(settled(array), where), named_axes(axes, array.ndim, where, own), where, facts)
+    words = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
+    words = words if len(words) == array.ndim else ()
+    own = () if axes is not None else understood(words, array.shape, where)
+    names = named_axes(axes, array.ndim, where, own)
+    tell_packing(array.attrs, where)
+    found = {name: siblings[word] for name, word in zip(names, words, strict=False) if word in siblings}
+    along = {
+        name: Coordinates(each[...], each.attrs)
+        for name, each in found.items()
+        if each.shape == (array.shape[names.index(name)],) and array.ndim > 1
+    }
+    return arranged(StoredLevel(settled(array), where), names, where, with_coordinates(facts, along, where))
 
 
 @attrs.frozen(eq=False)

@@ -6,6 +6,7 @@ from .arrays import native as native
 from .arrays import reordered as reordered
 from .boxes import Block as Block
 from .boxes import Box as Box
+from .boxes import broken_chunk as broken_chunk
 from .boxes import bundle as bundle
 from .boxes import cut_blocks as cut_blocks
 from .boxes import slices as slices

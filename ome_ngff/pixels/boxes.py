@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -68,3 +68,13 @@ def cut_blocks(blocks: Sequence[Sequence[int]], most: int) -> Iterator[Box]:
         ranges.insert(0, list(itertools.pairwise(edges)))
         pixels = pixels // max(lengths) * max(high - low for low, high in ranges[0])
     yield from itertools.product(*ranges)
+
+
+def broken_chunk(read: Callable[[Any], Any], box: Sequence[slice], lengths: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the place in the grid of the first chunk of a box that `read` fails for; None where it fails for none."""
+    for tile in tiles(tuple((part.start, part.stop) for part in box), lengths):
+        try:
+            read(slices(tile))
+        except Exception:  # every codec has errors of its own
+            return tuple(low // length for (low, _), length in zip(tile, lengths, strict=True))
+    return None

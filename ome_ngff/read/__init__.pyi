@@ -1,6 +1,7 @@
 from .describe import describe_store as describe_store
 from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
+from .infos import ChannelInfo as ChannelInfo
 from .infos import ImageInfo as ImageInfo
 from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
@@ -11,3 +12,4 @@ from .stored import StoredLevel as StoredLevel
 from .stored import document_of as document_of
 from .validation import Report as Report
 from .validation import validate as validate
+from .validation.planned import planned_findings as planned_findings

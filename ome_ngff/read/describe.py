@@ -51,6 +51,7 @@ from ..store import (
 from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
 
 Document = Mapping[str, Any]
+_CHANGING = "being upgraded, or that was interrupted: finish it with upgrade, or take it back with undo"
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
 
 
@@ -138,6 +139,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     fmt = format_of(group)
+    changes = part_of(mark, "change") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
@@ -149,12 +151,12 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 path,
                 name=name if isinstance(name, str) else None,
                 method=method if isinstance(method, str) else None,
-                complete=mark is None,
+                complete=mark is None or changes,
                 progress=progress,
                 axes=axes,
                 levels=tuple(levels),
                 channels=_channels(document),
-                notes=tuple(notes) if mark is None else (),
+                notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
             )
         )
     return tuple(found)
@@ -189,7 +191,8 @@ def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[s
     for _, dataset in entries(part_of(multiscale, "datasets"), "")[:MOST_LEVELS]:
         path = str(dataset.get("path"))
         try:
-            node = open_node(group.store, "/".join(filter(None, [group.path, path]))) if not path_fault(path) else None
+            where = "/".join(filter(None, [group.path, path]))
+            node = open_node(group.store, where, group.metadata.zarr_format) if not path_fault(path) else None
         except UNREADABLE as error:
             notes.append(f"The level {path!r} cannot be read: {error}")
             continue
@@ -228,7 +231,7 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     store, root = group.store, "/".join(filter(None, [group.path, path]))
     found: list[ImageInfo] = []
     with suppress(*UNREADABLE):
-        node = open_node(store, root)
+        node = open_node(store, root, group.metadata.zarr_format)
         if not isinstance(node, zarr.Group):
             return ()
         names = label_names(_document(node))
@@ -238,7 +241,7 @@ def _labels(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
         for name in names:
             below = "/".join(filter(None, [path, name]))
             try:
-                label = open_node(store, f"{root}/{name}".strip("/"))
+                label = open_node(store, f"{root}/{name}".strip("/"), group.metadata.zarr_format)
                 images = _images(label, below) if isinstance(label, zarr.Group) else ()
             except UNREADABLE:
                 images = ()

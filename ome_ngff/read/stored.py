@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
-from ..pixels import LazyArray, Slices, native
+from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
 from ..store import Target, open_node, place
 
@@ -113,7 +113,13 @@ class StoredLevel(LazyArray):
         except MissingError:
             raise
         except Exception as error:  # every codec and every file system has errors of its own
-            raise StoreError(f"{self.where} cannot be read at {box}: {error}") from error
+            place = broken_chunk(self.array.__getitem__, box, self.chunks)
+            chunk = f"its chunk {self.array.metadata.encode_chunk_key(place)} is broken: " if place else ""
+            raise StoreError(f"{self.where} cannot be read at {_spelled(box)}: {chunk}{error}") from error
+
+
+def _spelled(box: Slices) -> str:
+    return f"[{', '.join(f'{part.start}:{part.stop}' for part in box)}]"
 
 
 def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
@@ -125,6 +131,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     """
     if target.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {target}.")
+    target.refuse_change()
     if target.mark is not None and not unfinished:
         raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
     document = target.image_document
@@ -141,7 +148,7 @@ def _level(target: Target, path: str) -> zarr.Array[Any]:
         MissingError: it is missing. IncompleteError: it is not written yet. StoreError: it cannot be read.
     """
     key = target.key(path)
-    node = open_node(target.store, key)
+    node = open_node(target.store, key, target.fmt.zarr_format)
     if isinstance(node, zarr.Array):
         return node
     if target.mark is not None:

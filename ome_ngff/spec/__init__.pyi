@@ -34,6 +34,9 @@ from .space.transformations import Scale as Scale
 from .space.transformations import Translation as Translation
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
+from .versions.converting import paths_below as paths_below
+from .versions.converting import restate as restate
+from .versions.converting import states_ome as states_ome
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero
@@ -62,3 +65,4 @@ from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit
 from .vocabulary import in_meters as in_meters
+from .vocabulary import short_unit as short_unit

@@ -18,9 +18,9 @@ from ..exceptions import StoreError
 from .claims import Claim, alone
 from .faults import named_faults
 from .inline import wait_for
-from .nodes import put_documents, put_groups_above
+from .nodes import GroupDocument, put_documents, put_groups_above
 from .target import MARK, Target
-from .zarr_private import GroupMetadata, default_buffer_prototype
+from .zarr_private import default_buffer_prototype
 
 _PART = "consolidated_metadata"
 
@@ -29,10 +29,9 @@ def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
     """Create the group, or replace all its attributes in one step."""
     target.refuse_package()
     zarr_format = target.fmt.zarr_format
-    metadata = GroupMetadata(attributes=dict(attributes), zarr_format=zarr_format)
     if target.attributes is None:
         put_groups_above(target)
-    put_documents(target, {"": metadata})
+    put_documents(target, {"": GroupDocument(zarr_format, attributes)})
     _forget_copies(target.store, target.path, zarr_format)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
@@ -57,13 +56,26 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
     """
     while True:
         with named_faults(target, "do it again"), locked(target) as (now, claim):
+            now.refuse_change()
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
             document = target.fmt.wrap({**document, **new})
-            if claim.renew():  # else this process was stopped for so long that another has the lock, and changes it
+            if claim.sure():  # else this process was stopped for so long that another has the lock, and changes it
                 put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
                 return
+
+
+def update_said(target: Target, said: Mapping[str, Any]) -> None:
+    """Change parts of what a finished image says under our name; its other attributes stay.
+
+    Raises:
+        StoreError: a write of it is under way.
+    """
+    with named_faults(target, "do it again"), locked(target) as (now, claim):
+        if now.mark is not None or not claim.renew():
+            raise StoreError(f"{target} is being written by another process.")
+        put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}})
 
 
 @contextmanager

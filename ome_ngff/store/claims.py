@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 LOCK_PATIENCE = 5.0  # seconds; what a lock guards takes milliseconds
+_MOMENT = 0.05  # seconds; in less than a process can be stopped, started and told, a renewal is as good as another
 _SHORTEST, _LONGEST = 0.001, 0.05  # seconds between two looks of somebody who waits
 
 
@@ -82,6 +83,11 @@ class Claim:
                 self.lost = not self.held
                 self._count += 1
             return self.held
+
+    def sure(self) -> bool:
+        """Return whether we hold the claim, and can for a while: renew it, unless that was done a moment ago."""
+        fresh = time.monotonic() < self.due - self.patience / 4 + min(_MOMENT, self.patience / 8)
+        return (fresh and self.held and self._process == os.getpid()) or self.renew()
 
     def release(self) -> bool:
         """Give the claim up; return whether it was ours to the end. Another's stays as it is."""

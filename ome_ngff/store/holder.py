@@ -32,7 +32,7 @@ from .target import Target
 from .temporary import spool_folder
 from .zarr_private import default_buffer_prototype, inner
 
-_HELD, _GONE, _ALIVE = "held-", "gone-", "alive"
+HELD, _GONE, _ALIVE = "held-", "gone-", "alive"
 _DESCRIPTORS = {os.open, os.mkdir, os.stat, os.rename} <= os.supports_dir_fd  # not on Windows
 _DONE = b"done"
 
@@ -86,6 +86,18 @@ class Staging:
         with open(temporary, "wb", opener=self._open) as file:
             file.write(content)
         self._move(temporary, name)
+
+    def remove(self, name: str) -> None:
+        """Delete a small file in one step, if it is there."""
+        try:
+            if self._descriptor is None:
+                self.look()
+                os.unlink(self.root / name)
+            else:  # by way of the folder, which is gone where another has taken over
+                os.rename(self.root / name, temporary := uuid4().hex, dst_dir_fd=self._descriptor)
+                os.unlink(temporary, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            self.look()
 
     def forget(self, *, around: bool) -> None:
         """Delete what was written by the path of the folder after that had gone.
@@ -158,7 +170,7 @@ class Holder:
 
     @property
     def _name(self) -> str:
-        return f"{_HELD}{(self.target.mark or {})['holder']}"
+        return f"{HELD}{(self.target.mark or {})['holder']}"
 
     @classmethod
     def begin(cls, target: Target, spool: Path | None) -> Holder:
@@ -260,7 +272,7 @@ def refuse_linked_journal(target: Target) -> None:
     """Raise `StoreError` where the journal of a group is behind a link, or a file is in its place."""
     if target.folder is not None and (target.folder / JOURNAL).is_file():
         raise ExistsError(f"{target} has a file at {JOURNAL!r}, where unfinished writes are noted; move it away.")
-    if leads_through_a_link(target, f"{JOURNAL}/{_HELD}"):
+    if leads_through_a_link(target, f"{JOURNAL}/{HELD}"):
         raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
 
 
@@ -278,7 +290,7 @@ def expel(target: Target) -> None:
         with suppress(StoreError):
             folders.append(spool_folder(target))
     for folder in (folder for folder in folders if not folder.is_symlink()):
-        for held in folder.glob(f"{_HELD}*"):
+        for held in folder.glob(f"{HELD}*"):
             _end_of(held)  # first: what then comes by the old path is missed, not taken for empty
             with suppress(FileNotFoundError):
                 held.rename(held.with_name(f"{_GONE}{uuid4().hex}"))

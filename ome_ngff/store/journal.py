@@ -54,7 +54,8 @@ def finish(target: Target, document: Mapping[str, Any]) -> None:
     """Replace the mark by the metadata, in one step."""
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     parts = (target.mark or {}).get("parts", {})
-    put_attributes(target, {**foreign, **target.fmt.wrap({**parts, **document})})
+    said = {MARK: target.said} if target.said else {}
+    put_attributes(target, {**foreign, **said, **target.fmt.wrap({**parts, **document})})
 
 
 def sweep_partial(target: Target, paths: Iterable[str]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
+import pickle
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,8 +25,8 @@ from ..spec import path_fault
 from .inline import run_inline, wait_for
 from .opening import fast_pipeline, open_node
 from .places import place
-from .target import Target
-from .zarr_private import ArrayMetadata, AsyncArray, GroupMetadata, default_buffer_prototype
+from .target import MARK, Target
+from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
 
 
 @attrs.frozen
@@ -36,6 +39,22 @@ class ArrayDocument:
     def to_buffer_dict(self, prototype: Any) -> Mapping[str, Any]:
         """Return the documents by their names, as the metadata does."""
         return self.buffers
+
+
+@attrs.frozen
+class GroupDocument:
+    """Hold the attributes of a group that is to be; Zarr takes as long to store them as a chunk."""
+
+    zarr_format: int
+    attributes: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def to_buffer_dict(self, prototype: Any) -> Mapping[str, Any]:
+        """Return the documents by their names, as Zarr's metadata does; those of an unfinished write on one line."""
+        parts: dict[str, Any] = {".zgroup": {"zarr_format": 2}, ".zattrs": self.attributes}
+        if self.zarr_format == 3:
+            parts = {"zarr.json": {"attributes": self.attributes, "zarr_format": 3, "node_type": "group"}}
+        indent = None if MARK in self.attributes else 2
+        return {k: prototype.buffer.from_bytes(json.dumps(v, indent=indent).encode()) for k, v in parts.items()}
 
 
 def describe_arrays(
@@ -51,19 +70,29 @@ def describe_arrays(
         OptionError: Zarr refuses an option.
     """
     common = target.fmt.array_options(names)
-
-    async def create() -> dict[str, ArrayDocument]:
-        found = {}
-        for path, option in options.items():
-            stored: dict[str, Any] = {}
-            array = await create_array(MemoryStore(stored), name="a", **common, **option)
-            found[path] = ArrayDocument(array.metadata, {k[2:]: v for k, v in stored.items() if k.startswith("a/")})
-        return found
-
     try:
-        return run_inline(create())
+        return {path: _describe({**common, **option}) for path, option in options.items()}
     except (ValueError, TypeError) as error:
         raise OptionError(f"Zarr cannot create such an array: {error}") from error
+
+
+def _describe(options: Mapping[str, Any]) -> ArrayDocument:
+    """Create an array in memory, unless one like it was created with the same settings of Zarr before."""
+    try:
+        return _described(pickle.dumps((zarr.config.config, options)))
+    except (pickle.PicklingError, AttributeError):  # a codec of somebody's
+        return _create(options)
+
+
+@lru_cache(maxsize=64)
+def _described(pickled: bytes) -> ArrayDocument:
+    return _create(pickle.loads(pickled)[1])
+
+
+def _create(options: Mapping[str, Any]) -> ArrayDocument:
+    stored: dict[str, Any] = {}
+    array = run_inline(create_array(MemoryStore(stored), name="a", **options))
+    return ArrayDocument(array.metadata, {k[2:]: v for k, v in stored.items() if k.startswith("a/")})
 
 
 def create_arrays(
@@ -78,10 +107,10 @@ def create_arrays(
         }
 
 
-def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupMetadata]) -> None:
+def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> None:
     """Store documents of groups and arrays, by path below a target, and groups between, in one round trip."""
     between = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
-    groups = {path: GroupMetadata(zarr_format=target.fmt.zarr_format) for path in between}
+    groups = {path: GroupDocument(target.fmt.zarr_format) for path in between}
 
     async def put() -> None:
         await asyncio.gather(
@@ -90,6 +119,15 @@ def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupM
         )
 
     wait_for(target.store, put())
+
+
+def put_file(target: Target, path: str, content: bytes) -> None:
+    """Store a file that is not a chunk or metadata of Zarr below a target, in a group of its own."""
+    group = path.rpartition("/")[0]
+    if group:
+        put_documents(target, {group: GroupDocument(target.fmt.zarr_format)})
+    buffer = default_buffer_prototype().buffer.from_bytes(content)
+    wait_for(target.store, target.store.set(target.key(path), buffer))
 
 
 def put_groups_above(target: Target) -> None:
@@ -104,10 +142,10 @@ def put_groups_above(target: Target) -> None:
         if isinstance(node, zarr.Array):
             raise StoreError(f"{place(target.store, path)} is an array; choose a path that is not below one.")
         if node is None:
-            put_documents(attrs.evolve(target, path=path), {"": GroupMetadata(zarr_format=target.fmt.zarr_format)})
+            put_documents(attrs.evolve(target, path=path), {"": GroupDocument(target.fmt.zarr_format)})
 
 
-def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupMetadata]) -> Iterator[tuple[str, Any]]:
+def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> Iterator[tuple[str, Any]]:
     """Yield the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
@@ -156,12 +194,17 @@ def remove(folder: Path) -> None:
             pause *= 2
 
 
+def delete_file(target: Target, name: str) -> None:
+    """Delete one file below a target, if it is there and no link leads to it."""
+    if target.store.supports_deletes and not leads_through_a_link(target, name):
+        with suppress(FileNotFoundError):
+            wait_for(target.store, target.store.delete(target.key(name)))
+
+
 def delete_group(target: Target, name: str) -> None:
     """Delete the metadata of a group below a target, and its folder where nothing else is in it."""
     for document in ("zarr.json", ".zattrs", ".zgroup", ".zmetadata"):
-        if target.store.supports_deletes and not leads_through_a_link(target, f"{name}/{document}"):
-            with suppress(FileNotFoundError):
-                wait_for(target.store, target.store.delete(target.key(f"{name}/{document}")))
+        delete_file(target, f"{name}/{document}")
     if target.folder is not None:
         with suppress(OSError):
             (target.folder / name).rmdir()

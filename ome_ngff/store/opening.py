@@ -28,11 +28,16 @@ from .places import folder_of, like, locate, place
 from .zarr_private import AsyncArray, AsyncGroup, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
+_NODES = ("zarr.json", ".zgroup", ".zarray")
 _CONFIG = RLock()  # Zarr's settings are those of the process, and threads must not take each other's for the old ones
 
 
-def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
+def open_node(store: Store, path: str, zarr_format: int | None = None) -> zarr.Group | zarr.Array[Any] | None:
     """Open what stands at a place for reading, or return None.
+
+    Args:
+        store, path: the place. zarr_format: the version that counts where there are documents of both, because what is
+            above has it; None takes the newer, with a warning.
 
     Raises:
         StoreError: there is something, but its metadata cannot be read; or nobody answers behind a URL.
@@ -41,7 +46,11 @@ def open_node(store: Store, path: str) -> zarr.Group | zarr.Array[Any] | None:
     try:
         if folder is not None and not folder.is_dir():
             return None
-        found = _node(store, path, read_documents(store, path))
+        documents = read_documents(store, path)
+        other = (".zgroup", ".zarray") if zarr_format == 3 else ("zarr.json",)
+        alone = {name: document for name, document in documents.items() if name not in other}
+        both = zarr_format is not None and any(name in alone for name in _NODES) and len(alone) < len(documents)
+        found = node_of(store, path, alone if both else documents)
         if isinstance(found, zarr.Array):
             _refuse_impossible(found)
         return found
@@ -63,11 +72,12 @@ def members(group: zarr.Group) -> dict[str, zarr.Group | zarr.Array[Any]]:
     found = {}
     for name in sorted({key.strip("/").rpartition("/")[2] for key in wait_for(group.store, listed())}):
         with suppress(NgffError):
-            found[name] = open_node(group.store, f"{group.path}/{name}" if group.path else name)
+            path = f"{group.path}/{name}" if group.path else name
+            found[name] = open_node(group.store, path, group.metadata.zarr_format)
     return {name: node for name, node in found.items() if node is not None}
 
 
-def _node(store: Store, path: str, documents: Mapping[str, dict[str, Any]]) -> zarr.Group | zarr.Array[Any] | None:
+def node_of(store: Store, path: str, documents: Mapping[str, dict[str, Any]]) -> zarr.Group | zarr.Array[Any] | None:
     """Make a group or an array of its documents."""
     older = next((name for name in (".zgroup", ".zarray") if name in documents), None)
     name = "zarr.json" if "zarr.json" in documents else older

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Self
 
 import attrs
@@ -41,13 +42,29 @@ class Pipeline(ZarrsCodecPipeline):
 
     def __setstate__(self, state: Any) -> None:
         self.metadata, self.store = state["metadata"], state["store"]
-        self.impl = None
-        with suppress(UnsupportedMetadataError):
-            self.impl = get_codec_pipeline_impl(self.metadata, self.store, strict=True) if self._known() else None
-        self.python_impl = get_codec_pipeline_fallback(self.metadata, strict=False)
-        self._checked = CheckedPipeline.of(self.python_impl or ())
-        self._packing = Packing.of(self._checked) if self.impl is not None else None
+        self._threads = zarr.config.get("threading.max_workers", None)
         self._process = _HOME
+
+    @cached_property
+    def impl(self) -> Any:  # type: ignore[override]
+        """The pipeline in Rust, made when it is first needed; None where it does not know the array."""
+        if self._known():
+            with suppress(UnsupportedMetadataError), zarr.config.set({"threading.max_workers": self._threads}):
+                return get_codec_pipeline_impl(self.metadata, self.store, strict=True)
+        return None
+
+    @cached_property
+    def python_impl(self) -> Any:  # type: ignore[override]
+        """The pipeline of Zarr-Python."""
+        return get_codec_pipeline_fallback(self.metadata, strict=False)
+
+    @cached_property
+    def _checked(self) -> CheckedPipeline:
+        return CheckedPipeline.of(self.python_impl or ())
+
+    @cached_property
+    def _packing(self) -> Packing | None:
+        return Packing.of(self._checked) if self.impl is not None else None
 
     def _known(self) -> bool:
         """Return whether the pipeline in Rust knows the store, the type, and the order of the pixels."""

@@ -33,14 +33,14 @@ def folder_of(store: Store, path: str = "") -> Path | None:
     return store.root / path if path else store.root
 
 
-def size_of_file(path: Path) -> int | None:
+def size_of_file(path: Path | str) -> int | None:
     """Return the bytes of a file, or None where there is none.
 
     Raises:
         StoreError: it is a folder, a pipe, a device: nothing that can be read to its end.
     """
     try:
-        found = path.stat()
+        found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # a loop of links, a name that cannot be

@@ -11,13 +11,15 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
-from ..exceptions import ExistsError, FormatError, StoreError
+from ..exceptions import ExistsError, FormatError, IncompleteError, StoreError
 from ..spec import Format, format_for_zarr, format_from_version, stated_format
+from ..text import show
 from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
 
-MARK = "ome_ngff"  # the attribute of an unfinished write
+MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
+ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
 
 
 @attrs.frozen
@@ -47,7 +49,24 @@ class Target:
         if not isinstance(mark, Mapping) or mark.get("incomplete") is None:
             return None
         stated = mark["incomplete"] if isinstance(mark["incomplete"], Mapping) else {}
-        return {k: v for k, v in stated.items() if k not in ("parts", "metadata") or isinstance(v, Mapping)}
+        parts = ("parts", "metadata", "said")
+        return {k: v for k, v in stated.items() if k not in parts or isinstance(v, Mapping)}
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What stands under our name of the image, or of the one whose write is under way: its source, for one."""
+        said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
+        return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
+
+    def refuse_change(self) -> None:
+        """Raise `IncompleteError` where the hierarchy is being upgraded, or was left so."""
+        mark = self.mark or {}
+        if "change" in mark:
+            versions = " to ".join(show(mark.get(key)).strip("'") for key in ("from", "to"))
+            raise IncompleteError(
+                f"{self} is being upgraded from OME-Zarr {versions}, or that was interrupted: finish it with upgrade, "
+                "or take it back with undo."
+            )
 
     @property
     def document(self) -> dict[str, Any]:
@@ -101,7 +120,7 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
     if package is not None:
         return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
     store, path = locate(group)
-    found = open_node(store, path)
+    found = open_node(store, path, None if fmt is None else fmt.zarr_format)
     if isinstance(found, zarr.Array):
         raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
     if found is None:

@@ -7,7 +7,7 @@ from zarr.codecs._v2 import V2Codec
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
-from zarr.core.group import AsyncGroup, GroupMetadata
+from zarr.core.group import AsyncGroup
 from zarr.core.metadata import ArrayMetadata
 from zarr.core.sync import sync
 
@@ -16,7 +16,6 @@ __all__ = [
     "AsyncArray",
     "AsyncGroup",
     "BatchedCodecPipeline",
-    "GroupMetadata",
     "V2Codec",
     "default_buffer_prototype",
     "inner",

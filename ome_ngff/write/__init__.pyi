@@ -3,6 +3,7 @@ from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
 from .documents import add_metadata as add_metadata
 from .documents import get_metadata as get_metadata
+from .documents import write_collection_metadata as write_collection_metadata
 from .documents import write_label_metadata as write_label_metadata
 from .documents import write_multiscales_metadata as write_multiscales_metadata
 from .documents import write_plate_metadata as write_plate_metadata
@@ -17,3 +18,5 @@ from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .omero import Rendering as Rendering
 from .request import Request as Request
 from .stored import write_scaled as write_scaled
+from .versions import undo as undo
+from .versions import upgrade as upgrade

@@ -278,7 +278,9 @@ def _rendering(
     if omero is None or omero is True:
         colors = [str(color).removeprefix("#") for color in colors]
         check_channels(count, names, colors)
-        return None, Rendering(tuple(map(str, names)), tuple(colors), asked=bool(omero or names or colors))
+        windows = tuple(given.channel_windows or ())
+        asked = bool(omero or names or colors or windows)
+        return None, Rendering(tuple(map(str, names)), tuple(colors), asked=asked, windows=windows)
     if names or colors:
         raise OptionError("Names and colours of channels go into omero where that is given; say them once.")
     return (None if omero is False else _omero(omero, count)), None

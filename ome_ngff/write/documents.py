@@ -10,7 +10,7 @@ from ..exceptions import LabelError, MissingError, OptionError
 from ..pixels import as_labels
 from ..read import StoredImage
 from ..spec import Axes, AxesLike, Format, UnitsLike, path_fault
-from ..store import Target, find_target, put_attributes, readable, update_document
+from ..store import ORIGINAL, Target, find_target, put_attributes, put_file, readable, update_document
 from ..text import mapping_of, show
 from .arguments import refuse_words
 from .labels.annotation import Annotation
@@ -134,6 +134,21 @@ def write_plate_metadata(
         child = target.child(row)
         if child.attributes is None:
             put_attributes(child, {})
+
+
+def write_collection_metadata(target: Target, images: Sequence[str], ome_xml: bytes = b"") -> None:
+    """Write what makes a group a collection in the layout of bioformats2raw.
+
+    Args:
+        target: the group. images: paths of its images, in their order. ome_xml: what describes them all, if anything.
+    """
+    below = target.child("OME")
+    series = {"series": list(images)}
+    target.fmt.validate(target.fmt.wrap(series), "bf2raw")
+    if ome_xml:
+        put_file(target, ORIGINAL, ome_xml)
+    update_document(below, series)
+    update_document(target, {"bioformats2raw.layout": 3})
 
 
 def write_well_metadata(

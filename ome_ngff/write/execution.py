@@ -14,6 +14,7 @@ from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
+    RECORDS,
     Claim,
     Target,
     attributes_now,
@@ -30,6 +31,7 @@ from ..store import (
     named_faults,
     open_array,
     open_node,
+    put_file,
     refuse_self,
     remove_spool,
     update_document,
@@ -117,7 +119,8 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             continue
         begun = resume and (seen.mark is not None or "multiscales" in seen.document)
         asked = not begun or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
-        end = Ending(seen, request.metadata, request.measured if asked else None, request.afterwards, resumed=resume)
+        measured = request.measured if asked else None
+        end = Ending(seen, request.metadata, measured, request.afterwards, resumed=resume, files=request.files)
         if begun and seen.mark is None:
             end.complete()
             return None
@@ -128,7 +131,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             try:
                 job, done = _begin(request, documents, claim, resume=resume, elsewhere=elsewhere)
             except Exception as error:
-                if claim.renew():
+                if claim.sure():
                     raise
                 _forget_late_notes(now)
                 raise _taken_over(now) from error
@@ -167,7 +170,7 @@ def _begin(
     """
 
     def still_ours() -> None:
-        if not claim.renew():
+        if not claim.sure():
             raise _taken_over(before)
 
     before = target = request.target
@@ -186,9 +189,10 @@ def _begin(
         if mark:
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
+        said = {"said": (target.said if mark else None) or dict(request.said)} if request.said else {}
         target = journal.begin(
             target,
-            {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured},
+            {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},
             request.attributes,
         )
         expel(before)
@@ -240,10 +244,11 @@ def _taken_over(target: Target) -> TakenOverError:
 
 def _forget_late_notes(target: Target) -> None:
     """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
-    if children(target, JOURNAL):
+    there = children(target, JOURNAL)
+    if there - RECORDS:
         with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
-            if now.mark is None:
-                delete(now, JOURNAL)
+            for late in (there - RECORDS if there & RECORDS else {""}) if now.mark is None else ():
+                delete(now, f"{JOURNAL}/{late}".rstrip("/"))
     delete_empty(target)
 
 
@@ -255,6 +260,7 @@ class Ending:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
         resumed: whether a process may have been killed before.
         levels: the levels that are stored, or the same pixels in memory; None opens them.
+        files: others below the group, by path.
     """
 
     target: Target
@@ -263,6 +269,7 @@ class Ending:
     afterwards: tuple[Callable[[], object], ...]
     resumed: bool
     levels: Mapping[int, Any] | None = None
+    files: Mapping[str, bytes] = attrs.field(factory=dict)
 
     @property
     def _paths(self) -> list[str]:
@@ -277,9 +284,11 @@ class Ending:
         document = {**document, **self._measurements(document)}
         with locked(target) as (now, claim):
             held = attrs.evolve(target, attributes=now.attributes)
-            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.renew():
+            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.sure():
                 raise _taken_over(target)
             remove_spool(held)
+            for path, content in self.files.items() if held.said.get("metadata") else ():
+                put_file(held, path, content)
             journal.finish(held, document)
             delete(held, JOURNAL)
         if self.resumed:

@@ -22,17 +22,20 @@ class Rendering:
         stated: rendering that the source has; what it lacks is measured. None, or one of another number of channels,
             is left out.
         asked: whether the caller has asked for it; else a write that was begun without it is finished without.
+        windows: values, low and high, that each channel is shown between, where they are known; else they are measured.
     """
 
     names: Sequence[str] = ()
     colors: Sequence[str] = ()
     stated: Omero | None = None
     asked: bool = True
+    windows: Sequence[tuple[float, float]] = ()
 
     @classmethod
     def of(cls, image: NgffImage, stated: Omero | None = None) -> Rendering:
         """Take over what an image knows of its channels."""
-        return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), stated)
+        windows = tuple(image.channel_windows or ())
+        return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), stated, windows=windows)
 
     def __call__(self, levels: Sequence[Any], metadata: Metadata) -> Mapping[str, Any]:
         """Return the part of the document about how the channels are shown.
@@ -57,11 +60,15 @@ class Rendering:
         for i, color in enumerate(channel_colors(count, level.dtype, self.colors, names)):
             label = {"label": names[i]} if i < len(names) else {}
             channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, names), **label}))
-        return {"omero": _measured(Omero(channels, {"name": metadata.name, **seen}), level, at)}
+        windows = self.windows if len(self.windows) == count else ()
+        return {"omero": _measured(Omero(channels, {"name": metadata.name, **seen}), level, at, windows)}
 
 
-def _measured(omero: Omero, level: Any, at: int | None) -> dict[str, Any]:
-    """Return the document of a rendering, with the windows that it lacks measured along axis `at` of a level."""
+def _measured(omero: Omero, level: Any, at: int | None, known: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:
+    """Return the document of a rendering, with the windows that it lacks measured along axis `at` of a level.
+
+    Those that are `known`, one per channel, say what is shown; then only the whole range is measured.
+    """
     channels = list(omero.channels)
     missing = [i for i, channel in enumerate(channels) if channel.window is None]
     colors = [channels[i].color or "FFFFFF" for i in missing]
@@ -74,7 +81,8 @@ def _measured(omero: Omero, level: Any, at: int | None) -> dict[str, Any]:
 
     windows = windows_of(pixels, colors, level.dtype)
     for i, found in zip(missing, windows, strict=True):
-        window = OmeroWindow(found["min"], found["max"], found["start"], found["end"])
+        start, end = known[i] if known else (found["start"], found["end"])
+        window = OmeroWindow(min(found["min"], start), max(found["max"], end), start, end)
         extra = {key: value for key, value in channels[i].extra.items() if key != "window"}
         channels[i] = attrs.evolve(channels[i], window=window, extra=extra)
     return encode_omero(attrs.evolve(omero, channels=channels))

@@ -20,18 +20,27 @@ from ..spec import entries_of, label_names, named_paths, path_fault
 from ..store import (
     JOURNAL,
     MARK,
+    ORIGINAL,
     Target,
     children,
     delete,
+    delete_file,
     delete_group,
+    in_memory,
     leads_through_a_link,
     open_node,
+    place,
     refuse_linked_journal,
     update_document,
 )
 from .request import Request
 
 _DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
+_FILES = re.compile(
+    r"\.(tiff?|btf|tf[28]|svs|ndpi|lsm|vsi|czi|nd2|lif|ims|dv|mrc|nrrd|nii|nii\.gz|mgz|h5|hdf5?|he5|npy|npz|n5|dcm|png|jpe?g"
+    r"|jp2|gif|bmp|webp|csv|json|xml|txt)$",
+    re.IGNORECASE,
+)
 _CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
@@ -45,9 +54,11 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         StoreError: the place can only be read, or is behind a link inside the group.
     """
     target = request.target
-    _refuse_place(target)
+    refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    if not overwrite:
+        target.refuse_change()
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:
@@ -75,12 +86,22 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
             )
 
 
-def _refuse_place(target: Target) -> None:
+def _refuse_name(target: Target) -> None:
+    """Raise `StoreError` where a new group would have the name of a file of another kind."""
+    name = place(target.store).rstrip("/")
+    ending = _FILES.search(name)
+    if ending and not in_memory(target.store) and open_node(target.store, "") is None:
+        better = f"{re.sub(r'[.]ome$', '', name[: ending.start()], flags=re.IGNORECASE)}.ome.zarr"
+        raise StoreError(f"{name} would be a folder of Zarr and no {ending[0]} file; write to {better}.")
+
+
+def refuse_place(target: Target) -> None:
     """Raise where there can be no group: in what can only be read, or in the place of a file."""
     if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
+    _refuse_name(target)
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
@@ -92,6 +113,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     """Return what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
+    found |= {ORIGINAL} if _has_original(target) else set()
     if "multiscales" in document or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
@@ -106,12 +128,16 @@ def begun_paths(mark: Any, *keys: str) -> set[str]:
 
 
 def _standing(target: Target, path: str) -> str:
-    """Return what stands at a path: "" for nothing, "array", "labels", "leftover"; or words for what is not ours.
+    """Return what stands at a path: "", "array", "labels", "original" or "leftover"; or words for what is not ours.
 
     Raises:
         StoreError: a link inside the group leads there.
     """
     place = None if target.folder is None else target.folder / path
+    if path == ORIGINAL and _has_original(target):
+        return "original"
+    if path == ORIGINAL and place is None:
+        return "a file" if "METADATA.ome.xml" in children(target, "OME") else ""
     if leads_through_a_link(target, path):
         raise StoreError(f"{target} has {path!r} behind a link; what a link leads to is not replaced. Remove the link.")
     if place is not None and place.is_symlink():
@@ -135,6 +161,12 @@ def _standing(target: Target, path: str) -> str:
     return "" if not files else "leftover" if whole else "a folder of other files"
 
 
+def _has_original(target: Target) -> bool:
+    """Return whether the OME-XML below an image is ours: it, or the write that replaces it, says so."""
+    stated = target.said.get("metadata") == ORIGINAL or ORIGINAL in begun_paths(target.mark, "replaces")
+    return stated and not leads_through_a_link(target, ORIGINAL)
+
+
 def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> None:
     """Delete what an image owns at `paths` below a target, groups that this leaves empty, and the journal.
 
@@ -152,6 +184,8 @@ def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> N
             gone |= set(names)
             for name in names:
                 _clear_label(target, f"labels/{name}", before)
+        elif found == "original":
+            delete_file(target, path)
         elif not found.startswith("a "):
             delete(target, path)
         while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= _DOCUMENTS:

@@ -40,6 +40,7 @@ class Request:
         image_label: colours and so on, where it is a label image. what: "an image" or "a label image", for messages.
         kept: levels that are stored already and stay as they are.
         attributes: attributes that the group gets besides the metadata.
+        said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
         afterwards: called once the image is finished.
     """
@@ -54,6 +55,8 @@ class Request:
     image_label: Mapping[str, Any] | None = None
     kept: frozenset[int] = frozenset()
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
+    said: Mapping[str, Any] = attrs.field(factory=dict)
+    files: Mapping[str, bytes] = attrs.field(factory=dict)
     measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
     afterwards: tuple[Callable[[], object], ...] = ()
 
@@ -101,8 +104,8 @@ class Request:
 
     @property
     def new_paths(self) -> list[str]:
-        """Paths of the levels that are written."""
-        return [path for k, path in enumerate(self.paths) if k not in self.kept]
+        """Paths of what is written: levels and files."""
+        return [*(path for k, path in enumerate(self.paths) if k not in self.kept), *self.files]
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -159,4 +162,5 @@ class Request:
             "compression": [str(stored.compression) for stored in self.storage],
             "method": self.method.name,
             "metadata": self.target.fmt.wrap(self.document()),
+            **({"source": self.said["source"]} if "source" in self.said else {}),
         }

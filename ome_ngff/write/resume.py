@@ -10,7 +10,7 @@ import attrs
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, is_objects, placed
-from ..store import Target, journal
+from ..store import Compression, Target, journal
 from ..text import same_json, show
 from .request import Request
 
@@ -123,5 +123,7 @@ def _finished(target: Target) -> dict[str, Any]:
         "dtype": str(found.arrays[0].dtype),
         "chunks": [list(array.chunks) for array in found.arrays],
         "shards": [list(array.shards) if array.shards else None for array in found.arrays],
+        "compression": [str(Compression.parse(list(array.compressors))) for array in found.arrays],
         "metadata": target.fmt.wrap(target.document),
+        **({"source": target.said["source"]} if "source" in target.said else {}),
     }

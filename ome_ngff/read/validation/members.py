@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import zarr
 
-from ...spec import MISSING, Check, Faults, Format, Rules
+from ...spec import MISSING, Check, Faults, Format, Rules, part_of
 from ...text import listed, show
 from .images import STORE_RULES
 from .tree import Broken, Node
@@ -71,7 +71,10 @@ def _incomplete(facts: NodeFacts) -> Faults:
     """A write by ome_ngff that was not finished: pixels are missing, and so is the metadata."""
     if facts.mark is not None:
         hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
-        yield facts.where, "The write of this image was never finished.", hint
+        if part_of(facts.mark, "change") is not None:
+            yield facts.where, "An upgrade of this hierarchy was never finished.", "Upgrade it again, or undo it."
+        else:
+            yield facts.where, "The write of this image was never finished.", hint
 
 
 @NODE_FACTS.note("zarr-twice", at="/.twice", wrong=True)

@@ -1,0 +1,189 @@
+"""Which images are meant by what a batch is given: files, folders, patterns of planes, tables."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from glob import has_magic
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..exceptions import MissingError, NgffError, OptionError
+from ..text import refuse_unknown
+from .families import FAMILIES, Family, folder_family
+from .spelling import parse_axes, parse_factors, parse_lengths, parse_sizes, parse_units
+from .tiff_files import parts_of
+
+SUFFIX = ".ome.zarr"
+_COLUMNS: dict[str, Callable[[str], Any]] = {
+    "series": str, "axes": parse_axes, "scale": parse_sizes, "translation": parse_sizes, "axes_units": parse_units,
+    "name": str, "scale_factors": parse_factors, "method": str, "fmt": str, "chunks": parse_lengths,
+    "shards": parse_lengths, "compression": str,
+}  # fmt: skip
+_ALSO = {"unit": "axes_units", "format": "fmt"}  # as the command line calls them
+
+
+@attrs.frozen
+class Item:
+    """Name one image of a batch: input, output, and arguments of `convert` for it alone."""
+
+    input: str
+    output: str
+    words: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+    @property
+    def place(self) -> str:
+        """The output, as it can be compared with others."""
+        return self.output.rstrip("/") if "://" in self.output else os.path.normcase(os.path.abspath(self.output))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the input, as far as that is known without opening it."""
+        where = self.input if os.path.exists(self.input) else self.input.partition("::")[0]
+        return os.path.getsize(where) if os.path.isfile(where) else 0
+
+
+def expanded(given: str, into: str) -> tuple[list[Item], str]:
+    """Return the images that are meant by one input, and in words what it was taken for where that is not plain.
+
+    Raises:
+        MissingError: a folder has no images. OptionError: a table is not understood.
+    """
+    if "://" in given:
+        return [Item(given, _join(into, _stem(given) + SUFFIX))], ""
+    if given.lower().endswith(".csv") and os.path.isfile(given):
+        rows = list(_rows(given, into))
+        return rows, f"{given}: a table of {len(rows)} inputs"
+    if os.path.isdir(given) and folder_family(given) is None:
+        return _images_in(given, into)
+    pattern = not os.path.exists(given) and (has_magic(given) or "{" in given)
+    said = f"{given}: one image out of many planes" if pattern else ""
+    return [Item(given, _join(into, _stem(given) + SUFFIX))], said
+
+
+def _join(into: str, name: str) -> str:
+    return f"{into.rstrip('/')}/{name}" if "://" in into else str(Path(into) / name)
+
+
+def _stem(path: str) -> str:
+    """Return the name of an image: that of its file without the ending, or both endings of "a.ome.tif", "a.nii.gz"."""
+    where, _, inner = (path, "", "") if os.path.exists(path) else path.partition("::")
+    name = Path(where.rstrip("/")).name
+    plain = re.split(r"[*?\[{]", name)[0] if not os.path.exists(where) else name
+    if plain != name:
+        return plain.rstrip("_- .") or Path(os.path.abspath(where)).parent.name
+    for suffix in (*Path(name).suffixes[-2:][:1], ""):
+        if suffix.lower() in (".ome", ".nii", ".zarr", ".companion"):
+            name = name[: name.rindex(suffix)] if suffix else Path(name).stem
+            break
+    else:
+        name = Path(name).stem
+    return "-".join([name, *filter(None, inner.split("/"))])
+
+
+# Folders -------------------------------------------------------------------------------------------------------------
+
+
+def _images_in(folder: str, into: str) -> tuple[list[Item], str]:
+    """Find the images in a folder and those below it, each to a place of the same name below the other folder."""
+    found: list[str] = []
+    others: Counter[str] = Counter()
+    for here, folders, files in os.walk(folder):
+        inside = [os.path.join(here, name) for name in sorted(folders) if not name.startswith(".")]
+        inside = [path for path in inside if os.path.abspath(path) != os.path.abspath(into)]
+        stored = [path for path in inside if folder_family(path) is not None]
+        folders[:] = [os.path.basename(path) for path in inside if path not in stored]
+        images, rest = _images_of([os.path.join(here, name) for name in sorted(files) if not name.startswith(".")])
+        others.update(Path(path).suffix.lower() or "no ending" for path in rest)
+        found += [*images, *stored]
+    if not found:
+        raise MissingError(f"{folder} is a folder without images.")
+    items = []
+    for path in found:
+        below = os.path.relpath(os.path.dirname(path), folder)
+        place = _join(into, below.replace(os.sep, "/")) if below != "." else into
+        items.append(Item(path, _join(place, _stem(path) + SUFFIX)))
+    said = [f"{folder}: {len(found)} images of their own"]
+    alike = Counter(re.sub(r"\d+", "#", path) for path in found)
+    usual, count = alike.most_common(1)[0]
+    if count > 2 and "#" in usual:
+        first = next(path for path in found if re.sub(r"\d+", "#", path) == usual)
+        pattern = re.sub(r"\d+(?=\D*$)", "*", first)
+        said.append(f"planes of one image would be '{pattern}', in quotes")
+    if others:
+        said.append(f"{sum(others.values())} other files left out ({', '.join(sorted(others))})")
+    return items, "; ".join(said)
+
+
+def _images_of(files: list[str]) -> tuple[list[str], list[str]]:
+    """Tell the images of a folder, one file of each, from its other files."""
+    families = {file: family for file in files if (family := _by_name(file)) is not None}
+    parts: set[str] = set()
+    seen: dict[tuple[str, str], str] = {}
+    for file, family in sorted(families.items(), key=lambda each: not each[0].lower().endswith(".companion.ome")):
+        if file not in parts and family.module == "tiff":
+            parts |= {os.path.join(os.path.dirname(file), name) for name in parts_of(file)} - {file}
+    for file, family in families.items():  # a header and its pixels, such as .hdr and .img
+        key = (family.name, _stem(file).lower())
+        rank = [file.lower().endswith(suffix) for suffix in family.suffixes]
+        twin = seen.get(key)
+        if family.module != "tiff" and twin is not None and Path(twin).suffix.lower() != Path(file).suffix.lower():
+            before = [twin.lower().endswith(suffix) for suffix in family.suffixes]
+            parts.add(file if before > rank else twin)
+        seen[key] = twin if twin is not None and file in parts else file
+    return [file for file in families if file not in parts], [file for file in files if file not in families]
+
+
+def _by_name(file: str) -> Family | None:
+    return next((family for family in FAMILIES if family.suffixes and family.matches(file)), None)
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+def _rows(table: str, into: str) -> Iterator[Item]:
+    """Read a table of inputs: a CSV with the column input, and output or any argument of `convert` where wanted.
+
+    Paths are relative to the folder of the table, outputs to the folder that all go into.
+
+    Raises:
+        OptionError: a column or a value is not understood; nothing has been written.
+    """
+    folder = os.path.dirname(table)
+    with open(table, encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, delimiter=max(",;\t", key=first.count))
+        names = {name: _column(name) for name in reader.fieldnames or () if name and name.strip()}
+        refuse_unknown([n for n in names.values() if n not in _KNOWN], _KNOWN, table)
+        if "input" not in names.values():
+            raise OptionError(f"{table} has no column 'input' (it has {', '.join(names) or 'none'}).")
+        for row in reader:
+            cells = {names[name]: (row[name] or "").strip() for name in names}
+            if not any(cells.values()):
+                continue
+            if not cells["input"] or None in row:
+                raise OptionError(f"Line {reader.line_num} of {table} has no input, or more cells than columns.")
+            source = cells["input"]
+            source = source if "://" in source else os.path.join(folder, source)
+            output = cells.get("output") or _stem(source) + SUFFIX
+            words: dict[str, Any] = {}
+            for name, parse in _COLUMNS.items():
+                try:
+                    words |= {name: parse(cells[name])} if cells.get(name) else {}
+                except (NgffError, ValueError) as error:
+                    raise OptionError(f"Line {reader.line_num} of {table}: {error}") from None
+            yield Item(source, output if "://" in output else _join(into, output), words)
+
+
+_KNOWN = ("input", "output", *_COLUMNS, *_ALSO)
+
+
+def _column(name: str) -> str:
+    word = name.strip().lower().replace("-", "_").replace(" ", "_")
+    return _ALSO.get(word, word)

@@ -1,0 +1,120 @@
+"""How arguments are written as text: on the command line, and in the table of a batch. One grammar for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..exceptions import OptionError
+from ..text import mapping_of, refuse_unknown, whole_number
+
+T = TypeVar("T")
+
+
+def parse_axes(text: str) -> str | list[str]:
+    """Read "zyx" or "z,y,x"."""
+    return [name.strip() for name in text.split(",")] if "," in text else text
+
+
+def _pairs(text: str, value: Callable[[str], T]) -> T | list[T] | dict[str, T]:
+    """Read "0.5", "1,0.5" or "y=1,x=0.5": one value for all spatial axes, one per axis, or a dict by axis."""
+    parts = [part.strip() for part in text.split(",")]
+    if not any("=" in part for part in parts):
+        values = [value(part) for part in parts]
+        return values[0] if len(values) == 1 else values
+    found: dict[str, T] = {}
+    for part in parts:
+        name, sign, rest = (piece.strip() for piece in part.partition("="))
+        if not sign or not name or name in found:
+            raise OptionError(f"{text!r} must name each axis once, as in z=2,y=1,x=1.")
+        found[name] = value(rest)
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(f"{text!r} is not a number; write z=0.5,y=0.1,x=0.1.") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise OptionError(f"{text!r} is not a whole number, such as 2.")
+    return int(text)
+
+
+def parse_sizes(text: str) -> float | list[float] | dict[str, float]:
+    """Read pixel sizes or positions: "0.5", "1,0.5" or "y=1,x=0.5"."""
+    return _pairs(text, _number)
+
+
+def parse_units(text: str) -> str | dict[str, str]:
+    """Read "micrometer" or "z=micrometer,t=second"."""
+    units = _pairs(text, str)
+    if isinstance(units, list):
+        raise OptionError(f"{text!r} must name the axes, as in z=micrometer,t=second.")
+    return units
+
+
+def parse_lengths(text: str) -> Any:
+    """Read chunks or shards: "auto", "128", "1,64,64" or "z=64,y=128,x=128"."""
+    lengths = "auto" if text == "auto" else _pairs(text, _whole)
+    return tuple(lengths) if isinstance(lengths, list) else lengths
+
+
+def parse_factors(text: str) -> Any:
+    """Read "2,4,8", "z=1,y=2,x=2;z=2,y=4,x=4", "auto" (None) or "none" (no further level)."""
+    if text in ("auto", "none"):
+        return None if text == "auto" else []
+    if "=" not in text:
+        return [_whole(part.strip()) for part in text.split(",")]
+    return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
+
+
+def parse_region(text: str) -> dict[str, tuple[int | None, int | None]]:
+    """Read "z=0:10,y=100:300,x=:50": from and to (not included) by axis, in pixels; None where it is left out.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    form = f"A region is z=0:10,y=100:300, in pixels (got {text!r})."
+
+    def interval(part: str) -> tuple[int | None, int | None]:
+        ends = [end.strip() for end in part.split(":")]
+        if len(ends) != 2 or not all(end.isdecimal() or not end for end in ends):
+            raise OptionError(form)
+        low, high = (int(end) if end else None for end in ends)
+        return low, high
+
+    found = _pairs(text, interval) if "=" in text else None
+    if not isinstance(found, dict):
+        raise OptionError(form)
+    return found
+
+
+def region_box(region: Any, names: Sequence[str], shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return from and to of each axis of an image.
+
+    Args:
+        region: as text, or as `parse_region` returns it; None is the whole image.
+        names, shape: of the image.
+
+    Raises:
+        OptionError: it names another axis, or pixels that are not there.
+    """
+    given = parse_region(region) if isinstance(region, str) else mapping_of(region, "A region")
+    refuse_unknown([str(name) for name in given if name not in names], names, "The region")
+    box = []
+    for name, size in zip(names, shape, strict=True):
+        ends = given.get(name, (None, None))
+        if isinstance(ends, slice):
+            ends = (ends.start, ends.stop, *filter(lambda step: step != 1, [ends.step or 1]))
+        numbers = [0 if end is None else whole_number(end) for end in ends] if isinstance(ends, (tuple, list)) else []
+        if len(numbers) != 2 or None in numbers:
+            raise OptionError(f"A region is from and to by axis, in pixels, such as z=0:10 (got {name}={ends!r}).")
+        low, high = numbers[0], size if ends[1] is None else numbers[1]
+        if low is None or high is None or not 0 <= low < high <= size:
+            raise OptionError(f"The region {name}={low}:{high} is not inside the image, which has {name}=0:{size}.")
+        box.append((low, high))
+    return tuple(box)

@@ -1,0 +1,61 @@
+"""Documents that are not stored yet against the specification, as they would stand in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import zarr
+from zarr.storage import MemoryStore
+
+from ...exceptions import Finding
+from ...spec import Format
+from ...store import node_of, parse_json
+from .tree import Node, Tree, joined
+from .walk import Walk
+
+
+class PlannedTree(Tree):
+    """Open nodes from documents at hand.
+
+    Args:
+        contents: the documents, by their keys. names: what stands directly in each group, by its path.
+    """
+
+    def __init__(self, contents: Mapping[str, bytes], names: Mapping[str, frozenset[str]]) -> None:
+        super().__init__(MemoryStore(), "")
+        self._contents, self._names = contents, names
+        self._arrays: dict[tuple[bytes | None, ...], Node] = {}  # most images have the same ones
+
+    def open(self, path: str) -> Node:
+        """Open a group or an array; of arrays with the same documents, the first."""
+        stored = tuple(self.read(joined(path, name)) for name in ("zarr.json", ".zarray", ".zattrs", ".zgroup"))
+        if stored not in self._arrays:
+            keys = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+            found = {key: parse_json(c, key) for key, c in zip(keys, stored, strict=True) if c is not None}
+            node = node_of(self.store, path, found)
+            if not isinstance(node, zarr.Array):
+                return node
+            self._arrays[stored] = node
+        return self._arrays[stored]
+
+    def has(self, path: str) -> bool:
+        """Return whether there is such a document, or a file of this name."""
+        parent, _, name = path.rpartition("/")
+        return path in self._contents or name in self._names.get(parent, ())
+
+    def names(self, path: str) -> frozenset[str]:
+        """Return the names directly below a path."""
+        return self._names.get(path, frozenset())
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a document."""
+        return self._contents.get(path)
+
+
+def planned_findings(contents: Mapping[str, bytes], names: Mapping[str, frozenset[str]], fmt: Format) -> list[Finding]:
+    """Return what `validate` would find in a store with these documents; arguments as in `PlannedTree`."""
+    tree = PlannedTree(contents, names)
+    walk = Walk(tree, fmt, everything=False)
+    walk.root(tree.open(""))
+    walk.finish()
+    return walk.findings

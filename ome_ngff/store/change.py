@@ -1,0 +1,279 @@
+"""A change of many documents that is carried out one by one, resumed after any interruption, and undone.
+
+Before anything changes, `.ome_ngff/changing.zip` holds every document as it is and as it will be. Documents then change
+in an order in which the group is readable at every moment: new ones from the deepest up, that of the group last; then
+those that go, of the group first. Where a document of the group is replaced, and others with it, the group is marked
+meanwhile. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in the other direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import attrs
+
+from ..exceptions import StoreError, TakenOverError
+from ..spec import path_fault
+from ..text import listed
+from .claims import Claim, name_holder
+from .documents import MOST_BYTES, get_bytes, parse
+from .holder import HELD, Staging, expel
+from .inline import wait_for
+from .journal import JOURNAL
+from .nodes import leads_through_a_link
+from .target import MARK, Target
+from .zarr_private import default_buffer_prototype
+
+CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
+RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+_AT_ONCE = 256  # documents between two looks whether this process may go on
+_ROOT = "zarr.json"
+_CONTENTS, _OLD = "change.json", "old/"
+
+
+@attrs.frozen(eq=False)
+class Change:
+    """State which documents change.
+
+    Attributes:
+        what: what it is, for people and for whoever goes on with it: "change", "from", "to".
+        old, new: the documents as they are and as they will be, by their keys below the group.
+        kept: keys of the documents of the hierarchy that stay as they are.
+    """
+
+    what: Mapping[str, str]
+    old: Mapping[str, bytes]
+    new: Mapping[str, bytes]
+    kept: frozenset[str]
+
+    @property
+    def back(self) -> Change:
+        """The change that undoes this one."""
+        return attrs.evolve(self, old=self.new, new=self.old)
+
+    @property
+    def keys(self) -> set[str]:
+        """Keys of all documents that come, change or go."""
+        return {*self.old, *self.new}
+
+    @property
+    def marks(self) -> bool:
+        """Whether the group is marked meanwhile: where a document is replaced, and others with it."""
+        return _ROOT in self.old and _ROOT in self.new and len(self.keys) > 1
+
+    def tiers(self) -> Iterator[list[str]]:
+        """Yield the keys in their order; those of a tier may change in any."""
+        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in self.new)
+        go = sorted(((_depth(key), key[-7:] == ".zattrs"), key) for key in self.old if key not in self.new)
+        for steps in (come, go):
+            for _, tier in itertools.groupby(steps, lambda step: step[0]):
+                yield [key for _, key in tier]
+
+    def marked(self, content: bytes) -> bytes:
+        """Return the document of the group with the mark."""
+        document = json.loads(content)
+        document["attributes"] = {**(document.get("attributes") or {}), MARK: {"incomplete": dict(self.what)}}
+        return json.dumps(document, indent=2).encode()
+
+    def to_bytes(self) -> bytes:
+        """Return the record: a ZIP, in which the old documents lie below `old/`, as they lay below the group."""
+        file, new = io.BytesIO(), {key: content.decode("latin-1") for key, content in self.new.items()}
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            stated = {"what": dict(self.what), "new": new, "kept": sorted(self.kept)}
+            for key, content in {_CONTENTS: json.dumps(stated).encode(), **self._filed()}.items():
+                entry = zipfile.ZipInfo(key)  # without the time, so that the same change is the same bytes
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)
+        return file.getvalue()
+
+    def _filed(self) -> dict[str, bytes]:
+        return {f"{_OLD}{key}": content for key, content in self.old.items()}
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str) -> Change:
+        """Parse a record.
+
+        Raises:
+            StoreError: it cannot be one, or names places outside of its group.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > 8 * MOST_BYTES:
+                    raise ValueError("it unpacks to more than any record")
+                stated = parse(archive.read(_CONTENTS), where)
+                names = [name for name in archive.namelist() if name.startswith(_OLD)]
+                old = {name.removeprefix(_OLD): archive.read(name) for name in names}
+            new = {key: text.encode("latin-1") for key, text in stated["new"].items()}
+            kept, what = frozenset(stated["kept"]), {key: str(stated["what"][key]) for key in ("change", "from", "to")}
+            faults = [fault for fault in map(path_fault, {*old, *new, *kept}) if fault]
+            if faults:
+                raise ValueError(faults[0])
+        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
+            raise StoreError(f"{where} is not a record of a change that can be undone: {error}") from error
+        return cls(what, old, new, kept)
+
+    def __str__(self) -> str:
+        return f"the {self.what['change']} from {self.what['from']} to {self.what['to']}"
+
+
+@attrs.frozen(eq=False)
+class Record:
+    """A change that is recorded in the journal of a group, and where: `CHANGING`, `UNDOING` or `UNDO`."""
+
+    name: str
+    change: Change
+
+
+def read_record(target: Target) -> Record | None:
+    """Return the change of a group that is under way, else the last one that was done and can be undone."""
+    for name in (UNDOING, CHANGING, UNDO):
+        if leads_through_a_link(target, name):
+            raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+        content = wait_for(target.store, get_bytes(target.store, target.key(name)))
+        if content is not None:
+            change = Change.from_bytes(content, f"{target}/{name}")
+            for key in {key.rpartition("/")[0] + "/" for key in change.keys if "/" in key}:
+                if leads_through_a_link(target, key):
+                    raise StoreError(f"{target} has {key!r} behind a link, which is not written through.")
+            return Record(name, change)
+    return None
+
+
+def carry_out(target: Target, change: Change, claim: Claim) -> None:
+    """Carry a change out, or go on with it.
+
+    Args:
+        target: the group. change: of its documents. claim: the lock of the group, which is held.
+
+    Raises:
+        TakenOverError: another process goes on with it. StoreError: a document was changed by something else.
+    """
+    record = change.to_bytes()
+    with _writing(target, claim) as writer:
+        _put_record(target, writer, CHANGING, record)
+        _apply(target, writer, change)
+        writer.put(UNDO, record)
+        writer.remove(CHANGING)
+
+
+def take_back(target: Target, record: Record, claim: Claim) -> None:
+    """Undo a change that is under way, or was done, or whose undoing was interrupted; arguments as in `carry_out`."""
+    content = record.change.to_bytes()
+    with _writing(target, claim) as writer:
+        _put_record(target, writer, UNDOING, content)
+        writer.remove(CHANGING)  # where the change was under way; what was done before it can still be undone
+        _apply(target, writer, record.change.back)
+        done = wait_for(target.store, get_bytes(target.store, target.key(UNDO)))
+        if done is not None and _same_record(Change.from_bytes(done, UNDO), record.change):
+            writer.remove(UNDO)
+        writer.remove(UNDOING)
+
+
+def _same_record(one: Change, other: Change) -> bool:
+    return (one.what, one.old, one.new) == (other.what, other.old, other.new)
+
+
+def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
+    if wait_for(target.store, get_bytes(target.store, target.key(name))) != content:
+        writer.put(name, content)
+
+
+def _apply(target: Target, writer: Any, change: Change) -> None:
+    allowed = {change.old.get(_ROOT), change.new.get(_ROOT)}
+    if change.marks:
+        marked = {change.marked(content): content for content in (change.old[_ROOT], change.new[_ROOT])}
+        allowed |= set(marked)
+        now = _current(target, [_ROOT])[_ROOT]
+        _refuse_other(target, _ROOT, now, allowed)
+        if now not in marked and now is not None:
+            writer.put(_ROOT, change.marked(now))
+    for tier in change.tiers():
+        for start in range(0, len(tier), _AT_ONCE):
+            batch = tier[start : start + _AT_ONCE]
+            found = _current(target, batch)
+            for key in batch:
+                wanted = change.new.get(key)
+                _refuse_other(target, key, found[key], allowed if key == _ROOT else {change.old.get(key), wanted})
+                if found[key] != wanted:
+                    writer.remove(key) if wanted is None else writer.put(key, wanted)
+
+
+def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
+    async def read() -> list[bytes | None]:
+        return await asyncio.gather(*(get_bytes(target.store, target.key(key)) for key in keys))
+
+    return dict(zip(keys, wait_for(target.store, read()), strict=True))
+
+
+def _refuse_other(target: Target, key: str, found: bytes | None, allowed: set[bytes | None]) -> None:
+    if found not in allowed:
+        raise StoreError(
+            f"{target} has been changed at {key!r} by something else meanwhile; put back what was there "
+            f"(it is in {CHANGING} or {UNDOING}, below {_OLD}), and go on."
+        )
+
+
+def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes]) -> None:
+    """Raise `StoreError` where a hierarchy is not what a change has left.
+
+    Args:
+        target: its group. change: the last one. contents: all documents of the hierarchy, by their keys.
+    """
+    other = [key for key in sorted(change.keys) if contents.get(key) != change.new.get(key)]
+    more = sorted(set(contents) - change.keys - change.kept)
+    if other or more:
+        raise StoreError(
+            f"{target} was changed after {change} (at {listed([*other, *more], 3, ', ')}), so this cannot be undone "
+            f"any more. The documents as they were before are in {UNDO}, below {_OLD}."
+        )
+
+
+def _depth(key: str) -> int:
+    return key.count("/")
+
+
+@contextmanager
+def _writing(target: Target, claim: Claim) -> Iterator[Any]:
+    """Yield what puts documents into place and removes them, unless another process has taken over."""
+    expel(target)
+    if target.folder is None:
+        yield _Sender(target, claim)
+        return
+    folder = target.folder / JOURNAL / f"{HELD}{name_holder()}"
+    folder.mkdir(parents=True)
+    try:
+        yield Staging(target.folder, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()
+
+
+@attrs.frozen(eq=False)
+class _Sender:
+    """Put and remove documents where there are no folders, one request each."""
+
+    target: Target
+    claim: Claim
+
+    def put(self, name: str, content: bytes) -> None:
+        self._look()
+        buffer = default_buffer_prototype().buffer.from_bytes(content)
+        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+
+    def remove(self, name: str) -> None:
+        self._look()
+        with suppress(FileNotFoundError):
+            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+
+    def _look(self) -> None:
+        if not self.claim.held:
+            raise TakenOverError(f"Another process goes on with the change of {self.target}; this one has stopped.")

@@ -1,0 +1,495 @@
+"""Hierarchies that go from one version to another in place: what changes, what is refused, what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from click.testing import CliRunner
+from helpers import document, every_file, pixels_by_tensorstore
+from hierarchies import KNOWN, OF_LABELS, copy_to, files
+from zarr.storage import LocalStore, MemoryStore
+
+from ome_ngff import (
+    CodecError,
+    FormatError,
+    FormatV04,
+    FormatV05,
+    IncompleteError,
+    InputError,
+    MissingError,
+    StoreError,
+    ValidationError,
+    open_image,
+    undo,
+    upgrade,
+    validate,
+    write_image,
+    write_labels,
+)
+from ome_ngff.cli import main
+from ome_ngff.format import Format
+from ome_ngff.writer import add_metadata
+
+NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
+
+
+def an_image(folder: Path, fmt: str = "0.4") -> Path:
+    """Write an image with labels."""
+    pixels = (np.arange(9 * 40 * 70) % 65521).astype("uint16").reshape(9, 40, 70)
+    words = {**KNOWN, "axes": "zyx", "fmt": fmt, "scale_factors": [2]}
+    write_image(pixels, folder, **words)
+    write_labels((pixels > 9000).astype("uint8"), folder, "cells", **{**OF_LABELS, "scale_factors": [2]})
+    return folder
+
+
+def by_hand(folder: Path, array: Any, **options: Any) -> Path:
+    """Write an image of one level of 0.4 with Zarr alone."""
+    group = zarr.open_group(folder, mode="w", zarr_format=2)
+    keys = {"name": "v2", "separator": options.pop("separator", "/")}
+    words = {"chunks": (2, 8, 16), "compressors": None, **options}
+    level = group.create_array("0", shape=array.shape, dtype=array.dtype, chunk_key_encoding=keys, **words)
+    level[...] = array
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    step = [{"type": "scale", "scale": [1, 0.5, 0.5]}]
+    entry = {"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": step}]}
+    group.attrs["multiscales"] = [entry]
+    return folder
+
+
+def stored(kind: str, fmt: Format, folder: Path) -> Path:
+    """Store a sample of a hierarchy."""
+    copy_to(MemoryStore(_buffers(files(kind, fmt))), str(folder))
+    return folder
+
+
+def _buffers(contents: dict[str, bytes]) -> dict[str, Any]:
+    buffer = zarr.core.buffer.default_buffer_prototype().buffer
+    return {key: buffer.from_bytes(content) for key, content in contents.items()}
+
+
+# What comes out -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        pytest.param("<u2", {"compressors": numcodecs.Blosc("lz4", 5, 1)}, id="blosc-lz4"),
+        pytest.param("<u2", {"compressors": numcodecs.Blosc("zstd", 3, 2, 65536)}, id="blosc-bits"),
+        pytest.param("|u1", {"compressors": numcodecs.Blosc("zlib", 3, -1)}, id="blosc-zlib-automatic"),
+        pytest.param("<i4", {"compressors": numcodecs.Blosc("blosclz", 9, 0)}, id="blosclz-unshuffled"),
+        pytest.param("<f4", {"compressors": numcodecs.Zstd(5, checksum=True), "fill_value": np.nan}, id="zstd"),
+        pytest.param(">u2", {"compressors": numcodecs.GZip(4), "fill_value": 7}, id="gzip-big-endian"),
+        pytest.param("<f8", {"order": "F"}, id="none-columns-first"),
+        pytest.param(">i2", {"order": "F", "compressors": numcodecs.Blosc("zstd")}, id="blosc-columns-first-big"),
+        pytest.param("<u4", {"separator": "."}, id="flat-keys"),
+        pytest.param("<u2", {"fill_value": None}, id="no-fill-value"),
+        pytest.param("|i1", {}, id="bytes"),
+    ],
+)
+def test_pixels_are_read_by_all_as_before(tmp_path: Path, dtype: str, options: dict[str, Any]) -> None:
+    array = (NOISE % 100 if "1" in dtype else NOISE % 30000).astype(dtype)
+    image = by_hand(tmp_path / "image.zarr", array, **options)
+    (image / "0" / ("0/0/0" if "separator" not in options else "0.0.0")).unlink()  # is the fill value
+    before = zarr.open_array(image / "0", mode="r")[...]
+    upgrade(image)
+    assert not list(image.rglob(".z*"))
+    np.testing.assert_array_equal(zarr.open_array(image / "0", mode="r")[...], before)
+    np.testing.assert_array_equal(pixels_by_tensorstore(image)[0], before)
+    np.testing.assert_array_equal(np.asarray(open_image(image).images[0].data), before)  # by zarrs
+
+
+@pytest.mark.parametrize("kind", ["image", "plate", "bf2raw", "numbered"])
+def test_whole_hierarchies_are_valid_afterwards(tmp_path: Path, kind: str) -> None:
+    place = stored(kind, FormatV04(), tmp_path / "store")
+    done = upgrade(place)
+    report = validate(place, data=True)
+    assert (report.version, report.counts["error"], report.counts["warning"]) == ("0.5", 0, 0)
+    assert done.images == sum("multiscales" in str(p.read_text()) for p in place.rglob("zarr.json"))
+    there = {key.rpartition("/")[0] for key in files(kind, FormatV05()) if key.endswith("zarr.json")}
+    assert {p.relative_to(place).parent.as_posix().strip(".") for p in place.rglob("zarr.json")} == there
+
+
+@pytest.mark.parametrize("kind", ["image", "plate", "bf2raw"])
+def test_documents_are_those_that_the_version_itself_has(tmp_path: Path, kind: str) -> None:
+    place = stored(kind, FormatV04(), tmp_path / "store")
+    upgrade(place)
+    for key, content in files(kind, FormatV05()).items():
+        if key.endswith("zarr.json"):
+            expected, found = json.loads(content), json.loads((place / key).read_text())
+            assert found.get("attributes", {}) == expected.get("attributes", {}), key
+            assert found.get("dimension_names") == expected.get("dimension_names"), key
+
+
+def test_foreign_nodes_and_attributes_come_along(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    group = zarr.open_group(image, mode="a")
+    group.attrs["another"] = {"says": 1}
+    table = group.create_group("tables").create_group("first", attributes={"labels": {"of": "another"}})
+    table.create_array("x", data=np.arange(7))
+    upgrade(image)
+    group = zarr.open_group(image, mode="r")
+    assert group.attrs["another"] == {"says": 1}
+    assert dict(group["tables/first"].attrs) == {"labels": {"of": "another"}}
+    assert group["tables/first/x"][...].tolist() == list(range(7))
+
+
+def test_the_way_to_an_older_version_keeps_pixels_and_meaning(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    before = open_image(image)
+    chunks = {k: v for k, v in every_file(image).items() if ".z" not in k}
+    upgrade(image)
+    upgrade(image, "0.4")
+    after = open_image(image)
+    assert after.metadata == before.metadata
+    assert {k: v for k, v in every_file(image).items() if ".z" not in k and ".ome_ngff" not in k} == chunks
+    np.testing.assert_array_equal(np.asarray(after.images[0].data), np.asarray(before.images[0].data))
+    np.testing.assert_array_equal(pixels_by_tensorstore(image)[0], np.asarray(before.images[0].data))
+
+
+def test_consolidated_metadata_goes(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    zarr.consolidate_metadata(str(image), zarr_format=2)
+    before = every_file(image)
+    upgrade(image)
+    assert not (image / ".zmetadata").exists()
+    undo(image)
+    assert every_file(image) == before
+
+
+class Counting(LocalStore):
+    """Note every key that is asked for, written, deleted or listed."""
+
+    keys: set[str]
+
+    async def get(self, key: str, *rest: Any, **more: Any) -> Any:
+        self.keys.add(key)
+        return await super().get(key, *rest, **more)
+
+    async def set(self, key: str, value: Any) -> None:
+        self.keys.add(key)
+        await super().set(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.keys.add(key)
+        await super().delete(key)
+
+    def list_dir(self, prefix: str) -> Any:
+        self.keys.add(f"{prefix}/")
+        return super().list_dir(prefix)
+
+
+def test_nothing_below_a_level_is_asked_for_but_its_document(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    store = Counting(image)
+    store.keys = set()
+    chunks = {p: p.stat() for p in image.rglob("*") if p.is_file() and ".z" not in p.name}
+    upgrade(store)
+    levels = {key.removeprefix("labels/cells/") for key in store.keys if key[:2] in ("0/", "1/") or "cells/" in key}
+    names = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+    assert {level for level in levels if level[:2] in ("0/", "1/")} <= {f"{k}/{n}" for k in "01" for n in names}
+    assert len(store.keys) > 10
+    for path, there in chunks.items():
+        now = path.stat()
+        assert (now.st_ino, now.st_mtime_ns, now.st_atime_ns) == (there.st_ino, there.st_mtime_ns, there.st_atime_ns)
+
+
+# What is undone -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["image", "plate", "bf2raw"])
+def test_undo_restores_every_byte(tmp_path: Path, kind: str) -> None:
+    place = stored(kind, FormatV04(), tmp_path / "store")
+    before = every_file(place)
+    upgrade(place)
+    with zipfile.ZipFile(place / ".ome_ngff" / "undo.zip") as archive:
+        assert archive.read("old/.zattrs") == files(kind, FormatV04())[".zattrs"]
+    assert undo(place) == "the upgrade from 0.4 to 0.5"
+    assert every_file(place) == before
+    with pytest.raises(MissingError, match="nothing to undo"):
+        undo(place)
+
+
+def test_undo_knows_what_was_done_last_alone(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    between = {k: v for k, v in every_file(image).items() if ".ome_ngff" not in k}
+    upgrade(image, "0.4")
+    undo(image)
+    assert every_file(image) == between
+
+
+def _describe(image: Path) -> None:
+    add_metadata(image, {"omero": {"channels": []}})
+
+
+def _label(image: Path) -> None:
+    pixels = np.zeros((9, 40, 70), "uint8")
+    write_labels(pixels, image, "more", axes="zyx", scale_factors=[2])
+
+
+def _delete(image: Path) -> None:
+    (image / "1" / "zarr.json").unlink()
+
+
+@pytest.mark.parametrize("change", [_describe, _label, _delete])
+def test_what_was_changed_since_is_not_undone(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    change(image)
+    before = every_file(image)
+    with pytest.raises(StoreError, match="was changed after the upgrade"):
+        undo(image)
+    assert every_file(image) == before
+
+
+def test_an_image_that_is_written_anew_has_nothing_to_undo(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    write_image(np.zeros((4, 8, 8), "uint8"), image, axes="zyx", overwrite=True)
+    with pytest.raises(MissingError, match="nothing to undo"):
+        undo(image)
+
+
+def test_resuming_a_finished_write_keeps_the_way_back(tmp_path: Path) -> None:
+    image, words = tmp_path / "image.zarr", {"axes": "zyx", "chunks": 8, "scale_factors": [2]}
+    write_image(NOISE.astype("uint16"), image, fmt="0.4", **words)
+    before = every_file(image)
+    upgrade(image)
+    write_image(NOISE.astype("uint16"), image, resume=True, **words)
+    undo(image)
+    assert every_file(image) == before
+
+
+# What is refused ----------------------------------------------------------------------------------------------------
+
+
+def _mixed(place: Path) -> None:
+    other = an_image(place.parent / "other", "0.5")
+    (other / "labels" / "cells" / "zarr.json").rename(place / "labels" / "cells" / "zarr.json")
+
+
+def _older(place: Path) -> None:
+    path = place / "labels" / "cells" / ".zattrs"
+    path.write_text(path.read_text().replace('"0.4"', '"0.3"'))
+
+
+def _both(place: Path) -> None:
+    (place / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {"ome": {}}}')
+
+
+def _marked(place: Path) -> None:
+    path = place / "labels" / "cells" / ".zattrs"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ome_ngff": {"incomplete": {}}}))
+
+
+def _locked(place: Path) -> None:
+    (place / "labels" / ".ome_ngff.lock").touch()
+
+
+def _linked(place: Path) -> None:
+    (place / "1").rename(place.parent / "1")
+    (place / "1").symlink_to(place.parent / "1")
+
+
+def _document_linked(place: Path) -> None:
+    (place / "1" / ".zarray").rename(place.parent / ".zarray")
+    (place / "1" / ".zarray").symlink_to(place.parent / ".zarray")
+
+
+def _journal_linked(place: Path) -> None:
+    (place.parent / "elsewhere").mkdir()
+    (place / ".ome_ngff").symlink_to(place.parent / "elsewhere")
+
+
+def _invalid(place: Path) -> None:
+    path = place / ".zattrs"
+    path.write_text(path.read_text().replace('"space"', '"time"'))
+
+
+def _missing(place: Path) -> None:
+    (place / "1" / ".zarray").unlink()
+
+
+def _broken(place: Path) -> None:
+    (place / "1" / ".zarray").write_text('{"shape": [')
+
+
+def _coded(**words: Any) -> Callable[[Path], None]:
+    def change(place: Path) -> None:
+        path = place / "labels" / "cells" / "1" / ".zarray"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **words}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        pytest.param(_mixed, FormatError, r"/labels/cells: it is of Zarr v2 and v3", id="mixed"),
+        pytest.param(_older, FormatError, r"/labels/cells: it is OME-Zarr '0.3'", id="older"),
+        pytest.param(_both, FormatError, "of Zarr v2 and v3", id="both"),
+        pytest.param(_marked, IncompleteError, "labels/cells is incomplete", id="marked"),
+        pytest.param(_locked, IncompleteError, "labels is being written", id="locked"),
+        pytest.param(_linked, StoreError, "behind a link", id="linked"),
+        pytest.param(_document_linked, StoreError, "behind a link", id="document-linked"),
+        pytest.param(_journal_linked, StoreError, "behind a link", id="journal-linked"),
+        pytest.param(_invalid, ValidationError, "axes", id="invalid"),
+        pytest.param(_missing, ValidationError, "dataset-array", id="missing"),
+        pytest.param(_broken, StoreError, "not JSON", id="broken"),
+        pytest.param(_coded(compressor={"id": "zlib", "level": 1}), CodecError, "/labels/cells/1: .*zlib", id="zlib"),
+        pytest.param(_coded(compressor={"id": "lz4"}), CodecError, "'lz4'", id="lz4"),
+        pytest.param(_coded(compressor={"id": "bz2", "level": 1}), CodecError, "'bz2'", id="bz2"),
+        pytest.param(_coded(filters=[{"id": "delta", "dtype": "|u1"}]), CodecError, "filters", id="delta"),
+        pytest.param(_coded(dtype="<U4"), CodecError, "<U4", id="strings"),
+        pytest.param(_coded(dtype=[["a", "<u2"]]), CodecError, "of the type", id="records"),
+        pytest.param(_coded(fill_value="a"), CodecError, "fill value", id="fill"),
+        pytest.param(_coded(_nczarr_array={}), CodecError, "_nczarr_array", id="unknown-key"),
+    ],
+)
+def test_what_cannot_be_upgraded_is_refused_untouched(
+    tmp_path: Path, spoil: Callable[[Path], None], error: type[Exception], words: str
+) -> None:
+    place = an_image(tmp_path / "image.zarr")
+    spoil(place)
+    before = every_file(tmp_path)
+    for dry_run in (True, False):
+        with pytest.raises(error, match=words):
+            upgrade(place, dry_run=dry_run)
+    assert every_file(tmp_path) == before
+
+
+def test_all_reasons_are_listed_at_once(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "image.zarr")
+    _coded(compressor={"id": "zlib", "level": 1})(place)
+    _older(place)
+    with pytest.raises(FormatError, match=r"/labels/cells: .*; /labels/cells/1: .*zlib"):
+        upgrade(place)
+
+
+def test_a_sharded_image_does_not_go_to_zarr_v2(tmp_path: Path) -> None:
+    image = tmp_path / "image.zarr"
+    write_image(NOISE.astype("uint16"), image, axes="zyx", chunks=8, shards=16)
+    before = every_file(image)
+    with pytest.raises(CodecError, match=r"/0: it has shards"):
+        upgrade(image, "0.4")
+    assert every_file(image) == before
+
+
+def test_keys_that_zarr_v2_has_not_are_refused(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.5")
+    before = every_file(image)
+    with pytest.raises(CodecError, match=r"/0: its chunks have keys .*c/0/0"):
+        upgrade(image, "0.4")
+    assert every_file(image) == before
+
+
+def test_arrays_of_others_may_stay_where_losses_are_accepted(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    table = zarr.open_group(image, mode="a").create_group("tables")
+    table.create_array("x", data=np.arange(7), compressors=numcodecs.Zlib())
+    with pytest.raises(CodecError, match="zlib"):
+        upgrade(image)
+    with pytest.warns(UserWarning, match=r"/tables/x stays as it is, in Zarr v2"):
+        upgrade(image, lossy=True)
+    assert zarr.open_array(image / "tables" / "x", mode="r")[...].tolist() == list(range(7))
+    assert open_image(image).metadata.version == "0.5"
+
+
+@pytest.mark.parametrize("below", ["A", "A/1", "A/1/0"])
+def test_a_part_of_a_plate_is_not_upgraded_alone(tmp_path: Path, below: str) -> None:
+    place = stored("plate", FormatV04(), tmp_path / "plate")
+    before = every_file(place)
+    store = LocalStore(place)
+    for part in (place / below, zarr.open_group(store, path=below, mode="r+")):
+        with pytest.raises((FormatError, InputError), match=r"is a part of .*plate|no metadata of OME"):
+            upgrade(part)
+    assert every_file(place) == before
+
+
+def test_a_store_that_can_only_be_read_is_refused(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    for call in (upgrade, undo):
+        with pytest.raises(StoreError, match="read only"):
+            call(LocalStore(image, read_only=True))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_can_only_be_read_is_refused(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    (image / "labels" / "cells" / "1").chmod(0o555)
+    with pytest.raises(StoreError, match="cannot be written"):
+        upgrade(image)
+    (image / "labels" / "cells" / "1").chmod(0o755)
+    assert not list(image.rglob("zarr.json"))
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        pytest.param(lambda place: None, MissingError, id="nothing"),
+        pytest.param(lambda place: zarr.create_group(place, zarr_format=2), InputError, id="group"),
+        pytest.param(lambda place: zarr.save_array(place, np.zeros(3), zarr_format=2), InputError, id="array"),
+    ],
+)
+def test_what_is_not_an_image_is_refused(tmp_path: Path, made: Callable[[Path], None], error: type[Exception]) -> None:
+    made(tmp_path / "a.zarr")
+    with pytest.raises(error):
+        upgrade(tmp_path / "a.zarr")
+
+
+def test_a_zip_is_refused(tmp_path: Path) -> None:
+    write_image(NOISE.astype("uint8"), tmp_path / "a.ozx", axes="zyx")
+    with pytest.raises(StoreError, match="a ZIP is not changed in place"):
+        upgrade(tmp_path / "a.ozx", "0.4")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("../victim", id="above"), pytest.param("/victim", id="root"), pytest.param("1/../0", id="in")]
+)
+def test_a_record_that_names_places_outside_is_not_believed(tmp_path: Path, name: str) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    record = image / ".ome_ngff" / "undo.zip"
+    with zipfile.ZipFile(record, "a") as archive:
+        archive.writestr(f"old/{name}", "victim")
+    before = every_file(tmp_path)
+    with pytest.raises(StoreError, match="not a record"):
+        undo(image)
+    assert every_file(tmp_path) == before
+
+
+# The command --------------------------------------------------------------------------------------------------------
+
+
+def run(*words: Any) -> str:
+    result = CliRunner().invoke(main, ["upgrade", *map(str, words)])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def test_the_command_upgrades_and_undoes(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    before = every_file(image)
+    assert "would go from OME-Zarr 0.4 to 0.5 (2 images" in run(image, "--dry-run")
+    assert every_file(image) == before
+    assert "went from OME-Zarr 0.4 to 0.5 (2 images" in run(image, "--to", "0.5")
+    assert document(image)["version"] == "0.5"
+    assert "is OME-Zarr 0.5 already" in run(image, "--to", "0.5")
+    assert "the upgrade from 0.4 to 0.5 is undone" in run(image, "--undo")
+    assert every_file(image) == before
+
+
+def test_the_command_says_how_losses_are_accepted(tmp_path: Path) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"), compressors=numcodecs.Zlib())
+    result = CliRunner().invoke(main, ["upgrade", str(image)])
+    assert result.exit_code != 0
+    assert "zlib" in result.output
