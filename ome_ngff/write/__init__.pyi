@@ -18,5 +18,7 @@ from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .omero import Rendering as Rendering
 from .request import Request as Request
 from .stored import write_scaled as write_scaled
+from .upload import is_hierarchy as is_hierarchy
+from .upload import upload as upload
 from .versions import undo as undo
 from .versions import upgrade as upgrade
