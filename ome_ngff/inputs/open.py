@@ -33,7 +33,8 @@ def open_input(
             the URL of a Zarr.
         series: index or name of one of several images in the file; the first one by default.
         axes: one name per dimension in the order of the file, such as "zyx"; overrides what the file says. "s" is
-            colour. For a sequence of planes, name the axes that the numbers count, then those of one plane.
+            colour. For a sequence of planes, name the axes that the numbers count, then those of one plane; or give a
+            pattern of the names, such as "r{row}c{column}f{field}-ch{c}sk{t}", of which t, c and z are axes.
         store_options: for the store behind a URL, as in `write_image`.
 
     Returns:
@@ -56,6 +57,8 @@ def open_as(
     where, inner = _place(path)
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
+    if isinstance(axes, str) and "{" in axes and ("://" in where or not _is_sequence(where)):
+        raise AxesError(f"The pattern axes={axes!r} is of the names of many planes, and {path} is one input.")
     if "://" in where:
         return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
