@@ -142,7 +142,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     changes = part_of(mark, "change") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
-        levels, notes = _levels(group, multiscale)
+        levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
         first = levels[0] if levels else None
         axes = _axes(_decoded(fmt, document, series, first, notes), first)
         name, method = part_of(multiscale, "name"), part_of(multiscale, "type")

@@ -4,7 +4,6 @@ from .axes import Axis as Axis
 from .axes import PerAxis as PerAxis
 from .axes import Transformations as Transformations
 from .axes import UnitsLike as UnitsLike
-from .axes import axes_findings as axes_findings
 from .axes import direction as direction
 from .axes import parse_numbers as parse_numbers
 from .axes import parse_units as parse_units
@@ -13,14 +12,13 @@ from .metadata import Metadata as Metadata
 from .metadata import Omero as Omero
 from .metadata import OmeroChannel as OmeroChannel
 from .metadata import OmeroWindow as OmeroWindow
-from .metadata import Scale as Scale
 from .metadata import Transformation as Transformation
-from .metadata import Translation as Translation
 from .metadata import parse_transformations as parse_transformations
 from .metadata import placed as placed
-from .rules.book import MISSING as MISSING
+from .rules.axes import axes_findings as axes_findings
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
+from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -32,6 +30,8 @@ from .rules.book import part_of as part_of
 from .rules.book import path_fault as path_fault
 from .rules.document import stated_version as stated_version
 from .rules.image import OMERO as OMERO
+from .space.transformations import Scale as Scale
+from .space.transformations import Translation as Translation
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
 from .versions.converting import paths_below as paths_below
@@ -54,11 +54,12 @@ from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
+from .versions.v06 import FormatV06 as FormatV06
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit

@@ -11,29 +11,10 @@ from ..exceptions import FormatError
 from ..text import show
 from .axes import Axis
 from .rules.book import is_list, is_number, part_of
-
-
-def _floats(values: Sequence[float]) -> list[float]:
-    return [float(value) for value in values]
-
-
-@attrs.define
-class Scale:
-    """Multiply pixel indices: one pixel size per axis, in its unit. `extra` keeps unknown keys."""
-
-    scale: list[float] = attrs.field(converter=_floats)
-    type: str = "scale"
-    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
-
-
-@attrs.define
-class Translation:
-    """Move: the position of the centre of the first pixel, per axis, in its unit. `extra` as in `Scale`."""
-
-    translation: list[float] = attrs.field(converter=_floats)
-    type: str = "translation"
-    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
-
+from .space.systems import CoordinateSystem, Edge, Graph, Ref
+from .space.transformations import Scale as Scale
+from .space.transformations import Translation as Translation
+from .space.transformations import compose
 
 Transformation = Scale | Translation
 _KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translation": Translation}
@@ -72,7 +53,7 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
 
 def to_documents(transformations: Sequence[Transformation]) -> list[dict[str, Any]]:
     """Return transformations as the specification writes them."""
-    return [{"type": t.type, t.type: list(getattr(t, t.type)), **t.extra} for t in transformations]
+    return [t.to_document() for t in transformations]
 
 
 def placed(parts: Iterable[Sequence[Transformation]], ndim: int) -> tuple[list[float], list[float]]:
@@ -142,6 +123,8 @@ class Metadata:
         omero: how its channels are shown.
         type: name of the downsampling method. metadata: how it was done.
         extra: keys of the document that this class does not know, kept as they are.
+        intrinsic: name of the coordinate system that the levels lead to; its axes are `axes`.
+        others: what else there is of coordinate systems (from 0.6 on). edges: transformations between systems.
     """
 
     axes: list[Axis]
@@ -153,3 +136,21 @@ class Metadata:
     type: str | None = attrs.field(default=None, repr=False)
     metadata: dict[str, Any] | None = attrs.field(default=None, repr=False)
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    intrinsic: str = attrs.field(default="physical", repr=False)
+    others: list[CoordinateSystem] = attrs.field(factory=list, repr=False)
+    edges: list[Edge] = attrs.field(factory=list, repr=False)
+
+    @property
+    def systems(self) -> list[CoordinateSystem]:
+        """The coordinate systems, the intrinsic one first."""
+        return [CoordinateSystem(self.intrinsic, self.axes), *self.others]
+
+    @property
+    def graph(self) -> Graph:
+        """The coordinate systems and the arrays of the levels, connected by transformations."""
+        shared, end = self.coordinateTransformations or [], Ref(self.intrinsic)
+        levels = [
+            Edge(Ref(path=dataset.path), end, compose(*dataset.coordinateTransformations, *shared))
+            for dataset in self.datasets
+        ]
+        return Graph.of({Ref(system.name): system for system in self.systems}, [*levels, *self.edges])

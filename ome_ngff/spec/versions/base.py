@@ -53,7 +53,11 @@ class Format:
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Return whether attributes (or a document) carry metadata of this version."""
         document = self.unwrap(attributes) or dict(attributes)
-        return stated_version(document) == self.version
+        return stated_version(document) in (self.version, *self.dialect.earlier)
+
+    def flat(self, multiscale: Mapping[str, Any]) -> Document:
+        """Return the entry of an image with `axes` and `datasets` as 0.5 has them, as far as it is as it should be."""
+        return dict(multiscale)
 
     # Documents -----------------------------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class Format:
 
     def plate(self, **parts: Any) -> Document:
         """Return the document of a plate; None is left out."""
-        return {"plate": {**stated(**parts), "version": self.version}}
+        return {"plate": {**stated(**parts), **({} if self.dialect.spaces else {"version": self.version})}}
 
     def well(self, images: list[Document]) -> Document:
         """Return the document of a well."""

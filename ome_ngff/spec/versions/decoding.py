@@ -24,7 +24,7 @@ def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndi
     stated = _stated(document, multiscale)
     version = _understood(stated, dialect)
     if "coordinateSystems" in multiscale:
-        raise FormatError("The image has coordinateSystems, which are not understood; OME-Zarr has them from 0.6 on.")
+        raise FormatError(f"The image has coordinateSystems, which OME-Zarr {version} has not; they begin with 0.6.")
     axes = _axes(multiscale.pop("axes", None), version, ndim)
     paths = dataset_paths(multiscale)
     shared, datasets = multiscale.pop("coordinateTransformations", None), multiscale.pop("datasets")
@@ -70,8 +70,8 @@ def _understood(stated: Any, dialect: Dialect) -> str:
     if not isinstance(stated, (str, float)) or version not in known:
         found = show(stated).strip("'")
         raise FormatError(
-            f"OME-Zarr {found} in Zarr v{dialect.zarr_format} is not understood; known are 0.1 to 0.4 in Zarr v2, and "
-            "0.5 in Zarr v3."
+            f"OME-Zarr {found} in Zarr v{dialect.zarr_format} is not understood; known are 0.1 to 0.4 in Zarr v2, "
+            "and 0.5 and 0.6 in Zarr v3."
         )
     return version
 
