@@ -16,9 +16,9 @@ from .metadata import Transformation as Transformation
 from .metadata import parse_transformations as parse_transformations
 from .metadata import placed as placed
 from .rules.axes import axes_findings as axes_findings
+from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
-from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -36,6 +36,7 @@ from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
 from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
+from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
@@ -55,11 +56,11 @@ from .versions.registry import format_implementations as format_implementations
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit

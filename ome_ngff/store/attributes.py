@@ -111,6 +111,12 @@ def attributes_now(target: Target) -> dict[str, Any] | None:
         raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
 
 
+def forget_copies(store: Store, path: str) -> None:
+    """Take consolidated metadata of both versions of Zarr away from all groups above one in its store."""
+    for zarr_format in (2, 3):
+        _forget_copies(store, path, zarr_format)
+
+
 def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
     """Take consolidated metadata away from a group that has been written, and from all above it in its store.
 
