@@ -8,7 +8,6 @@ meanwhile. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in
 
 from __future__ import annotations
 
-import asyncio
 import io
 import itertools
 import json
@@ -26,7 +25,7 @@ from ..text import listed
 from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .holder import HELD, Staging, expel
-from .inline import wait_for
+from .inline import together, wait_for
 from .journal import JOURNAL
 from .nodes import leads_through_a_link
 from .target import MARK, Target
@@ -207,10 +206,8 @@ def _apply(target: Target, writer: Any, change: Change) -> None:
 
 
 def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
-    async def read() -> list[bytes | None]:
-        return await asyncio.gather(*(get_bytes(target.store, target.key(key)) for key in keys))
-
-    return dict(zip(keys, wait_for(target.store, read()), strict=True))
+    read = together(target.store, (get_bytes(target.store, target.key(key)) for key in keys))
+    return dict(zip(keys, wait_for(target.store, read), strict=True))
 
 
 def _refuse_other(target: Target, key: str, found: bytes | None, allowed: set[bytes | None]) -> None:

@@ -366,7 +366,10 @@ def _key(path: str, name: str) -> str:
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=2).encode()
+    try:
+        return json.dumps(document, indent=2, allow_nan=False).encode()
+    except ValueError as error:
+        raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
 
 
 def _enumerated(reasons: list[str]) -> str:
