@@ -6,7 +6,9 @@ from .convert import Conversion as Conversion
 from .convert import Digest as Digest
 from .convert import convert as convert
 from .convert import describe_input as describe_input
+from .convert import export as export
 from .convert import open_input as open_input
+from .convert import open_labels as open_labels
 from .convert import verify as verify
 from .exceptions import AxesError as AxesError
 from .exceptions import BatchError as BatchError

@@ -13,7 +13,9 @@ from .inputs import InputImage as InputImage
 from .inputs import InputInfo as InputInfo
 from .inputs import converted
 from .inputs import describe_input as describe_input
+from .inputs import export as export
 from .inputs import open_input as open_input
+from .inputs import open_labels as open_labels
 from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format

@@ -470,7 +470,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy plane.npy", "plane.npy", id="output-is-a-file"),
         pytest.param("create image", "pass --overwrite to replace it.", id="create-over-an-image"),
         pytest.param("create new --method dogs", "Known: cell, coins, tissue", id="unknown-picture"),
-        pytest.param("labels float.npy image", "Labels are integers", id="float-labels"),
+        pytest.param("labels float.npy image", "labels are whole numbers", id="float-labels"),
         pytest.param("labels plane.npy image --method resize", "invents values", id="labels-interpolated"),
         pytest.param("labels plane.npy new", "no Zarr group", id="labels-without-an-image"),
         pytest.param("labels plane.npy array", "no finished OME-Zarr image", id="labels-into-an-array"),

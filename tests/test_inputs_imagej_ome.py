@@ -35,6 +35,18 @@ def test_each_axis_of_imagej_may_have_a_unit_of_its_own(path: Path) -> None:
     assert image.axes_units == {"t": "second", "z": "millimeter", "y": "micrometer", "x": "nanometer"}
 
 
+def test_without_a_unit_of_imagej_the_tags_say_the_size(path: Path) -> None:
+    words: Any = {
+        "resolution": (20000, 40000),
+        "resolutionunit": "CENTIMETER",
+        "metadata": {"axes": "ZYX", "spacing": 3},
+    }
+    tifffile.imwrite(path, STACK[0, :, 0], imagej=True, **words)
+    image = open_input(path)
+    assert image.scale == {"y": 0.25, "x": 0.5}
+    assert image.axes_units == {"y": "micrometer", "x": "micrometer"}
+
+
 def test_an_axis_of_imagej_in_pixels_has_no_size(path: Path) -> None:
     imagej(path, zunit="pixel", spacing=7.0)
     image = open_input(path)

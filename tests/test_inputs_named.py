@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ FOREIGN: dict[str, tuple[str, Any, str]] = {
     "cifti-of-any-name": ("a.nii", cifti, "a CIFTI file"),
     "n5": ("a.n5", n5, "an N5 container, which cannot be read here; save it as Zarr or TIFF"),
     "n5-of-any-name": ("a", n5, "an N5 container"),
+    "czi": ("a.czi", lambda path: path.write_bytes(b"ZISRAWFILE" + bytes(90)), r"Zeiss CZI .*\[bioio\]' bioio-czi$"),
     "nd2": ("a.nd2", lambda path: path.write_bytes(b"\xda\xce\xbe\n" + bytes(90)), "Nikon ND2 .* bioio-nd2$"),
     "nd2-of-jpeg-2000": ("a.nd2", lambda path: path.write_bytes(b"\0\0\0\x0cjP  " + bytes(90)), "bioio-nd2$"),
     "lif": ("a.lif", lambda path: path.write_bytes(b"p\0\0\0\x08\0\0\0*" + bytes(90)), r"Leica LIF .* bioio-lif$"),
@@ -94,7 +96,11 @@ FOREIGN: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", list(FOREIGN))
-def test_what_cannot_be_read_is_named_with_the_way_out(kind: str, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named_with_the_way_out(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("bioio", "pydicom"):
+        monkeypatch.setitem(sys.modules, package, None)
     name, make, wanted = FOREIGN[kind]
     make(tmp_path / name)
     with pytest.raises(InputError, match=rf"{name} is {wanted if wanted.startswith('a') else '.*' + wanted}"):

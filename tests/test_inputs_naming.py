@@ -114,6 +114,7 @@ def test_known_words_name_the_axes(tmp_path: Path, kind: str, order: str, words:
 STRANGE = [
     pytest.param(["q", "r", "u", "y", "x"], "q, r, u is not understood", id="five-unknown"),
     pytest.param(["lat", "lon"], "lat, lon is not understood", id="two-unknown"),
+    pytest.param(["zy", "y", "x"], "zy is not understood", id="several-letters"),
     pytest.param(["lifetime", "y", "x"], "lifetime is not understood", id="one-unknown"),
     pytest.param([None, "y", "x"], r"\(no name\) is not understood", id="one-unnamed"),
     pytest.param(["row", "y", "x"], "two of them mean the same axis", id="twice"),

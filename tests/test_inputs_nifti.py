@@ -128,6 +128,15 @@ def test_the_header_says_the_contrast_and_the_first_time(path: Path) -> None:
     assert (image.translation, image.scale["t"]) == ({"t": 1.5}, 2.0)
 
 
+@pytest.mark.parametrize("unit", ["hz", "ppm", "rads"])
+def test_a_spectrum_is_said_and_has_no_interval(path: Path, unit: str) -> None:
+    volume = nibabel.Nifti1Image(np.stack([VOLUME.T] * 2, -1), np.eye(4))
+    volume.header.set_xyzt_units("mm", unit)
+    nibabel.save(volume, path)
+    with pytest.warns(UserWarning, match=rf"fourth dimension of .*a\.nii is a spectrum \({unit}\)"):
+        assert "t" not in open_input(path).scale
+
+
 def test_a_range_of_zero_is_none(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(VOLUME.T, np.eye(4)), path)
     assert open_input(path).channel_windows is None

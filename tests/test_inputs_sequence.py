@@ -14,6 +14,7 @@ import tifffile
 import ome_ngff.inputs
 from ome_ngff.exceptions import AxesError, InputError, MissingError
 from ome_ngff.inputs import open_input
+from ome_ngff.inputs.families import open_one
 
 COINS = skimage.data.coins()[:64, :80]
 STACK = np.stack([np.roll(COINS, 3 * z, 0) for z in range(12)])
@@ -59,7 +60,7 @@ def test_only_the_planes_that_a_slice_touches_are_opened(folder: Path, monkeypat
 
     def counting(path: str, **options: Any) -> Any:
         opened.append(Path(path).name)
-        return open_input(path, **options)
+        return open_one(path, **options)
 
     monkeypatch.setattr("ome_ngff.inputs.sequence.open_one", counting)
     np.testing.assert_array_equal(image.data[7:9, 10:20], STACK[7:9, 10:20])

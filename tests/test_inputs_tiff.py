@@ -142,7 +142,6 @@ def test_imagej_says_the_unit_of_its_frame_interval(path: Path, unit: str, named
     [
         pytest.param({"unit": "pixel", "spacing": 2.0}, (1, 1), id="pixels"),
         pytest.param({}, (4, 4), id="no-unit"),
-        pytest.param({"unit": "sec"}, (4, 4), id="time"),
     ],
 )
 def test_imagej_without_a_unit_has_no_size(path: Path, metadata: Any, resolution: Any) -> None:
@@ -160,6 +159,12 @@ def test_the_resolution_of_paper_is_no_size_by_way_of_imagej(path: Path, unit: s
     with pytest.warns(UserWarning, match=r"image\.tif has a resolution of .* dpi .* not taken as a pixel size"):
         image = open_input(path)
     assert image.scale == {"z": 2.0}
+
+
+def test_sizes_of_imagej_in_an_unknown_unit_are_said(path: Path) -> None:
+    tifffile.imwrite(path, CAMERA, imagej=True, resolution=(4, 4), metadata={"unit": "sec"})
+    with pytest.warns(UserWarning, match=r"image\.tif has sizes in 'sec', which is not a unit of length"):
+        assert open_input(path).scale is None
 
 
 def test_a_large_size_that_imagej_names_is_taken(path: Path) -> None:
@@ -181,7 +186,7 @@ def test_resolution_tags_of_a_microscope_are_a_pixel_size(
 
 
 PRINTERS = [25.4, 64, 72, 80, 96, 100, 110, 127, 150, 160, 200, 220, 240, 254, 300, 314, 326, 360, 400, 600, 720]
-PRINTERS += [1200, 1440, 2400, 2880, 3200, 3600, 4800, 6400, 9600]
+PRINTERS += [75, 90, 120, 144, 180, 192, 350, 1200, 1440, 2400, 2880, 3200, 3600, 4800, 6400, 9600]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_aperios_mpp_is_the_pixel_size_of_the_scan_alone(tmp_path: Path) -> None
         tiff.write(SLIDE, tile=(256, 256), description=APERIO.format("", "0.4990"), **options)
         tiff.write(SLIDE[::4, ::4], description=APERIO.format("-> 128x128 ", "0.4990"), **options)
         tiff.write(SLIDE[::2, ::2], tile=(128, 128), description=APERIO.format("-> 256x256 ", "0.4990"), **options)
-    image = open_input(path)
+    image = open_input(path, series=0)
     assert (image.dims, image.scale, image.axes_units) == (("c", "y", "x"), {"y": 0.499, "x": 0.499}, MICRO)
     np.testing.assert_array_equal(image.data[...], SLIDE.transpose(2, 0, 1))
     with pytest.warns(UserWarning, match=r"says MPP = 0\.4990 of the scan that this picture was made from"):
@@ -109,7 +109,7 @@ def test_perkin_elmer_names_and_colours_the_channel_of_each_page(tmp_path: Path)
         for plane, channel in zip(STACK, channels, strict=False):
             tiff.write(plane, description=QPI.format(*channel), resolution=(20000, 20000), **options)
         tiff.write(STACK[0, ::2, ::2], description="<a/>", resolution=(10000, 10000), **options)
-    image = open_input(tmp_path / "a.qptiff")
+    image = open_input(tmp_path / "a.qptiff", series=0)
     assert (image.dims, image.scale, image.axes_units) == (("c", "y", "x"), {"y": 0.5, "x": 0.5}, MICRO)
     assert image.channel_names == ["DAPI", "Opal 520", "Opal 690"]
     assert image.channel_colors == ["0000FF", "00FF00", "FF0080"]
@@ -133,7 +133,7 @@ def lsm(path: Path, **fields: Any) -> None:
             planes = np.stack([STACK[i % 4], 255 - STACK[i % 4], STACK[i % 4] // 2])
             tiff.write(planes, planarconfig="separate", photometric="minisblack", metadata=None, extratags=tags)
             tiff.write(SLIDE[:16, :16], photometric="rgb", subfiletype=1, metadata=None)
-    with tifffile.TiffFile(path, _useframes=False) as tiff:
+    with tifffile.TiffFile(path) as tiff:
         place = tiff.pages.first.tags[34412].valueoffset
     names = b"".join(struct.pack("<I", len(name) + 1) + name + b"\0" for name in (b"Ch1-T1", b"ChS2-T2", b"T PMT-T2"))
     colors = bytes([255, 0, 0, 0, 0, 255, 0, 0, 255, 255, 255, 0])
@@ -158,7 +158,7 @@ LSM: dict[str, Any] = {
 @pytest.mark.parametrize(("stamps", "interval"), [((), 3.0), ((10.0, 12.5), 2.5)], ids=["interval", "stamps"])
 def test_zeiss_lsm_says_voxels_times_and_channels(tmp_path: Path, stamps: Any, interval: float) -> None:
     lsm(tmp_path / "a.lsm", stamps=stamps, **LSM)
-    image = open_input(tmp_path / "a.lsm")
+    image = open_input(tmp_path / "a.lsm", series=0)
     assert (image.dims, image.data.shape) == (("t", "c", "z", "y", "x"), (2, 3, 2, 40, 56))
     assert image.scale == {"t": interval, "z": 1.2, "y": 0.65, "x": 0.65}
     assert image.axes_units == {"t": "second", "z": "micrometer", **MICRO}
@@ -172,16 +172,38 @@ def test_time_points_that_are_uneven_are_said_and_give_no_interval(tmp_path: Pat
     fields = {**LSM, "DimensionTime": 3, "DimensionZ": 1, "ScanType": 3}
     lsm(tmp_path / "a.lsm", stamps=(0.0, 1.0, 5.0), **fields)
     with pytest.warns(UserWarning, match=r"time points of .*a\.lsm are not evenly spaced"):
-        image = open_input(tmp_path / "a.lsm")
+        image = open_input(tmp_path / "a.lsm", series=0)
     assert "t" not in image.scale
 
 
-def test_a_zeiss_electron_microscope_says_its_pixel_size(path: Path) -> None:
+@pytest.mark.parametrize(("said", "size"), [("45.5 nm", 0.0455), ("1.25 \xb5m", 1.25), ("800 pm", 0.0008)])
+def test_a_zeiss_electron_microscope_says_its_pixel_size(path: Path, said: str, size: float) -> None:
     lines = ["0", "0", "1", "1.2e-07", "AP_PIXEL_SIZE", "Pixel Size = 90.0 nm", "AP_IMAGE_PIXEL_SIZE"]
-    said = "\r\n".join([*lines, "Image Pixel Size = 45.5 nm", "AP_WD", "WD = 5.1 mm", ""])
-    tifffile.imwrite(path, CAMERA, metadata=None, extratags=[(34118, "s", 0, said, True)])
+    text = "\r\n".join([*lines, f"Image Pixel Size = {said}", "AP_WD", "WD = 5.1 mm", ""]).encode("cp1252")
+    tifffile.imwrite(path, CAMERA, metadata=None, extratags=[(34118, "s", 0, text, True)])
     image = open_input(path)
-    assert (image.scale, image.axes_units) == ({"y": 0.0455, "x": 0.0455}, MICRO)
+    assert (image.scale, image.axes_units) == ({"y": size, "x": size}, MICRO)
+
+
+@pytest.mark.parametrize(
+    ("said", "wide", "size"),
+    [
+        pytest.param(["AP_WIDTH", "Width = 25.6 \xb5m"], 512, 0.05, id="width"),
+        pytest.param(["AP_PIXEL_SIZE", "Pixel Size = 90.0 nm"], 1024, 0.09, id="as-on-screen"),
+        pytest.param(["AP_PIXEL_SIZE", "Pixel Size = 90.0 nm"], 512, None, id="on-screen"),
+    ],
+)
+def test_older_electron_microscopes_say_it_otherwise(
+    path: Path, said: list[str], wide: int, size: float | None
+) -> None:
+    text = "\r\n".join(["0", *said, ""]).encode("cp1252")
+    pixels = np.tile(CAMERA, 2)[:, :wide]
+    tifffile.imwrite(path, pixels, metadata=None, extratags=[(34118, "s", 0, text, True)])
+    if size is None:
+        with pytest.warns(UserWarning, match=r"pixel size of 0\.09 micrometers on the screen, not of the 512 stored"):
+            assert open_input(path).scale is None
+    else:
+        assert open_input(path).scale == {"y": size, "x": size}
 
 
 @pytest.mark.parametrize("code", [34680, 34682], ids=["sfeg", "helios"])
@@ -242,10 +264,35 @@ def test_metamorph_without_calibration_has_no_size(tmp_path: Path) -> None:
     assert open_input(tmp_path / "a.stk").scale == {"z": 0.5}
 
 
-def test_planes_of_several_wavelengths_are_said(tmp_path: Path) -> None:
-    stk(tmp_path / "a.stk", waves=(447, 525))
-    with pytest.warns(UserWarning, match="holds planes of the wavelengths 447, 525, in what order is not known"):
-        open_input(tmp_path / "a.stk")
+def test_a_calibration_in_an_unknown_unit_is_said(path: Path) -> None:
+    words = METASERIES.format("on", "").replace('value="um"', 'value="furlong"')
+    tifffile.imwrite(path, CAMERA, description=words, software="MetaSeries", metadata=None)
+    with pytest.warns(UserWarning, match="is calibrated in 'furlong', which is no length that is known"):
+        assert open_input(path).scale is None
+
+
+def test_planes_of_a_wavelength_each_are_channels(tmp_path: Path) -> None:
+    stk(tmp_path / "a.stk", waves=(447, 525), distance=(0, 1))
+    image = open_input(tmp_path / "a.stk")
+    assert (image.dims, image.channel_names) == (("c", "y", "x"), ["447 nm", "525 nm"])
+    np.testing.assert_array_equal(image.data[...], STACK[:2])
+
+
+@pytest.mark.parametrize("distance", [(0, 1), (1, 2)], ids=["unknown", "z"])
+def test_planes_of_wavelengths_that_take_turns_are_said(tmp_path: Path, distance: tuple[int, int]) -> None:
+    stk(tmp_path / "a.stk", waves=(447, 525, 447, 525), distance=distance)
+    with pytest.warns(UserWarning, match="has planes of 2 wavelengths in an order that is not known; say axes"):
+        assert open_input(tmp_path / "a.stk").channel_names is None
+
+
+def test_what_a_maker_says_wrongly_does_not_hide_the_image(tmp_path: Path) -> None:
+    broken = SCN.format(dimensions='<dimension r="0" ifd="1"/>').replace("<view", "<vista").replace("</view", "</vista")
+    with tifffile.TiffWriter(tmp_path / "a.scn") as tiff:
+        tiff.write(CAMERA, description=broken, metadata=None)
+        tiff.write(STACK[1], metadata=None)
+    with pytest.warns(UserWarning, match=r"What the maker of .*a\.scn says of its pixels is not understood \(KeyError"):
+        image = open_input(tmp_path / "a.scn", series="scan")
+    np.testing.assert_array_equal(image.data[...], STACK[1])
 
 
 METASERIES = """<MetaData><PlaneInfo><prop id="spatial-calibration-state" type="bool" value="{}"/>

@@ -42,8 +42,19 @@ def test_a_freesurfer_volume_keeps_spacing_place_and_directions(tmp_path: Path, 
     assert (image.axes_orientations, image.translation) == (TURNED_AXES, {"x": -20, "y": 30, "z": 10})
 
 
+def test_a_volume_that_lies_askew_is_placed_along_its_axes_and_said(tmp_path: Path) -> None:
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = euler2mat(0.3), (1, 2, 3)
+    nibabel.save(nibabel.MGHImage(STACK.T, affine), tmp_path / "a.mgh")
+    with pytest.warns(UserWarning, match=r"axes of .*a\.mgh lie 17\.2 degrees askew, which is not kept"):
+        image = open_input(tmp_path / "a.mgh")
+    directions, start = affine[:3, :3], [image.translation[axis] for axis in "xyz"]
+    np.testing.assert_allclose(directions @ start, affine[:3, 3], atol=1e-4)
+
+
 def test_frames_of_a_freesurfer_volume_are_time(tmp_path: Path) -> None:
-    image = open_input(REAL / "test.mgz")
+    with pytest.warns(UserWarning, match="it has no place, for they are sheared"):
+        image = open_input(REAL / "test.mgz")
     assert (image.dims, image.scale["t"], image.axes_units["t"]) == (tuple("tzyx"), 2, "millisecond")
     np.testing.assert_array_equal(image.data[...].T, nibabel.load(REAL / "test.mgz").get_fdata())
 

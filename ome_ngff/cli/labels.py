@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import options
 from .options import PLACE, machine, method, overwrite, progress, refuse_both, resume, scale_factors, storage, verbosity
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..image import NgffImage
 
 
 @click.command("labels", short_help="Write a segmentation into an OME-Zarr image.")
@@ -56,7 +50,7 @@ def command(
     import attrs
 
     from ..exceptions import MissingError
-    from ..inputs import adjusted
+    from ..inputs import adjusted, open_labels
     from ..read import describe_store
     from ..store import Layout
     from ..write import label_request
@@ -70,7 +64,8 @@ def command(
     found = describe_store(image)
     if not any(image.complete and image.levels for image in found.images):
         raise MissingError(f"There is no finished OME-Zarr image at {image}; write it first.")
-    labels = _opened(source, series, axes, [axis.name for axis in found.images[0].axes])
+    lengths = {axis.name: axis.size for axis in found.images[0].axes if axis.size}
+    labels = open_labels(source, series=series, axes=axes, image=lengths)
     bare = attrs.evolve(labels, scale=None, translation=None, axes_units=None, axes_orientations=None)
     said = adjusted(bare, scale=scale, translation=translation, axes_units=axes_units)
     laid = {"axes": said.dims, **{word: getattr(said, word) for word in ("scale", "translation", "axes_units")}}
@@ -82,18 +77,3 @@ def command(
         else:
             write_labels(labels.data, image, progress=progress(), **given, **laid)
             report(image, as_json)
-
-
-def _opened(source: str, series: str | None, axes: Any, known: Sequence[str]) -> NgffImage:
-    """Open the segmentation; a file that does not say what its dimensions are has those of the image, or of space."""
-    from ..exceptions import AxesError
-    from ..inputs import open_input
-    from ..spec import SPATIAL
-
-    try:
-        return open_input(source, series=series, axes=axes)
-    except AxesError:
-        for names in (known, [name for name in known if name in SPATIAL]) if axes is None else ():
-            with suppress(AxesError):
-                return open_input(source, series=series, axes=names)
-        raise

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from ..config import parse_bytes
 from ..exceptions import NgffError
-from ..inputs import parse_axes, parse_factors, parse_lengths, parse_sizes, parse_units
+from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,6 +131,7 @@ source = stack(
     click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
     click.option("--unit", "axes_units", type=Parsed("micrometer|t=second,...", parse_units), help="Unit per axis."),
 )
+region = click.option("--region", type=Parsed("z=0:10,y=100:300", parse_region), help="Part of it, in its pixels.")
 scale_factors = click.option(
     "--scale-factors",
     type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
@@ -154,12 +155,13 @@ verify = click.option(
     "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
 )
 report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
+memory_target = click.option(
+    "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
+)
 machine = stack(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Write with N processes."),
     click.option("--scheduler", metavar="ADDRESS", help="Write on a dask cluster, such as tcp://10.0.0.1:8786."),
-    click.option(
-        "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
-    ),
+    memory_target,
 )
 
 

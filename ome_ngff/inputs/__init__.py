@@ -1,4 +1,4 @@
-"""Files of others, as something to slice: one module a family, one line each in `families.FAMILIES`.
+"""Files of others, as something to slice and to write: one module a family, one line each in `families.FAMILIES`.
 
 `open_input` opens a file, a folder or a glob as an `NgffImage` whose pixels stay where they are, with the axes, sizes
 and channels that the file states.

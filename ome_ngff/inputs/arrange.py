@@ -15,7 +15,7 @@ from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit
 
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
-_NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
+NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +45,7 @@ def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNIT
     Returns:
         One of the `known` units; None for "pixel" and for any other word.
     """
-    unit = None if (text or "").strip().lower() in _NO_UNITS else full_unit(text)
+    unit = None if (text or "").strip().lower() in NO_UNITS else full_unit(text)
     return unit if unit in known else None
 
 
@@ -78,7 +78,7 @@ def even_step(places: Sequence[float]) -> float | None:
     count = len(places)
     step = positive((places[-1] - places[0]) / (count - 1)) if count > 1 else None
     even = step is not None and all(abs(at - places[0] - i * step) <= 0.1 * step for i, at in enumerate(places))
-    return float(f"{step:.6g}") if even else None
+    return float(f"{step:.9g}") if even else None
 
 
 def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Sequence[str] = ()) -> tuple[str, ...]:

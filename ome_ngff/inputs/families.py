@@ -17,6 +17,8 @@ from . import signs
 from .inside import Inside, Open
 from .vendor import readable
 
+_PAINTED = ("tiff", "picture")  # what has palettes
+
 
 @attrs.frozen
 class Family:
@@ -56,8 +58,10 @@ class Family:
             return path.lower().endswith(self.suffixes)
         return head[self.offset :].startswith(self.magics) and (self.sign is None or self.sign(path, head))
 
-    def open(self, path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
-        """Open a file.
+    def open(
+        self, path: str, inner: str, series: int | str | None, axes: Sequence[str] | None, *, indices: bool = False
+    ) -> NgffImage:
+        """Open a file; the indices of a palette instead of its colours where that is asked for.
 
         Raises:
             InputError: the file is broken, a package is missing, or an option does not apply to this family.
@@ -72,7 +76,8 @@ class Family:
             raise InputError(f"{path} is {self.name}, which holds one image. Leave out series={series!r}.")
         with self._reading(path):
             module = import_module(f".{self.module}", __package__)
-            image: NgffImage = getattr(module, self.entry)(path, inner, series, axes)
+            words = {"indices": True} if indices and self.module in _PAINTED else {}
+            image: NgffImage = getattr(module, self.entry)(path, inner, series, axes, **words)
         return image
 
     def inside(self, path: str, inner: str) -> Iterator[Inside]:
@@ -119,10 +124,11 @@ def _vendor(name: str, suffixes: Sequence[str], *magics: bytes, plugin: str = "b
 
 
 _BDV = Family("a dataset of BigDataViewer", "bdv", package="h5py", extra="hdf5", several=True)
-_DICOM = Family("a DICOM file", suffixes=(".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom")
+_DICOM = Family("a DICOM file", "dicom", (".dcm", ".dicom", ".ima"), package="pydicom", extra="dicom", several=True)
 # Those that are known by more than their first bytes come before those that are known by the same first bytes.
 _SPECIAL = (
-    attrs.evolve(_DICOM, magics=(b"DICM",), offset=128),  # with the first bytes of a TIFF, or without
+    # With the first bytes of a TIFF, or without.
+    attrs.evolve(_DICOM, magics=(b"DICM",), offset=128, folder=signs.is_dicom_folder),
     attrs.evolve(_DICOM, suffixes=(), magics=(b"\2\0", b"\x08\0", b"\0\2", b"\0\x08"), sign=signs.is_bare_dicom),
     Family("an Imaris file", "imaris", (".ims",), _HDF5, sign=signs.is_imaris, package="h5py", extra="hdf5"),
     attrs.evolve(_BDV, name="an HDF5 file of BigDataViewer", magics=_HDF5, sign=signs.is_big_data_viewer),
@@ -220,7 +226,7 @@ def family_of(path: str, inner: str = "") -> Family:
     return (by_content + by_name or [BIOIO if readable(path) else PICTURE])[0]
 
 
-def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
+def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None, indices: bool = False) -> NgffImage:
     """Open one file, or one Zarr, as `open_input` does.
 
     Raises:
@@ -229,4 +235,4 @@ def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None)
     where = os.path.abspath(path)
     if not os.path.exists(where):
         raise MissingError(f"There is no {path}.")
-    return family_of(where).open(where, "", series, axes)
+    return family_of(where).open(where, "", series, axes, indices=indices)

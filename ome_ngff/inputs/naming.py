@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import AxesError, ScaleError
 from ..image import facts_of_coordinates
-from ..spec import axis_name
+from ..spec import KNOWN_AXES, axis_name
 from ..text import warn
 from .arrange import Facts, unit_named
 
@@ -31,7 +31,7 @@ def axis_of(word: Any) -> str | None:
     """Return the axis that a name such as "T", "time [s]" or "Frames" stands for; None for one that is not known."""
     small = re.sub(r"[\[(].*|\s+$", "", str(word or "")).strip().lower()
     named = axis_name(small)
-    return named if named in "tczyx" and named else _AXES.get(small)
+    return named if named in KNOWN_AXES else _AXES.get(small)
 
 
 def understood(words: Sequence[Any], shape: Sequence[int], source: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices
+from ..text import warn
 from .arrange import Facts, arranged, named_axes, unit_named
 from .files import MappedArray, is_gzip
 from .npy import UnpackedArray, refuse_records
@@ -110,6 +111,9 @@ def _geometry(header: Any, affine: NDArray[Any], path: str) -> Facts:
     space, time = map(unit_named, header.get_xyzt_units())
     zooms = dict(zip("xyzt", (float(str(zoom)) for zoom in header.get_zooms()), strict=False))
     known = {axis: zoom for axis, zoom in zooms.items() if 0 < zoom < float("inf")}
+    if header.get_xyzt_units()[1] in ("hz", "ppm", "rads") and "t" in known:
+        warn(f"The fourth dimension of {path} is a spectrum ({header.get_xyzt_units()[1]}), whose steps are not kept.")
+        del known["t"]
     units = {axis: time if axis == "t" else space for axis in known}
     placed = bool(header["qform_code"] or header["sform_code"])
     placement = Placement.of(affine, path) if placed else Placement({}, {})

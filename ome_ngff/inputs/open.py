@@ -14,6 +14,7 @@ from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
 from .sequence import open_sequence
+from .tiff import says_axes
 
 
 def open_input(
@@ -37,15 +38,32 @@ def open_input(
         InputError: the file is broken, or not an image that can be read here.
         AxesError: the dimensions are not known, or OME-NGFF does not allow them; pass `axes`.
     """
-    where, inner = _place(os.fspath(path))
+    return open_as(os.fspath(path), series, axes)
+
+
+def open_as(
+    path: str, series: int | str | None, axes: str | Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
+    """Do what `open_input` does; with `indices`, those of a palette come instead of its colours."""
+    where, inner = _place(path)
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
     if "://" in where:
         return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
-        return open_sequence(where, series, axes)
+        return open_sequence(where, series, axes, indices=indices)
     where = os.path.abspath(where)
-    return family_of(where, inner).open(where, inner, series, axes)
+    return family_of(where, inner).open(where, inner, series, axes, indices=indices)
+
+
+def axes_are_guessed(path: str, series: int | str | None) -> bool:
+    """Return whether the axes of an input that opens without `axes` are only the usual ones of such a file."""
+    where, inner = _place(path)
+    if "://" in where or inner:
+        return False
+    if _is_sequence(where):
+        return True
+    return family_of(os.path.abspath(where)).module == "tiff" and not says_axes(os.path.abspath(where), series)
 
 
 def images_in(path: str | os.PathLike[str]) -> Iterator[Inside]:

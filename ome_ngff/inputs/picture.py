@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,9 +21,11 @@ from ..image import NgffImage
 from ..pixels import Slices
 from .arrange import Facts, arranged, named_axes
 from .files import FileArray, stamp_of
+from .shown import oriented
 
 _LIMIT = {os.getpid(): RLock()}  # Pillow's limit is that of the process
 _PNG = b"\x89PNG\r\n\x1a\n"
+_DEEP = "16 bits"  # of a colour sample, which Pillow does not read
 _NO_RGB = ("CMYK", "YCbCr", "LAB", "HSV")
 
 
@@ -31,13 +34,14 @@ class Picture(FileArray):
     """Decode a picture once per process; such files cannot be read in parts.
 
     Attributes:
-        mode: Pillow mode that the colours are converted to; empty if they stay as they are.
+        mode: Pillow mode that the colours are converted to, or `_DEEP`; empty if they stay as they are.
     """
 
     mode: str
 
     def _open(self) -> tuple[NDArray[Any], Callable[[], Any]]:
-        pixels = np.asarray(_imageio("imread", self.path, **({"mode": self.mode} if self.mode else {})))
+        words = {"mode": self.mode} if self.mode else {}
+        pixels = np.asarray(_decode_deep(self.path) if self.mode == _DEEP else _imageio("imread", self.path, **words))
         pixels = pixels[0] if pixels.shape == (1, *self.shape) else pixels
         if pixels.shape != self.shape or pixels.dtype != self.dtype:
             says, comes = f"{self.shape} {self.dtype}", f"{pixels.shape} {pixels.dtype}"
@@ -48,30 +52,61 @@ class Picture(FileArray):
         return np.array(self.opened()[box])
 
 
-def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
-    """Open a picture; the frames of an animation become t, colour samples c.
+def open_file(
+    path: str, inner: str, series: int | str | None, axes: Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
+    """Open a picture, turned as its Exif says; the frames of an animation become t, colour samples c.
+
+    Args:
+        path, inner, series, axes: as in every family. indices: keep those of a palette instead of its colours.
 
     Raises:
-        InputError: no reader knows the file, or it has more bits than they read.
+        InputError: no reader knows the file.
     """
-    _refuse_deep(path)
-    properties = _imageio("improps", path)
-    shape, dtype = tuple(properties.shape), np.dtype(properties.dtype)
-    animated = bool(properties.is_batch) and shape[0] > 1
-    shape = shape if animated or not properties.is_batch else shape[1:]
-    mode = "RGB" if _mode(path) in _NO_RGB else ""
-    shape = (*shape[:-1], 3) if mode else shape
+    deep = _deep_shape(path)
+    animated, mode = False, _DEEP if deep else ""
+    if deep:
+        shape, dtype = deep, np.dtype(np.uint16)
+    else:
+        properties = _imageio("improps", path)
+        shape, dtype = tuple(properties.shape), np.dtype(properties.dtype)
+        animated = bool(properties.is_batch) and shape[0] > 1
+        shape = shape if animated or not properties.is_batch else shape[1:]
+        stored = _mode(path)
+        mode = "RGB" if stored in _NO_RGB else "P" if indices and stored == "P" else ""
+        shape = (*shape[:-1], 3) if mode == "RGB" else shape[:-1] if mode == "P" else shape
     own = (("t",) * animated + ("y", "x", "s"))[: len(shape)]
-    data = Picture(path, stamp_of(path), shape, dtype, None, mode)
-    return arranged(data, named_axes(axes, len(shape), path, own), path, Facts(name=Path(path).stem))
+    data: Any = Picture(path, stamp_of(path), shape, dtype, None, mode)
+    data, facts = oriented(data, _orientation(path), int(animated), Facts(name=Path(path).stem))
+    return arranged(data, named_axes(axes, len(shape), path, own), path, facts)
 
 
-def _refuse_deep(path: str) -> None:
-    """Raise `InputError` for a PNG with 16 bits per colour sample, of which Pillow silently reads 8."""
+def _deep_shape(path: str) -> tuple[int, ...] | None:
+    """Return the shape of a PNG with 16 bits per colour sample, of which Pillow silently reads 8; else None."""
     with open(path, "rb") as file:
         head = file.read(26)
-    if head.startswith(_PNG) and len(head) == 26 and head[24] == 16 and head[25] & 6:
-        raise InputError(f"{path} has 16 bits per colour, of which only 8 could be read here; save it as TIFF.")
+    if not head.startswith(_PNG) or len(head) < 26 or head[24] != 16 or not head[25] & 6:
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return height, width, {2: 3, 4: 2, 6: 4}.get(head[25], 1)
+
+
+def _decode_deep(path: str) -> Any:
+    import imagecodecs
+
+    try:
+        return imagecodecs.png_decode(Path(path).read_bytes())
+    except Exception as error:
+        raise InputError(f"{path} is broken or cut short: {error}") from error
+
+
+def _orientation(path: str) -> int:
+    """Return how a picture is to be turned according to its Exif; 1 where it says nothing."""
+    from PIL import ExifTags, Image
+
+    with suppress(Exception), _any_size(), Image.open(path) as picture:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 def _mode(path: str) -> str:

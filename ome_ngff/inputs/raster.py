@@ -83,7 +83,7 @@ def open_nrrd(path: str, inner: str, series: int | str | None, axes: Sequence[st
         tuple(sizes[::-1]), np.dtype(_NRRD_TYPES[kind]).newbyteorder(">" if said.get("endian") == "big" else "<")
     )
     names = _nrrd_axes(said, len(sizes))
-    facts = attrs.evolve(_nrrd_facts(said, names), name=Path(path).stem)
+    facts = attrs.evolve(_nrrd_facts(said, names, path), name=Path(path).stem)
     own = tuple(names[::-1]) if len(set(names)) == len(names) else ()
     return arranged(data, named_axes(axes, data.ndim, path, own), path, facts)
 
@@ -124,7 +124,7 @@ def _nrrd_axes(said: Mapping[str, str], ndim: int) -> list[str]:
     return [next(letters) if spatial else _KINDS.get(kind, "c") for kind, spatial in pairs]
 
 
-def _nrrd_facts(said: Mapping[str, str], names: Sequence[str]) -> Facts:
+def _nrrd_facts(said: Mapping[str, str], names: Sequence[str], path: str) -> Facts:
     directions = _vectors(said.get("space directions", ""))
     spacings = [positive(each) for each in said.get("spacings", "").split()] or [None] * len(names)
     units = _quoted(said.get("units", "")) or [""] * len(names)
@@ -140,7 +140,7 @@ def _nrrd_facts(said: Mapping[str, str], names: Sequence[str]) -> Facts:
     columns = [each for each in directions if each and len(each) == 3]
     origin = (_vectors(said.get("space origin", "")) or [None])[0] or (0, 0, 0)
     placed = turns is not None and len(columns) == 3
-    placement = Placement.of(_affine(columns, origin, turns)) if placed else Placement({}, {})
+    placement = Placement.of(_affine(columns, origin, turns), path) if placed else Placement({}, {})
     return Facts(
         scale=scale,
         units={name: unit for name, unit in known.items() if unit},
@@ -195,7 +195,7 @@ def open_meta(path: str, inner: str, series: int | str | None, axes: Sequence[st
     own: tuple[str, ...] = tuple("zyx"[-len(sizes) :]) if len(sizes) <= 3 else ()
     samples = "s" if channels in (3, 4) and kind == "UCHAR" else "c"
     own = (*own, samples) if own and channels > 1 else own
-    facts = attrs.evolve(_meta_facts(said, len(sizes)), name=Path(path).stem)
+    facts = attrs.evolve(_meta_facts(said, len(sizes), path), name=Path(path).stem)
     return arranged(data, named_axes(axes, data.ndim, path, own), path, facts)
 
 
@@ -213,7 +213,7 @@ def _true(said: Mapping[str, str], key: str, default: str = "false") -> bool:
     return said.get(key, default).lower() in ("true", "1")
 
 
-def _meta_facts(said: Mapping[str, str], ndim: int) -> Facts:
+def _meta_facts(said: Mapping[str, str], ndim: int, path: str) -> Facts:
     spacing = [positive(each) for each in said.get("elementspacing", said.get("elementsize", "")).split()]
     scale = {axis: _short(size) for axis, size in zip("xyz", spacing, strict=False) if size}
     unit = unit_named(said.get("distanceunits", "").removeprefix("MET_DISTANCE_UNITS_"))
@@ -222,7 +222,7 @@ def _meta_facts(said: Mapping[str, str], ndim: int) -> Facts:
     placement = Placement({}, {})
     if ndim == 3 and len(scale) == 3 and turn and "?" not in said.get("anatomicalorientation", ""):
         rows = np.reshape([float(each) for each in turn.split()], (3, 3)) * np.reshape(list(scale.values()), (3, 1))
-        placement = Placement.of(_affine(list(rows), [float(each) for each in origin.split()], (-1, -1, 1)))
+        placement = Placement.of(_affine(list(rows), [float(each) for each in origin.split()], (-1, -1, 1)), path)
     return Facts(
         scale=scale,
         units=dict.fromkeys(scale, unit) if unit else {},

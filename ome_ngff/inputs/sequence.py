@@ -21,7 +21,8 @@ from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from ..text import silent
 from .arrange import Facts, arranged
-from .families import FAMILIES, open_one
+from .families import FAMILIES, family_of, open_one
+from .signs import is_dicom
 from .tiff_files import COMPANION, tied_together
 
 
@@ -34,6 +35,7 @@ class SequenceArray(LazyArray):
         grid: number of files along each outer dimension.
         shape, chunks: of the stack; its last dimensions are those of one file. dtype: of every file.
         series: which image to take from a file with several. axes: of one file, if the caller gave them.
+        indices: whether those of a palette are kept.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class SequenceArray(LazyArray):
     chunks: tuple[int, ...]
     series: int | str | None
     axes: tuple[str, ...] | None
+    indices: bool = False
 
     @property
     def origin(self) -> Path:
@@ -64,7 +67,9 @@ class SequenceArray(LazyArray):
             InputError: its shape or dtype differs from those of the first file.
         """
         with silent():
-            data = open_one(os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes).data
+            data = open_one(
+                os.path.join(self.folder, self.names[index]), series=self.series, axes=self.axes, indices=self.indices
+            ).data
         shape = self.shape[len(self.grid) :]
         if tuple(data.shape) != shape or data.dtype != self.dtype:
             sizes, wanted = ("x".join(map(str, s)) for s in (data.shape, shape))
@@ -73,7 +78,9 @@ class SequenceArray(LazyArray):
         return data
 
 
-def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str] | None) -> NgffImage:
+def open_sequence(
+    where: str, series: int | str | None, axes: str | Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
     """Open a folder or a glob of numbered files; every header is read, but no pixels.
 
     A single number in the names counts z (t if the files have a z of their own) unless `axes` says otherwise. Several
@@ -87,19 +94,21 @@ def open_sequence(where: str, series: int | str | None, axes: str | Sequence[str
     files = _images_in(where) if os.path.isdir(where) else list(map(os.path.abspath, glob.glob(where, recursive=True)))
     if not files:
         raise MissingError(f"No file matches {where}.")
+    if is_dicom(files[0]):
+        return family_of(files[0]).open(where, "", series, axes)
     if len(files) == 1 or tied_together(files):
-        return open_one(min(files), series=series, axes=axes)
+        return open_one(min(files), series=series, axes=axes, indices=indices)
     folder = os.path.commonpath([os.path.dirname(file) for file in files])
     names = [os.path.relpath(file, folder) for file in files]
     counting = _counted(names, None if axes is None else len(axes))
     names.sort(key=lambda name: [_numbers(name)[i] for i in counting])
     grid = _grid(names, counting)
     plane_axes = None if axes is None else tuple(axes)[len(grid) :]
-    first = open_one(os.path.join(folder, names[0]), series=series, axes=plane_axes)
+    first = open_one(os.path.join(folder, names[0]), series=series, axes=plane_axes, indices=indices)
     counted = tuple(axes)[: len(grid)] if axes is not None else ("t" if "z" in first.dims else "z",)
     shape, chunks = tuple(first.data.shape), getattr(first.data, "chunks", None) or first.data.shape
     whole = ((*grid, *shape), np.dtype(first.data.dtype), (*([1] * len(grid)), *chunks))
-    data = SequenceArray(folder, tuple(names), grid, *whole, series, plane_axes)
+    data = SequenceArray(folder, tuple(names), grid, *whole, series, plane_axes, indices)
     for index in range(1, len(names)):
         data.open_plane(index)
     facts = Facts(

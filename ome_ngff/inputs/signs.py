@@ -75,6 +75,25 @@ def is_bare_dicom(path: str, head: bytes) -> bool:
     return False
 
 
+def is_dicom(path: str) -> bool:
+    """Return whether a file is DICOM, but no directory of such files."""
+    if os.path.basename(path).startswith((".", "DICOMDIR")):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        head = file.read(132)
+        return head[128:] == b"DICM" or is_bare_dicom(path, head)
+    return False
+
+
+def is_dicom_folder(folder: str) -> bool:
+    """Return whether a folder holds DICOM: it says so, or its first file is of the kind."""
+    if os.path.isfile(os.path.join(folder, "DICOMDIR")):
+        return True
+    with os.scandir(folder) as found:
+        first = min((each.path for each in found if each.is_file() and not each.name.startswith(".")), default=None)
+    return first is not None and is_dicom(first)
+
+
 def is_cifti(path: str, head: bytes) -> bool:
     """Return whether a NIfTI-2 header has one of the intents of CIFTI (3000 to 3099)."""
     order = "<" if head.startswith(b"\x1c") else ">"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..exceptions import OptionError
+from ..text import mapping_of, refuse_unknown, whole_number
 
 T = TypeVar("T")
 
@@ -90,3 +91,30 @@ def parse_region(text: str) -> dict[str, tuple[int | None, int | None]]:
     if not isinstance(found, dict):
         raise OptionError(form)
     return found
+
+
+def region_box(region: Any, names: Sequence[str], shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return from and to of each axis of an image.
+
+    Args:
+        region: as text, or as `parse_region` returns it; None is the whole image.
+        names, shape: of the image.
+
+    Raises:
+        OptionError: it names another axis, or pixels that are not there.
+    """
+    given = parse_region(region) if isinstance(region, str) else mapping_of(region, "A region")
+    refuse_unknown([str(name) for name in given if name not in names], names, "The region")
+    box = []
+    for name, size in zip(names, shape, strict=True):
+        ends = given.get(name, (None, None))
+        if isinstance(ends, slice):
+            ends = (ends.start, ends.stop, *filter(lambda step: step != 1, [ends.step or 1]))
+        numbers = [0 if end is None else whole_number(end) for end in ends] if isinstance(ends, (tuple, list)) else []
+        if len(numbers) != 2 or None in numbers:
+            raise OptionError(f"A region is from and to by axis, in pixels, such as z=0:10 (got {name}={ends!r}).")
+        low, high = numbers[0], size if ends[1] is None else numbers[1]
+        if low is None or high is None or not 0 <= low < high <= size:
+            raise OptionError(f"The region {name}={low}:{high} is not inside the image, which has {name}=0:{size}.")
+        box.append((low, high))
+    return tuple(box)

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from ..exceptions import AxesError, InputError
 from ..image import NgffImage
 from ..pixels import Slices, native
+from ..text import silent
 from .arrange import arranged, named_axes
 from .files import FileArray, MappedArray, stamp_of
 from .inside import Inside
 from .npy import number_of, refuse_records
+from .shown import PaletteArray, oriented, palette_of
 from .tiff_facts import facts_of
 from .tiff_files import opened, opening, refuse_cut, refuse_undecodable, tell_gaps
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 
+_PALETTE = 3
 _COLOR = (2, 6)  # RGB and YCbCr; the samples of other pages are channels like any other
 
 
@@ -125,8 +128,10 @@ def _segment(page: Any) -> tuple[int, ...]:
     return tuple(min(lengths[letter], size) for letter, size in zip(page.axes, page.shape, strict=True))
 
 
-def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
-    """Open a series of a TIFF file; the first one by default.
+def open_file(
+    path: str, inner: str, series: int | str | None, axes: Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
+    """Open a series of a TIFF file; the first one by default. The indices of a palette stay where that is asked for.
 
     The page sequence of a plain TIFF ("I") becomes t, unless `axes` says. A dimension that the file leaves unnamed
     ("Q") is an error without `axes`.
@@ -136,7 +141,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
             raise InputError(f"{path} is a TIFF file without images.")
         known = [f"{one.name}, {'x'.join(map(str, one.shape))}" for one in tiff.series]
         index = number_of(series, [str(one.name) for one in tiff.series], path, known)
-        return _open_series(tiff, path, companion, index, axes)
+        return _open_series(tiff, path, companion, index, axes, indices=indices)
 
 
 def inside(path: str, inner: str) -> Iterator[Inside]:
@@ -146,19 +151,45 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
             yield Inside(partial(_open_series, tiff, path, companion, index), str(series.name), index)
 
 
-def _open_series(tiff: TiffFile, path: str, companion: str, index: int, axes: Sequence[str] | None) -> NgffImage:
+def says_axes(path: str, series: int | str | None) -> bool:
+    """Return whether a file says what its dimensions are, and not only that there is a sequence of pages."""
+    with opening(path) as (tiff, path, _), silent():
+        index = number_of(series, [str(one.name) for one in tiff.series], path, [])
+        return not set(tiff.series[index].levels[0].axes) & set("IQ")
+
+
+def _open_series(
+    tiff: TiffFile, path: str, companion: str, index: int, axes: Sequence[str] | None, *, indices: bool = False
+) -> NgffImage:
     chosen = tiff.series[index].levels[0]
     refuse_undecodable(chosen, path)
     refuse_cut(tiff, chosen, path)
     tell_gaps(tiff, index, path)
     shape, letters = _shape_and_axes(tiff, index, axes)
     refuse_records(chosen.dtype, path)
-    names = named_axes(axes, len(shape), path, letters)
-    names = names if axes is not None else _understood(names, shape, path)
-    if chosen.keyframe.photometric not in _COLOR and "c" not in names:
+    data: Any = _array(chosen, path, index, shape, companion)
+    facts = facts_of(tiff, index, path)
+    if "yx" in letters:
+        orientation = chosen.keyframe.tags.valueof("Orientation")
+        data, facts = oriented(data, orientation, letters.index("yx"), facts)
+    if not indices and _is_painted(tiff, chosen):
+        data, letters = PaletteArray(data, palette_of(chosen.keyframe.colormap)), f"{letters}s"
+        axes = (*axes, "s") if axes is not None and len(axes) == len(letters) - 1 else axes
+    names = named_axes(axes, data.ndim, path, letters)
+    names = names if axes is not None else _understood(names, data.shape, path, len(facts.channel_names or ()))
+    if chosen.keyframe.photometric not in _COLOR and not isinstance(data, PaletteArray) and "c" not in names:
         names = tuple("c" if name == "s" else name for name in names)
-    data = _array(chosen, path, index, shape, companion)
-    return arranged(data, names, path, facts_of(tiff, index, path))
+    return arranged(data, names, path, facts)
+
+
+def _is_painted(tiff: TiffFile, series: TiffPageSeries) -> bool:
+    """Return whether a palette holds colours; microscopes and ImageJ use it to show intensities, which stay."""
+    key: Any = series.keyframe
+    measured = tiff.is_ome or tiff.is_imagej or tiff.is_lsm or tiff.is_stk or tiff.is_fluoview or tiff.is_nih
+    if key.photometric != _PALETTE or key.colormap is None or measured or key.dtype.kind != "u":
+        return False
+    red, green, blue = np.asarray(key.colormap)
+    return not (np.array_equal(red, green) and np.array_equal(green, blue) and np.all(np.diff(red.astype(int)) > 0))
 
 
 def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> tuple[tuple[int, ...], str]:
@@ -178,9 +209,10 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
     return shape, letters.lower()
 
 
-def _understood(letters: Sequence[str], shape: Sequence[int], path: str) -> tuple[str, ...]:
-    """Return the names that stand for the file's own letters."""
-    names = tuple("t" if letter == "i" and "t" not in letters else letter for letter in letters)
+def _understood(letters: Sequence[str], shape: Sequence[int], path: str, channels: int) -> tuple[str, ...]:
+    """Return the names that stand for the file's own letters; pages are c where the file names a channel for each."""
+    pages = "c" if 1 < channels == dict(zip(letters, shape, strict=True)).get("i") and "c" not in letters else "t"
+    names = tuple(pages if letter == "i" and pages not in letters else letter for letter in letters)
     for name, size in zip(names, shape, strict=True):
         if name not in "tczyxs" and size > 1:
             sizes = "x".join(map(str, shape))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..spec import SPACE_UNITS, TIME_UNITS
-from .arrange import Facts, positive, unit_named
+from ..text import warn
+from .arrange import NO_UNITS, Facts, positive, unit_named
 from .tiff_ome import ome_facts
 from .tiff_resolution import MICROMETERS, facts_of_resolution, is_of_paper, pixel_of, tell_not_taken
 from .tiff_vendors import vendor_facts
@@ -36,16 +37,7 @@ def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
 
 def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: str) -> Facts:
     """Return what ImageJ's description states: spacing, units, frame interval, channels with colours and contrast."""
-    sizes = {"x": pixel_of(page, "XResolution"), "y": pixel_of(page, "YResolution"), "z": metadata.get("spacing")}
-    whole = _unit(metadata, "unit")
-    if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
-        if sizes["x"] is not None:
-            tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])
-        sizes = {"z": sizes["z"]}
-    # The unit is that of x; the others have it, too, unless they have one of their own.
-    units = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
-    scale = {axis: size for axis in sizes if units[axis] and (size := positive(sizes[axis])) is not None}
-    units = {axis: units[axis] for axis in scale}
+    scale, units = _imagej_sizes(metadata, page, path)
     if interval := positive(metadata.get("finterval")):
         scale["t"], units["t"] = interval, unit_named(str(metadata.get("tunit", "s")), TIME_UNITS) or "second"
     channels = int(metadata.get("channels", 1))
@@ -55,11 +47,31 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: s
     return Facts(
         name=name,
         scale=scale,
-        units={axis: unit for axis, unit in units.items() if unit},
+        units=units,
         channel_names=_channels_of_slices(metadata.get("Labels"), channels),
         channel_colors=["".join(f"{int(v):02X}" for v in _brightest(table)) for table in tables] if tables else None,
         channel_windows=_windows(ranges, channels),
     )
+
+
+def _imagej_sizes(metadata: Mapping[str, Any], page: TiffPage, path: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the pixel sizes and units of the axes in space; say which are not taken."""
+    if "unit" not in metadata:  # from a program that writes the tags alone
+        found = facts_of_resolution(page, path)
+        return dict(found.scale), dict(found.units)
+    whole, said = _unit(metadata, "unit"), str(metadata["unit"]).strip()
+    if whole is None and said.lower() not in NO_UNITS:
+        warn(f"{path} has sizes in {said!r}, which is not a unit of length that is known; they are not taken.")
+    sizes: dict[str, Any] = {axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "xy"}
+    sizes["z"] = metadata.get("spacing")
+    if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
+        if sizes["x"] is not None:
+            tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])
+        sizes = {"z": sizes["z"]}
+    # The unit is that of x; the others have it, too, unless they have one of their own.
+    known = {axis: _unit(metadata, f"{axis}unit") if f"{axis}unit" in metadata else whole for axis in sizes}
+    units = {axis: unit for axis, unit in known.items() if unit and positive(sizes[axis])}
+    return {axis: float(sizes[axis]) for axis in units}, units
 
 
 def _unit(metadata: Mapping[str, Any], key: str) -> str | None:

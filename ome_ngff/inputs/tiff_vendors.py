@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 
+_SCREEN = 1024  # pixels of a line, of which Zeiss' AP_PIXEL_SIZE speaks
+
+
 def vendor_facts(tiff: TiffFile, series: int, path: str) -> Facts | None:
     """Return what the maker of a file says of one of its images; None where nobody known here has made it."""
     vendor = next((facts for flag, facts in VENDORS.items() if getattr(tiff, flag)), None)
-    return None if vendor is None else vendor(tiff, series, path)
+    try:
+        return None if vendor is None else vendor(tiff, series, path)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ElementTree.ParseError) as error:
+        warn(f"What the maker of {path} says of its pixels is not understood ({type(error).__name__}: {error}).")
+        return None
 
 
 def _page(tiff: TiffFile, series: int) -> TiffPage:
@@ -50,7 +57,9 @@ def _hamamatsu(tiff: TiffFile, series: int, path: str) -> Facts:
 def _leica(tiff: TiffFile, series: int, path: str) -> Facts:
     """Divide the view of an image, in nanometers, by its pixels."""
     root = ElementTree.fromstring(tiff.pages.first.description)
-    images = [each for each in root.iter() if tag(each) == "image"]
+    images = [
+        each for each in root.iter() if tag(each) == "image" and any(tag(one) == "dimension" for one in each.iter())
+    ]
     parts = {tag(each): each for each in images[series].iter()}
     view, pixels = parts["view"], parts["pixels"]
     sizes = {
@@ -110,8 +119,17 @@ def _zeiss_lsm(tiff: TiffFile, series: int, path: str) -> Facts:
 
 def _zeiss_sem(tiff: TiffFile, series: int, path: str) -> Facts:
     said: Mapping[str, Any] = tiff.sem_metadata or {}
-    entry = said.get("ap_image_pixel_size")
-    size = in_micrometers(entry[1], entry[2]) if entry is not None and len(entry) == 3 else None
+    page = _page(tiff, series)
+    sizes = {
+        name: in_micrometers(*entry[1:]) for name, entry in said.items() if name.startswith("ap_") and len(entry) == 3
+    }
+    size, width, screen = (sizes.get(f"ap_{name}") for name in ("image_pixel_size", "width", "pixel_size"))
+    if size is None and width is not None:
+        size = width / page.imagewidth
+    if size is None and screen is not None and page.imagewidth == _SCREEN:
+        size = screen
+    elif size is None and screen is not None:
+        warn(f"{path} says a pixel size of {screen:g} micrometers on the screen, not of the {page.imagewidth} stored.")
     return micrometers({"y": size, "x": size})
 
 
@@ -122,30 +140,36 @@ def _fei(tiff: TiffFile, series: int, path: str) -> Facts:
     return micrometers({"y": scan.get("PixelHeight"), "x": scan.get("PixelWidth")}, 1e6)
 
 
+def _calibrated(sizes: Mapping[str, Any], unit: str | None, path: str) -> dict[str, float | None]:
+    """Return sizes in micrometers; say where their unit is not one of length."""
+    found = {axis: in_micrometers(size, unit) for axis, size in sizes.items()}
+    if None in found.values() and any(sizes.values()) and "pix" not in (unit or "").lower():
+        warn(f"{path} is calibrated in {unit or 'no unit'!r}, which is no length that is known; it has no pixel size.")
+    return found
+
+
 def _metamorph_stack(tiff: TiffFile, series: int, path: str) -> Facts:
     said: Mapping[str, Any] = tiff.stk_metadata or {}
     unit = said.get("CalibrationUnits")
-    sizes = {axis: in_micrometers(said.get(f"{axis.upper()}Calibration"), unit) for axis in "yx"}
-    if not said.get("SpatialCalibration", 1):
-        sizes = {}
-    steps, waves = set(said.get("ZDistance", ())), set(said.get("Wavelengths", ()))
+    known = {axis: said.get(f"{axis.upper()}Calibration") for axis in "yx"}
+    sizes = _calibrated(known, unit, path) if said.get("SpatialCalibration", 1) else {}
+    steps, waves = set(said.get("ZDistance", ())), list(dict.fromkeys(said.get("Wavelengths", ())))
     if len(steps) == 1:
         sizes["z"] = in_micrometers(steps.pop(), unit)
-    if len(waves) > 1:
-        warn(
-            f"{path} holds planes of the wavelengths {', '.join(f'{wave:g}' for wave in sorted(waves))}, in what order "
-            "is not known; say axes where they are channels."
-        )
-    settings = [each["value"] for each in said.get("PlaneProperty", ()) if each["name"] == "_IllumSetting_"]
-    wave = f"{waves.pop():g} nm" if len(waves) == 1 and max(waves) > 0 else ""
-    name = settings[0] if settings else said.get("Name") or wave
-    return attrs.evolve(micrometers(sizes), channel_names=[name] if name else None)
+    if len(waves) > 1 and (len(waves) < len(said["Wavelengths"]) or "I" not in tiff.series[series].axes):
+        warn(f"{path} has planes of {len(waves)} wavelengths in an order that is not known; say axes for channels.")
+    named = [each["value"] for each in said.get("PlaneProperty", ()) if each["name"] == "_IllumSetting_"]
+    named = named[:1] or [name for name in [said.get("Name")] if name]
+    if len(waves) > 1 or not named:
+        named = [f"{wave:g} nm" for wave in waves if wave > 0]
+    return attrs.evolve(micrometers(sizes), channel_names=named or None)
 
 
 def _metamorph_plane(tiff: TiffFile, series: int, path: str) -> Facts:
     said: Mapping[str, Any] = (tiff.metaseries_metadata or {}).get("PlaneInfo", {})
-    unit = said.get("spatial-calibration-units") if said.get("spatial-calibration-state", True) else None
-    sizes = {axis: in_micrometers(said.get(f"spatial-calibration-{axis}"), unit) for axis in "yx"}
+    known = {axis: said.get(f"spatial-calibration-{axis}") for axis in "yx"}
+    on = said.get("spatial-calibration-state", True)
+    sizes = _calibrated(known, said.get("spatial-calibration-units"), path) if on else {}
     name = said.get("_IllumSetting_") or said.get("image-name")
     return attrs.evolve(micrometers(sizes), channel_names=[str(name)] if name else None)
 

@@ -82,13 +82,13 @@ def _arranged(path: str, data: LazyArray, own: Sequence[str], axes: Sequence[str
 
 
 def _facts(
-    sizes: Mapping[str, Any], affine: Any, units: Mapping[str, str], names: Sequence[str] | None = None
+    image: Any, sizes: Mapping[str, Any], affine: Any, units: Mapping[str, str], names: Sequence[str] | None = None
 ) -> Facts:
     """Return sizes in millimetres, but for `units`, and the place in the patient that an affine says."""
     # Sizes are float32: by way of their text, 0.7 stays 0.7.
     known = {axis: positive(str(np.float32(size))) for axis, size in sizes.items()}
     scale = {axis: size for axis, size in known.items() if size}
-    placement = Placement.of(affine) if affine is not None else Placement({}, {})
+    placement = Placement.of(affine, str(image.get_filename())) if affine is not None else Placement({}, {})
     return Facts(
         scale=scale,
         translation=placement.translation,
@@ -111,7 +111,7 @@ def _open_mgh(path: str, axes: Sequence[str] | None) -> NgffImage:
     refuse_records(image.get_data_dtype(), path)
     zooms = image.header.get_zooms()
     sizes = dict(zip("xyz" if good else "", zooms, strict=False)) | ({"t": zooms[3]} if len(zooms) > 3 else {})
-    facts = _facts(sizes, image.affine if good else None, {"t": "millisecond"})
+    facts = _facts(image, sizes, image.affine if good else None, {"t": "millisecond"})
     return _arranged(path, stored_pixels(image, (1.0,), (0.0,)), ("t", "z", "y", "x")[-len(image.shape) :], axes, facts)
 
 
@@ -119,17 +119,17 @@ def _afni(image: Any, timed: bool) -> Facts:
     said, header = image.header.info, image.header
     unit = {77001: "millisecond", 77002: "second"}.get(said["TAXIS_NUMS"][2]) if timed else None
     sizes = dict(zip("xyzt" if unit else "xyz", header.get_zooms(), strict=False))
-    return _facts(sizes, image.affine, {"t": unit or ""}, None if timed else header.get_volume_labels())
+    return _facts(image, sizes, image.affine, {"t": unit or ""}, None if timed else header.get_volume_labels())
 
 
 def _analyze(image: Any) -> Facts:
     """Return the sizes of space; which side is left an Analyze header does not say, but the `.mat` file of SPM does."""
     placed = os.path.exists(image.file_map["mat"].filename)
     sizes = dict(zip("xyz", image.header.get_zooms(), strict=False))
-    return _facts(sizes, image.affine if placed else None, {})
+    return _facts(image, sizes, image.affine if placed else None, {})
 
 
 def _minc(image: Any) -> Facts:
     """Return what a MINC file says, whose affine and sizes are in the order of its dimensions."""
     sizes = dict(zip("xyzt", image.header.get_zooms()[::-1], strict=False))
-    return _facts(sizes, image.affine[:, [2, 1, 0, 3]], {"t": "second"})
+    return _facts(image, sizes, image.affine[:, [2, 1, 0, 3]], {"t": "second"})

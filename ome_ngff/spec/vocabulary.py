@@ -34,6 +34,16 @@ _SHORT_UNITS = {
 }  # fmt: skip
 
 
+_OME_UNITS = {
+    "angstrom": "Å", "inch": "in", "foot": "ft", "mile": "mi", "yard": "yd", "parsec": "pc", "second": "s",
+    "minute": "min", "hour": "h", "day": "d",
+    **{
+        f"{prefix}{unit}": f"{symbol}{unit[0]}" for unit in ("meter", "second")
+        for symbol, prefix in _SYMBOLS.items() if symbol not in ("u", "μ")
+    },
+}  # fmt: skip
+
+
 class AnatomicalOrientation(StrEnum):
     """Name the direction in which an axis grows (RFC-4)."""
 
@@ -69,6 +79,11 @@ def full_unit(unit: str | None) -> str | None:
     one = small.removesuffix("s") if len(small) > 3 else small
     names = (_SHORT_UNITS.get(spelling, spelling) for spelling in (word, small, one))
     return next((name for name in names if name in SPACE_UNITS | TIME_UNITS), unit)
+
+
+def short_unit(unit: str) -> str:
+    """Return the symbol of a unit of length or time, as OME-XML writes it: "µm" for "micrometer"."""
+    return _OME_UNITS.get(unit, unit)
 
 
 def axis_name(name: str) -> str:

@@ -1,0 +1,41 @@
+"""`ome-ngff export`: an OME-Zarr image to an OME-TIFF."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from . import options
+from .errors import say, verbosity_wanted
+from .machine import settings
+from .options import PLACE, verbosity
+
+
+@click.command("export", short_help="Write an OME-Zarr image as an OME-TIFF.")
+@click.argument("store", type=PLACE)
+@click.argument("output", metavar="OUT.ome.tif", type=PLACE)
+@click.option("--level", type=click.IntRange(0), default=0, show_default=True, help="Number of the level.")
+@options.region
+@click.option("--compression", default="zlib", show_default=True, metavar="NAME", help="zlib, lzw, zstd or none.")
+@click.option("--no-labels", is_flag=True, help="Leave out the labels.")
+@options.overwrite
+@options.memory_target
+@options.as_json("Print JSON: the files that were written.")
+@verbosity
+def command(store: str, output: str, no_labels: bool, memory_target: int | None, as_json: bool, **given: Any) -> None:
+    """Write the OME-Zarr image STORE as a tiled, pyramidal OME-TIFF.
+
+    Pixels, axes, pixel sizes, units, the name and the channels are those of STORE. Labels become files of their own,
+    next to OUT.ome.tif.
+    """
+    from ..convert import export
+
+    with settings(None, memory_target):
+        files = export(store, output, labels=not no_labels, progress=options.progress(), **given)
+    if as_json:
+        click.echo(json.dumps({"files": [str(file) for file in files]}, indent=2))
+    elif verbosity_wanted() > 0:
+        for file in files:
+            say(str(file))

@@ -1,0 +1,214 @@
+"""From a stored image to a file of others: OME-TIFF, whole or in part, its labels as files of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..engine import Progress, check_progress, counter, over_blocks
+from ..exceptions import AxesError, ExistsError, InputError, MissingError, OptionError
+from ..pixels import Box, LazyArray, Slices, find_method, reordered
+from ..read import StoredImage
+from ..spec import label_names
+from ..store import find_target, readable
+from ..text import warn
+from .spelling import region_box
+from .tiff_writing import COMPRESSIONS, TiffImage
+
+_ORDER = "tczyx"
+_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
+
+
+def export(
+    store: Any,
+    output: str | os.PathLike[str],
+    *,
+    level: int = 0,
+    region: Any = None,
+    labels: bool = True,
+    compression: str = "zlib",
+    overwrite: bool = False,
+    progress: Progress = None,
+) -> list[Path]:
+    """Write a stored image as a tiled, pyramidal OME-TIFF.
+
+    Pixels, axes, pixel sizes, units, positions, the name, and names and colours of channels are those of the image. The
+    pixels come chunk by chunk, within the memory target. Coarser levels of the file are those of the image where they
+    are smaller in y and x alone, else they are made from the level that is exported.
+
+    Args:
+        store: the image, as `open_image` takes it.
+        output: the file, .tif or .tiff; labels go next to it, as `<name>-labels-<label>.ome.tif`.
+        level: number of the level. region: part of it, in its pixels: `{"z": (0, 10)}` or "z=0:10,y=100:300".
+        labels: False leaves out the labels. compression: "zlib", "lzw", "zstd" or "none".
+        overwrite: replace files that are there. progress: as in `write_image`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ExistsError: a file is there. MissingError: there is no such image, level or folder.
+        AxesError: OME-TIFF has no place for an axis. InputError: nor for the type of its pixels.
+        OptionError: the region, the ending or the compression is not understood.
+    """
+    check_progress(progress)
+    target, where = find_target(readable(store)), Path(output)
+    if not where.name.lower().endswith(_ENDINGS):
+        raise OptionError(
+            f"An export is an OME-TIFF, such as {where.name.partition('.')[0]}.ome.tif (got {where.name})."
+        )
+    if compression not in COMPRESSIONS:
+        raise OptionError(f"The compression of a TIFF is {', '.join(COMPRESSIONS)} (got {compression!r}).")
+    image = StoredImage.of(target)
+    if level not in range(len(image.arrays)):
+        raise MissingError(f"{target} has the levels 0 to {len(image.arrays) - 1} (got {level}).")
+    box = region_box(region, image.names, image.arrays[level].shape)
+    plans = {where: _planned(image, level, box)}
+    for name in label_names(target.child("labels").document) if labels else ():
+        found = StoredImage.of(target.child(f"labels/{name}"))
+        number = _level_like(found, image, level)
+        if number is None:
+            warn(f"The labels {name!r} have no level that lies on level {level} of the image, and are left out.")
+            continue
+        inside = {axis: ends for axis, ends in zip(image.names, box, strict=True) if axis in found.names}
+        kept = {axis: e for axis, e in inside.items() if found.arrays[number].shape[found.names.index(axis)] > 1}
+        place = where.with_name(f"{_stem(where.name)}-labels-{name.replace('/', '_')}.ome.tif")
+        plans[place] = _planned(found, number, region_box(kept, found.names, found.arrays[number].shape), label=name)
+    _refuse(plans, overwrite=overwrite)
+    total = sum(plan.nbytes for plan in plans.values())
+    with counter(progress, 0, sum(plan.planes for plan in plans.values()), total, "exporting") as advance:
+        for place, plan in plans.items():
+            plan.write(place, compression, advance)
+    return list(plans)
+
+
+def _stem(name: str) -> str:
+    stem = Path(name).stem
+    return stem.removesuffix(".ome")
+
+
+def _refuse(places: Sequence[Path] | Any, *, overwrite: bool) -> None:
+    for place in places:
+        if not place.parent.is_dir():
+            raise MissingError(f"There is no folder {place.parent}.")
+        if place.is_dir() or (place.exists() and not overwrite):
+            raise ExistsError(f"{place} is there already; pass overwrite=True to replace it.")
+
+
+def _level_like(found: StoredImage, image: StoredImage, level: int) -> int | None:
+    """Return the level of a label image whose pixels lie on those of a level of its image."""
+    sizes = dict(zip(image.names, image.arrays[level].shape, strict=True))
+    for number, array in enumerate(found.arrays):
+        if all(n in (1, sizes.get(axis)) for axis, n in zip(found.names, array.shape, strict=True)):
+            return number
+    return None
+
+
+def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffImage:
+    """Plan a file: what is written of which level, in the order of TIFF, with what is said of it."""
+    wrong = [axis for axis in image.names if axis not in _ORDER]
+    if wrong or not {"y", "x"} <= set(image.names):
+        raise AxesError(f"An OME-TIFF has the axes t, c, z, y and x, with y and x (got {','.join(image.names)}).")
+    axes = image.metadata.axes
+    if any(axis.orientation for axis in axes):
+        warn(f"{image.target} says in which direction its axes grow, which an OME-TIFF has no place for.")
+    order = sorted(range(len(axes)), key=lambda i: _ORDER.index(image.names[i]))
+    whole = box == tuple((0, n) for n in image.arrays[level].shape)
+    data = _fitting(image.level(level) if whole else Crop(image.level(level), box), bool(label), str(image.target))
+    scale, translation = image.geometry(level)
+    starts = [t + s * low for t, s, (low, _) in zip(translation, scale, box, strict=True)]
+    omero = image.metadata.omero
+    channels = omero.channels if omero is not None else []
+    return TiffImage(
+        name=label or image.metadata.name,
+        axes="".join(image.names[i] for i in order),
+        data=reordered(data, order),
+        coarser=[reordered(each, order) for each in _stored_below(image, level, data)] if whole else [],
+        method=find_method("nearest" if label or data.dtype.kind in "bc" else "local_mean"),
+        scale={image.names[i]: scale[i] for i in order},
+        start={image.names[i]: starts[i] for i in order},
+        units={axis.name: axis.unit for axis in axes if axis.unit},
+        channel_names=[str(channel.label) for channel in channels if channel.label is not None],
+        channel_colors=[str(channel.color) for channel in channels if channel.color is not None],
+    )
+
+
+def _stored_below(image: StoredImage, level: int, data: Any) -> list[Any]:
+    """Return the coarser levels that a TIFF can have: as large along all axes but y and x, and smaller there."""
+    found = []
+    for number in range(level + 1, len(image.arrays)):
+        array = image.level(number)
+        sizes = zip(image.names, image.arrays[level].shape, array.shape, strict=True)
+        if array.dtype != data.dtype or any(n != m for axis, n, m in sizes if axis not in "yx"):
+            break
+        found.append(array)
+    return found
+
+
+@attrs.frozen(eq=False)
+class Crop(LazyArray):
+    """A box of another array."""
+
+    source: Any
+    box: Box
+
+    @property
+    def origin(self) -> Any:
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(high - low for low, high in self.box)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        dtype: np.dtype[Any] = self.source.dtype
+        return dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.source.chunks)
+
+    def read(self, box: Slices) -> Any:
+        return self.source[tuple(slice(s.start + b, s.stop + b) for s, (b, _) in zip(box, self.box, strict=True))]
+
+
+@attrs.frozen(eq=False)
+class Recast(Crop):
+    """A box of an array whose values all fit into a smaller type."""
+
+    to: np.dtype[Any]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.to
+
+    def read(self, box: Slices) -> Any:
+        return super().read(box).astype(self.to)
+
+
+def _fitting(data: Any, label: bool, name: str) -> Any:
+    """Return pixels in a type that OME-TIFF has: bool as uint8, and 64-bit labels as uint32 where their values fit."""
+    whole = tuple((0, n) for n in data.shape)
+    if data.dtype.kind == "b":
+        return Recast(data, whole, np.dtype("uint8"))
+    if data.dtype.kind in "iu" and data.dtype.itemsize == 8 and label:
+        low, high = over_blocks(data, _extremes, _widest)
+        if low >= 0 and high < 2**32:
+            return Recast(data, whole, np.dtype("uint32"))
+    if data.dtype.name not in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"):
+        raise InputError(f"{name} is of {data.dtype}, which OME-TIFF has no type for.")
+    return data
+
+
+def _extremes(block: Any, box: Box) -> tuple[int, int]:
+    return int(block.min()), int(block.max())
+
+
+def _widest(parts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return min(low for low, _ in parts), max(high for _, high in parts)
