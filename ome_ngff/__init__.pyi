@@ -25,6 +25,7 @@ from .exceptions import MissingError as MissingError
 from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
 from .exceptions import ScaleError as ScaleError
+from .exceptions import SpaceError as SpaceError
 from .exceptions import StoreError as StoreError
 from .exceptions import TakenOverError as TakenOverError
 from .exceptions import ValidationError as ValidationError

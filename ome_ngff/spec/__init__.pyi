@@ -53,6 +53,7 @@ from .versions.registry import detect_format as detect_format
 from .versions.registry import format_for_zarr as format_for_zarr
 from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
+from .versions.registry import stated_format as stated_format
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06

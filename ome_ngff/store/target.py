@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import ExistsError, FormatError, IncompleteError, StoreError
-from ..spec import Format, detect_format, format_for_zarr, format_from_version
+from ..spec import Format, format_for_zarr, format_from_version, stated_format
 from ..text import show
 from .opening import open_node
 from .places import folder_of, locate, place
@@ -133,14 +133,18 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
             f"v{fmt.zarr_format}; write to another place, or leave out the format."
         )
     handle = group if isinstance(group, zarr.Group) and not group.read_only else None
-    return Target(store, path, fmt or detect_format(attributes, format_for_zarr(here)), attributes, handle)
+    stated = fmt or stated_format(attributes)
+    return Target(store, path, stated or _format_of_parents(store, path, here), attributes, handle)
 
 
-def _format_of_parents(store: Store, path: str) -> Format:
-    """Take the Zarr version of the nearest group above, so that a hierarchy has one; else the newest format."""
-    while path:
+def _format_of_parents(store: Store, path: str, zarr_format: int | None = None) -> Format:
+    """Take the version that the nearest group above states, so that a hierarchy has one; else that of its Zarr."""
+    while path and zarr_format != 2:
         path = path.rpartition("/")[0]
         parent = open_node(store, path)
         if isinstance(parent, zarr.Group):
-            return format_for_zarr(parent.metadata.zarr_format)
-    return format_for_zarr(3)
+            zarr_format = zarr_format or parent.metadata.zarr_format
+            stated = stated_format(dict(parent.attrs))
+            if stated is not None and stated.zarr_format == zarr_format:
+                return stated
+    return format_for_zarr(zarr_format or 3)

@@ -19,7 +19,8 @@ _SYSTEMS, _EDGES = "multiscales[0].coordinateSystems", "multiscales[0].coordinat
 
 def flat(multiscale: Document) -> dict[str, Any]:
     """Return an image as 0.5 would write it: the axes of its intrinsic system, and the steps that lead there."""
-    own = {k: v for k, v in multiscale.items() if k not in ("coordinateSystems", "coordinateTransformations")}
+    other = ("axes", "coordinateSystems", "coordinateTransformations")
+    own = {key: value for key, value in multiscale.items() if key not in other}
     if is_list(multiscale.get("datasets")):
         own["datasets"] = [
             {**dataset, "coordinateTransformations": _steps(dataset)}

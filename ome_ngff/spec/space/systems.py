@@ -151,11 +151,11 @@ class Graph:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise SpaceError(f"{asked} may be {listed([str(ref) for ref in found])}; give a pair of path and name.")
+                raise SpaceError(f"{asked} may be {' or '.join(map(str, found))}; give a pair of path and name.")
         names = [str(ref) for ref in self.systems]
         raise SpaceError(
             f"There is no coordinate system {show(str(asked))}.{nearest_word(str(asked), names)} "
-            f"There is {listed(names) or 'none'}."
+            f"There is {listed(names, 8, ', ') or 'none'}."
         )
 
     def path(self, source: Any, target: Any) -> list[tuple[Edge, Transformation]]:

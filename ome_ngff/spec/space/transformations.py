@@ -211,7 +211,7 @@ class Translation(Transformation):
         return _shifted(np.eye(n), self.translation)
 
     def _map(self, points: Points) -> Points:
-        return points + np.array(self.translation, float)
+        return np.add(points, self.translation)
 
 
 @attrs.frozen
@@ -230,7 +230,7 @@ class Scale(Transformation):
         return _shifted(np.diag(self.scale))
 
     def _map(self, points: Points) -> Points:
-        return points * np.array(self.scale, float)
+        return np.multiply(points, self.scale)
 
 
 @attrs.frozen

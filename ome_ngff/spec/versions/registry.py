@@ -45,4 +45,9 @@ def format_for_zarr(zarr_format: int) -> Format:
 
 def detect_format(metadata: Mapping[str, Any], default: Format) -> Format:
     """Return the format that the attributes of a group state, else `default`."""
-    return next((fmt for fmt in format_implementations() if metadata and fmt.matches(metadata)), default)
+    return stated_format(metadata) or default
+
+
+def stated_format(metadata: Mapping[str, Any]) -> Format | None:
+    """Return the format that the attributes of a group state; None where they state none that is known."""
+    return next((fmt for fmt in format_implementations() if metadata and fmt.matches(metadata)), None)

@@ -63,7 +63,7 @@ class FormatV06(Format):
         document = super().multiscale(axes, [_led(dict(dataset)) for dataset in datasets], name, **optional)
         (multiscale,) = document["multiscales"]
         system = {"name": "physical", "axes": multiscale.pop("axes")}
-        return {"multiscales": [{**multiscale, "coordinateSystems": [system], "datasets": multiscale.pop("datasets")}]}
+        return {"multiscales": [{"name": multiscale.pop("name"), "coordinateSystems": [system], **multiscale}]}
 
 
 def _led(dataset: Document) -> Document:
