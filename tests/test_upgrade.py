@@ -461,7 +461,6 @@ def _coded(**words: Any) -> Callable[[Path], None]:
         pytest.param(_older, FormatError, r"/labels/cells: it is OME-Zarr '0.3'", id="older"),
         pytest.param(_both, FormatError, "of Zarr v2 and v3", id="both"),
         pytest.param(_marked, IncompleteError, "labels/cells is incomplete", id="marked"),
-        pytest.param(_locked, IncompleteError, "labels is being written", id="locked"),
         pytest.param(_linked, StoreError, "behind a link", id="linked"),
         pytest.param(_document_linked, StoreError, "behind a link", id="document-linked"),
         pytest.param(_journal_linked, StoreError, "behind a link", id="journal-linked"),
@@ -488,6 +487,17 @@ def test_what_cannot_be_upgraded_is_refused_untouched(
         with pytest.raises(error, match=words):
             upgrade(place, dry_run=dry_run)
     assert every_file(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_killed_process_left_is_waited_for(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "image.zarr")
+    _locked(place)
+    with pytest.raises(IncompleteError, match="labels is being written"):
+        upgrade(place, dry_run=True)
+    upgrade(place)
+    assert validate(place).version == "0.5"
+    assert not (place / "labels" / ".ome_ngff.lock").exists()
 
 
 def test_all_reasons_are_listed_at_once(tmp_path: Path) -> None:

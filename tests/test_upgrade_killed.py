@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,22 @@ import pytest
 import zarr
 from helpers import every_file
 from zarr.errors import ZarrUserWarning
-from zarr.storage import MemoryStore
+from zarr.storage import LocalStore, MemoryStore
 
-from ome_ngff import IncompleteError, MissingError, StoreError, open_image, undo, upgrade, write_image, write_labels
-from ome_ngff.store.holder import Staging
+from ome_ngff import (
+    FormatV05,
+    IncompleteError,
+    MissingError,
+    StoreError,
+    TakenOverError,
+    open_image,
+    undo,
+    upgrade,
+    write_image,
+    write_labels,
+)
+from ome_ngff.store.holder import Staging, expel
+from ome_ngff.store.target import Target
 
 PIXELS = np.arange(6 * 20 * 30, dtype="uint16").reshape(6, 20, 30)
 WAYS = [
@@ -197,7 +210,8 @@ def _without_records(found: dict[str, str]) -> dict[str, str]:
 SCRIPT = """
 import os, signal, sys
 from ome_ngff import upgrade
-from ome_ngff.store.holder import Staging
+from ome_ngff.store.holder import Staging, expel
+from ome_ngff.store.target import Target
 place, last, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 step, steps = getattr(Staging, name), 0
 def take(*given):
@@ -251,3 +265,35 @@ def test_a_hierarchy_that_is_marked_says_so(tmp_path: Path) -> None:
     for call in calls:
         with pytest.raises(IncompleteError, match=r"is being upgraded from OME-Zarr 0.5 to 0.6"):
             call()
+
+
+def test_two_at_once_do_it_once(tmp_path: Path) -> None:
+    write(tmp_path / "image", "0.4")
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: upgrade(tmp_path / "image"), range(2)))
+    assert sorted(each.documents for each in done) == [0, 21]
+    assert_readable(tmp_path / "image")
+
+
+@pytest.mark.parametrize("last", [2, 5, 9])
+def test_one_that_another_has_taken_over_changes_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    place, steps, there = tmp_path / "image", 0, {}
+    write(place, "0.4")
+
+    def put(*given: Any) -> None:
+        nonlocal steps, there
+        steps += 1
+        if steps == last:  # another process goes on while this one is stopped
+            expel(Target(LocalStore(place), "", FormatV05(), {}))
+            there = every_file(place)
+        whole(*given)
+
+    whole = Staging.put
+    monkeypatch.setattr(Staging, "put", put)
+    with pytest.raises(TakenOverError, match="goes on alone"):
+        upgrade(place)
+    assert {key for key in every_file(place) if ".lock" not in key} == {key for key in there if ".lock" not in key}
+    upgrade(place)
+    assert_readable(place)

@@ -23,6 +23,7 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
+from .hierarchy import LOCK as LOCK
 from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy

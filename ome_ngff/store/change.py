@@ -129,11 +129,12 @@ class Record:
 
     name: str
     change: Change
+    content: bytes
 
 
-def read_record(target: Target) -> Record | None:
-    """Return the change of a group that is under way, else the last one that was done and can be undone."""
-    for name in (UNDOING, CHANGING, UNDO):
+def read_record(target: Target, *, done: bool = True) -> Record | None:
+    """Return the change of a group that is under way, else, if that is wanted, the last one that was `done`."""
+    for name in (UNDOING, CHANGING, UNDO) if done else (UNDOING, CHANGING):
         if leads_through_a_link(target, name):
             raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
         content = wait_for(target.store, get_bytes(target.store, target.key(name)))
@@ -142,7 +143,7 @@ def read_record(target: Target) -> Record | None:
             for key in {key.rpartition("/")[0] + "/" for key in change.keys if "/" in key}:
                 if leads_through_a_link(target, key):
                     raise StoreError(f"{target} has {key!r} behind a link, which is not written through.")
-            return Record(name, change)
+            return Record(name, change, content)
     return None
 
 
@@ -165,23 +166,17 @@ def carry_out(target: Target, change: Change, claim: Claim) -> None:
 
 def take_back(target: Target, record: Record, claim: Claim) -> None:
     """Undo a change that is under way, or was done, or whose undoing was interrupted; arguments as in `carry_out`."""
-    content = record.change.to_bytes()
     with _writing(target, claim) as writer:
-        _put_record(target, writer, UNDOING, content)
+        _put_record(target, writer, UNDOING, record.content)
         writer.remove(CHANGING)  # where the change was under way; what was done before it can still be undone
         _apply(target, writer, record.change.back)
-        done = wait_for(target.store, get_bytes(target.store, target.key(UNDO)))
-        if done is not None and _same_record(Change.from_bytes(done, UNDO), record.change):
+        if _current(target, [UNDO])[UNDO] == record.content:
             writer.remove(UNDO)
         writer.remove(UNDOING)
 
 
-def _same_record(one: Change, other: Change) -> bool:
-    return (one.what, one.old, one.new) == (other.what, other.old, other.new)
-
-
 def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
-    if wait_for(target.store, get_bytes(target.store, target.key(name))) != content:
+    if _current(target, [name])[name] != content:
         writer.put(name, content)
 
 

@@ -37,6 +37,7 @@ from ..spec import (
     states_ome,
 )
 from ..store import (
+    LOCK,
     UNDO,
     UNDOING,
     Change,
@@ -107,17 +108,9 @@ def upgrade(
     to = format_from_version(version)
     target = _target(group)
     if dry_run:
-        return _planned(target, to, lossy)[0]
+        return (_under_way(target, to) or _planned(target, to, lossy))[0]
     with named_faults(target, "upgrade it again, or undo it"), locked(target) as (_, claim):
-        record = read_record(target)
-        if record is not None and record.name != UNDO:
-            change = record.change
-            if record.name == UNDOING or change.what["to"] != to.version:
-                way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
-                raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
-            found = Upgrade(change.what["from"], to.version, 0, len(change.keys))
-        else:
-            found, change = _planned(target, to, lossy)
+        found, change = _under_way(target, to) or _planned(target, to, lossy, wait=True)
         if change.keys:
             carry_out(target, change, claim)
             forget_copies(target.store, target.path)
@@ -169,8 +162,30 @@ def _target(group: Any) -> Target:
     return target
 
 
-def _planned(target: Target, to: Format, lossy: bool) -> tuple[Upgrade, Change]:
+def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
+    """Return what was interrupted, to be finished.
+
+    Raises:
+        StoreError: it was something else than what is asked for.
+    """
+    record = read_record(target, done=False)
+    if record is None:
+        return None
+    change = record.change
+    if record.name == UNDOING or change.what["to"] != to.version:
+        way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
+        raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
+    return Upgrade(change.what["from"], to.version, 0, len(change.keys)), change
+
+
+def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> tuple[Upgrade, Change]:
     hierarchy = read_hierarchy(target, _named)
+    busy = [path for path, node in hierarchy.nodes.items() if wait and path and LOCK in node.names]
+    for path in busy:  # until metadata are written, or the lock of who is gone was silent for long enough
+        with locked(attrs.evolve(target, path=target.key(path))):
+            pass
+    if busy:
+        hierarchy = read_hierarchy(target, _named)
     refuse_writers(target, hierarchy)
     _refuse_part(target)
     try:
