@@ -8,17 +8,22 @@ import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import h5py
+import mrcfile
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import tifffile
 import zarr
 from helpers import attributes, every_file, pixels
 from PIL import Image, PngImagePlugin
+from pylibCZIrw import czi
 
 from ome_ngff import ExistsError, StoreError, convert, open_image, validate, write_image
+from ome_ngff.inputs import vendor
 from ome_ngff.read import describe_store
 
 PIXELS = (np.arange(3 * 40 * 50) % 4001).astype("uint16").reshape(3, 40, 50)
@@ -189,3 +194,46 @@ def test_a_resumed_write_demands_the_same_version_of_the_file(tmp_path: Path) ->
         convert(tmp_path / "a.ome.tif", tmp_path / "a", resume=True)
     assert every_file(tmp_path) == before
     np.testing.assert_array_equal(pixels(tmp_path / "a")[0], PIXELS)
+
+
+def foreign(folder: Path) -> dict[str, Path]:
+    """Write one file of each kind whose headers are read by a package of its own."""
+    sitk.WriteImage(sitk.GetImageFromArray(PIXELS), folder / "nrrd.nrrd")
+    sitk.WriteImage(sitk.GetImageFromArray(PIXELS), folder / "meta.mhd")
+    with mrcfile.new(folder / "mrc.mrc", PIXELS) as file:
+        file.add_label("of the tomogram")
+    nibabel.save(nibabel.MGHImage(PIXELS.T.astype("int32"), np.eye(4)), folder / "mgh.mgz")
+    with czi.create_czi(str(folder / "czi.czi")) as file:
+        file.write(PIXELS[0, ..., None])
+        file.write_metadata("my cells", scale_x=1e-7, scale_y=1e-7)
+    return {path.stem: path for path in folder.iterdir() if path.suffix != ".raw"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        pytest.param("nrrd", "header", "space: left-posterior-superior", id="nrrd"),
+        pytest.param("meta", "header", "ElementDataFile = meta", id="meta-image"),
+        pytest.param("mrc", "label 1", "of the tomogram", id="mrc"),
+        pytest.param("mgh", "goodRASFlag", "1", id="freesurfer"),
+        pytest.param("czi", "metadata", "<Title>my cells</Title>", id="czi"),
+    ],
+)
+def test_headers_of_every_reader_are_kept(kind: str, name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    convert(foreign(tmp_path / "in")[kind], tmp_path / "out.ome.zarr")
+    assert text in said(tmp_path / "out.ome.zarr")["headers"][name]
+
+
+@pytest.mark.filterwarnings("ignore:As of version 0.4.0, the parser argument is ignored:DeprecationWarning")
+def test_the_ome_xml_of_a_plugin_is_kept(tmp_path: Path) -> None:
+    ome_tiff(tmp_path / "a.ome.tif")
+    _, xml = vendor.headers(str(tmp_path / "a.ome.tif"))
+    assert "Zürich" in xml
+    assert ElementTree.fromstring(xml).tag.endswith("}OME")
+
+
+def test_a_header_and_its_pixels_are_one_source(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    convert(foreign(tmp_path / "in")["meta"], tmp_path / "out.ome.zarr")
+    assert said(tmp_path / "out.ome.zarr")["source"]["bytes"] > PIXELS.nbytes

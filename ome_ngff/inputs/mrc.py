@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,14 @@ def _without_sign(header: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type of the pixels; bytes have no sign where IMOD does not say that they have."""
     stamp, flags = np.frombuffer(header.extra2.tobytes(), header["nx"].dtype, 2, 40)
     return np.dtype(np.uint8) if dtype == np.int8 and stamp == _IMOD and not flags & 1 else dtype
+
+
+def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    """Return the fields of the header, and its labels."""
+    import mrcfile
+
+    with mrcfile.open(path, header_only=True, permissive=True) as file:
+        said: Any = file.header
+        found = [(name, said[name]) for name in said.dtype.names if name not in ("label", "extra1", "extra2")]
+        labels = [label.decode("latin-1").strip() for label in said.label[: int(said.nlabl)]]
+    return iter([*found, *((f"label {i}", label) for i, label in enumerate(labels))]), ""

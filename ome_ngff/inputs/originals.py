@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..image import NgffImage
 from ..spec import format_implementations
 from ..store import MARK, ORIGINAL, find_target, get_bytes, sync
 from ..text import warn
+from .dicom import DicomArray
 from .families import family_of
 from .files import stamp_of
 from .sequence import SequenceArray
@@ -63,7 +65,9 @@ class Original:
             said = dict(array.attrs) if isinstance(array, zarr.Array) else {}
             return cls(source, _bounded(iter(said.items()), path))
         try:
-            headers, ome_xml = _READERS.get(family_of(where).module, _nothing)(where)
+            module = family_of(where).module
+            read: Any = _READERS.get(module) or getattr(import_module(f".{module}", __package__), "headers", _nothing)
+            headers, ome_xml = read(where)
         except Exception as error:  # of any library: headers that are broken leave the pixels what they are
             warn(f"The headers of {where} cannot be read and are left out: {' '.join(str(error).split())}")
             return cls(source)
@@ -96,9 +100,10 @@ def _identity(path: str, image: NgffImage, where: str | None, series: int | str 
     data = getattr(image.data, "source", image.data)
     name = Path(path.partition("::")[0]).name if where is None or isinstance(data, SequenceArray) else Path(where).name
     found: dict[str, Any] = {"name": name}
-    files = [where] if where is not None else []
-    if isinstance(data, SequenceArray):
-        files = [os.path.join(data.folder, each) for each in data.names]
+    kept = getattr(data, "origin", None)  # where a header names another file, the pixels
+    files = list(dict.fromkeys(filter(None, [where, str(kept) if isinstance(kept, Path) and kept.is_file() else None])))
+    if isinstance(data, (SequenceArray, DicomArray)):
+        files = [os.path.join(data.folder, each) for each in dict.fromkeys(data.names)]
         found["files"] = len(files)
     if files:
         stamps = [stamp_of(file) for file in files]
@@ -213,7 +218,6 @@ def _picture(path: str) -> tuple[Headers, str]:
 _READERS: dict[str, Callable[[str], tuple[Headers, str]]] = {
     "tiff": _tiff,
     "nifti": _nifti,
-    "volumes": _nifti,
     "hdf5": _hdf5,
     "imaris": _hdf5,
     "bdv": _hdf5,

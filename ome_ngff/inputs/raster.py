@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +229,11 @@ def _meta_facts(said: Mapping[str, str], ndim: int, path: str) -> Facts:
         translation=placement.translation,
         orientations=placement.orientations,
     )
+
+
+def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    """Return the text before the pixels."""
+    with open(path, "rb") as file:
+        _, end = (_nrrd_header if file.read(4) == b"NRRD" else _meta_header)(path)
+        file.seek(0)
+        return iter([("header", file.read(end).decode("utf-8", "replace"))]), ""

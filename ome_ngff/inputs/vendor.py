@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from xml.etree import ElementTree
 
 import attrs
 import numpy as np
@@ -142,3 +143,14 @@ def _unit(reader: Any, axis: str, size: float) -> str:
         if getattr(pixels, f"physical_size_{axis}") == size:
             return str(getattr(pixels, f"physical_size_{axis}_unit").value)
     return ""
+
+
+def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    """Return the metadata as the format has them, where they are XML or text, and as OME-XML."""
+    reader = _opened(path).reader
+    ome_xml = ""
+    with suppress(Exception):  # many plugins have none
+        ome_xml = reader.ome_metadata.to_xml()
+    said = reader.metadata
+    text = ElementTree.tostring(said, "unicode") if isinstance(said, ElementTree.Element) else said
+    return iter([("metadata", text)] if isinstance(text, str) and text != ome_xml else []), ome_xml

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -22,6 +22,7 @@ from .nifti import stored_pixels
 from .npy import refuse_records
 from .placing import Placement
 
+_MGH = (".mgz", ".mgh", ".mgh.gz")
 _ENDING = re.compile(r"(\+\w+)?\.(mgz|mgh|mgh\.gz|head|brik|brik\.gz|hdr|img|hdr\.gz|img\.gz|mnc)$", re.IGNORECASE)
 
 
@@ -49,7 +50,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     """
     import nibabel
 
-    if path.lower().endswith((".mgz", ".mgh", ".mgh.gz")):
+    if path.lower().endswith(_MGH):
         return _open_mgh(path, axes)
     image: Any = nibabel.load(path)
     if isinstance(image, nibabel.Nifti1Pair):
@@ -133,3 +134,17 @@ def _minc(image: Any) -> Facts:
     """Return what a MINC file says, whose affine and sizes are in the order of its dimensions."""
     sizes = dict(zip("xyzt", image.header.get_zooms()[::-1], strict=False))
     return _facts(image, sizes, image.affine[:, [2, 1, 0, 3]], {"t": "second"})
+
+
+def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    """Return the fields of a header; MINC has none that nibabel shows."""
+    import nibabel
+
+    mgh: Any = nibabel.freesurfer.mghformat.MGHHeader
+    if path.lower().endswith(_MGH):
+        with nibabel.openers.ImageOpener(path) as file:
+            said = mgh.from_fileobj(file)
+    else:
+        image: Any = nibabel.load(path)
+        said = getattr(image.header, "info", image.header)
+    return iter([(str(key), said[key]) for key in said] if hasattr(said, "keys") else []), ""
