@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numcodecs
 import numpy as np
 import pytest
@@ -307,6 +308,17 @@ def test_a_candidate_of_a_release_becomes_the_release(tmp_path: Path) -> None:
     assert upgrade(image, "0.6").source == "0.6rc0"
     stated = [json.loads(path.read_text())["attributes"].get("ome") for path in image.rglob("zarr.json")]
     assert {ome["version"] for ome in stated if ome} == {"0.6"}
+
+
+def test_dimensions_get_the_names_that_the_version_asks_for(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    path = image / "1" / "zarr.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "dimension_names"}))
+    before = every_file(image)
+    upgrade(image, "0.5")
+    assert zarr.open_array(image / "1", mode="r").metadata.dimension_names == ("z", "y", "x")
+    undo(image)
+    assert every_file(image) == before
 
 
 def test_a_scene_does_not_go_back(tmp_path: Path) -> None:
@@ -626,3 +638,50 @@ def test_the_command_says_how_losses_are_accepted(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["upgrade", str(image)])
     assert result.exit_code != 0
     assert "zlib" in result.output
+
+
+# Elsewhere ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_behind_a_url_goes_there_and_back(bucket: str) -> None:
+    place = f"{bucket}/image"
+    copy_to(MemoryStore(_buffers(files("image", FormatV04()))), place)
+    pixels = np.asarray(open_image(place).images[0].data)
+    upgrade(place, "0.6")
+    assert validate(place).version == "0.6"
+    np.testing.assert_array_equal(np.asarray(open_image(place).images[0].data), pixels)
+    undo(place)
+    found = fsspec.filesystem("memory").find(f"/{place.partition('://')[2]}")
+    assert {key.partition("/image/")[2] for key in found} == set(files("image", FormatV04()))
+
+
+def test_an_image_in_a_mapping_goes_there_and_back() -> None:
+    before = dict(files("image", FormatV04()))
+    mapping = dict(before)
+    upgrade(mapping)
+    assert validate(mapping).version == "0.5"
+    undo(mapping)
+    assert mapping == before
+
+
+def test_copies_of_metadata_above_go(tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / "many", mode="w", zarr_format=2)
+    root.create_group("first")
+    an_image(tmp_path / "many" / "first")
+    zarr.consolidate_metadata(str(tmp_path / "many"), zarr_format=2)
+    upgrade(zarr.open_group(tmp_path / "many", mode="a", path="first"))
+    assert not (tmp_path / "many" / ".zmetadata").exists()
+
+
+def test_levels_of_different_types_do_not_become_0_6(tmp_path: Path) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
+    group = zarr.open_group(image, mode="a")
+    group.create_array("1", data=np.zeros((5, 10, 15), "float32"), chunk_key_encoding={"name": "v2", "separator": "/"})
+    entry = group.attrs["multiscales"][0]
+    entry["datasets"].append({"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]})
+    group.attrs["multiscales"] = [entry]
+    before = every_file(image)
+    with pytest.raises(ValidationError, match="dtype"):
+        upgrade(image, "0.6")
+    assert every_file(image) == before
+    upgrade(image, "0.5")

@@ -356,6 +356,9 @@ class Plan:
     def _array(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
         names = self._names.get(path)
         if self.source.zarr_format == self.to.zarr_format:
+            found = node.found["zarr.json"] if node.zarr_format == 3 else {}
+            if names and not self.to.dialect.spaces and found.get("dimension_names") != names:  # 0.6 asks for none
+                return {_key(path, "zarr.json"): _dumped({**found, "dimension_names": names})}
             return {key: self.old[key] for key in _keys(path, node)}
         known = (*(self.old[key] for key in _keys(path, node)), *(names or ("",)))
         if known not in self._arrays:  # most images of a plate have the same ones
