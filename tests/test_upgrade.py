@@ -38,7 +38,8 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.cli import main
-from ome_ngff.format import Format
+from ome_ngff.format import Format, FormatV06
+from ome_ngff.spec.space.systems import Ref
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -242,6 +243,22 @@ def test_an_outer_transformation_is_folded_into_the_levels(tmp_path: Path) -> No
     for one, other in zip(open_image(image).images, before.images, strict=True):
         assert (one.scale, one.translation) == (other.scale, other.translation)
     assert "coordinateTransformations" not in _entry(image)
+
+
+def test_an_axis_that_runs_backwards_is_turned_by_an_affine(tmp_path: Path) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
+    group = zarr.open_group(image, mode="a")
+    entry = group.attrs["multiscales"][0]
+    steps = [{"type": "scale", "scale": [1, -0.5, 0.25]}, {"type": "translation", "translation": [3, 10, 0]}]
+    entry["datasets"][0]["coordinateTransformations"] = steps
+    group.attrs["multiscales"] = [entry]
+    upgrade(image, "0.6")
+    assert validate(image).valid
+    graph = FormatV06().decode(document(image)).graph
+    indices = np.array([[0, 0, 0], [1, 4, 8]])
+    np.testing.assert_allclose(
+        graph.transform(indices, Ref(path="0"), "physical"), indices * [1, -0.5, 0.25] + [3, 10, 0]
+    )
 
 
 def _with_spaces(image: Path) -> None:

@@ -13,7 +13,8 @@ from ...text import show
 from ..metadata import Metadata, Scale, Transformation, Translation, placed
 from ..rules.book import is_list, is_objects, part_of
 from ..rules.document import stated_version
-from ..space.systems import Edge, Ref
+from ..space.systems import CoordinateSystem, Edge, Ref
+from ..space.transformations import Affine
 from .base import Document, Format
 from .parts import entries_of, label_names
 
@@ -104,14 +105,32 @@ def _image(
             metadata = _folded(metadata, link[1])
         elif link is not None:
             losses.append(f"the transformation between its coordinate system {show(link[0])} and its image")
-    whole = attrs.evolve(metadata, others=[], edges=[], omero=None)
+    whole = _upright(metadata) if to.dialect.spaces else attrs.evolve(metadata, others=[], edges=[])
     (found,) = to.encode(whole)["multiscales"]
     if "name" not in entry:
         del found["name"]
     if is_objects(axes):  # as they are written there, not as they are understood
-        holder = found["coordinateSystems"][0] if to.dialect.spaces else found
-        holder["axes"] = [dict(axis) for axis in axes]
+        for holder in found["coordinateSystems"] if to.dialect.spaces else [found]:
+            holder["axes"] = [dict(axis) for axis in axes]
     return dict(found)
+
+
+def _upright(metadata: Metadata) -> Metadata:
+    """Let axes grow whose scales are below zero, which 0.6 forbids; an affine leads to the system as it was."""
+    n = len(metadata.axes)
+    shared = metadata.coordinateTransformations or []
+    levels = [placed([dataset.coordinateTransformations, shared], n) for dataset in metadata.datasets]
+    turned = [[-1.0 if size < 0 else 1.0 for size in scale] for scale, _ in levels]
+    if min(turned[0]) > 0 or any(signs != turned[0] for signs in turned):
+        return metadata
+    signs, datasets = np.array(turned[0]), []
+    for dataset, (scale, shift) in zip(metadata.datasets, levels, strict=True):
+        steps: list[Transformation] = [Scale((signs * scale).tolist()), Translation((signs * shift + 0.0).tolist())]
+        datasets.append(attrs.evolve(dataset, coordinateTransformations=steps))
+    edge = Edge(Ref("upright"), Ref("physical"), Affine(np.column_stack([np.diag(signs), np.zeros(n)])))
+    others = [CoordinateSystem("physical", metadata.axes)]
+    own: dict[str, Any] = {"datasets": datasets, "coordinateTransformations": None, "intrinsic": "upright"}
+    return attrs.evolve(metadata, **own, others=others, edges=[edge])
 
 
 def _folded(metadata: Metadata, shared: list[Transformation]) -> Metadata:
