@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -47,6 +48,14 @@ def _count(value: str | int) -> int:
     raise OptionError(f"A number of workers is a whole number above zero (got {value!r}).")
 
 
+def _options(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(value) if isinstance(value, str) else value
+        if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
+            return dict(found)
+    raise OptionError(f"store_options is a dict, or the text of one in JSON (got {value!r}).")
+
+
 class _Setting(Generic[Given, Held]):
     """Hold a setting: parse what is assigned; begin with `OME_NGFF_<NAME>`, read at first use, or a default."""
 
@@ -80,6 +89,8 @@ class Config:
             write repeats little; more, up to two memory targets, where pixels in memory can so be written in one pass.
         workers: threads that work at once (default: the number of cores).
         cache_store: directory for temporary arrays (default: the system's temporary directory).
+        store_options: words for the stores behind all URLs, such as `{"endpoint_url": "http://localhost:9000"}`
+            (default: none; as a variable of the environment in JSON).
     """
 
     __slots__ = ("_held",)
@@ -88,6 +99,8 @@ class Config:
     task_target = _Setting[str | float, int](128 * 2**20, parse_bytes)
     workers = _Setting[str | int, int](os.cpu_count() or 1, _count)
     cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), lambda place: Path(place).absolute())
+
+    store_options = _Setting[str | Mapping[str, Any], dict[str, Any]]({}, _options)
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}
@@ -106,7 +119,10 @@ class Config:
             self._held.update(before)
 
     def __repr__(self) -> str:
-        return f"Config({', '.join(f'{name}={getattr(self, name)!r}' for name in _NAMES)})"
+        shown = {name: getattr(self, name) for name in _NAMES} | {
+            "store_options": sorted(self.store_options)
+        }  # no keys
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 _NAMES = [name for name, setting in vars(Config).items() if isinstance(setting, _Setting)]

@@ -19,6 +19,7 @@ from .inputs import open_labels as open_labels
 from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
+from .store import behind_urls
 from .write import refuse_words
 
 
@@ -46,6 +47,7 @@ def convert(
     dry_run: bool = False,
     verify: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Conversion]:
     """Write image files as OME-Zarr images.
@@ -66,6 +68,7 @@ def convert(
         axes: one name per dimension in the order of the file; "s" is colour.
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
+        store_options: for the URLs among source and output; see `write_image`.
         omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
         report: a .csv or .json file for what became of each of several sources.
         dry_run: write nothing; `outline` of what is returned says what would be written.
@@ -80,9 +83,10 @@ def convert(
             before the first write. BatchError: some of several sources have failed; the others were converted.
     """
     refuse_words(unknown, convert)
-    return converted(
-        source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
-        name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-        compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume,
-        report=report, dry_run=dry_run, verify=verify, progress=progress,
-    )  # fmt: skip
+    with behind_urls(store_options):
+        return converted(
+            source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+            name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
+            compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume,
+            report=report, dry_run=dry_run, verify=verify, progress=progress,
+        )  # fmt: skip

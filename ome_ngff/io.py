@@ -5,6 +5,7 @@ Nothing here needs it: every function takes the path, the URL, the group or the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from zarr.abc.store import Store
 
 from .exceptions import OptionError
 from .spec import Format, format_from_version
-from .store import Target, find_target, put_attributes, readable
+from .store import Target, find_target, opened, put_attributes, readable
 
 
 @attrs.frozen
@@ -47,21 +48,27 @@ class ZarrLocation:
         return self.target.attributes is not None
 
 
-def parse_url(path: str | Path, mode: str = "r", fmt: Format | str | None = None) -> ZarrLocation | None:
+def parse_url(
+    path: str | Path,
+    mode: str = "r",
+    fmt: Format | str | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
+) -> ZarrLocation | None:
     """Point to the group at a path or URL. What is there already stays, in any mode.
 
     Args:
         path: where the group is or will be.
         mode: "r" and "r+" ask for a group that exists, "r" only to read it; "w" creates one if needed; "a"
             leaves that to the writer.
-        fmt: OME-NGFF version of a new group; None takes the newest.
+        fmt: OME-NGFF version of a new group; None takes the newest. store_options: as in `write_image`.
 
     Returns:
         The location, or None where "r" and "r+" find no group.
     """
     if mode not in ("r", "r+", "a", "w"):
         raise OptionError(f"The mode is 'r', 'r+', 'a' or 'w' (got {mode!r}).")
-    target = find_target(readable(path) if mode == "r" else path)
+    target = find_target((readable if mode == "r" else opened)(path, store_options))
     if target.attributes is None:
         if mode.startswith("r"):
             return None

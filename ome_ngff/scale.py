@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -10,6 +11,7 @@ from .engine import Progress
 from .pixels import Methods as Methods
 from .pixels import Scaler as _Scaler
 from .spec import AxesLike
+from .store import behind_urls
 from .write import write_scaled
 
 
@@ -25,6 +27,7 @@ class Scaler(_Scaler):  # noqa: D101  the words stand there
         *,
         overwrite: bool = False,
         progress: Progress = None,
+        store_options: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a pyramid of a stored Zarr array as an OME-Zarr image.
 
@@ -32,9 +35,10 @@ class Scaler(_Scaler):  # noqa: D101  the words stand there
             input_array: path of the array.
             output_directory: path of the new image, or with `in_place` of the group that holds the array.
             axes: its axes; may be left out for 2D and 5D.
-            overwrite, progress: as in `write_image`.
+            overwrite, progress, store_options: as in `write_image`.
 
         Raises:
             LabelError: `labeled`, and the method gives values that the array does not have.
         """
-        write_scaled(self, input_array, output_directory, axes, overwrite, progress)
+        with behind_urls(store_options):
+            write_scaled(self, input_array, output_directory, axes, overwrite, progress)

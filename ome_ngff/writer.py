@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from .pixels import Method, Methods, ScaleFactors
 from .spec import AxesLike, Format, PerAxis, Transformations, UnitsLike
-from .store import Layout
+from .store import Layout, opened
 from .write import (
     Annotation,
     add_metadata,
@@ -74,6 +74,7 @@ def write_image(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write an array as a multi-resolution OME-Zarr image.
@@ -111,6 +112,7 @@ def write_image(
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         compute: False returns tasks instead of running them.
         progress: True for a bar, or a callable of (units done, units in all).
+        store_options: for the store behind a URL: keys, region, `endpoint_url`, `anon`, as obstore or fsspec name them.
 
     Returns:
         An empty list, or with `compute=False` the tasks, which write the same store when computed together, in any
@@ -120,6 +122,7 @@ def write_image(
         NgffError: one of its children, each also a built-in such as `ValueError`; the disk is as it was.
     """
     refuse_words(unknown, write_image)
+    group = opened(group, store_options)
     request = image_request(
         image, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
@@ -158,6 +161,7 @@ def write_labels(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a segmentation as the label image `labels/<name>` of an image, and register it there.
@@ -197,6 +201,7 @@ def write_labels(
             or property cannot be used.
     """
     refuse_words(unknown, write_labels)
+    group = opened(group, store_options)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_request(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
@@ -232,6 +237,7 @@ def write_multiscale(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a pyramid that exists already: each level as it is given.
@@ -248,6 +254,7 @@ def write_multiscale(
         As `write_image`.
     """
     refuse_words(unknown, write_multiscale)
+    group = opened(group, store_options)
     request = pyramid_request(
         pyramid, group, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
         name=name or "image", layout=Layout.parse(chunks, shards, compression, storage_options), omero=omero,
@@ -282,6 +289,7 @@ def write_multiscale_labels(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> list[Delayed]:
     """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`.
@@ -289,6 +297,7 @@ def write_multiscale_labels(
     In an image that is there, the levels have the shapes of the image's, and take over where these lie.
     """
     refuse_words(unknown, write_multiscale_labels)
+    group = opened(group, store_options)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_pyramid_request(
         pyramid, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options
-from .options import PLACE, Named, verbosity
+from .options import PLACE, Named, store_option, verbosity
 
 CHUNKS = 256
 
@@ -33,6 +33,7 @@ def _find(name: str) -> Callable[[], Any]:
 @options.fmt
 @options.overwrite
 @options.as_json("Print what was written as JSON.")
+@store_option
 @verbosity
 def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_json: bool) -> None:
     """Write a real picture and its segmentation as an OME-Zarr image with labels, and show what was written.

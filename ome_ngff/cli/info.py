@@ -11,7 +11,7 @@ import click
 from ..text import by, size
 from . import options
 from .errors import say, verbosity_wanted, warn
-from .options import PLACE, verbosity
+from .options import PLACE, store_option, verbosity
 from .tables import number, table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _MOST = 12
 @click.command("info", short_help="Show what an OME-Zarr, or a file, holds.")
 @click.argument("path", type=PLACE)
 @options.as_json("Print JSON.")
+@store_option
 @verbosity
 def command(path: str, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.

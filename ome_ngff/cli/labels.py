@@ -7,7 +7,19 @@ from typing import Any
 import click
 
 from . import options
-from .options import PLACE, machine, method, overwrite, progress, refuse_both, resume, scale_factors, storage, verbosity
+from .options import (
+    PLACE,
+    machine,
+    method,
+    overwrite,
+    progress,
+    refuse_both,
+    resume,
+    scale_factors,
+    storage,
+    store_option,
+    verbosity,
+)
 
 
 @click.command("labels", short_help="Write a segmentation into an OME-Zarr image.")
@@ -27,6 +39,7 @@ from .options import PLACE, machine, method, overwrite, progress, refuse_both, r
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what the image then holds.")
+@store_option
 @verbosity
 def command(
     source: str,

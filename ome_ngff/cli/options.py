@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..config import parse_bytes
+from ..config import config, parse_bytes
 from ..exceptions import NgffError
 from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
@@ -116,6 +117,21 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def _store_options(ctx: click.Context, param: click.Parameter, texts: Sequence[str]) -> None:
+    """Let all URLs of a command be opened with options."""
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.BadParameter(f"{text!r} is not of the form key=value, such as region=eu-west-1.", ctx, param)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    if found:
+        ctx.with_resource(config.set(store_options={**config.store_options, **found}))
+
+
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
@@ -123,6 +139,14 @@ AXES = Parsed("AXES", parse_axes)
 verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),
+)
+store_option = click.option(
+    "--store-option",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_store_options,
+    expose_value=False,
+    help="Option of the store behind a URL, such as anon=true; may be repeated.",
 )
 source = stack(
     click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .errors import say, verbosity_wanted
-from .options import PLACE, Parsed, verbosity
+from .options import PLACE, Parsed, store_option, verbosity
 
 
 def _level(text: str) -> int | None:
@@ -42,6 +42,7 @@ def _level(text: str) -> int | None:
 )
 @click.option("--time", type=click.IntRange(0), default=0, metavar="N", help="The time point.  [default: 0]")
 @click.option("--bar/--no-bar", default=True, help="Whether to draw a scale bar.  [default: bar]")
+@store_option
 @verbosity
 def command(path: str, output: str | None, channels: tuple[str, ...], **given: Any) -> None:
     """Make a picture of the OME-Zarr image PATH: a folder, a zip file or a URL.

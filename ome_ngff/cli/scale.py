@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from . import options
-from .options import AXES, PLACE, machine, method, progress, refuse_both, verbosity
+from .options import AXES, PLACE, machine, method, progress, refuse_both, store_option, verbosity
 
 
 @click.command("scale", short_help="Write a pyramid of a Zarr array.")
@@ -25,6 +25,7 @@ from .options import AXES, PLACE, machine, method, progress, refuse_both, verbos
 @options.overwrite
 @machine
 @options.as_json("Print what was written as JSON.")
+@store_option
 @verbosity
 def command(
     array: str,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .errors import say, verbosity_wanted
-from .options import PLACE, VERSION, refuse_both, verbosity
+from .options import PLACE, VERSION, refuse_both, store_option, verbosity
 
 
 @click.command("upgrade", short_help="Turn an OME-Zarr into another version, in place.")
@@ -16,6 +16,7 @@ from .options import PLACE, VERSION, refuse_both, verbosity
 @click.option("--undo", is_flag=True, help="Take back what was done last, or was interrupted.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--lossy", is_flag=True, help="Do without what that version cannot hold; each loss is a warning.")
+@store_option
 @verbosity
 def command(store: str, version: Any, undo: bool, dry_run: bool, lossy: bool) -> None:
     """Turn STORE, the folder or URL of an image, a plate or a collection, into another version of OME-NGFF.

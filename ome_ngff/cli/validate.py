@@ -11,7 +11,7 @@ import click
 from ..text import printable
 from . import options
 from .errors import say, verbosity_wanted
-from .options import PLACE, progress, verbosity, version
+from .options import PLACE, progress, store_option, verbosity, version
 
 if TYPE_CHECKING:
     from ..exceptions import Finding
@@ -29,6 +29,7 @@ _RANK = list(_COLORS)
 @click.option("--data", is_flag=True, help="Decode every chunk too.")
 @options.as_json("Print JSON.")
 @version
+@store_option
 @verbosity
 def command(path: str, strict: bool, data: bool, as_json: bool, fmt: str | None) -> None:
     """Check what stands at PATH, a folder, a zip file, a URL or a JSON file with attributes.

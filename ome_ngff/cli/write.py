@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .errors import note, verbosity_wanted, warn
-from .options import PLACE, fmt, machine, method, scale_factors, storage, verbosity
+from .options import PLACE, fmt, machine, method, scale_factors, storage, store_option, verbosity
 
 if TYPE_CHECKING:
     from ..inputs import Conversion
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what was written.")
+@store_option
 @verbosity
 def command(
     places: tuple[str, ...],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
+from ..store import behind_urls
 from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
@@ -18,7 +20,11 @@ from .tiff import says_axes
 
 
 def open_input(
-    path: str | os.PathLike[str], *, series: int | str | None = None, axes: str | Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    series: int | str | None = None,
+    axes: str | Sequence[str] | None = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> NgffImage:
     """Open an image file, a Zarr, a folder or a glob of planes, without reading its pixels.
 
@@ -27,7 +33,9 @@ def open_input(
             the URL of a Zarr.
         series: index or name of one of several images in the file; the first one by default.
         axes: one name per dimension in the order of the file, such as "zyx"; overrides what the file says. "s" is
-            colour. For a sequence of planes, name the axes that the numbers count, then those of one plane.
+            colour. For a sequence of planes, name the axes that the numbers count, then those of one plane; or give a
+            pattern of the names, such as "r{row}c{column}f{field}-ch{c}sk{t}", of which t, c and z are axes.
+        store_options: for the store behind a URL, as in `write_image`.
 
     Returns:
         The image: axes in the order t, c, z, y, x, with the pixel sizes, units, channels and orientation that the
@@ -38,7 +46,8 @@ def open_input(
         InputError: the file is broken, or not an image that can be read here.
         AxesError: the dimensions are not known, or OME-NGFF does not allow them; pass `axes`.
     """
-    return open_as(os.fspath(path), series, axes)
+    with behind_urls(store_options):
+        return open_as(os.fspath(path), series, axes)
 
 
 def open_as(
@@ -48,6 +57,8 @@ def open_as(
     where, inner = _place(path)
     if axes is not None and not axes:
         raise AxesError("axes names no dimension; write axes='zyx', or leave it out.")
+    if isinstance(axes, str) and "{" in axes and ("://" in where or not _is_sequence(where)):
+        raise AxesError(f"The pattern axes={axes!r} is of the names of many planes, and {path} is one input.")
     if "://" in where:
         return ZARR.open(where, inner, series, axes)
     if _is_sequence(where):
@@ -86,11 +97,16 @@ def is_foreign(path: str) -> bool:
     return bool(inner) or _is_sequence(where) or family_of(os.path.abspath(where)) is not ZARR
 
 
-def describe_input(path: str | os.PathLike[str], *, axes: str | Sequence[str] | None = None) -> InputInfo:
+def describe_input(
+    path: str | os.PathLike[str],
+    *,
+    axes: str | Sequence[str] | None = None,
+    store_options: Mapping[str, Any] | None = None,
+) -> InputInfo:
     """Describe what is inside an input before it is converted: its images, with axes, sizes and channels.
 
     Args:
-        path, axes: as in `open_input`.
+        path, axes, store_options: as in `open_input`.
 
     Returns:
         What the headers say; no pixel is read. Where an image cannot be written as it is, its `note` says why.
@@ -101,7 +117,8 @@ def describe_input(path: str | os.PathLike[str], *, axes: str | Sequence[str] | 
     where, inner = _place(os.fspath(path))
     known = "://" not in where and not _is_sequence(where)
     kind = family_of(os.path.abspath(where), inner).name if known else "a Zarr" if "://" in where else "planes"
-    return describe_inside(path, axes, kind, images_in(path))
+    with behind_urls(store_options):
+        return describe_inside(path, axes, kind, images_in(path))
 
 
 def _is_sequence(path: str) -> bool:

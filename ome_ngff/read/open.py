@@ -21,6 +21,8 @@ def open_image(
     validate: bool = False,
     version: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
 ) -> Multiscales:
     """Open an OME-Zarr image of 0.1 to 0.5, lazily.
 
@@ -28,7 +30,7 @@ def open_image(
         store: a path, a URL, a zip file, a mapping, a Zarr group or store.
         validate: raise where the metadata breaks a MUST of the specification.
         version: the version that it has to be; None takes any.
-        storage_options: for the file system behind a URL.
+        store_options: for the store behind a URL, as in `write_image`. storage_options: another name for them.
 
     Returns:
         The pyramid: one image per level as a lazy dask array, in physical space; labels by name in `labels`.
@@ -38,7 +40,7 @@ def open_image(
         InputError: it is not an OME-Zarr image. FormatError: it has another version, or is not understood.
         ValidationError: see `validate`.
     """
-    target = find_target(readable(store, storage_options))
+    target = find_target(readable(store, {**(storage_options or {}), **(store_options or {})}))
     if validate:
         document_of(target)  # refuses what is not an image
         target.fmt.validate(target.attributes, "image")

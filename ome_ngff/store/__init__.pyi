@@ -18,6 +18,7 @@ from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
 from .change import take_back as take_back
 from .claims import Claim as Claim
+from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
@@ -58,6 +59,7 @@ from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
 from .places import locate as locate
+from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
 from .target import MARK as MARK

@@ -16,6 +16,7 @@ from zarr.abc.store import Store
 
 from ..exceptions import StoreError
 from .claims import Claim, alone
+from .cloud import CloudStore
 from .faults import named_faults
 from .inline import wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
@@ -25,24 +26,36 @@ from .zarr_private import default_buffer_prototype
 _PART = "consolidated_metadata"
 
 
-def put_attributes(target: Target, attributes: Mapping[str, Any]) -> None:
-    """Create the group, or replace all its attributes in one step."""
+def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> bool:
+    """Create the group, or replace all its attributes in one step.
+
+    Args:
+        target: the group. attributes: all that it will have.
+        instead: on an object store, the version of what they replace, empty where nothing is there; None replaces any.
+
+    Returns:
+        False where another process has changed them meanwhile; nothing has happened then.
+    """
     target.refuse_package()
     zarr_format = target.fmt.zarr_format
     if target.attributes is None:
         put_groups_above(target)
-    put_documents(target, {"": GroupDocument(zarr_format, attributes)})
+    group = GroupDocument(zarr_format, attributes)
+    if instead is None:
+        put_documents(target, {"": group})
+    else:
+        documents = dict(group.to_buffer_dict(default_buffer_prototype()))
+        content = documents.pop(_name(target)).to_bytes()
+        if not wait_for(target.store, _replace(target.store, target.key(_name(target)), content, instead)):
+            return False
+        for name, buffer in documents.items():
+            wait_for(target.store, target.store.set_if_not_exists(target.key(name), buffer))
     _forget_copies(target.store, target.path, zarr_format, own=zarr_format == 2)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
         target.handle.metadata.attributes.update(attributes)
         object.__setattr__(target.handle.metadata, "consolidated_metadata", None)  # else it writes its copy back
-
-
-def require_group(target: Target) -> None:
-    """Create an empty group where there is none."""
-    if target.attributes is None:
-        put_attributes(target, {})
+    return True
 
 
 def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
@@ -54,16 +67,29 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             process changes it meanwhile; it is called again where this one was stopped for so long that another took
             over.
     """
-    while True:
-        with named_faults(target, "do it again"), locked(target) as (now, claim):
+    done = False
+    while not done:
+        with named_faults(target, "do it again"), _now(target) as (now, version, sure):
             now.refuse_change()
             document = now.document
             document.pop("version", None)
             new = change if isinstance(change, Mapping) else change(dict(document))
-            document = target.fmt.wrap({**document, **new})
-            if claim.sure():  # else this process was stopped for so long that another has the lock, and changes it
-                put_attributes(now, {**target.fmt.strip(now.attributes or {}), **document})
-                return
+            attributes = {**target.fmt.strip(now.attributes or {}), **target.fmt.wrap({**document, **new})}
+            # If not, this process was stopped for so long that another has the lock, and changes it.
+            done = sure() and put_attributes(now, attributes, version)
+
+
+@contextmanager
+def _now(target: Target) -> Iterator[tuple[Target, Mapping[str, Any] | None, Callable[[], bool]]]:
+    """Yield a target as it is now, its version on an object store, and what tells whether nobody else changes it."""
+    if isinstance(target.store, CloudStore) and target.store.conditional:
+        if target.attributes is None:
+            put_groups_above(target)
+        attributes, version = _attributes(target)
+        yield attrs.evolve(target, attributes=attributes or {}), version or {}, lambda: True
+    else:
+        with locked(target) as (now, claim):
+            yield now, None, claim.sure
 
 
 def update_said(target: Target, said: Mapping[str, Any]) -> None:
@@ -72,10 +98,12 @@ def update_said(target: Target, said: Mapping[str, Any]) -> None:
     Raises:
         StoreError: a write of it is under way.
     """
-    with named_faults(target, "do it again"), locked(target) as (now, claim):
-        if now.mark is not None or not claim.renew():
-            raise StoreError(f"{target} is being written by another process.")
-        put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}})
+    done = False
+    while not done:
+        with named_faults(target, "do it again"), _now(target) as (now, version, sure):
+            if now.mark is not None or not sure():
+                raise StoreError(f"{target} is being written by another process.")
+            done = put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}}, version)
 
 
 @contextmanager
@@ -101,12 +129,15 @@ def attributes_now(target: Target) -> dict[str, Any] | None:
     """
     if target.folder is not None and not target.folder.is_dir():  # which Zarr would create
         return None
-    name = "zarr.json" if target.fmt.zarr_format == 3 else ".zattrs"
-    stored = wait_for(target.store, target.store.get(target.key(name), default_buffer_prototype()))
+    return _attributes(target)[0]
+
+
+def _attributes(target: Target) -> tuple[dict[str, Any] | None, Mapping[str, Any] | None]:
+    stored, version = wait_for(target.store, _look(target.store, target.key(_name(target))))
     try:
-        found = {} if stored is None else json.loads(stored.to_bytes())
+        found = {} if stored is None else json.loads(stored)
         attributes = found.get("attributes", {}) if target.fmt.zarr_format == 3 else found
-        return None if stored is None else dict(attributes)
+        return None if stored is None else dict(attributes), version
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
 
@@ -138,10 +169,29 @@ async def _forget(store: Store, group: str, zarr_format: int) -> None:
         if await store.exists(f"{group}.zmetadata"):
             await store.delete(f"{group}.zmetadata")
         return
-    file = await store.get(f"{group}zarr.json", default_buffer_prototype())
-    content = b"" if file is None else file.to_bytes()
-    if f'"{_PART}"'.encode() in content:
-        metadata = json.loads(content)
-        if metadata.pop(_PART, None) is not None:
-            buffer = default_buffer_prototype().buffer.from_bytes(json.dumps(metadata, indent=2).encode())
-            await store.set(f"{group}zarr.json", buffer)
+    while True:
+        stored, version = await _look(store, f"{group}zarr.json")
+        if stored is None or f'"{_PART}"'.encode() not in stored:
+            return
+        metadata = json.loads(stored)
+        metadata.pop(_PART, None)
+        if await _replace(store, f"{group}zarr.json", json.dumps(metadata, indent=2).encode(), version):
+            return
+
+
+def _name(target: Target) -> str:
+    return "zarr.json" if target.fmt.zarr_format == 3 else ".zattrs"
+
+
+async def _look(store: Store, key: str) -> tuple[bytes | None, Mapping[str, Any] | None]:
+    if isinstance(store, CloudStore):
+        return await store.look(key)
+    found = await store.get(key, default_buffer_prototype())
+    return None if found is None else found.to_bytes(), None
+
+
+async def _replace(store: Store, key: str, content: bytes, version: Mapping[str, Any] | None) -> bool:
+    if isinstance(store, CloudStore) and store.conditional:
+        return await store.replace(key, content, version or None)
+    await store.set(key, default_buffer_prototype().buffer.from_bytes(content))
+    return True

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..exceptions import NgffError, StoreError
+from ..pixels import made_by
 from .target import Target
 
 # The way out of each; other errors of the system are left as they are.
@@ -32,8 +33,10 @@ def named_faults(target: Target, way_on: str) -> Iterator[None]:
     """
     try:
         yield
-    except NgffError:
-        raise
+    except NgffError as error:
+        if not made_by(error.__cause__, "obstore"):
+            raise
+        raise StoreError(f"{error} Once it can be, {way_on}.") from error
     except (OSError, RuntimeError) as error:
         number = _number(error, target)
         if number not in _WAYS_OUT:

@@ -107,10 +107,16 @@ def create_arrays(
         }
 
 
-def put_documents(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> None:
-    """Store documents of groups and arrays, by path below a target, and groups between, in one round trip."""
-    between = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
-    groups = {path: GroupDocument(target.fmt.zarr_format) for path in between}
+def put_documents(
+    target: Target, documents: Mapping[str, ArrayDocument | GroupDocument], between: Sequence[str] = ()
+) -> None:
+    """Store documents of groups and arrays, by path below a target, and groups between, in one round trip.
+
+    Args:
+        target, documents: which. between: more groups that are created where there are none, which lose nothing.
+    """
+    parents = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
+    groups = {path: GroupDocument(target.fmt.zarr_format) for path in (*parents, *between)}
 
     async def put() -> None:
         await asyncio.gather(
@@ -142,7 +148,7 @@ def put_groups_above(target: Target) -> None:
         if isinstance(node, zarr.Array):
             raise StoreError(f"{place(target.store, path)} is an array; choose a path that is not below one.")
         if node is None:
-            put_documents(attrs.evolve(target, path=path), {"": GroupDocument(target.fmt.zarr_format)})
+            put_documents(attrs.evolve(target, path=path), {}, between=[""])
 
 
 def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,8 @@ def refuse_self(source: Any, target: Target, paths: Iterable[str]) -> None:
             ours = [_local(target.store, key) for key in replaced]
             inside = there is not None and any(here is not None and there.is_relative_to(here) for here in ours)
         else:
-            inside = store == target.store and any(f"{path}/".startswith(f"{key}/") for key in replaced)
+            url = "" if isinstance(store, Path) else f"{place(store, path)}/"
+            inside = any(url.startswith(f"{place(target.store, key)}/") for key in replaced)
         if inside:
             where = place(store, path) if not isinstance(store, Path) else str(store)
             raise StoreError(f"The pixels are read from {where}, which is in {target}; write to another place.")

@@ -108,7 +108,10 @@ class Pipeline(ZarrsCodecPipeline):
             )
 
     async def write(self, batch_info: Iterable[Any], value: Any, drop_axes: tuple[int, ...] = ()) -> None:
-        for part in self._at_once(list(batch_info)):
+        chunks = list(batch_info)
+        if self.impl is None:  # which reads a shard before it replaces it
+            chunks = [(_Replaced(setter), *rest) if rest[-1] else (setter, *rest) for setter, *rest in chunks]
+        for part in self._at_once(chunks):
             await super().write(part, value, drop_axes)
 
     def _at_once(self, chunks: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -124,6 +127,22 @@ class Pipeline(ZarrsCodecPipeline):
 
 
 register_pipeline(Pipeline)
+
+
+@attrs.frozen
+class _Replaced:
+    """Store a chunk or shard that is written as a whole, so that what is there need not be read."""
+
+    setter: Any
+
+    async def get(self, prototype: Any, byte_range: Any = None) -> None:
+        return None
+
+    async def set(self, value: Any) -> None:
+        await self.setter.set(value)
+
+    async def delete(self) -> None:
+        await self.setter.delete()
 
 
 @attrs.frozen

@@ -18,10 +18,11 @@ import attrs
 import zarr
 from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, ZipStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath, ZipStore
 
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
+from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype
 from .zip import ENDINGS, text_of
 
@@ -71,6 +72,8 @@ def locate(group: Any) -> tuple[Store, str]:
         relative, store = store, copy(store)
         store.root = relative.root.absolute()
         setattr(store, _WRITTEN, str(relative.root))
+    if isinstance(store, ObjectStore) and not isinstance(store, CloudStore):
+        store = CloudStore(store.store, read_only=store.read_only)
     return forked_with_care(store), path
 
 
@@ -97,7 +100,7 @@ def _named(group: Any) -> tuple[Store, str]:
     if isinstance(group, (str, os.PathLike)):
         text = text_of(group)
         if "://" in text and not text.startswith("file://"):
-            return _remote(text), ""
+            return open_url(text), ""
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
     if made_by(group, "fsspec") and hasattr(group, "root"):
         local = "file" in getattr(group.fs, "protocol", ())
@@ -138,14 +141,25 @@ class BytesMapping(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> Any:
+def opened(group: Any, store_options: Mapping[str, Any] | None) -> Any:
+    """Turn a URL with options into a store; every other place stays as it is.
+
+    Raises:
+        OptionError: there are options, but no URL.
+    """
+    if not store_options:
+        return group
+    text = text_of(group) if isinstance(group, (str, os.PathLike)) else ""
+    if "://" not in text:
+        raise OptionError(f"store_options are for the store behind a URL (got {text or type(group).__name__}).")
+    return open_url(text, store_options)
+
+
+def readable(group: Any, store_options: Mapping[str, Any] | None = None) -> Any:
     """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
+    group = opened(group, store_options)
     if isinstance(group, (str, os.PathLike)):
         text = text_of(group)
-        if "://" in text and storage_options:
-            return _remote(text, dict(storage_options))
-        if storage_options:
-            raise OptionError(f"storage_options are for the file system behind a URL (got {text}).")
         if text.lower().endswith(ENDINGS) and Path(text).is_file():
             if not zipfile.is_zipfile(text):
                 raise StoreError(f"{text} is not a ZIP, or was not written to its end.")
@@ -155,19 +169,9 @@ def readable(group: Any, storage_options: Mapping[str, Any] | None = None) -> An
     return group
 
 
-def _remote(url: str, storage_options: dict[str, Any] | None = None) -> Store:
-    try:
-        return FsspecStore.from_url(url, storage_options=storage_options)
-    except ImportError as error:
-        extra = "s3" if url.startswith("s3") else "http"
-        raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"{url} cannot be opened: {error}") from error
-
-
 def forked_with_care(store: Store) -> Store:
     """Return a store that is open; a process that is forked opens it anew, instead of reading from the same handle."""
-    if isinstance(store, (ZipStore, FsspecStore)):
+    if isinstance(store, (ZipStore, FsspecStore, CloudStore)):
         _watch_forks()
         _OPEN[id(store)] = store
     return store
@@ -186,7 +190,9 @@ def _watch_forks() -> None:
 def _open_anew() -> None:
     for store in list(_OPEN.values()):
         with suppress(Exception):  # what cannot be opened any more says so when it is read
-            if isinstance(store, FsspecStore):
+            if isinstance(store, CloudStore):
+                open_anew(store)
+            elif isinstance(store, FsspecStore):
                 store.fs = pickle.loads(pickle.dumps(store.fs))
             elif isinstance(store, ZipStore) and store.read_only:
                 store.__setstate__(store.__getstate__())
@@ -195,4 +201,6 @@ def _open_anew() -> None:
 def in_memory(store: Store) -> bool:
     """Return whether a store is in the memory of this process alone."""
     protocol = getattr(getattr(store, "fs", None), "protocol", ())
+    if isinstance(store, ObjectStore):
+        return type(store.store).__name__ == "MemoryStore"
     return isinstance(store, MemoryStore) or "memory" in (protocol if isinstance(protocol, tuple) else (protocol,))

@@ -10,7 +10,7 @@ from ..exceptions import LabelError, MissingError, OptionError
 from ..pixels import as_labels
 from ..read import StoredImage
 from ..spec import Axes, AxesLike, Format, UnitsLike, path_fault
-from ..store import ORIGINAL, Target, find_target, put_attributes, put_file, readable, update_document
+from ..store import ORIGINAL, Target, find_target, opened, put_attributes, put_file, readable, update_document
 from ..text import mapping_of, show
 from .arguments import refuse_words
 from .labels.annotation import Annotation
@@ -27,6 +27,7 @@ def write_multiscales_metadata(
     *,
     omero: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> None:
     """Write the metadata of an image whose arrays are there already, replacing that of the group.
@@ -39,6 +40,7 @@ def write_multiscales_metadata(
         ValidationError: the document breaks rules of the specification.
     """
     refuse_words(unknown, write_multiscales_metadata)
+    group = opened(group, store_options)
     target = find_target(group, fmt)
     datasets = _listed(datasets, (Mapping,), "datasets is a list of dicts with path and coordinateTransformations")
     extra = mapping_of(metadata, "metadata")
@@ -66,6 +68,7 @@ def write_label_metadata(
     source: str | Mapping[str, Any] | None = None,
     label_id: str | None = None,
     check: bool = False,
+    store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> None:
     """Write the `image-label` metadata of a label image that is there already, and register it.
@@ -82,6 +85,7 @@ def write_label_metadata(
         ValidationError: the metadata breaks rules of the specification.
     """
     refuse_words(unknown, write_label_metadata)
+    group = opened(group, store_options)
     labels, fault = find_target(group, fmt), path_fault(name)
     if fault:
         raise LabelError(f"A label image is named by its path. {fault}")
@@ -107,6 +111,8 @@ def write_plate_metadata(
     acquisitions: Sequence[Mapping[str, Any]] | None = None,
     field_count: int | None = None,
     name: str | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the metadata of a plate.
 
@@ -117,7 +123,7 @@ def write_plate_metadata(
     Raises:
         FormatError: a well has no such row or column, or a rule is broken.
     """
-    target = find_target(group, fmt)
+    target = find_target(opened(group, store_options), fmt)
     lines = {"rows": rows, "columns": columns}
     above, left = (list(map(str, _listed(v, (str, int), f"{k} is a list of names"))) for k, v in lines.items())
     wells = _listed(wells, (str, Mapping), "wells is a list of paths such as 'A/1', or of dicts; [] for none yet")
@@ -152,10 +158,14 @@ def write_collection_metadata(target: Target, images: Sequence[str], ome_xml: by
 
 
 def write_well_metadata(
-    group: Any, images: Sequence[str | int | Mapping[str, Any]], fmt: Format | str | None = None
+    group: Any,
+    images: Sequence[str | int | Mapping[str, Any]],
+    fmt: Format | str | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the metadata of a well: its fields, as paths, numbers, or dicts with `path` and `acquisition`."""
-    target = find_target(group, fmt)
+    target = find_target(opened(group, store_options), fmt)
     images = _listed(images, (str, int, Mapping), "images is a list of paths such as '0', or of dicts")
     document = target.fmt.well([dict(i) if isinstance(i, Mapping) else {"path": str(i)} for i in images])
     target.fmt.validate(target.fmt.wrap(document), "well")
@@ -170,22 +180,28 @@ def _listed(given: Any, kinds: tuple[type, ...], wanted: str) -> list[Any]:
     return entries
 
 
-def add_metadata(group: Any, metadata: Mapping[str, Any], fmt: Format | str | None = None) -> None:
+def add_metadata(
+    group: Any,
+    metadata: Mapping[str, Any],
+    fmt: Format | str | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
+) -> None:
     """Add parts, such as `omero`, to the OME metadata that a group has.
 
     Args:
-        group: as in `write_image`. fmt: as in `write_image`.
+        group, fmt, store_options: as in `write_image`.
         metadata: the parts by key. One that is a dict is merged into the one that is there; any other replaces it.
 
     Raises:
         ValidationError: the group would break rules of the specification.
     """
-    _add(find_target(group, fmt), metadata)
+    _add(find_target(opened(group, store_options), fmt), metadata)
 
 
-def get_metadata(group: Any) -> dict[str, Any]:
+def get_metadata(group: Any, *, store_options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the OME metadata of a group; empty where there is none."""
-    return find_target(readable(group)).document
+    return find_target(readable(group, store_options)).document
 
 
 def _add(target: Target, metadata: Mapping[str, Any]) -> None:

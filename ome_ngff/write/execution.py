@@ -93,6 +93,8 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         except TakenOverError:
             _forget_late_notes(job.target)
             raise
+        except StoreError:  # which has nothing new to say
+            pass
         raise
     finally:
         job.holder.leave()

@@ -14,7 +14,7 @@ from ..exceptions import AxesError, OptionError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
 from ..spec import Axes, Format
-from ..store import Layout, Target, find_target, parse_lengths
+from ..store import Layout, Target, find_target, opened, parse_lengths
 from ..text import refuse_unknown, warn
 from .execution import execute
 from .labels.request import label_path, register_label
@@ -34,6 +34,7 @@ def to_ngff_zarr(
     omero: bool = True,
     resume: bool = False,
     compute: bool = True,
+    store_options: Mapping[str, Any] | None = None,
     **others: Any,
 ) -> list[Any]:
     """Write a pyramid.
@@ -49,7 +50,7 @@ def to_ngff_zarr(
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
         omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
-        progress, compression, compute: as in `write_image`.
+        progress, compression, compute, store_options: as in `write_image`.
         others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
             asks for how and not what, nothing changes. Any other word is an error.
 
@@ -64,7 +65,7 @@ def to_ngff_zarr(
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
         )
-    target = find_target(store, version)
+    target = find_target(opened(store, store_options), version)
     request = _request(target, multiscales, _layout(multiscales, chunks_per_shard, compression))
     labels = dict(multiscales.labels)
     if labels and not compute:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from zarr.storage import FsspecStore
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import entries_of, label_names, named_paths, path_fault
@@ -75,7 +74,7 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         if leads_through_a_link(target, f"{path}/"):
             raise StoreError(f"{target} has {path!r} behind a link, which is not written through; remove the link.")
     kept = {request.paths[k] for k in request.kept}
-    for path in set(to_replace(target, request.new_paths)) - kept:
+    for path in _perhaps_there(target, {*to_replace(target, request.new_paths)} - kept):
         found = _standing(target, path)
         if found == "array" and not (overwrite or there):
             raise ExistsError(f"{target} already has an array at {path!r}; pass overwrite=True to replace it.")
@@ -97,7 +96,7 @@ def _refuse_name(target: Target) -> None:
 
 def refuse_place(target: Target) -> None:
     """Raise where there can be no group: in what can only be read, or in the place of a file."""
-    if isinstance(target.store, FsspecStore) and str(target).startswith("http"):
+    if target.folder is None and str(target).startswith("http"):
         raise StoreError(f"{target} can only be read: HTTP has no way to write. Write to a folder, or to s3://.")
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
@@ -125,6 +124,14 @@ def begun_paths(mark: Any, *keys: str) -> set[str]:
     mark = mark if isinstance(mark, Mapping) else {}
     named = [path for key in keys for path in entries_of(mark.get(key))]
     return {path for path in named if isinstance(path, str) and not path_fault(path)}
+
+
+def _perhaps_there(target: Target, paths: Iterable[str]) -> list[str]:
+    """Leave out the paths below which a store has nothing: one that is not a folder is asked once for all of them."""
+    if target.folder is not None or not target.store.supports_listing:
+        return [*paths]
+    names = children(target, "")
+    return [path for path in paths if path.partition("/")[0] in names]
 
 
 def _standing(target: Target, path: str) -> str:
@@ -174,7 +181,8 @@ def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> N
         target: the group. paths: below it. before: called before each is deleted, to raise where it must not be.
     """
     gone = set()
-    for path in paths:
+    there = _perhaps_there(target, [*paths, JOURNAL])
+    for path in (path for path in there if path != JOURNAL):
         before()
         if path_fault(path):
             continue
@@ -190,7 +198,8 @@ def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> N
             delete(target, path)
         while (path := path.rpartition("/")[0]) not in ("", "labels") and children(target, path) <= _DOCUMENTS:
             delete_group(target, path)
-    delete(target, JOURNAL)
+    if JOURNAL in there:
+        delete(target, JOURNAL)
     if gone:
         _tidy_labels(target, gone)
 

@@ -21,7 +21,7 @@ from zarr.storage import ZipStore
 from ...engine import Progress, check_progress
 from ...exceptions import Finding, MissingError, StoreError, ValidationError
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
-from ...store import parse_json, refuse_large
+from ...store import opened, parse_json, refuse_large
 from ..describe import find_place, kind_of
 from .chunks import check_chunks
 from .members import FILE
@@ -90,7 +90,13 @@ def stricter(findings: list[Finding]) -> list[Finding]:
 
 
 def validate(
-    store: Any, *, strict: bool = False, data: bool = False, fmt: Format | str | None = None, progress: Progress = None
+    store: Any,
+    *,
+    strict: bool = False,
+    data: bool = False,
+    fmt: Format | str | None = None,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Check an OME-Zarr hierarchy against the specification: its documents, and whether they agree with the store.
 
@@ -104,6 +110,7 @@ def validate(
         data: decode every chunk too, and check every well of a plate that has more than 1536.
         fmt: OME-NGFF version whose rules apply; None takes the version that the root states.
         progress: with `data`, True for a bar, or a callable of (chunks done, chunks in all).
+        store_options: for the store behind a URL, as in `write_image`.
 
     Raises:
         MissingError: nothing is stored there.
@@ -111,6 +118,7 @@ def validate(
         FormatError: the version is unknown.
     """
     check_progress(progress)
+    store = opened(store, store_options)
     asked = None if fmt is None else format_from_version(fmt)
     file = _document_file(store)
     if file is not None:
