@@ -314,7 +314,11 @@ def metadata_of(draw: st.DrawFn, version: str) -> Metadata:
         warp = Unknown({"type": "warp", "input": {}, "by": draw(_JSON)}, "")
         edges = [Edge(Ref("world"), Ref("atlas"), Sequence(draw(_steps(3))), "by hand"), Edge(Ref(), Ref(), warp)]
         others = [CoordinateSystem("atlas", [Axis("a", "space"), Axis("b", "custom")], draw(_EXTRA))]
-        spaces = {"intrinsic": "world", "others": others, "edges": draw(st.permutations(edges))}
+        spaces = {
+            "intrinsic": CoordinateSystem("world", (), draw(_EXTRA)),
+            "others": others,
+            "edges": draw(st.permutations(edges)),
+        }
     return Metadata(
         axes=axes,
         datasets=[Dataset(str(k), draw(steps), draw(_EXTRA)) for k in range(draw(st.integers(1, 3)))],

@@ -93,6 +93,8 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
     if kind in ("plate", "well"):
         listed = entries(part_of(document[kind], "wells" if kind == "plate" else "images"), "")
         return attrs.evolve(found, members=tuple(str(part.get("path")) for _, part in listed))
+    if kind == "scene":
+        return attrs.evolve(found, members=tuple(scene_paths(document["scene"])))
     arrays: list[ArrayInfo] = []
     groups: list[str] = []
     with suppress(*UNREADABLE, NotImplementedError):  # a web server lists nothing
@@ -102,6 +104,13 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
             elif (kind, member) != ("bioformats2raw", "OME"):  # its metadata, no image
                 groups.append(member)
     return attrs.evolve(found, arrays=tuple(arrays), members=tuple(groups))
+
+
+def scene_paths(scene: Any) -> list[str]:
+    """Return the paths of the images that a scene places, each once."""
+    edges = entries(part_of(scene, "coordinateTransformations"), "")
+    paths = [part_of(edge.get(end), "path") for _, edge in edges for end in ("input", "output")]
+    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))
 
 
 def _document(group: zarr.Group) -> Document:
@@ -129,6 +138,7 @@ def kind_of(document: Document) -> str:
     if "multiscales" in document:
         return "label image" if "image-label" in document else "image"
     kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
+    kinds |= {"scene": "scene"}
     return next((kind for key, kind in kinds.items() if key in document), "group")
 
 
@@ -144,7 +154,8 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
         first = levels[0] if levels else None
-        axes = _axes(_decoded(fmt, document, series, first, notes), first)
+        metadata = _decoded(fmt, document, series, first, notes)
+        axes = _axes(metadata, first)
         name, method = part_of(multiscale, "name"), part_of(multiscale, "type")
         found.append(
             ImageInfo(
@@ -157,6 +168,8 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 levels=tuple(levels),
                 channels=_channels(document),
                 notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                systems=tuple(system.name for system in metadata.systems) if metadata else (),
+                transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )
         )
     return tuple(found)

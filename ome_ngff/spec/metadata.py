@@ -16,11 +16,11 @@ from .space.transformations import Scale as Scale
 from .space.transformations import Translation as Translation
 from .space.transformations import compose
 
-Transformation = Scale | Translation
+Placement = Scale | Translation
 _KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translation": Translation}
 
 
-def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformation]:
+def parse_transformations(given: Any, ndim: int, where: str) -> list[Placement]:
     """Parse the transformations of a document.
 
     Args:
@@ -31,7 +31,7 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
     """
     if not is_list(given):
         raise FormatError(f"The transformations of {where} are a list (got {show(given)}).")
-    found: list[Transformation] = []
+    found: list[Placement] = []
     for entry in given:
         kind = part_of(entry, "type")
         if kind == "identity":
@@ -51,12 +51,12 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
     return found or [Scale([1.0] * ndim)]
 
 
-def to_documents(transformations: Sequence[Transformation]) -> list[dict[str, Any]]:
+def to_documents(transformations: Sequence[Placement]) -> list[dict[str, Any]]:
     """Return transformations as the specification writes them."""
     return [t.to_document() for t in transformations]
 
 
-def placed(parts: Iterable[Sequence[Transformation]], ndim: int) -> tuple[list[float], list[float]]:
+def placed(parts: Iterable[Sequence[Placement]], ndim: int) -> tuple[list[float], list[float]]:
     """Compose transformations, those of the level first: its translation is scaled by what follows.
 
     Returns:
@@ -78,7 +78,7 @@ class Dataset:
     """Name one level: where its array is, and how its pixels lie in space; `extra` as in `Metadata`."""
 
     path: str
-    coordinateTransformations: list[Transformation]
+    coordinateTransformations: list[Placement]
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
 
@@ -123,32 +123,32 @@ class Metadata:
         omero: how its channels are shown.
         type: name of the downsampling method. metadata: how it was done.
         extra: keys of the document that this class does not know, kept as they are.
-        intrinsic: name of the coordinate system that the levels lead to; its axes are `axes`.
+        intrinsic: the coordinate system that the levels lead to, but for its axes, which are `axes`.
         others: what else there is of coordinate systems (from 0.6 on). edges: transformations between systems.
     """
 
     axes: list[Axis]
     datasets: list[Dataset]
-    coordinateTransformations: list[Transformation] | None = None
+    coordinateTransformations: list[Placement] | None = None
     name: str = "image"
     version: str = "0.5"
     omero: Omero | None = attrs.field(default=None, repr=False)
     type: str | None = attrs.field(default=None, repr=False)
     metadata: dict[str, Any] | None = attrs.field(default=None, repr=False)
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    intrinsic: str = attrs.field(default="physical", repr=False)
+    intrinsic: CoordinateSystem = attrs.field(default=CoordinateSystem("physical", ()), repr=False)
     others: list[CoordinateSystem] = attrs.field(factory=list, repr=False)
     edges: list[Edge] = attrs.field(factory=list, repr=False)
 
     @property
     def systems(self) -> list[CoordinateSystem]:
         """The coordinate systems, the intrinsic one first."""
-        return [CoordinateSystem(self.intrinsic, self.axes), *self.others]
+        return [attrs.evolve(self.intrinsic, axes=self.axes), *self.others]
 
     @property
     def graph(self) -> Graph:
         """The coordinate systems and the arrays of the levels, connected by transformations."""
-        shared, end = self.coordinateTransformations or [], Ref(self.intrinsic)
+        shared, end = self.coordinateTransformations or [], Ref(self.intrinsic.name)
         levels = [
             Edge(Ref(path=dataset.path), end, compose(*dataset.coordinateTransformations, *shared))
             for dataset in self.datasets

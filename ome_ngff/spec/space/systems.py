@@ -12,6 +12,7 @@ from ...exceptions import SpaceError
 from ...text import listed, nearest_word, show
 from ..axes import Axis
 from ..rules.book import is_list, part_of, stated
+from ..rules.transformations import transformation_findings
 from .transformations import Identity, Points, Transformation, Unknown, compose, parse_transformation
 
 
@@ -76,7 +77,7 @@ class Ref:
 
     def below(self, path: str) -> Ref:
         """Return the reference as a group has it in which the image lies at a path."""
-        return attrs.evolve(self, path="/".join(filter(None, [path, self.path])))
+        return attrs.evolve(self, path="/".join(filter(None, [path, self.path])) or None)
 
     def __str__(self) -> str:
         return ":".join(filter(None, [self.path, self.name]))
@@ -132,10 +133,16 @@ class Graph:
     edges: tuple[Edge, ...]
 
     @classmethod
-    def of(cls, systems: Mapping[Ref, CoordinateSystem], edges: Sequence[Edge]) -> Graph:
+    def of(cls, systems: Mapping[Ref, CoordinateSystem | None], edges: Sequence[Edge]) -> Graph:
         """Connect systems, and what else the edges lead to: arrays, label images, images that are not known."""
         ends = [ref for edge in edges for ref in (edge.input, edge.output) if ref != Ref()]
         return cls({**dict.fromkeys(ends), **systems}, tuple(edges))
+
+    def joined(self, path: str, systems: Iterable[CoordinateSystem], edges: Iterable[Edge] = ()) -> Graph:
+        """Return the graph with the systems and edges of a group at a path."""
+        named = {Ref(system.name).below(path): system for system in systems}
+        below = [attrs.evolve(e, input=e.input.below(path), output=e.output.below(path)) for e in edges]
+        return Graph.of({**self.systems, **named}, (*self.edges, *below))
 
     def find(self, place: Any) -> Ref:
         """Return the system that is meant: by a `Ref`, a name that occurs once, a pair of path and name, or an array.
@@ -211,6 +218,19 @@ class Graph:
             SpaceError: there is no such system, no way, or the points do not fit.
         """
         return self.between(source, target)(points)
+
+    @property
+    def misfits(self) -> list[tuple[Edge, str]]:
+        """The edges whose transformation does not fit the axes of their systems, and why."""
+        found = []
+        for edge in self.edges:
+            start, end = self.systems.get(edge.input), self.systems.get(edge.output)
+            if start is None or end is None or isinstance(edge.transformation, Unknown):
+                continue
+            document, n, m = edge.transformation.to_document(), len(start.axes), len(end.axes)
+            faults = [f.what for f in transformation_findings(document, n, m, str(edge)) if f.severity == "error"]
+            found += [(edge, fault) for fault in faults[:1]]
+        return found
 
     @property
     def pieces(self) -> list[set[Ref]]:

@@ -20,8 +20,6 @@ from ..rules.book import part_of
 from ..rules.transformations import DEEPEST, nesting, outputs, transformation_findings
 
 Points = NDArray[np.float64]
-#: what gives the vectors of a field at points of its input; or the rows of a matrix
-Loaded = Callable[[Points], Points] | list[list[float]]
 
 
 def _floats(values: Any) -> Any:
@@ -235,7 +233,7 @@ class Scale(Transformation):
 
 @attrs.frozen
 class _Matrix(Transformation):
-    """Share what is the same for matrices in the document and at a path; `loaded` are the rows that were read there."""
+    """Share what is the same for matrices in the document and at a path; `loaded` reads the rows there."""
 
     path: str | None = attrs.field(default=None, kw_only=True)
     loaded: Any = attrs.field(default=None, kw_only=True, repr=False, eq=False)
@@ -248,10 +246,9 @@ class _Matrix(Transformation):
             SpaceError: they are stored elsewhere, and have not been read.
         """
         rows = getattr(self, self.type)
-        rows = self.loaded if rows is None else rows
-        if rows is None:
+        if rows is None and self.loaded is None:
             raise SpaceError(f"The {self.type} is stored at {show(self.path)}; take it from the image that is opened.")
-        return np.array(rows, float)
+        return np.array(self.loaded() if rows is None else rows, float)
 
     def outputs(self, n: int) -> int:
         return len(self.rows) if self.path is not None else super().outputs(n)
@@ -507,3 +504,22 @@ def _merged(before: list[Transformation], after: Transformation) -> list[Transfo
     if isinstance(last, MapAxis) and isinstance(after, MapAxis):
         return [MapAxis([last.mapAxis[index] for index in after.mapAxis])]
     return [*before, after]
+
+
+def bound(t: Transformation, load: Callable[[Transformation, str, str | None], Any]) -> Transformation:
+    """Return a transformation whose parameters that are stored at a path, its own and those inside, can be read.
+
+    Args:
+        load: called with a transformation, its path, and its interpolation; returns what gives the vectors at points,
+            or, for a matrix, what gives its rows.
+    """
+    if isinstance(t, Sequence):
+        return attrs.evolve(t, transformations=[bound(each, load) for each in t.transformations])
+    if isinstance(t, ByDimension):
+        items = [attrs.evolve(item, transformation=bound(item.transformation, load)) for item in t.transformations]
+        return attrs.evolve(t, transformations=items)
+    if isinstance(t, Bijection):
+        return attrs.evolve(t, forward=bound(t.forward, load), inverse=bound(t.inverse, load))
+    if isinstance(t, (_Matrix, _Field)) and t.path is not None:
+        return attrs.evolve(t, loaded=load(t, t.path, getattr(t, "interpolation", None)))
+    return t

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -129,14 +129,23 @@ class Format:
         """
         return list(document_findings(attributes, kind, self.dialect))
 
-    def validate(self, attributes: Any, kind: str | None = None, strict: bool = False) -> None:
+    def validate(
+        self, attributes: Any, kind: str | None = None, strict: bool = False, *, kept: Container[str] = ()
+    ) -> None:
         """Raise where a group's attributes break a rule; arguments as in `findings`, `strict` counts warnings too.
+
+        Args:
+            kept: ids of rules that what was read before, and is kept as it was, may break.
 
         Raises:
             ValidationError: once, with all faults in `findings`.
         """
         fatal = ("error", "warning") if strict else ("error",)
-        findings = [finding for finding in self.findings(attributes, kind) if finding.severity in fatal]
+        findings = [
+            finding
+            for finding in self.findings(attributes, kind)
+            if finding.severity in fatal and finding.rule not in kept
+        ]
         if findings:
             raise ValidationError(findings)
 

@@ -9,7 +9,7 @@ from ...exceptions import FormatError, InputError
 from ...text import listed, show
 from ..axes import Axis
 from ..dialect import Dialect
-from ..metadata import Dataset, Metadata, Transformation, parse_transformations
+from ..metadata import Dataset, Metadata, Placement, parse_transformations
 from ..rules.book import is_list, part_of
 from ..rules.document import stated_version
 from .parts import dataset_paths, decode_omero, entries_of, entry_of
@@ -100,7 +100,7 @@ def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
 def _dataset(known: dict[str, Any], path: str, version: str, ndim: int) -> Dataset:
     """Parse a level; before 0.4, transformations that are missing become an empty list."""
     del known["path"]
-    given, steps = known.pop("coordinateTransformations", None), list[Transformation]()
+    given, steps = known.pop("coordinateTransformations", None), list[Placement]()
     if given is not None:
         steps = parse_transformations(given, ndim, f"the level {path!r}")
     elif version >= _TRANSFORMATIONS:

@@ -42,7 +42,10 @@ class FormatV06(Format):
         multiscale["coordinateSystems"] += [system.to_document() for system in metadata.others]
         if metadata.edges:
             multiscale["coordinateTransformations"] = [edge.to_document() for edge in metadata.edges]
-        return _named(document, metadata.intrinsic)
+        multiscale["coordinateSystems"][0] = metadata.systems[0].to_document()
+        for dataset in multiscale["datasets"]:
+            dataset["coordinateTransformations"][0]["output"] = {"name": metadata.intrinsic.name}
+        return document
 
     def decode(self, document: Mapping[str, Any], series: int = 0, ndim: int | None = None) -> Metadata:
         multiscale = entry_of(document, series)
@@ -52,8 +55,9 @@ class FormatV06(Format):
         flattened = {**document, "multiscales": [{} for _ in range(series)] + [flat(multiscale)]}
         metadata = super().decode(flattened, series, ndim)
         systems = [CoordinateSystem.parse(each) for each in entries_of(multiscale.get("coordinateSystems"))]
-        metadata.intrinsic = names[0] if names else systems[0].name
-        metadata.others = [system for system in systems if system.name != metadata.intrinsic]
+        name = names[0] if names else systems[0].name
+        metadata.intrinsic = next(attrs.evolve(system, axes=()) for system in systems if system.name == name)
+        metadata.others = [system for system in systems if system.name != name]
         metadata.edges = [Edge.parse(each) for each in entries_of(multiscale.get("coordinateTransformations"))]
         return metadata
 
@@ -74,12 +78,3 @@ def _led(dataset: Document) -> Document:
     ends = {"input": {"path": dataset.get("path")}, "output": {"name": "physical"}}
     one = dict(steps[0]) if len(steps) == 1 else {"type": "sequence", "transformations": [dict(step) for step in steps]}
     return {**dataset, "coordinateTransformations": [{**one, **ends}]}
-
-
-def _named(document: Document, intrinsic: str) -> Document:
-    """Give the intrinsic system its name."""
-    (multiscale,) = document["multiscales"]
-    multiscale["coordinateSystems"][0]["name"] = intrinsic
-    for dataset in multiscale["datasets"]:
-        dataset["coordinateTransformations"][0]["output"] = {"name": intrinsic}
-    return document
