@@ -10,7 +10,7 @@ import numpy as np
 
 from ...exceptions import FormatError, NgffError
 from ...text import show
-from ..metadata import Metadata, Scale, Transformation, Translation, placed
+from ..metadata import Metadata, Placement, Scale, Translation, placed
 from ..rules.book import is_list, is_objects, part_of
 from ..rules.document import stated_version
 from ..space.systems import CoordinateSystem, Edge, Ref
@@ -24,7 +24,7 @@ _MEANINGLESS = ("discrete", "longName")  # of an axis, before 0.6
 
 
 #: the coordinate system of a label image, and what maps it onto its image
-Link = tuple[str | None, list[Transformation]]
+Link = tuple[str | None, list[Placement]]
 
 
 @attrs.frozen
@@ -101,7 +101,7 @@ def _image(
     if not to.dialect.spaces:
         losses += _losses(metadata, links)
         axes = [{k: v for k, v in axis.items() if k not in _MEANINGLESS} for axis in axes] if is_objects(axes) else axes
-        if link is not None and link[0] in (None, metadata.intrinsic):
+        if link is not None and link[0] in (None, metadata.intrinsic.name):
             metadata = _folded(metadata, link[1])
         elif link is not None:
             losses.append(f"the transformation between its coordinate system {show(link[0])} and its image")
@@ -125,15 +125,16 @@ def _upright(metadata: Metadata) -> Metadata:
         return metadata
     signs, datasets = np.array(turned[0]), []
     for dataset, (scale, shift) in zip(metadata.datasets, levels, strict=True):
-        steps: list[Transformation] = [Scale((signs * scale).tolist()), Translation((signs * shift + 0.0).tolist())]
+        steps: list[Placement] = [Scale((signs * scale).tolist()), Translation((signs * shift + 0.0).tolist())]
         datasets.append(attrs.evolve(dataset, coordinateTransformations=steps))
     edge = Edge(Ref("upright"), Ref("physical"), Affine(np.column_stack([np.diag(signs), np.zeros(n)])))
     others = [CoordinateSystem("physical", metadata.axes)]
-    own: dict[str, Any] = {"datasets": datasets, "coordinateTransformations": None, "intrinsic": "upright"}
+    upright = CoordinateSystem("upright", ())
+    own: dict[str, Any] = {"datasets": datasets, "coordinateTransformations": None, "intrinsic": upright}
     return attrs.evolve(metadata, **own, others=others, edges=[edge])
 
 
-def _folded(metadata: Metadata, shared: list[Transformation]) -> Metadata:
+def _folded(metadata: Metadata, shared: list[Placement]) -> Metadata:
     """Put what follows the levels into each of them, as a writer does."""
     n, levels = len(metadata.axes), []
     for dataset in metadata.datasets:
@@ -144,8 +145,8 @@ def _folded(metadata: Metadata, shared: list[Transformation]) -> Metadata:
 
 def _losses(metadata: Metadata, links: dict[str, Link]) -> Iterator[str]:
     """Yield what an image of 0.5 cannot hold of one of 0.6, and add to `links` what goes into its label images."""
-    if metadata.intrinsic != "physical":
-        yield f"the name of the coordinate system {show(metadata.intrinsic)}"
+    if metadata.intrinsic.name != "physical":
+        yield f"the name of the coordinate system {show(metadata.intrinsic.name)}"
     for system in metadata.others:
         yield f"the coordinate system {show(system.name)}"
     for edge in metadata.edges:
@@ -157,7 +158,7 @@ def _losses(metadata: Metadata, links: dict[str, Link]) -> Iterator[str]:
             yield f"the transformation {edge}"
 
 
-def _link(edge: Edge, label: Ref, metadata: Metadata) -> list[Transformation] | None:
+def _link(edge: Edge, label: Ref, metadata: Metadata) -> list[Placement] | None:
     """Return the scale and shift that map a label image onto its image; None where it is more than that."""
     other = edge.output if edge.input == label else edge.input
     try:
@@ -166,7 +167,7 @@ def _link(edge: Edge, label: Ref, metadata: Metadata) -> list[Transformation] | 
     except NgffError:
         return None
     n = len(metadata.axes)
-    if other != Ref(metadata.intrinsic) or matrix is None or matrix.shape != (n, n + 1):
+    if other != Ref(metadata.intrinsic.name) or matrix is None or matrix.shape != (n, n + 1):
         return None
     scale = np.diag(matrix[:, :n])
     if (matrix[:, :n] != np.diag(scale)).any() or not (scale > 0).all():
