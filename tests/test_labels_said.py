@@ -417,7 +417,8 @@ def test_a_label_that_colours_alone_name_is_noted(tmp_path: Path) -> None:
 
 
 def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, any_format: Any) -> None:
-    said(tmp_path, properties=ROWS, fmt=any_format)
+    source = {"image": "../../", "from": "us"}
+    said(tmp_path, properties=ROWS, source=source, fmt=any_format)
     arrays = every_file(tmp_path / "labels" / "a" / "0")
     write_label_metadata(tmp_path / "labels", "a", colors="auto", check=True)
     read = (
@@ -427,6 +428,7 @@ def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, 
     )
     assert list(read.colors) == [0, 3, 7, 12]
     assert list(read.properties) == [3, 7, 12, 0]
+    assert document(tmp_path / "labels" / "a")["image-label"]["source"] == source
     assert every_file(tmp_path / "labels" / "a" / "0") == arrays
     before = every_file(tmp_path)
     with pytest.raises(LabelError, match="do not have: 4"):
