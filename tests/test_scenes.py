@@ -260,7 +260,7 @@ def test_a_scene_is_made_of_images_and_leads_from_one_to_another(tiles: Path) ->
         pytest.param([Edge(("middle", "physical"), ("right", "physical"))], MissingError, "middle", id="no image"),
         pytest.param([Edge(("../x", "physical"), ("right", "physical"))], ValidationError, "scene-path", id="climbing"),
         pytest.param(
-            [Edge(("left", "physical"), ("right", "physical"), Scale([1]))], SpaceError, "its input has 2", id="one axis",
+            [Edge(("left", "physical"), ("right", "physical"), Scale([1]))], SpaceError, "its input has 2", id="1D",
         ),
     ],
 )  # fmt: skip

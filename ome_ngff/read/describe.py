@@ -23,7 +23,6 @@ from ..spec import (
     Format,
     Metadata,
     decode_omero,
-    detect_format,
     entries,
     entries_of,
     format_for_zarr,
@@ -39,6 +38,7 @@ from ..store import (
     Compression,
     find_target,
     folder_of,
+    format_said,
     journal,
     locate,
     members,
@@ -130,7 +130,7 @@ def _mark(attributes: Document) -> Any:
 
 def format_of(group: zarr.Group) -> Format:
     """Return the format that a group states, else the newest for its version of Zarr."""
-    return detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
+    return format_said(dict(group.attrs)) or format_for_zarr(group.metadata.zarr_format)
 
 
 def kind_of(document: Document) -> str:

@@ -66,6 +66,7 @@ from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import Target as Target
 from .target import find_target as find_target
+from .target import format_said as format_said
 from .temporary import remove_spool as remove_spool
 from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
