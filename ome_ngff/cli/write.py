@@ -49,9 +49,10 @@ def command(
 ) -> None:
     """Write image files as OME-Zarr images.
 
-    INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), NIfTI, a picture, a folder or a glob of
-    planes ("plane_*.tif"). Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options
-    win. OUTPUT is a path or a URL; one that ends with .ozx becomes a single file.
+    INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), Imaris, BigDataViewer, NIfTI and other
+    volumes, DICOM, MRC, NRRD, a picture, a folder or a glob of planes ("plane_*.tif"), or, with bioio, a file of a
+    microscope. Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options win. OUTPUT is
+    a path or a URL; one that ends with .ozx becomes a single file.
 
     With --into DIR, each INPUT becomes an image of its own, and so does each image in a folder; a .csv file is a table
     with the columns input and, where wanted, output, series, axes, scale, unit, and other options. What is there
