@@ -114,7 +114,8 @@ def write_image(
         join: write the image together with all processes that make the same call, at any time, however many of them
             are killed: the first prepares, each does what nobody has done, and all return once the image is finished.
         compute: False returns tasks instead of running them.
-        progress: True for a bar, or a callable of (units done, units in all).
+        progress: True for a bar (a line every ten seconds where there is no terminal), or a callable of (bytes done,
+            bytes in all), which is called from here while something goes on; what it raises stops the write.
         store_options: for the store behind a URL: keys, region, `endpoint_url`, `anon`, as obstore or fsspec name them.
 
     Returns:

@@ -30,8 +30,8 @@ def join(place: str, told: str, patience: float) -> None:
     """Join the write, and write down each unit that is done here."""
     run = sharing.run_unit
 
-    def counted(job: Any, *unit: int, pool: Any = None) -> int:
-        done = run(job, *unit, pool=pool)
+    def counted(job: Any, *unit: int, **how: Any) -> int:
+        done = run(job, *unit, **how)
         with open(told, "a") as file:
             file.write(f"{unit[0]}-{unit[1]}\n")
         return done

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from threading import Condition
 from zlib import crc32
@@ -22,11 +22,13 @@ from ..exceptions import TakenOverError
 from ..store import Claim, Claims, journal
 from .allocator import kept_memory
 from .job import Job
+from .progress import Meter
 from .units import KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
 END = "end"  # what is claimed by whoever writes the metadata
 _SHORTEST, _LONGEST = 0.01, 2.0  # seconds between two looks at what others have done
+_SHOWN = 0.2  # seconds between two looks at the meter
 
 Unit = tuple[int, int]  # the number of a pass, and that of a unit in it
 
@@ -36,16 +38,17 @@ def name_of(unit: Unit) -> str:
     return f"{unit[0]}-{unit[1]}"
 
 
-def run_shared(job: Job, done: set[str], count: Callable[[], None]) -> None:
+def run_shared(job: Job, done: set[str], meter: Meter) -> None:
     """Do units until all are done, by this process or by others.
 
     Args:
-        job: what to do, with a holder that helps. done: names of the units that are done. count: called for each more.
+        job: what to do, with a holder that helps. done: names of the units that are done.
+        meter: counts the bytes of all.
 
     Raises:
         TakenOverError: another process has begun the write anew, or finished it.
     """
-    share = _Share(job, count)
+    share = _Share(job, meter)
     share.learn(done, tell=False)
     plan = job.plan
     at_once = max((work.at_once for work in plan.passes), default=1)
@@ -61,10 +64,13 @@ def run_shared(job: Job, done: set[str], count: Callable[[], None]) -> None:
             share.work(pools)
             return
         with ThreadPoolExecutor(at_once) as threads:
-            futures = [threads.submit(share.work, pools) for _ in range(at_once)]
+            futures = {threads.submit(share.work, pools) for _ in range(at_once)}
             try:
-                for future in as_completed(futures):
-                    future.result()
+                while futures:
+                    ended, futures = wait(futures, timeout=_SHOWN, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        future.result()
+                    meter.show()
             except BaseException:
                 share.stop()
                 raise
@@ -107,7 +113,7 @@ class _Share:
     """What this process knows of the units, and which of them it is at. All threads take their units here."""
 
     job: Job
-    count: Callable[[], None]
+    meter: Meter
     _claims: Claims = attrs.field(init=False)
     _todo: list[deque[int]] = attrs.field(init=False)
     _done: set[Unit] = attrs.field(init=False, factory=set)
@@ -127,8 +133,8 @@ class _Share:
         units = {(int(a), int(b)) for a, _, b in (name.partition("-") for name in names)}
         news = units - self._done
         self._done |= news
-        for _ in news if tell else ():
-            self.count()
+        for unit in news if tell else ():
+            self.meter.add(self.job.plan.bytes_in(name_of(unit)))
         return bool(news)
 
     def stop(self) -> None:
@@ -149,7 +155,7 @@ class _Share:
     def _do(self, unit: Unit, claim: Claim, pools: list[WorkerPool]) -> None:
         finished = False
         try:
-            run_unit(self.job, *unit, pool=pools[unit[0]])
+            run_unit(self.job, *unit, pool=pools[unit[0]], meter=self.meter)
             finished = True
         except TakenOverError:
             self._rejoin(claim)
@@ -158,7 +164,8 @@ class _Share:
             with self._turn:
                 self._at.remove(unit)
                 if finished:
-                    self.learn({name_of(unit)})
+                    self.learn({name_of(unit)}, tell=False)  # its bytes were counted as they were read
+                    self.meter.show()
                 else:
                     self._todo[unit[0]].append(unit[1])
                 self._turn.notify_all()

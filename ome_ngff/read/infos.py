@@ -67,6 +67,7 @@ class ImageInfo:
         complete: whether its write was finished. progress: units done, and in all, where it was not.
         axes, levels, channels: its parts. notes: what is wrong.
         helpers: units that each process is at, by "host-number", where several write it. rate: units done per second.
+        systems: names of its coordinate systems, the one of the axes first. transformations: which lead where.
     """
 
     path: str
@@ -80,6 +81,8 @@ class ImageInfo:
     notes: tuple[str, ...] = ()
     helpers: Mapping[str, int] = attrs.field(factory=dict)
     rate: float | None = None
+    systems: tuple[str, ...] = ()
+    transformations: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -88,7 +91,7 @@ class StoreInfo:
 
     Attributes:
         path: as it was asked for.
-        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "group" or "array".
+        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "scene", "group" or "array".
         version: of OME-NGFF; None without its metadata. zarr_format: 2 or 3.
         images: the image; more than one where the group holds several.
         labels: its label images. arrays: the array, or the arrays of a bare group.
