@@ -4,6 +4,7 @@ from . import temporary as temporary
 from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
 from .attributes import attributes_now as attributes_now
+from .attributes import forget_copies as forget_copies
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
@@ -23,6 +24,7 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
+from .hierarchy import LOCK as LOCK
 from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
@@ -64,6 +66,7 @@ from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import Target as Target
 from .target import find_target as find_target
+from .target import format_said as format_said
 from .temporary import remove_spool as remove_spool
 from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
