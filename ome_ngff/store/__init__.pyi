@@ -32,6 +32,7 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import expel as expel
 from .holder import refuse_linked_journal as refuse_linked_journal
+from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -47,6 +48,9 @@ from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .nodes import put_file as put_file
+from .objects import Entry as Entry
+from .objects import carry_objects as carry_objects
+from .objects import list_objects as list_objects
 from .opening import StoredBoxes as StoredBoxes
 from .opening import members as members
 from .opening import missing_chunks as missing_chunks
@@ -58,6 +62,7 @@ from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
+from .places import is_elsewhere as is_elsewhere
 from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
