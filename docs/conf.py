@@ -65,9 +65,12 @@ _scratch.cleanup()
 
 
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
-PUBLIC = "writer convert image write read spec scale methods format axes config dask_utils io exceptions".split()
-SHOWN = {"convert": ["convert", "Conversion", "open_input"], "scale": ["Scaler"]}
-FACES = ["methods", "format", "axes", "dask_utils"]  # have nothing of their own
+PUBLIC = "writer convert image write read spaces spec scale methods format axes config dask_utils io exceptions".split()
+SHOWN = {
+    "convert": "convert Conversion open_input describe_input open_labels verify Digest export".split(),
+    "scale": ["Scaler"],
+}
+FACES = ["spaces", "methods", "format", "axes", "dask_utils"]  # have nothing of their own
 
 
 def modules() -> str:

@@ -25,6 +25,7 @@ from .exceptions import MissingError as MissingError
 from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
 from .exceptions import ScaleError as ScaleError
+from .exceptions import SpaceError as SpaceError
 from .exceptions import StoreError as StoreError
 from .exceptions import TakenOverError as TakenOverError
 from .exceptions import ValidationError as ValidationError
@@ -32,6 +33,7 @@ from .format import CurrentFormat as CurrentFormat
 from .format import Format as Format
 from .format import FormatV04 as FormatV04
 from .format import FormatV05 as FormatV05
+from .format import FormatV06 as FormatV06
 from .format import detect_format as detect_format
 from .format import format_from_version as format_from_version
 from .format import format_implementations as format_implementations
@@ -50,6 +52,8 @@ from .read import from_ome_zarr as from_ome_zarr
 from .read import open_image as open_image
 from .read import validate as validate
 from .scale import Scaler as Scaler
+from .spaces import open_scene as open_scene
+from .spaces import write_scene as write_scene
 from .spec import Dataset as Dataset
 from .spec import Metadata as Metadata
 from .spec import Omero as Omero

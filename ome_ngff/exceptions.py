@@ -70,6 +70,10 @@ class ValidationError(FormatError):
         self.findings = tuple(findings)
 
 
+class SpaceError(NgffError, ValueError):
+    """A transformation is wrong or cannot be applied, or there is no such coordinate system, or no way to it."""
+
+
 class LabelError(NgffError, ValueError):
     """The array cannot be a label image, or contradicts the image that it belongs to."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,12 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
-from helpers import every_file, pixels
+from helpers import InUnits, every_file, pixels
 from PIL import Image
+from test_inputs_dicom import STACK as SLICES
+from test_inputs_dicom import write_series
 
+import ome_ngff
 from ome_ngff import BatchError, ExistsError, MissingError, OptionError, config, convert, open_image, write_image
 from ome_ngff.cli import main
 from ome_ngff.inputs import Batch
@@ -88,6 +94,36 @@ def test_planes_in_quotes_stay_one_image(folder: Path) -> None:
     result = run("write", "planes", "--into", "each")
     assert "planes of one image would be 'planes/cell_*.tif', in quotes" in result.stderr
     np.testing.assert_array_equal(pixels("each/cell_001.ome.zarr")[0], STACK[1])
+
+
+def test_a_folder_of_slices_is_one_image_named_after_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_series(tmp_path / "in" / "1.2.840.77")
+    tifffile.imwrite(tmp_path / "in" / "a.v1.2.tif", STACK[0])
+    result = run("write", tmp_path / "in", "--into", tmp_path / "out")
+    assert result.stderr.splitlines()[-1] == "2 written"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.2.840.77.ome.zarr", "a.v1.2.ome.zarr"]
+    np.testing.assert_array_equal(pixels(tmp_path / "out" / "1.2.840.77.ome.zarr")[0], SLICES)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        pytest.param("a.ome.tif", "a", id="ome-tiff"),
+        pytest.param("A.OME.TIFF", "A", id="upper-case"),
+        pytest.param("scan.nii.gz", "scan", id="nifti"),
+        pytest.param("b.1.tif", "b.1", id="dots"),
+        pytest.param("set.companion.ome", "set", id="companion"),
+        pytest.param("c.zarr.zip", "c", id="zip"),
+        pytest.param("http://host/d.ome.zarr", "d", id="url"),
+        pytest.param("e.h5::/raw/data", "e-raw-data", id="inside"),
+        pytest.param("planes/z_*.tif", "z", id="glob"),
+        pytest.param("planes/*.tif", "planes", id="glob-without-a-name"),
+        pytest.param("plain", "plain", id="no-ending"),
+    ],
+)
+def test_images_are_named_after_their_inputs(tmp_path: Path, path: str, name: str) -> None:
+    assert Batch.of([path], tmp_path).items[0].output == str(tmp_path / f"{name}.ome.zarr")
 
 
 def test_an_image_in_several_files_is_one_input(tmp_path: Path) -> None:
@@ -244,7 +280,7 @@ def test_a_killed_batch_skips_what_is_done_and_finishes_the_rest(folder: Path) -
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            convert(next(items).input, "out/b.ome.zarr", progress=kill, **words)
+            convert(next(items).input, "out/b.ome.zarr", progress=InUnits(kill), **words)
         assert "incomplete" in run("info", "out/b.ome.zarr").stdout
         found = batch.run(told=lambda each: told.append(each.state), progress=stop, **words)
     assert [each.state for each in found] == ["skipped", "resumed", "written"]
@@ -252,6 +288,30 @@ def test_a_killed_batch_skips_what_is_done_and_finishes_the_rest(folder: Path) -
     assert every_file(folder / "out" / "a.ome.zarr") == done
     assert every_file(folder / "out") == every_file(folder / "whole")
     assert calls == sorted(calls)
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_killed_again_and_again_ends_as_undisturbed(folder: Path) -> None:
+    for number in range(4):
+        np.save(f"in/noise{number}.npy", np.random.default_rng(number).integers(0, 2**16, (64, 128, 128), "uint16"))
+    files = sorted(Path("in").glob("*.npy"))
+    words = ["write", *map(str, files), "--into", "out", "--axes", "zyx", "--chunks", "16", "--report", "r.json"]
+    command = [sys.executable, "-m", "ome_ngff", *words]
+    environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent), "OME_NGFF_TASK_TARGET": "1"}
+    unfinished = 0
+    for pause in np.random.default_rng(0).uniform(1, 5, 8):
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as child:
+            try:
+                child.wait(float(pause))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                unfinished += 1
+    assert unfinished
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert {row["state"] for row in json.loads(Path("r.json").read_text())} <= {"written", "resumed", "skipped"}
+    with config.set(task_target=1):
+        convert(files, "whole", axes="zyx", chunks=16)
+    assert every_file(folder / "out") == every_file(folder / "whole")
 
 
 def test_a_batch_that_is_stopped_reports_what_has_not_begun(folder: Path) -> None:

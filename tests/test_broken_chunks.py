@@ -224,17 +224,46 @@ def test_gzip_of_several_members_is_one_chunk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_image(place).images[0].data.compute(scheduler="sync"), PIXELS)
 
 
-def test_frames_of_zstandard_that_lie_about_their_size_do_not_burst(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "before", [pytest.param(b"", id="alone"), pytest.param(PIXELS.tobytes(), id="behind a sound one")]
+)
+def test_frames_of_zstandard_that_lie_about_their_size_do_not_burst(before: bytes, tmp_path: Path) -> None:
     place = broken(tmp_path, "zstd", "empty")
+    sound = PACKING["zstd"](before) if before else b""
     frame = struct.pack("<IBB", 0xFD2FB528, 0, 0x88)  # no size, a window of 128 MiB; then blocks of one byte repeated
     blocks = (2**17 << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
     last = (2**17 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
-    (place / "0/c/0/0").write_bytes(frame + blocks * (BURST // 2**17 - 1) + last)
+    (place / "0/c/0/0").write_bytes(sound + frame + blocks * (BURST // 2**17 - 1) + last)
     lazy = open_image(place).images[0].data
 
     def read() -> None:
         with pytest.raises(StoreError, match="cannot be read"):
             lazy.compute(scheduler="sync")
+
+    assert peak_of(read) < BURST / 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "shards"),
+    [
+        pytest.param(2 * SIDE, None, id="whole"),
+        pytest.param(SIDE + 9, None, id="in part"),
+        pytest.param(SIDE + 9, (2 * SIDE, SIDE), id="in part, in a shard"),
+    ],
+)
+def test_a_chunk_that_bursts_beside_a_sound_one_is_not_unpacked(stop: int, shards: Any, tmp_path: Path) -> None:
+    words = {"axes": "yx", "scale_factors": [], "compression": "zstd", "chunks": SIDE, "shards": shards}
+    write_image(np.concatenate([PIXELS, PIXELS]), tmp_path / "a.zarr", **words)
+    sound, bursting = PACKING["zstd"](PIXELS.tobytes()), PACKING["zstd"](bytes(BURST))
+    index = struct.pack("<4Q", 0, len(sound), len(sound), len(bursting))
+    shard = sound + bursting + index + struct.pack("<I", google_crc32c.value(index))
+    (tmp_path / "a.zarr/0/c" / ("0/0" if shards else "1/0")).write_bytes(shard if shards else bursting)
+    found = open_array(*locate(tmp_path / "a.zarr" / "0"))
+    np.testing.assert_array_equal(found[:SIDE], PIXELS)
+
+    def read() -> None:
+        with pytest.raises(StoreError, match="cannot be read"):
+            found[:stop]
 
     assert peak_of(read) < BURST / 2
 

@@ -386,6 +386,8 @@ def test_a_nan_stays_in_the_windows_that_hold_it() -> None:
     assert np.argwhere(np.isnan(got)).tolist() == [[1, 9], [1, 10], [1, 11]]
     cubic = compute(resize(da.from_array(image, chunks=(1, 9)), (3, 20), order=3))
     assert not np.isnan(cubic[[0, 2]]).any()
+    on_pixels = zoom(da.from_array(np.array([0, 1, np.nan]), chunks=1), (5,))  # every other sample lies on a pixel
+    np.testing.assert_array_equal(compute(on_pixels), [0, 0.5, 1, np.nan, np.nan])
 
 
 @any_function

@@ -18,6 +18,7 @@ from ome_ngff.format import (
     Format,
     FormatV04,
     FormatV05,
+    FormatV06,
     detect_format,
     format_for_zarr,
     format_from_version,
@@ -35,9 +36,9 @@ MOVE = {"type": "translation", "translation": [0.0, 0.25]}
 # Versions ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_newest_version_comes_first_and_is_the_current_one() -> None:
-    assert [fmt.version for fmt in FORMATS] == ["0.5", "0.4"]
-    assert CurrentFormat() == FORMATS[0]
+def test_the_newest_version_comes_first_and_0_5_is_the_current_one() -> None:
+    assert [fmt.version for fmt in FORMATS] == ["0.6", "0.5", "0.4"]
+    assert CurrentFormat() == FormatV05()
 
 
 def test_the_versions_are_siblings() -> None:
@@ -47,7 +48,7 @@ def test_the_versions_are_siblings() -> None:
 
 def test_formats_of_a_version_are_equal_and_hash_alike() -> None:
     assert FormatV04() == FormatV04() != FormatV05()
-    assert {FormatV04(), FormatV04(), FormatV05()} == set(FORMATS)
+    assert {FormatV04(), FormatV04(), FormatV05(), FormatV06()} == set(FORMATS)
     assert FormatV05() != "0.5"
     assert repr(FormatV05()) == "FormatV05()"
 
@@ -62,14 +63,15 @@ def test_a_format_is_found_by_its_name_its_number_and_itself(any_format: Format)
     assert format_from_version(any_format) is any_format
 
 
-@pytest.mark.parametrize("version", ["0.3", "0.6", "", "v0.5", 5, None], ids=repr)
+@pytest.mark.parametrize("version", ["0.3", "0.6rc0", "", "v0.5", 5, None], ids=repr)
 def test_an_unknown_version_is_an_error_that_names_the_known_ones(version: Any) -> None:
-    with pytest.raises(FormatError, match=r"Known: 0\.5, 0\.4\."):
+    with pytest.raises(FormatError, match=r"Known: 0\.6, 0\.5, 0\.4\."):
         format_from_version(version)
 
 
-def test_each_version_of_zarr_has_its_format(any_format: Format) -> None:
-    assert format_for_zarr(any_format.zarr_format) == any_format
+@pytest.mark.parametrize("fmt", [FormatV04(), FormatV05()], ids=["2", "3"])
+def test_each_version_of_zarr_has_its_format(fmt: Format) -> None:
+    assert format_for_zarr(fmt.zarr_format) == fmt
 
 
 def test_chunk_keys_are_nested_in_both_versions() -> None:
@@ -109,13 +111,15 @@ def test_there_is_nothing_to_unwrap_where_there_is_no_metadata(any_format: Forma
 
 def test_parts_that_are_none_are_left_out(any_format: Format) -> None:
     (multiscale,) = any_format.multiscale([], [], "cells", type=None, metadata={})["multiscales"]
-    assert {"name", "axes", "datasets", "metadata"} == set(multiscale) - {"version"}
+    axes = "coordinateSystems" if any_format == FormatV06() else "axes"
+    assert {"name", axes, "datasets", "metadata"} == set(multiscale) - {"version"}
     assert set(any_format.image_label(colors=None, source={})["image-label"]) - {"version"} == {"source"}
-    assert set(any_format.plate(name=None, rows=[])["plate"]) == {"rows", "version"}
+    assert set(any_format.plate(name=None, rows=[])["plate"]) - {"version"} == {"rows"}
 
 
 def test_every_part_states_version_0_4_but_only_plates_0_5() -> None:
-    """Version 0.5 is stated once, next to the parts."""
+    """Version 0.5 is stated once, next to the parts; so is 0.6, of plates, too."""
+    assert FormatV06().plate() == {"plate": {}}
     for fmt, inside in ((FormatV04(), True), (FormatV05(), False)):
         parts = [fmt.multiscale([], [], "a")["multiscales"][0], fmt.image_label()["image-label"], fmt.well([])["well"]]
         assert [part.get("version") for part in parts] == [fmt.version if inside else None] * 3
@@ -126,7 +130,7 @@ def test_every_part_states_version_0_4_but_only_plates_0_5() -> None:
 def test_a_format_recognises_its_own_metadata(any_format: Format, kind: str) -> None:
     attributes = any_format.wrap(sample(kind, any_format))
     other = next(other for other in FORMATS if other != any_format)
-    states_no_version = any_format == FormatV04() and kind in ("labels", "bf2raw")
+    states_no_version = any_format == FormatV04() and kind in ("labels", "bf2raw", "scene")
     assert detect_format(attributes, other) == (other if states_no_version else any_format)
     assert any_format.matches(attributes) != states_no_version
     assert not other.matches(attributes)

@@ -10,9 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
-from ome_ngff import MissingError, open_image, open_input, to_multiscales, to_ngff_image, to_ngff_zarr, write_image
+from ome_ngff import (
+    MissingError,
+    label_properties,
+    open_image,
+    open_input,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    write_image,
+)
 from ome_ngff.read.stored import StoredImage
 from ome_ngff.store.target import find_target
 
@@ -114,3 +124,11 @@ def test_a_write_that_loses_its_source_stops(tmp_path: Path) -> None:
             write_image(source, tmp_path / f"{number}.zarr", **WORDS)
         with pytest.raises(Exception, match="incomplete"):
             open_image(tmp_path / f"{number}.zarr")
+
+
+def test_labels_that_vanish_are_not_taken_for_background(tmp_path: Path) -> None:
+    labels = zarr.create_array(tmp_path / "a.zarr", shape=PLANE.shape, chunks=(16, 16), dtype=PLANE.dtype)
+    labels[:] = PLANE
+    shutil.move(tmp_path / "a.zarr", tmp_path / "b.zarr")
+    with pytest.raises(MissingError, match="no longer there"):
+        label_properties(labels)

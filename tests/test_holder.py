@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import dask
 import dask.array as da
 import fsspec
 import numpy as np
 import pytest
 import zarr
-from helpers import every_file, pixels_by_tensorstore
+from helpers import InUnits, every_file, pixels_by_tensorstore
 
 import ome_ngff
 from ome_ngff import (
@@ -49,6 +50,7 @@ from ome_ngff.write.labels import request as labels_request
 SHAPE = (48, 70, 90)
 LADDER = [{"z": 1, "y": 2, "x": 2}, {"z": 2, "y": 4, "x": 4}]
 WORDS: dict[str, Any] = {"axes": "zyx", "scale_factors": LADDER, "chunks": 16}
+MARKED = {"ome_ngff": {"incomplete": {"write": "a"}}}
 SMALL = {"memory_target": "400kB", "task_target": "100kB"}
 
 
@@ -71,7 +73,7 @@ def once_at(unit: int, what: Callable[[], Any]) -> Callable[[int, int], None]:
         if done >= min(unit, total - 1) and waiting:
             waiting.pop()()
 
-    return progress
+    return InUnits(progress)
 
 
 class Killed(BaseException):
@@ -540,6 +542,34 @@ def test_a_worker_that_arrives_after_a_takeover_is_refused(tmp_path: Path, monke
     with pytest.raises(TakenOverError):
         run_unit(pickle.loads(sent), 0, 0)
     assert every_file(tmp_path / "i") == before
+
+
+def test_a_worker_that_arrives_between_two_steps_of_a_takeover_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, end, tried = caught_job(tmp_path, monkeypatch).holder, holding._end_of, []
+
+    def arrive(folder: Path) -> None:
+        end(folder)
+        if not tried:
+            tried.append(folder)
+            with pytest.raises(TakenOverError):
+                Holder.join(holder.target, holder.spool)
+
+    monkeypatch.setattr(holding, "_end_of", arrive)
+    write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
+    assert tried
+
+
+def test_a_holder_without_a_folder_that_comes_late_notes_nothing() -> None:
+    store: dict[str, Any] = {}
+    group = zarr.create_group(store)
+    older = Holder.begin(journal.hold(attrs.evolve(find_target(group), attributes=MARKED)), None)
+    older.note("0-0")
+    journal.hold(older.target)
+    with pytest.raises(TakenOverError):
+        older.note("0-1")
+    assert [key for key in store if key.startswith(".ome_ngff")] == [".ome_ngff/a.0-0"]
 
 
 # Temporary arrays ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -14,15 +15,18 @@ from typing import Any
 
 import dask.array as da
 import h5py
+import mrcfile
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import skimage.data
 import tifffile
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
+from pylibCZIrw import czi
 
 from ome_ngff.exceptions import AxesError, InputError, MissingError
 from ome_ngff.inputs import FAMILIES, open_input
@@ -81,6 +85,53 @@ def _nifti(ending: str) -> Callable[[Path, np.ndarray], str]:
     return write
 
 
+def _itk(ending: str, packed: bool) -> Callable[[Path, np.ndarray], str]:
+    def write(folder: Path, image: np.ndarray) -> str:
+        sitk.WriteImage(sitk.GetImageFromArray(image), folder / f"image.{ending}", useCompression=packed)
+        return str(folder / f"image.{ending}")
+
+    return write
+
+
+def _mrc(folder: Path, image: np.ndarray) -> str:
+    with warnings.catch_warnings():  # mrcfile sets the dtype of an array
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mrcfile.new(folder / "image.mrc", image).close()
+    return str(folder / "image.mrc")
+
+
+def _imaris(folder: Path, image: np.ndarray) -> str:
+    with h5py.File(folder / "image.ims", "w") as file:
+        padded = np.pad(image, [(0, -size % 16) for size in image.shape])
+        where = "DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/Data"
+        file.create_dataset(where, data=padded, chunks=(2, 40, 50), compression="gzip")
+        for axis, size in zip("ZYX", image.shape, strict=True):
+            file.require_group("DataSetInfo/Image").attrs[axis] = np.array(list(str(size)), "S1")
+    return str(folder / "image.ims")
+
+
+def _dicom(folder: Path, image: np.ndarray) -> str:
+    for z, plane in enumerate(image):
+        slices = sitk.GetImageFromArray(plane[None])
+        slices.SetMetaData("0008|103e", "image")
+        slices.SetMetaData("0008|0060", "CT")
+        slices.SetOrigin((0, 0, z))
+        slices.SetMetaData("0020|000e", "1.2.3")
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetFileName(str(folder / f"{len(image) - z}.dcm"))
+        writer.Execute(slices)
+    return str(folder)
+
+
+def _czi(folder: Path, image: np.ndarray) -> str:
+    with czi.create_czi(str(folder / "image.czi")) as file:
+        for z, plane in enumerate(image):
+            file.write(np.ascontiguousarray(plane)[..., None], plane={"Z": z})
+        file.write_metadata("image", scale_x=1e-7, scale_y=1e-7)
+    return str(folder / "image.czi")
+
+
 KINDS: dict[str, Callable[[Path, np.ndarray], str]] = {
     "tiff": _tiff(),
     "tiff-big-endian": _tiff(byteorder=">", bigtiff=True),
@@ -98,6 +149,13 @@ KINDS: dict[str, Callable[[Path, np.ndarray], str]] = {
     "hdf5": _hdf5,
     "nifti": _nifti("nii"),
     "nifti-gzip": _nifti("nii.gz"),
+    "mrc": _mrc,
+    "nrrd-packed": _itk("nrrd", packed=True),
+    "meta-image": _itk("mha", packed=False),
+    "meta-image-packed": _itk("mha", packed=True),
+    "imaris": _imaris,
+    "dicom": _dicom,
+    "czi": _czi,
 }
 
 

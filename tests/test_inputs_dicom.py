@@ -272,6 +272,13 @@ def test_frames_that_nothing_is_said_of_are_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_input(tmp_path / "a.dcm", axes="tyx").data[...], STACK)
 
 
+def test_planes_without_place_or_number_are_refused(tmp_path: Path) -> None:
+    for z in range(2):
+        header(STACK[z]).save_as(tmp_path / f"{z}.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match="says neither where its planes lie nor which numbers they have"):
+        open_input(tmp_path)
+
+
 def test_one_slice_is_a_plane(tmp_path: Path) -> None:
     header(STACK[0], PixelSpacing=[0.7, 0.6]).save_as(tmp_path / "a.dcm", enforce_file_format=True)
     image = open_input(tmp_path / "a.dcm")

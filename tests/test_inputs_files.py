@@ -101,6 +101,13 @@ def test_hdf5_gives_the_named_or_the_only_image(hdf5: Path, inner: str) -> None:
     np.testing.assert_array_equal(image.data[1:6:2, :, 3], VOLUME[1:6:2, :, 3])
 
 
+def test_a_pixel_size_of_zero_in_hdf5_is_none(hdf5: Path) -> None:
+    with h5py.File(hdf5, "a") as file:
+        file["scan/raw"].attrs["element_size_um"] = [0, 0.5, 0.25]
+    image = open_input(hdf5)
+    assert (image.scale, image.axes_units) == ({"y": 0.5, "x": 0.25}, dict.fromkeys("yx", "micrometer"))
+
+
 def test_hdf5_of_several_images_lists_them(hdf5: Path) -> None:
     with h5py.File(hdf5, "a") as file:
         file["scan/mask"] = VOLUME > 0

@@ -15,6 +15,12 @@ from ome_ngff.exceptions import InputError
 from ome_ngff.inputs import open_input
 from ome_ngff.pixels import LazyArray
 
+# Of libraries that write the files of these tests, on the newest NumPy and Python.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
+]
+
 STACK = np.random.default_rng(2).integers(0, 9999, (4, 20, 30), "uint16")
 PLACED = {"x": "right-to-left", "y": "anterior-to-posterior", "z": "inferior-to-superior"}
 

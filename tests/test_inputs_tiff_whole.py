@@ -92,6 +92,16 @@ def test_the_parts_of_one_ome_tiff_are_one_image(tmp_path: Path, taken: str) -> 
     np.testing.assert_array_equal(image.data[...], STACK.reshape(3, 3, 32, 40))
 
 
+def test_files_that_name_none_but_themselves_are_a_sequence(tmp_path: Path) -> None:
+    for z in range(3):
+        own = f'<TiffData IFD="0"><UUID FileName="plane_{z}.ome.tif">{uuid(z)}</UUID></TiffData>'
+        xml = f'<OME {SCHEMA} UUID="{uuid(z)}">{pixels_element(own, SizeZ=1, SizeT=1)}</OME>'.encode()
+        tifffile.imwrite(tmp_path / f"plane_{z}.ome.tif", STACK[z], description=xml, metadata=None)
+    image = open_input(tmp_path)
+    assert image.dims == ("z", "y", "x")
+    np.testing.assert_array_equal(image.data[...], STACK[:3])
+
+
 def test_planes_that_were_never_written_are_zero_and_told_of(tmp_path: Path) -> None:
     xml = f"<OME {SCHEMA}>{pixels_element('<TiffData/>', SizeZ=12, SizeT=1)}</OME>"
     options = {"compression": "zlib", "photometric": "minisblack", "metadata": None}

@@ -43,7 +43,7 @@ def test_aperios_mpp_is_the_pixel_size_of_the_scan_alone(tmp_path: Path) -> None
     np.testing.assert_array_equal(image.data[...], SLIDE.transpose(2, 0, 1))
     with pytest.warns(UserWarning, match=r"says MPP = 0\.4990 of the scan that this picture was made from"):
         thumbnail = open_input(path, series="Thumbnail")
-    assert (thumbnail.scale, thumbnail.data.shape) == (None, (3, 128, 128))
+    assert (thumbnail.name, thumbnail.scale, thumbnail.data.shape) == ("a thumbnail", None, (3, 128, 128))
 
 
 @pytest.mark.parametrize("mpp", ["", "|MPP = 0", "|MPP = unknown"])

@@ -52,6 +52,14 @@ def test_an_ome_zarr_image_gives_its_first_level_and_what_it_says(tmp_path: Path
     np.testing.assert_array_equal(image.data[...], IMAGE)
 
 
+def test_pixels_come_in_the_byte_order_of_this_machine(tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", shape=IMAGE.shape, chunks=(1, 2, 20, 20), dtype=">u2", zarr_format=2)
+    array[...] = IMAGE
+    data = open_input(tmp_path / "a.zarr", axes="czyx").data
+    assert data[...].dtype == data.dtype == np.dtype("uint16")
+    np.testing.assert_array_equal(data[...], IMAGE)
+
+
 def test_the_transformations_of_the_image_scale_those_of_its_level(tmp_path: Path) -> None:
     outer = [
         {"type": "scale", "scale": [1.0, 2.0, 4.0, 1.0]},

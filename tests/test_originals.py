@@ -209,6 +209,7 @@ def foreign(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in folder.iterdir() if path.suffix != ".raw"}
 
 
+@pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning")  # mrcfile
 @pytest.mark.parametrize(
     ("kind", "name", "text"),
     [
@@ -233,6 +234,7 @@ def test_the_ome_xml_of_a_plugin_is_kept(tmp_path: Path) -> None:
     assert ElementTree.fromstring(xml).tag.endswith("}OME")
 
 
+@pytest.mark.filterwarnings("ignore:Setting the dtype on a NumPy array:DeprecationWarning")  # mrcfile
 def test_a_header_and_its_pixels_are_one_source(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     convert(foreign(tmp_path / "in")["meta"], tmp_path / "out.ome.zarr")

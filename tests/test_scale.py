@@ -162,6 +162,9 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
             (64, 512, 512), "zyx", (1.4, 1, 1), (32, 256, 256), [(2, 2, 2)], id="up to 1.5 times is the same size"
         ),
         pytest.param(
+            (64, 512, 512), "zyx", (1.5, 1, 1), (32, 256, 256), [(1, 2, 2), (2, 4, 4)], id="1.5 times itself is coarser"
+        ),
+        pytest.param(
             (5, 3, 100, 2000, 2000), "tczyx", (1, 1, 1, 1, 1), (1, 1, 64, 512, 512),
             [(1, 1, 2, 2, 2), (1, 1, 4, 4, 4)], id="time and channels stay",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -127,6 +128,7 @@ def test_v04_nests_its_chunks_and_v05_names_its_dimensions(tmp_path: Path) -> No
     [
         pytest.param("zyx", (200, 300, 100), (128, 128, 100), id="volume"),
         pytest.param("yx", (2000, 900), (1024, 900), id="plane"),
+        pytest.param("zyx", (1, 2000, 900), (1, 1024, 900), id="volume of one plane"),
         pytest.param("tczyx", (2, 3, 130, 200, 200), (1, 1, 128, 128, 128), id="5D"),
     ],
 )
@@ -135,6 +137,11 @@ def test_default_chunks_suit_viewers(
 ) -> None:
     write_image(np.zeros(shape, "uint8"), tmp_path / "i", axes=axes, scale_factors=[])
     assert zarr.open_array(tmp_path / "i" / "0", mode="r").chunks == chunks
+
+
+def test_chunks_of_fewer_axes_are_those_of_the_last(tmp_path: Path) -> None:
+    write_image(np.zeros((3, 40, 40), "uint8"), tmp_path / "i", axes="cyx", chunks=(16, 20), scale_factors=[])
+    assert zarr.open_array(tmp_path / "i" / "0", mode="r").chunks == (1, 16, 20)
 
 
 def test_the_automatic_ladder_grows_voxels_towards_cubes_and_stops_at_one_chunk(tmp_path: Path) -> None:
@@ -230,6 +237,11 @@ def test_shards_hold_whole_chunks_and_shrink_with_their_level(tmp_path: Path) ->
     grids = [zarr.open_array(tmp_path / "i" / str(k), mode="r") for k in range(3)]
     assert [(g.chunks, g.shards) for g in grids] == [((16,) * 3, (n,) * 3) for n in (64, 32, 16)]
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
+
+
+def test_shards_are_no_longer_than_the_chunks_of_their_level(tmp_path: Path) -> None:
+    write_image(np.zeros((40, 40), "uint8"), tmp_path / "i", axes="yx", chunks=16, shards=64, scale_factors=[])
+    assert zarr.open_array(tmp_path / "i" / "0", mode="r").shards == (48, 48)
 
 
 @pytest.mark.parametrize(("chunks", "shards"), [(None, 100), (50, 100), (64, 128)])
@@ -585,6 +597,19 @@ def test_overwriting_leaves_what_lies_among_the_labels_but_is_none(tmp_path: Pat
     write_image(random((10, 10)), path, overwrite=True)
     assert {k: v for k, v in every_file(path / "labels").items() if k.startswith(name)} == before
     assert not (path / "labels" / "old").exists()
+    assert document(path / "labels")["labels"] == []
+
+
+def test_overwriting_leaves_files_in_the_place_of_a_level_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "i"
+    write_image(random((20, 20)), path, scale_factors=[2])
+    write_labels(np.ones((20, 20), "uint8"), path, "old")
+    shutil.rmtree(path / "labels" / "old" / "1")
+    notes = path / "labels" / "old" / "1" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    write_image(random((10, 10)), path, scale_factors=[], overwrite=True)
+    assert [file for file in (path / "labels" / "old").rglob("*") if file.is_file()] == [notes]
 
 
 def test_overwriting_one_label_touches_nothing_else(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..read import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
 
 
-_MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "group": "groups"}
+_MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "scene": "images", "group": "groups"}
 _MOST = 12
 
 
@@ -89,6 +89,11 @@ def _show_image(image: ImageInfo) -> None:
         for i, c in enumerate(image.channels)
     ]
     table("channels", ("channel", "label", "color", "shown"), channels)
+    if len(image.systems) > 1 or image.transformations:
+        click.echo()
+        say(f"coordinate systems: {', '.join(image.systems)}")
+        for transformation in image.transformations:
+            say(transformation)
 
 
 def _show_inside(found: InputInfo) -> None:

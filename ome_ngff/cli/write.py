@@ -49,9 +49,10 @@ def command(
 ) -> None:
     """Write image files as OME-Zarr images.
 
-    INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), NIfTI, a picture, a folder or a glob of
-    planes ("plane_*.tif"). Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options
-    win. OUTPUT is a path or a URL; one that ends with .ozx becomes a single file.
+    INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), Imaris, BigDataViewer, NIfTI and other
+    volumes, DICOM, MRC, NRRD, a picture, a folder or a glob of planes ("plane_*.tif"), or, with bioio, a file of a
+    microscope. Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options win. OUTPUT is
+    a path or a URL; one that ends with .ozx becomes a single file.
 
     With --into DIR, each INPUT becomes an image of its own, and so does each image in a folder; a .csv file is a table
     with the columns input and, where wanted, output, series, axes, scale, unit, and other options. What is there
@@ -87,17 +88,21 @@ def _one(
     source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, verify: bool, **given: Any
 ) -> None:
     from ..convert import verify as compare
-    from ..inputs import drafted
+    from ..inputs import copied, drafted
     from .info import report
     from .tables import show_outline
 
-    draft = drafted(source, output, resume=resume, **given)
+    copy = copied(source, output, given)
+    draft = copy or drafted(source, output, resume=resume, **given)
+    if plan and copy:
+        click.echo(f"{source} would be copied to {output} as it is.")
+        return
     if plan:
         parts = draft.parts
         show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
         return
     _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
-    if verify:
+    if verify and copy is None:
         compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())
     report(output, as_json)
 

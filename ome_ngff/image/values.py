@@ -12,7 +12,19 @@ import numpy as np
 from ..exceptions import AxesError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..show import Preview
-from ..spec import Axes, Axis, Metadata, PerAxis, direction, entries, is_integer, is_list, parse_units
+from ..spec import (
+    Axes,
+    Axis,
+    CoordinateSystem,
+    Edge,
+    Metadata,
+    PerAxis,
+    direction,
+    entries,
+    is_integer,
+    is_list,
+    parse_units,
+)
 from ..text import by, mapping_of, show
 
 
@@ -196,6 +208,29 @@ class Multiscales:
     made: list[Any] = attrs.field(factory=list, repr=False)
     source: Any = attrs.field(default=None, repr=False)
     uncached: Callable[[], Multiscales] | None = attrs.field(default=None, repr=False)
+
+    @property
+    def systems(self) -> list[CoordinateSystem]:
+        """Coordinate systems, the intrinsic one first: that of the pixel sizes and positions of `images`."""
+        return self.metadata.systems
+
+    @property
+    def transformations(self) -> list[Edge]:
+        """Transformations that lead from the intrinsic coordinate system to others, and to those of label images."""
+        return self.metadata.edges
+
+    def transform(self, points: Any, source: Any, target: Any) -> Any:
+        """Return points of one coordinate system as points of another, by the shortest way.
+
+        Args:
+            points: an array of shape (..., number of axes); component k belongs to axis k.
+            source, target: names of coordinate systems, such as "physical"; or paths of levels, such as "0", whose
+                pixels are counted from 0, at their centres.
+
+        Raises:
+            SpaceError: there is no such system, no way, or the points do not fit.
+        """
+        return self.metadata.graph.transform(points, source, target)
 
     @property
     def colors(self) -> dict[int, tuple[int, ...]]:

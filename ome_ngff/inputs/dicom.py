@@ -160,6 +160,8 @@ def _arranged_planes(planes: list[Plane], where: str) -> tuple[Outer, list[Plane
         return [], planes, _facts(first, scale, positive(first.apart) or 1.0, where)
     if first.layout.turn is None or any(plane.position is None for plane in planes):
         timed = all(plane.timed for plane in planes)
+        if len({plane.moment[-2:] for plane in planes}) < len(planes):
+            raise InputError(f"{where} says neither where its planes lie nor which numbers they have.")
         ordered = sorted(planes, key=lambda plane: plane.moment[-2:])
         if timed and first.frame_time:
             scale |= {"t": first.frame_time}

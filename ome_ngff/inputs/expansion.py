@@ -77,12 +77,9 @@ def _stem(path: str) -> str:
     plain = re.split(r"[*?\[{]", name)[0] if not os.path.exists(where) else name
     if plain != name:
         return plain.rstrip("_- .") or Path(os.path.abspath(where)).parent.name
-    for suffix in (*Path(name).suffixes[-2:][:1], ""):
-        if suffix.lower() in (".ome", ".nii", ".zarr", ".companion"):
-            name = name[: name.rindex(suffix)] if suffix else Path(name).stem
-            break
-    else:
-        name = Path(name).stem
+    folder = os.path.isdir(where)  # whose name may be "1.2.840", with no ending but those of Zarr
+    ending = r"(\.ome)?(\.zarr|\.zr|\.n5)?" if folder else r"((\.ome|\.nii|\.zarr|\.companion)?\.[^.]+)?"
+    name = re.sub(f"(?<=.){ending}$", "", name, flags=re.IGNORECASE)
     return "-".join([name, *filter(None, inner.split("/"))])
 
 

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 
 from ..engine import Progress, check_progress, counter, over_blocks
 from ..exceptions import AxesError, ExistsError, InputError, MissingError, OptionError
-from ..pixels import Box, LazyArray, Slices, find_method, reordered
+from ..pixels import Box, find_method, reordered
 from ..read import StoredImage
 from ..spec import label_names
 from ..store import find_target, readable
 from ..text import warn
 from .spelling import region_box
-from .tiff_writing import COMPRESSIONS, TiffImage
+from .tiff_writing import COMPRESSIONS, Crop, Recast, TiffImage
 
 _ORDER = "tczyx"
 _ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
@@ -119,7 +118,8 @@ def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffI
         warn(f"{image.target} says in which direction its axes grow, which an OME-TIFF has no place for.")
     order = sorted(range(len(axes)), key=lambda i: _ORDER.index(image.names[i]))
     whole = box == tuple((0, n) for n in image.arrays[level].shape)
-    data = _fitting(image.level(level) if whole else Crop(image.level(level), box), bool(label), str(image.target))
+    source, ends = _turned(image, level, order), tuple(box[i] for i in order)
+    data = _fitting(Crop(source, ends), bool(label), str(image.target))
     scale, translation = image.geometry(level)
     starts = [t + s * low for t, s, (low, _) in zip(translation, scale, box, strict=True)]
     omero = image.metadata.omero
@@ -127,8 +127,8 @@ def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffI
     return TiffImage(
         name=label or image.metadata.name,
         axes="".join(image.names[i] for i in order),
-        data=reordered(data, order),
-        coarser=[reordered(each, order) for each in _stored_below(image, level, data)] if whole else [],
+        data=data,
+        coarser=_stored_below(image, level, order, data) if whole else [],
         method=find_method("nearest" if label or data.dtype.kind in "bc" else "local_mean"),
         scale={image.names[i]: scale[i] for i in order},
         start={image.names[i]: starts[i] for i in order},
@@ -138,69 +138,31 @@ def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffI
     )
 
 
-def _stored_below(image: StoredImage, level: int, data: Any) -> list[Any]:
+def _turned(image: StoredImage, level: int, order: Sequence[int]) -> Any:
+    """Return a level with its axes in another order; most have that of TIFF."""
+    found = image.level(level)
+    return found if list(order) == sorted(order) else reordered(found, order)
+
+
+def _stored_below(image: StoredImage, level: int, order: Sequence[int], data: Crop) -> list[Crop]:
     """Return the coarser levels that a TIFF can have: as large along all axes but y and x, and smaller there."""
     found = []
     for number in range(level + 1, len(image.arrays)):
-        array = image.level(number)
-        sizes = zip(image.names, image.arrays[level].shape, array.shape, strict=True)
-        if array.dtype != data.dtype or any(n != m for axis, n, m in sizes if axis not in "yx"):
+        array = _turned(image, number, order)
+        if array.dtype != data.dtype or array.shape[:-2] != data.shape[:-2]:
             break
-        found.append(array)
+        found.append(Crop(array, tuple((0, n) for n in array.shape)))
     return found
 
 
-@attrs.frozen(eq=False)
-class Crop(LazyArray):
-    """A box of another array."""
-
-    source: Any
-    box: Box
-
-    @property
-    def origin(self) -> Any:
-        return self.source.origin
-
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return tuple(high - low for low, high in self.box)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        dtype: np.dtype[Any] = self.source.dtype
-        return dtype
-
-    @property
-    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
-        return tuple(self.source.chunks)
-
-    def read(self, box: Slices) -> Any:
-        return self.source[tuple(slice(s.start + b, s.stop + b) for s, (b, _) in zip(box, self.box, strict=True))]
-
-
-@attrs.frozen(eq=False)
-class Recast(Crop):
-    """A box of an array whose values all fit into a smaller type."""
-
-    to: np.dtype[Any]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        return self.to
-
-    def read(self, box: Slices) -> Any:
-        return super().read(box).astype(self.to)
-
-
-def _fitting(data: Any, label: bool, name: str) -> Any:
+def _fitting(data: Crop, label: bool, name: str) -> Crop:
     """Return pixels in a type that OME-TIFF has: bool as uint8, and 64-bit labels as uint32 where their values fit."""
-    whole = tuple((0, n) for n in data.shape)
     if data.dtype.kind == "b":
-        return Recast(data, whole, np.dtype("uint8"))
+        return Recast(data.source, data.box, np.dtype("uint8"))
     if data.dtype.kind in "iu" and data.dtype.itemsize == 8 and label:
         low, high = over_blocks(data, _extremes, _widest)
         if low >= 0 and high < 2**32:
-            return Recast(data, whole, np.dtype("uint32"))
+            return Recast(data.source, data.box, np.dtype("uint32"))
     if data.dtype.name not in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"):
         raise InputError(f"{name} is of {data.dtype}, which OME-TIFF has no type for.")
     return data

@@ -31,6 +31,9 @@ def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
     if tiff.is_imagej and tiff.imagej_metadata:
         return imagej_facts(tiff.imagej_metadata, page, name, path)
     said = vendor_facts(tiff, series, path) or Facts()
+    title = tiff.series[series].name
+    if title in ("Thumbnail", "Label", "Macro", "Map"):  # of a slide
+        name = f"{name} {title.lower()}"
     sizes = said if said.scale else facts_of_resolution(page, path)
     return attrs.evolve(said, name=name, scale=sizes.scale, units=sizes.units)
 

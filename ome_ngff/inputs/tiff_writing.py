@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import config
-from ..pixels import Method, reduce_whole
+from ..pixels import Box, LazyArray, Method, Slices, bundle, reduce_whole, slices, tiles
 from ..spec import SPACE_UNITS, short_unit
 from ..store import scratch_folder
 from ..text import warn
@@ -22,7 +21,55 @@ from .files import MappedArray
 
 COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
 _TILE = 512
-_BUFFER = 2**25  # bytes that are compressed at once
+_BUFFER = 2**24  # bytes that are decoded, or compressed, at once
+
+
+@attrs.frozen(eq=False)
+class Crop(LazyArray):
+    """A box of another array, and how that is best read: by whole chunks, none larger than has to be decoded."""
+
+    source: Any
+    box: Box
+
+    @property
+    def origin(self) -> Any:
+        return getattr(self.source, "origin", self.source)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(high - low for low, high in self.box)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        dtype: np.dtype[Any] = self.source.dtype
+        return dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...]:  # type: ignore[override]
+        planes = (1,) * len(self.box[:-2]) + tuple(self.source.shape[-2:])
+        lengths = getattr(self.source, "inner", self.source.chunks) or planes
+        return tuple(map(min, lengths, self.source.shape))
+
+    def at(self, box: Box) -> NDArray[Any]:
+        """Read a box of the other array."""
+        return np.asarray(self.source[slices(box)])
+
+    def read(self, box: Slices) -> NDArray[Any]:
+        return self.at(tuple((s.start + low, s.stop + low) for s, (low, _) in zip(box, self.box, strict=True)))
+
+
+@attrs.frozen(eq=False)
+class Recast(Crop):
+    """A box of an array whose values all fit into a smaller type."""
+
+    to: np.dtype[Any]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.to
+
+    def at(self, box: Box) -> NDArray[Any]:
+        return super().at(box).astype(self.to)
 
 
 @attrs.frozen(eq=False)
@@ -30,7 +77,7 @@ class TiffImage:
     """Hold what is written into one file.
 
     Attributes:
-        name: of the image. axes: its letters, a part of "tczyx". data: its pixels, anything that can be sliced.
+        name: of the image. axes: its letters, a part of "tczyx". data: its pixels.
         coarser: levels that exist already. method: makes those that do not, each half as large in y and x.
         scale, start: pixel size and position of the first pixel by axis. units: by axis, where they are known.
         channel_names, channel_colors: one for each channel, or none.
@@ -38,8 +85,8 @@ class TiffImage:
 
     name: str
     axes: str
-    data: Any
-    coarser: Sequence[Any]
+    data: Crop
+    coarser: Sequence[Crop]
     method: Method
     scale: Mapping[str, float]
     start: Mapping[str, float]
@@ -79,13 +126,15 @@ class TiffImage:
                 spools = [Path(folder) / str(k) for k in range(1, self.made + 1)]
                 for k in range(len(levels) + len(spools)):
                     if k >= len(levels):
-                        levels.append(self._spooled(levels[-1].shape, spools[k - 1]))
+                        levels.append(self._opened(levels[-1].shape, spools[k - 1]))
                     spool = spools[k] if k < len(spools) else None
                     said: dict[str, Any] = {"subfiletype": 1, "metadata": None}
                     if k == 0:
                         said = {"subifds": len(self.coarser) + len(spools), "metadata": self.metadata()}
                     tile = tuple(min(_TILE, -(-n // 16) * 16) for n in levels[k].shape[-2:])
-                    pieces = self._tiles(levels[k], tile, spool, advance if k == 0 else lambda: None)
+                    pieces = self._tiles(
+                        levels[k], tile, spool, Path(folder) / "layer", advance if k == 0 else lambda: None
+                    )
                     with closing(pieces):  # tifffile takes the last tile, and does not ask for more
                         tiff.write(pieces, shape=levels[k].shape, tile=tile, **said, **options)
                     if 0 < k <= len(spools):
@@ -95,19 +144,19 @@ class TiffImage:
             remove()
             new.unlink(missing_ok=True)
 
-    def _spooled(self, shape: Sequence[int], spool: Path) -> MappedArray:
+    def _opened(self, shape: Sequence[int], spool: Path) -> Crop:
         """Open the level that was made while the one before it was written."""
         halves = (*shape[:-2], *(-(-n // 2) for n in shape[-2:]))
-        return MappedArray(str(spool), halves, self.data.dtype)
+        return Crop(MappedArray(str(spool), halves, self.data.dtype), tuple((0, n) for n in halves))
 
     def _tiles(
-        self, level: Any, tile: tuple[int, ...], spool: Path | None, advance: Callable[[], None]
+        self, level: Crop, tile: tuple[int, ...], spool: Path | None, layer: Path, advance: Callable[[], None]
     ) -> Generator[NDArray[Any], None, None]:
         """Yield the tiles of a level, plane by plane; what halves of it make is written to a file on the way."""
         height, width = tile
         rows = 0
         with nullcontext() if spool is None else open(spool, "wb") as made:
-            for part in _parts(level, height):
+            for part in _parts(level, height, layer):
                 if made is not None:
                     reduce_whole(part, (2, 2), self.method).tofile(made)
                 rows += part.shape[0]
@@ -162,30 +211,62 @@ class TiffImage:
         return found
 
 
-def _parts(level: Any, tile: int) -> Iterator[NDArray[Any]]:
-    """Yield whole planes in their order, or, where one has no room, rows of it; each chunk is read once where it can.
+def _parts(level: Crop, tile: int, spool: Path) -> Iterator[NDArray[Any]]:
+    """Yield whole planes in their order, or, where one has no room, rows of it; each chunk is read once.
 
     Args:
-        level: pixels whose last dimensions are y and x. tile: rows that each part but the last of a plane is whole
-            multiples of, and of 2.
+        level: pixels whose last dimensions are y and x. tile: each part but the last of a plane has a multiple of so
+            many rows. spool: a file for the planes of one layer of chunks, where these have no room together.
     """
-    *outer, height, width = level.shape
+    *outer, rows, columns = level.box
     room = config.memory_target // 4
-    chunks = tuple(level.chunks or (1,) * len(level.shape))
-    row = width * level.dtype.itemsize
-    if height * row > room:
-        rows = room // row
-        together = math.lcm(tile, min(chunks[-2], height))
-        rows = rows // together * together or rows // tile * tile or tile
-        for place in np.ndindex(*outer):
-            for low in range(0, height, rows):
-                yield np.asarray(level[(*place, slice(low, low + rows))])
-    elif not outer:
-        yield np.asarray(level[...])
-    else:
-        depth = min(chunks[-3], room // (height * row))
-        cells = range(0, outer[-1], chunks[-3])
-        starts = [z for cell in cells for z in range(cell, min(cell + chunks[-3], outer[-1]), depth)]
-        for place in np.ndindex(*outer[:-1]):
-            for low, high in itertools.pairwise([*starts, outer[-1]]):
-                yield from np.asarray(level[(*place, slice(low, high))])
+    row = (columns[1] - columns[0]) * level.dtype.itemsize
+    plane = (rows[1] - rows[0]) * row
+    thick = (*(1 for _ in outer[:-1]), *level.chunks[-3:-2])
+    for place in tiles(tuple(outer), thick):
+        box, deep = (*place, rows, columns), math.prod(high - low for low, high in place)
+        if deep * plane <= room:
+            yield from _read(level, box).reshape(deep, -1, columns[1] - columns[0])
+        elif deep > 1:
+            yield from _spooled(level, box, spool, room // row // tile * tile or tile)
+        else:
+            together = math.lcm(tile, level.chunks[-2])
+            some = room // row // together * together or room // row // tile * tile or tile
+            for low in range(*rows, some):
+                part = (*box[:-2], (low, min(low + some, rows[1])), columns)
+                yield _read(level, part).reshape(-1, columns[1] - columns[0])
+
+
+def _cells(level: Crop, box: Box) -> Iterator[Box]:
+    """Cut a box into whole chunks, as many together as may be decoded at once: each is held whole meanwhile."""
+    return tiles(box, bundle(level.chunks, level.source.shape, _BUFFER // level.dtype.itemsize))
+
+
+def _read(level: Crop, box: Box) -> NDArray[Any]:
+    out = np.empty([high - low for low, high in box], level.dtype)
+    for cell in _cells(level, box):
+        inside = tuple(slice(a - low, b - low) for (a, b), (low, _) in zip(cell, box, strict=True))
+        out[inside] = level.at(cell)
+    return out
+
+
+def _spooled(level: Crop, box: Box, spool: Path, rows: int) -> Iterator[NDArray[Any]]:
+    """Write the cells of a layer one after the other into a file, and yield its planes, so many rows at a time."""
+    *_, (low, high), (top, bottom), (left, right) = box
+    written: list[tuple[Box, int]] = []
+    with open(spool, "w+b", buffering=0) as file:
+        for cell in _cells(level, box):
+            written.append((cell[-2:], file.tell()))
+            file.write(np.ascontiguousarray(level.at(cell)).data)
+        for z in range(high - low):
+            for first in range(top, bottom, rows):
+                last = min(first + rows, bottom)
+                out = np.empty((last - first, right - left), level.dtype)
+                for ((a, b), (c, d)), offset in written:
+                    start, stop = max(a, first), min(b, last)
+                    if start < stop:
+                        at = offset + ((z * (b - a) + start - a) * (d - c)) * level.dtype.itemsize
+                        file.seek(at)
+                        found = np.fromfile(file, level.dtype, (stop - start) * (d - c))
+                        out[start - first : stop - first, c - left : d - left] = found.reshape(stop - start, d - c)
+                yield out

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,18 +139,26 @@ def _unit(reader: Any, axis: str, size: float) -> str:
     """Return the unit of a size: what the plugin names, or the OME metadata where the size was taken from these."""
     if unit := getattr(reader.dimension_properties, axis.upper()).unit:
         return str(unit)
-    with suppress(Exception):  # many plugins have none
+    with suppress(Exception), _quiet():  # many plugins have none
         pixels = reader.ome_metadata.images[reader.current_scene_index].pixels
         if getattr(pixels, f"physical_size_{axis}") == size:
             return str(getattr(pixels, f"physical_size_{axis}_unit").value)
     return ""
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to ourselves what is said of metadata that are made on the way and not the file's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def headers(path: str) -> tuple[Iterator[tuple[str, Any]], str]:
     """Return the metadata as the format has them, where they are XML or text, and as OME-XML."""
     reader = _opened(path).reader
     ome_xml = ""
-    with suppress(Exception):  # many plugins have none
+    with suppress(Exception), _quiet():  # many plugins have none
         ome_xml = reader.ome_metadata.to_xml()
     said = reader.metadata
     text = ElementTree.tostring(said, "unicode") if isinstance(said, ElementTree.Element) else said

@@ -7,6 +7,8 @@ from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr
 from .open import open_image as open_image
+from .scene import Scene as Scene
+from .scene import open_scene as open_scene
 from .stored import StoredImage as StoredImage
 from .stored import StoredLevel as StoredLevel
 from .stored import document_of as document_of

@@ -23,7 +23,6 @@ from ..spec import (
     Format,
     Metadata,
     decode_omero,
-    detect_format,
     entries,
     entries_of,
     format_for_zarr,
@@ -39,6 +38,7 @@ from ..store import (
     Compression,
     find_target,
     folder_of,
+    format_said,
     journal,
     locate,
     members,
@@ -93,6 +93,8 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
     if kind in ("plate", "well"):
         listed = entries(part_of(document[kind], "wells" if kind == "plate" else "images"), "")
         return attrs.evolve(found, members=tuple(str(part.get("path")) for _, part in listed))
+    if kind == "scene":
+        return attrs.evolve(found, members=tuple(scene_paths(document["scene"])))
     arrays: list[ArrayInfo] = []
     groups: list[str] = []
     with suppress(*UNREADABLE, NotImplementedError):  # a web server lists nothing
@@ -102,6 +104,13 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
             elif (kind, member) != ("bioformats2raw", "OME"):  # its metadata, no image
                 groups.append(member)
     return attrs.evolve(found, arrays=tuple(arrays), members=tuple(groups))
+
+
+def scene_paths(scene: Any) -> list[str]:
+    """Return the paths of the images that a scene places, each once."""
+    edges = entries(part_of(scene, "coordinateTransformations"), "")
+    paths = [part_of(edge.get(end), "path") for _, edge in edges for end in ("input", "output")]
+    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))
 
 
 def _document(group: zarr.Group) -> Document:
@@ -121,7 +130,7 @@ def _mark(attributes: Document) -> Any:
 
 def format_of(group: zarr.Group) -> Format:
     """Return the format that a group states, else the newest for its version of Zarr."""
-    return detect_format(dict(group.attrs), format_for_zarr(group.metadata.zarr_format))
+    return format_said(dict(group.attrs)) or format_for_zarr(group.metadata.zarr_format)
 
 
 def kind_of(document: Document) -> str:
@@ -129,6 +138,7 @@ def kind_of(document: Document) -> str:
     if "multiscales" in document:
         return "label image" if "image-label" in document else "image"
     kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
+    kinds |= {"scene": "scene"}
     return next((kind for key, kind in kinds.items() if key in document), "group")
 
 
@@ -142,9 +152,10 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     changes = part_of(mark, "change") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
-        levels, notes = _levels(group, multiscale)
+        levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
         first = levels[0] if levels else None
-        axes = _axes(_decoded(fmt, document, series, first, notes), first)
+        metadata = _decoded(fmt, document, series, first, notes)
+        axes = _axes(metadata, first)
         name, method = part_of(multiscale, "name"), part_of(multiscale, "type")
         found.append(
             ImageInfo(
@@ -157,6 +168,8 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 levels=tuple(levels),
                 channels=_channels(document),
                 notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                systems=tuple(system.name for system in metadata.systems) if metadata else (),
+                transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )
         )
     return tuple(found)

@@ -65,6 +65,7 @@ class ImageInfo:
         path: where it is, relative to the store. name: what it is called. method: how its levels were made.
         complete: whether its write was finished. progress: units done, and in all, where it was not.
         axes, levels, channels: its parts. notes: what is wrong.
+        systems: names of its coordinate systems, the one of the axes first. transformations: which lead where.
     """
 
     path: str
@@ -76,6 +77,8 @@ class ImageInfo:
     levels: tuple[ArrayInfo, ...]
     channels: tuple[ChannelInfo, ...]
     notes: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    transformations: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -84,7 +87,7 @@ class StoreInfo:
 
     Attributes:
         path: as it was asked for.
-        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "group" or "array".
+        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "scene", "group" or "array".
         version: of OME-NGFF; None without its metadata. zarr_format: 2 or 3.
         images: the image; more than one where the group holds several.
         labels: its label images. arrays: the array, or the arrays of a bare group.

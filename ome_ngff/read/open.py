@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import zarr
@@ -10,9 +10,10 @@ import zarr
 from ..exceptions import FormatError, MethodError
 from ..image import Multiscales, NgffImage
 from ..pixels import Methods, blocks_of
-from ..spec import format_from_version, label_names
+from ..spec import Edge, Unknown, format_from_version, label_names
 from ..store import Target, find_target, readable
 from ..text import warn
+from .fields import with_parameters
 from .stored import StoredImage, document_of
 
 
@@ -24,7 +25,7 @@ def open_image(
     *,
     store_options: Mapping[str, Any] | None = None,
 ) -> Multiscales:
-    """Open an OME-Zarr image of 0.1 to 0.5, lazily.
+    """Open an OME-Zarr image of 0.1 to 0.6, lazily.
 
     Args:
         store: a path, a URL, a zip file, a mapping, a Zarr group or store.
@@ -51,6 +52,8 @@ def open_image(
     if any(turned.values()) and not all(turned.values()):
         without = ",".join(name for name, orientation in turned.items() if orientation is None)
         warn(f"All space axes of {target} or none should have an orientation ({without} have not).")
+    warn_of_unknown(found.metadata.edges, target)
+    found.metadata.edges = [with_parameters(edge, target) for edge in found.metadata.edges]
     images = [_image(found, k) for k in range(len(found.arrays))]
     return Multiscales(
         images=images,
@@ -61,6 +64,13 @@ def open_image(
         attributes=target.fmt.strip(target.attributes or {}),
         image_label=found.image_label,
     )
+
+
+def warn_of_unknown(edges: Iterable[Edge], target: Target) -> None:
+    """Warn once of transformations that are not understood."""
+    why = [f"{edge}: {edge.transformation.why}" for edge in edges if isinstance(edge.transformation, Unknown)]
+    if why:
+        warn(f"{target} has transformations that are not understood; they are kept, but never applied ({why[0]})")
 
 
 def _image(found: StoredImage, number: int) -> NgffImage:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import attrs
 
-from ..exceptions import AxesError, Finding
+from ..exceptions import AxesError
 from ..text import nearest_word, show, warn
-from .rules.axes import AXES
+from .rules.axes import axes_findings
 from .rules.book import stated
 from .vocabulary import KNOWN_AXES, ORIENTATIONS, TIME_UNITS, AnatomicalOrientation, axis_name, by_name, full_unit
 
@@ -117,7 +117,7 @@ class Axes(Sequence[Axis]):
 
     def validate(self) -> None:
         """Raise `AxesError` with every broken MUST; warn of what the specification only advises against."""
-        findings = list(axes_findings(self.to_list()))
+        findings = list(axes_findings(self.to_list(), version="0.5"))
         errors = [f"{finding.what} {finding.hint}".strip() for finding in findings if finding.severity == "error"]
         if errors:
             raise AxesError(" ".join(errors))
@@ -233,11 +233,6 @@ def _refuse_axes(given: Mapping[str, Any] | Sequence[str], names: Sequence[str],
             raise AxesError(
                 f"{what} names the axis {name!r}, but the axes are {','.join(names)}.{nearest_word(name, names)}"
             )
-
-
-def axes_findings(axes: Any, where: str = "axes") -> Iterator[Finding]:
-    """Yield every rule for axes that the document `axes` breaks (any JSON value)."""
-    return AXES(axes, where)
 
 
 # What functions take for axes, a number and a unit per axis, and the transformations of each level.

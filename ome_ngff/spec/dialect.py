@@ -21,6 +21,7 @@ class Dialect:
             of others, each part with a version of its own.
         chunk_keys: name of the encoding of chunk keys; always nested by "/", as Zarr v2 by itself would not.
         dimension_names: whether arrays name their dimensions.
+        spaces: whether images have coordinate systems, and transformations from one to another.
     """
 
     version: str
@@ -29,6 +30,7 @@ class Dialect:
     chunk_keys: str
     dimension_names: bool
     earlier: tuple[str, ...] = ()
+    spaces: bool = False
 
     def wrap(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Turn a metadata document into the attributes of its group."""

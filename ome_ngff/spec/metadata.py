@@ -11,35 +11,16 @@ from ..exceptions import FormatError
 from ..text import show
 from .axes import Axis
 from .rules.book import is_list, is_number, part_of
+from .space.systems import CoordinateSystem, Edge, Graph, Ref
+from .space.transformations import Scale as Scale
+from .space.transformations import Translation as Translation
+from .space.transformations import compose
 
-
-def _floats(values: Sequence[float]) -> list[float]:
-    return [float(value) for value in values]
-
-
-@attrs.define
-class Scale:
-    """Multiply pixel indices: one pixel size per axis, in its unit. `extra` keeps unknown keys."""
-
-    scale: list[float] = attrs.field(converter=_floats)
-    type: str = "scale"
-    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
-
-
-@attrs.define
-class Translation:
-    """Move: the position of the centre of the first pixel, per axis, in its unit. `extra` as in `Scale`."""
-
-    translation: list[float] = attrs.field(converter=_floats)
-    type: str = "translation"
-    extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
-
-
-Transformation = Scale | Translation
+Placement = Scale | Translation
 _KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translation": Translation}
 
 
-def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformation]:
+def parse_transformations(given: Any, ndim: int, where: str) -> list[Placement]:
     """Parse the transformations of a document.
 
     Args:
@@ -50,7 +31,7 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
     """
     if not is_list(given):
         raise FormatError(f"The transformations of {where} are a list (got {show(given)}).")
-    found: list[Transformation] = []
+    found: list[Placement] = []
     for entry in given:
         kind = part_of(entry, "type")
         if kind == "identity":
@@ -70,12 +51,12 @@ def parse_transformations(given: Any, ndim: int, where: str) -> list[Transformat
     return found or [Scale([1.0] * ndim)]
 
 
-def to_documents(transformations: Sequence[Transformation]) -> list[dict[str, Any]]:
+def to_documents(transformations: Sequence[Placement]) -> list[dict[str, Any]]:
     """Return transformations as the specification writes them."""
-    return [{"type": t.type, t.type: list(getattr(t, t.type)), **t.extra} for t in transformations]
+    return [t.to_document() for t in transformations]
 
 
-def placed(parts: Iterable[Sequence[Transformation]], ndim: int) -> tuple[list[float], list[float]]:
+def placed(parts: Iterable[Sequence[Placement]], ndim: int) -> tuple[list[float], list[float]]:
     """Compose transformations, those of the level first: its translation is scaled by what follows.
 
     Returns:
@@ -97,7 +78,7 @@ class Dataset:
     """Name one level: where its array is, and how its pixels lie in space; `extra` as in `Metadata`."""
 
     path: str
-    coordinateTransformations: list[Transformation]
+    coordinateTransformations: list[Placement]
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
 
@@ -142,14 +123,34 @@ class Metadata:
         omero: how its channels are shown.
         type: name of the downsampling method. metadata: how it was done.
         extra: keys of the document that this class does not know, kept as they are.
+        intrinsic: the coordinate system that the levels lead to, but for its axes, which are `axes`.
+        others: what else there is of coordinate systems (from 0.6 on). edges: transformations between systems.
     """
 
     axes: list[Axis]
     datasets: list[Dataset]
-    coordinateTransformations: list[Transformation] | None = None
+    coordinateTransformations: list[Placement] | None = None
     name: str = "image"
     version: str = "0.5"
     omero: Omero | None = attrs.field(default=None, repr=False)
     type: str | None = attrs.field(default=None, repr=False)
     metadata: dict[str, Any] | None = attrs.field(default=None, repr=False)
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    intrinsic: CoordinateSystem = attrs.field(default=CoordinateSystem("physical", ()), repr=False)
+    others: list[CoordinateSystem] = attrs.field(factory=list, repr=False)
+    edges: list[Edge] = attrs.field(factory=list, repr=False)
+
+    @property
+    def systems(self) -> list[CoordinateSystem]:
+        """The coordinate systems, the intrinsic one first."""
+        return [attrs.evolve(self.intrinsic, axes=self.axes), *self.others]
+
+    @property
+    def graph(self) -> Graph:
+        """The coordinate systems and the arrays of the levels, connected by transformations."""
+        shared, end = self.coordinateTransformations or [], Ref(self.intrinsic.name)
+        levels = [
+            Edge(Ref(path=dataset.path), end, compose(*dataset.coordinateTransformations, *shared))
+            for dataset in self.datasets
+        ]
+        return Graph.of({Ref(system.name): system for system in self.systems}, [*levels, *self.edges])

@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore, StorePath
 
 from ..exceptions import ExistsError, FormatError, IncompleteError, StoreError
-from ..spec import Format, detect_format, format_for_zarr, format_from_version
+from ..spec import Format, format_for_zarr, format_from_version, part_of, stated_format
 from ..text import show
 from .opening import open_node
 from .places import folder_of, locate, place
@@ -133,14 +133,24 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
             f"v{fmt.zarr_format}; write to another place, or leave out the format."
         )
     handle = group if isinstance(group, zarr.Group) and not group.read_only else None
-    return Target(store, path, fmt or detect_format(attributes, format_for_zarr(here)), attributes, handle)
+    stated = fmt or format_said(attributes)
+    return Target(store, path, stated or _format_of_parents(store, path, here), attributes, handle)
 
 
-def _format_of_parents(store: Store, path: str) -> Format:
-    """Take the Zarr version of the nearest group above, so that a hierarchy has one; else the newest format."""
-    while path:
+def format_said(attributes: Mapping[str, Any]) -> Format | None:
+    """Return the format that attributes state, be it in the mark of a write that is under way; None for none."""
+    begun = part_of(part_of(attributes.get(MARK), "incomplete"), "metadata")
+    return stated_format(attributes) or (stated_format(begun) if isinstance(begun, Mapping) else None)
+
+
+def _format_of_parents(store: Store, path: str, zarr_format: int | None = None) -> Format:
+    """Take the version that the nearest group above states, so that a hierarchy has one; else that of its Zarr."""
+    while path and zarr_format != 2:
         path = path.rpartition("/")[0]
         parent = open_node(store, path)
         if isinstance(parent, zarr.Group):
-            return format_for_zarr(parent.metadata.zarr_format)
-    return format_for_zarr(3)
+            zarr_format = zarr_format or parent.metadata.zarr_format
+            stated = format_said(dict(parent.attrs))
+            if stated is not None and stated.zarr_format == zarr_format:
+                return stated
+    return format_for_zarr(zarr_format or 3)

@@ -30,8 +30,8 @@ from ..spec import (
     Metadata,
     Omero,
     PerAxis,
+    Placement,
     Scale,
-    Transformation,
     Transformations,
     Translation,
     UnitsLike,
@@ -193,10 +193,10 @@ def pyramid_request(
 
 
 def _placed(
-    level: Given, names: Sequence[str], derived: Sequence[Transformation], sized: Container[str], moved: Container[str]
-) -> list[Transformation]:
+    level: Given, names: Sequence[str], derived: Sequence[Placement], sized: Container[str], moved: Container[str]
+) -> list[Placement]:
     """Place a level where its coordinates do, but on the axes of which the caller states sizes or positions."""
-    found: list[Transformation] = []
+    found: list[Placement] = []
     for step, own, said in zip(derived, (level.scale, level.translation), (sized, moved), strict=True):
         numbers = own if isinstance(own, Mapping) else {}
         vector = [
@@ -221,7 +221,7 @@ def _target(group: Any, fmt: Format | str | None) -> Target:
 def _metadata(
     target: Target,
     axes: Axes,
-    steps: Sequence[Sequence[Transformation]],
+    steps: Sequence[Sequence[Placement]],
     name: str,
     omero: Omero | None,
     **made_by: Any,
@@ -235,7 +235,7 @@ def _metadata(
 
 def _steps(
     target: Target, axes: Axes, found: Sequence[Level], given: Transformations | None
-) -> list[list[Transformation]] | None:
+) -> list[list[Placement]] | None:
     """Parse the transformations of all levels, where a caller gives them."""
     if not given:
         return None

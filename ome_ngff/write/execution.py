@@ -150,7 +150,8 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     """Raise whatever a write can be refused for, and return the documents of its arrays; nothing is touched."""
     target = request.target
     documents = describe_arrays(target, request.names, request.array_options())
-    target.fmt.validate({**request.attributes, **target.fmt.wrap(request.document())})
+    document = target.fmt.wrap(request.document())
+    target.fmt.validate({**request.attributes, **document}, kept=("transformation-type-known",))
     replace.refuse_existing(request, overwrite=overwrite, resume=resume)
     replaced = replace.to_replace(target, request.new_paths)
     for k, source in request.sources.items():

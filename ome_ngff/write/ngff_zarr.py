@@ -75,7 +75,7 @@ def to_ngff_zarr(
         as_labels(label.images[0].data)
         child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None, package=None)
         below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
-        target.fmt.validate(target.fmt.wrap(below[name].document()))
+        target.fmt.validate(target.fmt.wrap(below[name].document()), kept=("transformation-type-known",))
 
     def write_below(image: Target) -> None:
         for name, request in below.items():
@@ -138,6 +138,12 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
     if extra.pop("coordinateTransformations", None):
         left_out = f"The transformations of {metadata.name!r} from one coordinate system to another are left out"
         warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.")
+    if not target.fmt.dialect.spaces and (metadata.others or metadata.edges):
+        left_out = ", ".join([system.name for system in metadata.others] or [str(edge) for edge in metadata.edges])
+        warn(
+            f"The coordinate systems and transformations of {metadata.name!r} beyond the first are left out "
+            f"({left_out}): OME-Zarr {target.fmt.version} cannot hold them; pass version='0.6'."
+        )
     label = multiscales.image_label
     return Request.of(
         target, Axes(metadata.axes, ndim=images[0].data.ndim),

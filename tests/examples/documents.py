@@ -21,15 +21,47 @@ def sample(kind: str, fmt: Format) -> dict[str, Any]:
         "plate": _plate(fmt),
         "well": fmt.well([{"path": "0", "acquisition": 0}, {"path": "1", "acquisition": 1}]),
         "bf2raw": {"bioformats2raw.layout": 3, "series": ["0", "1"]},
+        "scene": {"scene": _scene()},
     }
     return fmt.unwrap(fmt.wrap(documents[kind]))
 
 
 def wrong(rule: Rule, fmt: Format) -> Any:
     """Return the attributes of a group that break a rule, where the format has this rule (not all have all)."""
-    if not rule.at:
-        return copy.deepcopy(rule.wrong)
-    return fmt.wrap(put(sample(rule.kind, fmt), rule.at, rule.wrong))
+    if not rule.at or not rule.holds(fmt.version):
+        return {} if rule.at else copy.deepcopy(rule.wrong)
+    return changed(fmt, rule.kind, rule.at, rule.wrong)
+
+
+def changed(fmt: Format, kind: str, at: str, value: Any) -> dict[str, Any]:
+    """Return the attributes of the sample with another value at one place, which is where 0.5 has it."""
+    return fmt.wrap(edit(sample(kind, fmt), fmt, at, value))
+
+
+def edit(document: Any, fmt: Format, at: str, value: Any) -> Any:
+    """Return a copy of a document with another value where 0.5 has a place; `MISSING` removes what is there."""
+    changed = put(document, place(at, fmt), value)
+    found = re.fullmatch(r"multiscales\[0\]\.datasets\[(.)\]\.(path|coordinateTransformations)", at)
+    if fmt.version < "0.6" or found is None or not value or value is MISSING:
+        return changed
+    # From 0.6 on, a level leads from its path to a coordinate system, by one transformation.
+    dataset = changed["multiscales"][0]["datasets"][int(found[1])]
+    if found[2] == "coordinateTransformations":
+        (whole,) = fmt.multiscale([], [dataset], "")["multiscales"]
+        dataset.update(whole["datasets"][0])
+    elif isinstance(value, str):
+        dataset["coordinateTransformations"][0]["input"]["path"] = value
+    return changed
+
+
+def place(at: str, fmt: Format) -> str:
+    """Return where a version has what 0.5 has at a place: from 0.6 on, axes and steps lie one deeper."""
+    if fmt.version < "0.6":
+        return at
+    at = at.replace("multiscales[0].axes", "multiscales[0].coordinateSystems[0].axes")
+    return re.sub(
+        r"(datasets\[.\]\.coordinateTransformations)\[(.)\]\.(scale|translation)", r"\1[0].transformations[\2].\3", at
+    )
 
 
 def put(document: Any, at: str, value: Any) -> Any:
@@ -73,7 +105,47 @@ def _image(fmt: Format) -> dict[str, Any]:
         for level, size in enumerate((0.5, 1.0))
     ]
     metadata = {"description": "mean of blocks", "method": "ome_ngff.methods.LocalMean", "version": "1.0"}
-    return fmt.multiscale(axes, datasets, "cells", type="local_mean", metadata=metadata)
+    document = fmt.multiscale(axes, datasets, "cells", type="local_mean", metadata=metadata)
+    if fmt.version >= "0.6":
+        (multiscale,) = document["multiscales"]
+        systems = {"aligned": axes, "pixels": axes, "swapped": axes, "volume": axes[2:], "turned": axes, "warped": axes}
+        multiscale["coordinateSystems"] += [{"name": name, "axes": used} for name, used in systems.items()]
+        multiscale["coordinateTransformations"] = _edges()
+    return document
+
+
+def _edges() -> list[dict[str, Any]]:
+    """Return transformations from the intrinsic coordinate system of the image to others, of all types but one."""
+    eye = [[float(i == j) for j in range(5)] for i in range(5)]
+    field = {"type": "displacements", "path": "coordinateTransformations/field", "interpolation": "linear"}
+    by_axis = [
+        {"transformation": {"type": "identity"}, "inputAxes": [0, 1], "outputAxes": [0, 1]},
+        {"transformation": field, "inputAxes": [2, 3, 4], "outputAxes": [2, 3, 4]},
+    ]
+    found: dict[str, dict[str, Any]] = {
+        "pixels": {"type": "scale", "scale": [1.0, 1.0, 1.0, 2.0, 2.0]},
+        "aligned": {"type": "affine", "affine": [[*row, 0.5] for row in [*eye[:3], [0, 0, 0.2, 1, 0], eye[4]]]},
+        "swapped": {"type": "mapAxis", "mapAxis": [0, 1, 2, 4, 3]},
+        "volume": {"type": "projectAxis", "droppedInputs": [0, 1]},
+        "turned": {"type": "rotation", "rotation": [*eye[:3], [0, 0, 0, 0.6, -0.8], [0, 0, 0, 0.8, 0.6]]},
+        "warped": {"type": "byDimension", "transformations": by_axis},
+    }
+    ends = {name: {"input": {"name": "physical"}, "output": {"name": name}} for name in found}
+    return [{"name": f"to {name}", **found[name], **ends[name]} for name in found]
+
+
+def _scene() -> dict[str, Any]:
+    space = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    tiles = [
+        {
+            "type": "translation",
+            "translation": [0.0, 90.0 * number],
+            "input": {"path": f"tile_{number}", "name": "physical"},
+            "output": {"name": "world"},
+        }
+        for number in range(2)
+    ]
+    return {"coordinateSystems": [{"name": "world", "axes": space}], "coordinateTransformations": tiles}
 
 
 _DIRECTIONS = ("inferior-to-superior", "posterior-to-anterior", "left-to-right")

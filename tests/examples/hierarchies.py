@@ -28,7 +28,7 @@ from ome_ngff.spec.rules.book import MISSING, Rule
 from ome_ngff.store.target import MARK
 from ome_ngff.store.zarr_private import default_buffer_prototype
 
-from .documents import put
+from .documents import place, put
 from .documents import sample as document
 
 Nodes = dict[str, dict[str, Any]]
@@ -78,7 +78,7 @@ def wrong(rule: Rule, fmt: Format) -> Nodes:
     nodes = sample(rule.kind, fmt)
     if rule.wrong is MISSING and rule.at in nodes:  # with all that is below it
         return {path: node for path, node in nodes.items() if path != rule.at and not path.startswith(f"{rule.at}/")}
-    return {**nodes, rule.at: dict(rule.wrong)} if rule.at in nodes else put(nodes, rule.at, rule.wrong)
+    return {**nodes, rule.at: dict(rule.wrong)} if rule.at in nodes else put(nodes, place(rule.at, fmt), rule.wrong)
 
 
 def build(nodes: Mapping[str, Mapping[str, Any]], fmt: Format) -> MemoryStore | ZipStore:

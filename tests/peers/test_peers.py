@@ -35,10 +35,15 @@ def test_images_and_labels_of_ome_zarr_are_read(tmp_path: Path, version: str) ->
     np.testing.assert_array_equal(read.labels["fives"].images[0].data.compute(), PIXELS % 5)
 
 
-@pytest.mark.parametrize("version", FORMATS)
+@pytest.mark.parametrize("version", [*FORMATS, "0.6"])
 def test_images_of_ngff_zarr_are_read(tmp_path: Path, version: str) -> None:
     theirs = ngff_zarr.to_multiscales(
-        ngff_zarr.to_ngff_image(PIXELS, dims=["z", "y", "x"], scale={"z": 2.0, "y": 0.5, "x": 0.5}),
+        ngff_zarr.to_ngff_image(
+            PIXELS,
+            dims=["z", "y", "x"],
+            scale={"z": 2.0, "y": 0.5, "x": 0.5},
+            axes_units=dict.fromkeys("zyx", "micrometer"),
+        ),
         scale_factors=[2, 4],
         method=ngff_zarr.Methods.DASK_BIN_SHRINK,
     )
@@ -48,9 +53,10 @@ def test_images_of_ngff_zarr_are_read(tmp_path: Path, version: str) -> None:
         np.testing.assert_array_equal(ours.data.compute(), np.asarray(image.data))
         assert ours.scale == pytest.approx(dict(image.scale))
         assert ours.translation == pytest.approx(dict(image.translation))
+        assert (list(ours.dims), ours.axes_units) == (list(image.dims), dict.fromkeys("zyx", "micrometer"))
 
 
-@pytest.mark.parametrize("version", FORMATS)
+@pytest.mark.parametrize("version", [*FORMATS, "0.6"])
 def test_ngff_zarr_reads_ours(tmp_path: Path, version: str) -> None:
     ours = to_multiscales(to_ngff_image(PIXELS, scale={"z": 2.0}), [2, 4])
     to_ngff_zarr(tmp_path / "i", ours, version=version)

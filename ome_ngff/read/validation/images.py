@@ -83,15 +83,15 @@ class ImageFacts:
 def image_findings(image: ImageFacts, fmt: Format) -> Iterator[Finding]:
     for level in image.levels:
         if level.shape is not None:
-            yield from LEVEL(level, image.axes, fmt)
-    yield from PYRAMID(image)
+            yield from LEVEL(level, image.axes, version=fmt.version)
+    yield from PYRAMID(image, version=fmt.version)
 
 
 LEVEL = Rules("image", STORE_RULES)
 
 
 @LEVEL.must("array-dimensions", at="/1.shape", wrong=[4, 4])
-def _dimensions(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+def _dimensions(level: LevelFacts, axes: tuple[str, ...] | None) -> Faults:
     """The length of "axes" must be between 2 and 5 and MUST be equal to the dimensionality of the zarr arrays storing
     the image data."""
     if axes is not None and level.shape is not None and len(level.shape) != len(axes):
@@ -99,20 +99,31 @@ def _dimensions(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) ->
         yield level.where, what, "Describe every dimension in axes, and store all levels with the same ones."
 
 
-@LEVEL.must("dimension-names", at="/0.dimension_names", wrong=["t", "c", "z", "x", "y"])
-def _names(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+@LEVEL.must("dimension-names", at="/0.dimension_names", wrong=["t", "c", "z", "x", "y"], since="0.5", until="0.5")
+def _names(level: LevelFacts, axes: tuple[str, ...] | None) -> Faults:
     """The "dimension_names" attribute MUST be included in the `zarr.json` of the Zarr array of a multiscale level and
     MUST match the names in the "axes" metadata."""
-    if axes is not None and fmt.dialect.dimension_names and level.zarr_format == 3 and level.names != axes:
+    return _names_differ(level, axes, "must")
+
+
+def _names_differ(level: LevelFacts, axes: tuple[str, ...] | None, must: str) -> Faults:
+    if axes is not None and level.zarr_format == 3 and level.names != axes:
         there = "none" if level.names is None else show(list(level.names))
-        what = f"dimension_names must be {show(list(axes))} (got {there})."
+        what = f"dimension_names {must} be {show(list(axes))} (got {there})."
         yield level.where, what, "Write the names of the axes into zarr.json; the chunks stay as they are."
 
 
-@LEVEL.must("chunk-separator", at="/0.dimension_separator", wrong=".")
-def _separator(level: LevelFacts, axes: tuple[str, ...] | None, fmt: Format) -> Faults:
+@LEVEL.should("dimension-names-other", at="/0.dimension_names", wrong=["t", "c", "z", "x", "y"], since="0.6")
+def _other_names(level: LevelFacts, axes: tuple[str, ...] | None) -> Faults:
+    """Where arrays name their dimensions, the names SHOULD be those of the axes (0.5: MUST; 0.6 does not speak of
+    them)."""
+    return _names_differ(level, axes, "should") if level.names is not None else iter(())
+
+
+@LEVEL.must("chunk-separator", at="/0.dimension_separator", wrong=".", until="0.4")
+def _separator(level: LevelFacts, axes: tuple[str, ...] | None) -> Faults:
     """Chunks are stored with the nested directory layout: the `dimension_separator` is `/`."""
-    if fmt.dialect.chunk_keys == "v2" and level.separator not in (None, "/"):
+    if level.separator not in (None, "/"):
         what = f"Chunk keys must be separated by '/' (got {level.separator!r}, which some viewers show as black)."
         yield level.where, what, "Rename the chunks from 0.0.0 to 0/0/0 and set dimension_separator in .zarray."
 
@@ -130,7 +141,13 @@ def _decreasing(image: ImageFacts) -> Faults:
             yield level.where, what, "List the levels from the largest to the smallest."
 
 
-@PYRAMID.should("levels-dtype", at="/1.dtype", wrong="float32")
+@PYRAMID.must("levels-one-dtype", at="/1.dtype", wrong="float32", since="0.6")
+def _one_dtype(image: ImageFacts) -> Faults:
+    """All levels MUST have the same data type."""
+    return _dtype(image)
+
+
+@PYRAMID.should("levels-dtype", at="/1.dtype", wrong="float32", until="0.5")
 def _dtype(image: ImageFacts) -> Faults:
     """All levels have the same data type (common sense in 0.5, a MUST in 0.6)."""
     dtypes = [(level, level.dtype) for level in image.levels if level.shape is not None]

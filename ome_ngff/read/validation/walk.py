@@ -18,6 +18,7 @@ from ...exceptions import Finding
 from ...spec import (
     CurrentFormat,
     Format,
+    FormatV04,
     Rules,
     entries,
     format_implementations,
@@ -110,8 +111,8 @@ class Walk:
         fmt = format_of(group) if path else self.fmt
         mark = part_of(attributes.get(MARK), "incomplete")
         twice = "Zarr v2 and of v3" if path in self.tree.twice else ""
-        if all(each.unwrap(attributes) for each in _FORMATS):
-            twice = " and of ".join(f"OME-Zarr {each.version}" for each in reversed(_FORMATS))
+        if "ome" in attributes and FormatV04().unwrap(attributes):
+            twice = f"OME-Zarr 0.4 and of OME-Zarr {fmt.version}"
         self._ask(NODE_FACTS, NodeFacts(where, zarr_format, fmt, self.fmt, mark, twice))
         document = fmt.unwrap(attributes)
         for finding in fmt.findings(attributes, kind) if document or mark is None else ():
@@ -158,15 +159,16 @@ class Walk:
         images = []
         for where, multiscale in entries(facts.document.get("multiscales"), f"{spelled(path)}: multiscales"):
             good: dict[str, Document] = {}
-            for _, dataset in entries(multiscale.get("datasets"), ""):
+            flattened = facts.fmt.flat(multiscale)
+            for _, dataset in entries(flattened.get("datasets"), ""):
                 if not path_fault(dataset.get("path")):
                     good.setdefault(dataset["path"], dataset)
             absent = self.tree.absent(path, good)
             levels = [
-                self._level(joined(path, name), name in absent, (dataset, multiscale), facts.fmt)
+                self._level(joined(path, name), name in absent, (dataset, flattened), facts.fmt)
                 for name, dataset in good.items()
             ]
-            images.append(ImageFacts(where, multiscale, tuple(levels)))
+            images.append(ImageFacts(where, flattened, tuple(levels)))
             self.findings.extend(image_findings(images[-1], facts.fmt))
         self.findings.extend(omero_findings(facts.document.get("omero"), images))
         self._ask(LABEL_VALUES, spelled(path), facts.document.get("image-label"))

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ...exceptions import Finding
 from ...text import listed, nearest_word, show
 from ..vocabulary import KNOWN_AXES, ORIENTATIONS, SPATIAL, UNITS, full_unit
-from .book import MISSING, Faults, Rules, is_objects, part_of
+from .book import MISSING, Faults, Rules, entries, is_objects, part_of
 
-AXES = Rules("image")
+AXES, SPACE = Rules("image"), Rules("image")
+
+
+def axes_findings(
+    axes: Any, where: str = "axes", version: str | None = None, *, spatial: bool = True
+) -> Iterator[Finding]:
+    """Yield every rule for axes that the document `axes` breaks (any JSON value).
+
+    Args:
+        spatial: whether they are those of the pixels, which lie in space, rather than of a further coordinate system.
+    """
+    found = list(AXES(axes, where, version=version))
+    yield from found
+    if spatial and not any(finding.rule == "axes-form" for finding in found):
+        # From 0.6 on, axes of type array may stand in place of those of space.
+        alike = [{**axis, "type": "space"} if axis.get("type") == "array" else axis for axis in axes]
+        yield from SPACE(alike if version == "0.6" else axes, where, version=version)
 
 
 def _example(names: str) -> list[dict[str, Any]]:
@@ -31,7 +49,7 @@ def _form(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].name", what, "Name it t, c, z, y or x, or choose another name."
 
 
-@AXES.must("axes-count", at="multiscales[0].axes", wrong=_example("x"))
+@SPACE.must("axes-count", at="multiscales[0].axes", wrong=_example("x"))
 def _count(axes: Any, where: str) -> Faults:
     """The length of "axes" must be between 2 and 5."""
     if not 2 <= len(axes) <= 5:
@@ -47,7 +65,7 @@ def _unique(axes: Any, where: str) -> Faults:
         yield where, f"Axis names must be unique (got {listed(names)}).", "Rename all but one."
 
 
-@AXES.must("axes-space-count", at="multiscales[0].axes", wrong=_example("tcx"))
+@SPACE.must("axes-space-count", at="multiscales[0].axes", wrong=_example("tcx"))
 def _space_count(axes: Any, where: str) -> Faults:
     """The "axes" MUST contain 2 or 3 entries of "type:space"."""
     count = sum(axis.get("type") == "space" for axis in axes)
@@ -56,7 +74,7 @@ def _space_count(axes: Any, where: str) -> Faults:
         yield where, f"2 or 3 axes must have the type space (got {count}).", hint
 
 
-@AXES.must("axes-time-count", at="multiscales[0].axes[1].type", wrong="time")
+@SPACE.must("axes-time-count", at="multiscales[0].axes[1].type", wrong="time")
 def _time_count(axes: Any, where: str) -> Faults:
     """The "axes" MAY contain one additional entry of "type:time"."""
     count = sum(axis.get("type") == "time" for axis in axes)
@@ -64,7 +82,7 @@ def _time_count(axes: Any, where: str) -> Faults:
         yield where, f"At most one axis may have the type time (got {count}).", "Give the others another type."
 
 
-@AXES.must("axes-channel-count", at="multiscales[0].axes", wrong=[{"name": "lifetime"}, *_example("cyx")])
+@SPACE.must("axes-channel-count", at="multiscales[0].axes", wrong=[{"name": "lifetime"}, *_example("cyx")])
 def _channel_count(axes: Any, where: str) -> Faults:
     """The "axes" MAY contain one additional entry of "type:channel" or a null / custom type."""
     others = [axis["name"] for axis in axes if axis.get("type") not in ("space", "time")]
@@ -73,7 +91,7 @@ def _channel_count(axes: Any, where: str) -> Faults:
         yield where, what, "Combine them into a single axis, or split the image."
 
 
-@AXES.must("axes-order", at="multiscales[0].axes", wrong=_example("yxt"))
+@SPACE.must("axes-order", at="multiscales[0].axes", wrong=_example("yxt"))
 def _order(axes: Any, where: str) -> Faults:
     """The entries MUST be ordered by "type" where the "time" axis must come first (if present), followed by the
     "channel" or custom axis (if present) and the axes of type "space"."""
@@ -88,7 +106,7 @@ def _ranks(axes: Any) -> list[int]:
     return [{"time": 0, "space": 2}.get(str(axis.get("type")), 1) for axis in axes]
 
 
-@AXES.should("axes-zyx", at="multiscales[0].axes", wrong=_example("xyz"))
+@SPACE.should("axes-zyx", at="multiscales[0].axes", wrong=_example("xyz"))
 def _zyx(axes: Any, where: str) -> Faults:
     """The spatial axes SHOULD be ordered as "zyx"."""
     space = [axis["name"] for axis in axes if axis.get("type") == "space" and axis["name"] in SPATIAL]
@@ -138,6 +156,29 @@ def _unit(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].unit", what, hint or "Convert to one of the units of UDUNITS-2."
 
 
+@AXES.must("axis-long-name", at="multiscales[0].axes[4].longName", wrong=4, since="0.6")
+def _long_name(axes: Any, where: str) -> Faults:
+    """It MAY contain the field "longName", a string."""
+    return _texts(axes, where, "longName", "Put it in quotes.")
+
+
+@AXES.must("axis-discrete", at="multiscales[0].axes[1].discrete", wrong="yes", since="0.6")
+def _discrete(axes: Any, where: str) -> Faults:
+    """It MAY contain the field "discrete", a boolean."""
+    for index, axis in enumerate(axes):
+        if not isinstance(axis.get("discrete", False), bool):
+            what = f"discrete must be true or false (got {show(axis['discrete'])})."
+            yield f"{where}[{index}].discrete", what, "Write true where there is nothing between two indices."
+
+
+@AXES.should("axis-array", at="multiscales[0].axes[4].type", wrong="array", since="0.6")
+def _array(axes: Any, where: str) -> Faults:
+    """Axes of type space SHOULD describe an image; the schema lets axes of type array stand in for them."""
+    for index, axis in enumerate(axes):
+        if axis.get("type") == "array":
+            yield f"{where}[{index}].type", f"The axis {show(axis['name'])} should be of type space.", 'Write "space".'
+
+
 @AXES.should("axis-unit-channel", at="multiscales[0].axes[1].unit", wrong="nanometer")
 def _unit_channel(axes: Any, where: str) -> Faults:
     """Channels carry no unit."""
@@ -153,7 +194,7 @@ def _orientations(axes: Any) -> list[tuple[int, str]]:
     return [(index, value) for index, value in values if isinstance(value, str) and value in ORIENTATIONS]
 
 
-@AXES.must("axis-orientation", at="multiscales[0].axes[4].orientation", wrong="left-to-right")
+@AXES.must("axis-orientation", at="multiscales[0].axes[4].orientation", wrong="left-to-right", until="0.5")
 def _orientation(axes: Any, where: str) -> Faults:
     """The `orientation` field is an object with a `type` field ("anatomical") and a `value` field of the controlled
     vocabulary."""
@@ -173,6 +214,7 @@ def _orientation(axes: Any, where: str) -> Faults:
     "axis-orientation-space",
     at="multiscales[0].axes[1].orientation",
     wrong={"type": "anatomical", "value": "proximal-to-distal"},
+    until="0.5",
 )
 def _orientation_space(axes: Any, where: str) -> Faults:
     """The `orientation` field MUST only be used on spatial axes (axes with `type` field set to "space")."""
@@ -182,7 +224,7 @@ def _orientation_space(axes: Any, where: str) -> Faults:
             yield f"{where}[{index}].orientation", what, "Leave it out."
 
 
-@AXES.should("axis-orientation-all", at="multiscales[0].axes[2].orientation", wrong=MISSING)
+@AXES.should("axis-orientation-all", at="multiscales[0].axes[2].orientation", wrong=MISSING, until="0.5")
 def _orientation_all(axes: Any, where: str) -> Faults:
     """If one space axis has an orientation, the others should have one, too."""
     space = [axis for axis in axes if axis.get("type") == "space"]
@@ -192,7 +234,7 @@ def _orientation_all(axes: Any, where: str) -> Faults:
         yield where, what, "Add an orientation to each of them."
 
 
-@AXES.must("axis-orientation-once", at="multiscales[0].axes[2].orientation.value", wrong="right-to-left")
+@AXES.must("axis-orientation-once", at="multiscales[0].axes[2].orientation.value", wrong="right-to-left", until="0.5")
 def _orientation_once(axes: Any, where: str) -> Faults:
     """A set of NGFF `axes` MUST only have one of the set {"left-to-right", "right-to-left"} or
     {"anterior-to-posterior", "posterior-to-anterior"} or the remaining values."""
@@ -200,3 +242,17 @@ def _orientation_once(axes: Any, where: str) -> Faults:
     if len({frozenset(value.split("-to-")) for value in values}) != len(values):
         what = f"Axes must run along different anatomical directions (got {listed(values)})."
         yield where, what, "Give each axis its own direction."
+
+
+UNITS_GIVEN = Rules("image")
+
+
+@UNITS_GIVEN.should("axis-unit-given", at="multiscales[0].axes[4].unit", wrong=MISSING)
+def _unit_given(axes: Any, where: str) -> Faults:
+    """It SHOULD contain the field "unit" to specify the physical unit of this dimension."""
+    for place, axis in entries(axes, where):
+        if str(axis.get("type")) in UNITS and axis.get("unit") is None:
+            hint = (
+                'Rename "units" to "unit".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
+            )
+            yield place, f"The axis {show(axis.get('name'))} should have a unit.", hint

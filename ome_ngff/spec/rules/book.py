@@ -42,6 +42,7 @@ class Rule:
         at: place of the example in the sample document of this kind, where the sample itself is right.
         wrong: value that breaks the rule there, or `MISSING` if leaving the value out breaks it.
         form: whether the other rules for this part apply only if this one is kept.
+        since, until: the first and the last version that has the rule.
         check: takes any JSON value, and yields where, what and hint for each fault.
     """
 
@@ -53,6 +54,12 @@ class Rule:
     wrong: Any
     form: bool
     check: Check = attrs.field(repr=False)
+    since: str = ""
+    until: str = "~"
+
+    def holds(self, version: str) -> bool:
+        """Return whether a version has the rule."""
+        return self.since <= version <= self.until
 
 
 RULES: dict[str, Rule] = {}
@@ -64,10 +71,11 @@ class Rules:
     Args:
         kind: kind of document that has this part, as in `Format.findings`.
         book: dict in which the rules are registered.
+        versions: `since` and `until` of the rules that do not state their own.
     """
 
-    def __init__(self, kind: str, book: dict[str, Rule] = RULES) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, book: dict[str, Rule] = RULES, **versions: str) -> None:
+        self.kind, self._versions = kind, versions
         self._book = book
         self._rules: list[Rule] = []
 
@@ -83,9 +91,9 @@ class Rules:
         """Register the decorated check as a note."""
         return self._registered("note", id, words, **example)
 
-    def __call__(self, *part: Any) -> Iterator[Finding]:
-        """Check a part, given as the arguments of the checks, and yield the findings."""
-        for rule in self._rules:
+    def __call__(self, *part: Any, version: str | None = None) -> Iterator[Finding]:
+        """Check a part, given as the arguments of the checks, and yield the findings; `version` leaves rules out."""
+        for rule in self._rules if version is None else [rule for rule in self._rules if rule.holds(version)]:
             found = False
             for where, what, hint in rule.check(*part):
                 found = True
@@ -94,11 +102,12 @@ class Rules:
                 return
 
     def _registered(
-        self, severity: Severity, id: str, words: str, *, at: str, wrong: Any, form: bool = False
+        self, severity: Severity, id: str, words: str, *, at: str, wrong: Any, form: bool = False, **versions: str
     ) -> Callable[[Check], Check]:
         def register(check: Check) -> Check:
             sentence = words or re.sub(r"\n\s*", " ", check.__doc__ or "").strip()
-            self._book[id] = Rule(id, severity, sentence, self.kind, at, wrong, form, check)
+            held = {**self._versions, **versions}
+            self._book[id] = Rule(id, severity, sentence, self.kind, at, wrong, form, check, **held)
             self._rules.append(self._book[id])
             return check
 

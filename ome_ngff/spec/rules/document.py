@@ -18,6 +18,7 @@ from .book import MISSING, Entry, Faults, Rules, entries
 from .image import image_findings
 from .label import label_findings
 from .plate import LAYOUT, SERIES, WELL, plate_findings
+from .spaces import scene_findings
 
 KINDS = {
     "image": ("multiscales",),
@@ -26,6 +27,7 @@ KINDS = {
     "plate": ("plate",),
     "well": ("well",),
     "bf2raw": ("bioformats2raw.layout", "series"),
+    "scene": ("scene",),
 }
 
 
@@ -58,13 +60,15 @@ def document_findings(attributes: Any, kind: str | None, dialect: Dialect) -> It
         yield from VALUES(part)
     if not absent:
         document = dialect.unwrap(attributes)
-        yield from VERSIONS(document, dialect)
-        yield from image_findings(document)
+        yield from VERSIONS(document, dialect, version=dialect.version)
+        yield from image_findings(document, dialect)
         yield from label_findings(document, kind)
-        yield from plate_findings(document)
+        yield from plate_findings(document, dialect.version)
         for key, rules in (("well", WELL), ("bioformats2raw.layout", LAYOUT), ("series", SERIES)):
             if key in document:
-                yield from rules(document[key])
+                yield from rules(document[key], version=dialect.version)
+        if "scene" in document and dialect.spaces:
+            yield from scene_findings(document, dialect.version)
 
 
 ATTRIBUTES = Rules("image")
@@ -81,9 +85,9 @@ def _attributes_form(attributes: Any, kind: str | None, dialect: Dialect) -> Fau
 @ATTRIBUTES.must("document-kind", at="multiscales", wrong=MISSING)
 def _kind(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> Faults:
     """The "OME-Zarr Metadata" contains metadata keys as specified below for discovering certain types of data."""
-    known = dict.fromkeys(key for keys in KINDS.values() for key in keys)
+    known = dict.fromkeys(key for keys in KINDS.values() for key in keys if key != "scene" or dialect.spaces)
     wanted, there = KINDS[kind] if kind else known, dialect.unwrap(attributes)
-    if not any(key in there for key in wanted):
+    if not any(key in there for key in wanted if key in known):
         named = show(list(there or attributes))
         what = f"There must be {' or '.join(wanted)} of OME-NGFF {dialect.version} (got {named})."
         other = [key for key in (*known, "ome") if key in attributes and not there and key != dialect.namespace]
@@ -104,16 +108,16 @@ def _parts(document: Any) -> Iterator[Entry]:
 PARTS = ("plate", "well", "image-label")
 
 
-@VERSIONS.must("version", at="version", wrong=0.5)
+@VERSIONS.must("version", at="version", wrong=0.5, since="0.5")
 def _version(document: Mapping[str, Any], dialect: Dialect) -> Faults:
     """The version of the OME-Zarr Metadata is denoted as a string in the `version` attribute within the `ome`
     namespace."""
-    if dialect.namespace and document.get("version") != dialect.version:
+    if document.get("version") != dialect.version:
         what = f"The version must be {dialect.version!r} (got {show(document.get('version'))})."
         yield "version", what, _VERSION.format(dialect.version)
 
 
-@VERSIONS.must("version-consistent", at="multiscales[0].version", wrong="0.3")
+@VERSIONS.must("version-consistent", at="multiscales[0].version", wrong="0.3", until="0.5")
 def _version_consistent(document: Mapping[str, Any], dialect: Dialect) -> Faults:
     """The OME-Zarr Metadata version MUST be consistent within a hierarchy."""
     for where, part in _parts(document):
@@ -122,13 +126,12 @@ def _version_consistent(document: Mapping[str, Any], dialect: Dialect) -> Faults
             yield f"{where}.version", what, _VERSION.format(dialect.version)
 
 
-@VERSIONS.should("version-given", at="multiscales[0].version", wrong=MISSING)
+@VERSIONS.should("version-given", at="multiscales[0].version", wrong=MISSING, until="0.4")
 def _version_given(document: Mapping[str, Any], dialect: Dialect) -> Faults:
     """It SHOULD contain the field "version", which indicates the version of the multiscale metadata of this image."""
-    if not dialect.namespace:
-        for where, part in _parts(document):  # plates have a rule of their own
-            if "version" not in part and where != "plate":
-                yield where, f"{where} should state the version.", f'Add "version": "{dialect.version}" to it.'
+    for where, part in _parts(document):  # plates have a rule of their own
+        if "version" not in part and where != "plate":
+            yield where, f"{where} should state the version.", f'Add "version": "{dialect.version}" to it.'
 
 
 VALUES = Rules("image")

@@ -9,19 +9,25 @@ from typing import Any
 
 from ...exceptions import Finding
 from ...text import show
-from ..vocabulary import UNITS
-from .axes import AXES
+from ..dialect import Dialect
+from .axes import UNITS_GIVEN, axes_findings
 from .book import MISSING, Faults, Rules, entries, is_list, is_number, is_objects, part_of, path_fault
+from .spaces import flat, space_findings
 
 
-def image_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+def image_findings(document: Mapping[str, Any], dialect: Dialect) -> Iterator[Finding]:
+    version = dialect.version
     if "multiscales" in document:
         multiscales = document["multiscales"]
-        yield from MULTISCALES(multiscales)
+        yield from MULTISCALES(multiscales, version=version)
         for where, multiscale in entries(multiscales, "multiscales"):
-            yield from AXES(multiscale.get("axes"), f"{where}.axes")
-            yield from MULTISCALE(multiscale, where)
-            yield from _transformations(multiscale, where)
+            if dialect.spaces:
+                yield from space_findings(multiscale, where, version)
+            else:
+                yield from axes_findings(multiscale.get("axes"), f"{where}.axes", version)
+                yield from UNITS_GIVEN(multiscale.get("axes"), f"{where}.axes")
+                yield from _transformations(multiscale, where)
+            yield from MULTISCALE(flat(multiscale) if dialect.spaces else multiscale, where, version=version)
     if "omero" in document:
         yield from OMERO(document["omero"])
 
@@ -47,6 +53,13 @@ def _multiscales_form(multiscales: Any) -> Faults:
     if not is_objects(multiscales):
         what = f"multiscales must be a list of at least one image (got {show(multiscales)})."
         yield "multiscales", what, "Describe the image in a dict in this list."
+
+
+@MULTISCALES.must("multiscales-unique", at="multiscales", wrong=[{}, {}], since="0.6")
+def _multiscales_unique(multiscales: Any) -> Faults:
+    """The entries of "multiscales" are unique."""
+    if is_objects(multiscales) and any(one in multiscales[:k] for k, one in enumerate(multiscales)):
+        yield "multiscales", "The same image must not be described twice.", "Leave the copies out."
 
 
 MULTISCALE = Rules("image")
@@ -80,17 +93,6 @@ def _metadata(multiscale: Mapping[str, Any], where: str) -> Faults:
     if _downscaled(multiscale) and not isinstance(multiscale.get("metadata"), Mapping):
         what = f"An image should have a dict that describes its downscaling (got {show(multiscale.get('metadata'))})."
         yield where, what, 'Add "metadata" with description, method, version, args and kwargs.'
-
-
-@MULTISCALE.should("axis-unit-given", at="multiscales[0].axes[4].unit", wrong=MISSING)
-def _unit_given(multiscale: Mapping[str, Any], where: str) -> Faults:
-    """It SHOULD contain the field "unit" to specify the physical unit of this dimension."""
-    for place, axis in entries(multiscale.get("axes"), f"{where}.axes"):
-        if str(axis.get("type")) in UNITS and axis.get("unit") is None:
-            hint = (
-                'Rename "units" to "unit".' if "units" in axis else 'Add "unit": "micrometer", "second", or what it is.'
-            )
-            yield place, f"The axis {show(axis.get('name'))} should have a unit.", hint
 
 
 @MULTISCALE.must("datasets-form", at="multiscales[0].datasets", wrong=[])
@@ -183,7 +185,7 @@ def _window(omero: Any) -> Faults:
 # Transformations, of a dataset or of the whole image ------------------------------------------------------------------
 
 
-TRANSFORMATIONS = Rules("image")
+TRANSFORMATIONS = Rules("image", until="0.5")
 _FIRST = "multiscales[0].datasets[0].coordinateTransformations"
 _WANTED = 'Write [{"type": "scale", "scale": [...]}, {"type": "translation", "translation": [...]}].'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,10 +24,10 @@ from .book import (
 )
 
 
-def plate_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+def plate_findings(document: Mapping[str, Any], version: str) -> Iterator[Finding]:
     if "plate" in document:
         plate = document["plate"]
-        yield from PLATE(plate)
+        yield from PLATE(plate, version=version)
         if isinstance(plate, Mapping):
             rows, columns = _indices(_line_names(plate, "rows")), _indices(_line_names(plate, "columns"))
             for where, well in entries(plate.get("wells"), "plate.wells"):
@@ -127,7 +128,7 @@ def _field_count(plate: Mapping[str, Any]) -> Faults:
         yield "plate", "A plate should state the largest number of fields in a well.", 'Add "field_count": 1, or more.'
 
 
-@PLATE.should("plate-version", at="plate.version", wrong=MISSING)
+@PLATE.should("plate-version", at="plate.version", wrong=MISSING, until="0.5")
 def _plate_version(plate: Mapping[str, Any]) -> Faults:
     """The `plate` dictionary MUST contain a `version` key (the schema does not ask for it)."""
     if "version" not in plate:
@@ -257,13 +258,24 @@ def _images(well: Any) -> Faults:
         yield "well.images", f"images must be a list with at least one dict (got {show(images)}).", "List the fields."
 
 
-@WELL.must("well-image-path", at="well.images[0].path", wrong="field-0")
+@WELL.must("well-image-path", at="well.images[0].path", wrong="field-0", until="0.5")
 def _image_path(well: Mapping[str, Any]) -> Faults:
     """Each image object MUST contain a `path` key whose value MUST be a string specifying the path to the field of
     view. The `path` MUST contain only alphanumeric characters."""
     for where, image in entries(well["images"], "well.images"):
         if not is_alphanumeric(image.get("path")):
             what = f"The path of a field must consist of letters and digits (got {show(image.get('path'))})."
+            yield f"{where}.path", what, "Name the fields 0, 1, 2, ..."
+
+
+@WELL.must("well-image-name", at="well.images[0].path", wrong="field 0", since="0.6")
+def _image_name(well: Mapping[str, Any]) -> Faults:
+    """The `path` MUST contain only characters of `A-Z`, `a-z`, `0-9`, `-`, `_`, `.`, MUST NOT be composed of dots alone
+    and MUST NOT start with `__`."""
+    for where, image in entries(well["images"], "well.images"):
+        path = image.get("path")
+        if not isinstance(path, str) or not re.fullmatch(r"(?!__|\.+$)[A-Za-z0-9_.-]+", path):
+            what = f"The path of a field must consist of letters, digits, '-', '_' and '.' (got {show(path)})."
             yield f"{where}.path", what, "Name the fields 0, 1, 2, ..."
 
 

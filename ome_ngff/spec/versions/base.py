@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -53,7 +53,11 @@ class Format:
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Return whether attributes (or a document) carry metadata of this version."""
         document = self.unwrap(attributes) or dict(attributes)
-        return stated_version(document) == self.version
+        return stated_version(document) in (self.version, *self.dialect.earlier)
+
+    def flat(self, multiscale: Mapping[str, Any]) -> Document:
+        """Return the entry of an image with `axes` and `datasets` as 0.5 has them, as far as it is as it should be."""
+        return dict(multiscale)
 
     # Documents -----------------------------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class Format:
 
     def plate(self, **parts: Any) -> Document:
         """Return the document of a plate; None is left out."""
-        return {"plate": {**stated(**parts), "version": self.version}}
+        return {"plate": {**stated(**parts), **({} if self.dialect.spaces else {"version": self.version})}}
 
     def well(self, images: list[Document]) -> Document:
         """Return the document of a well."""
@@ -125,14 +129,23 @@ class Format:
         """
         return list(document_findings(attributes, kind, self.dialect))
 
-    def validate(self, attributes: Any, kind: str | None = None, strict: bool = False) -> None:
+    def validate(
+        self, attributes: Any, kind: str | None = None, strict: bool = False, *, kept: Container[str] = ()
+    ) -> None:
         """Raise where a group's attributes break a rule; arguments as in `findings`, `strict` counts warnings too.
+
+        Args:
+            kept: ids of rules that what was read before, and is kept as it was, may break.
 
         Raises:
             ValidationError: once, with all faults in `findings`.
         """
         fatal = ("error", "warning") if strict else ("error",)
-        findings = [finding for finding in self.findings(attributes, kind) if finding.severity in fatal]
+        findings = [
+            finding
+            for finding in self.findings(attributes, kind)
+            if finding.severity in fatal and finding.rule not in kept
+        ]
         if findings:
             raise ValidationError(findings)
 

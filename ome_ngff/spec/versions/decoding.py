@@ -9,7 +9,7 @@ from ...exceptions import FormatError, InputError
 from ...text import listed, show
 from ..axes import Axis
 from ..dialect import Dialect
-from ..metadata import Dataset, Metadata, Transformation, parse_transformations
+from ..metadata import Dataset, Metadata, Placement, parse_transformations
 from ..rules.book import is_list, part_of
 from ..rules.document import stated_version
 from .parts import dataset_paths, decode_omero, entries_of, entry_of
@@ -24,7 +24,7 @@ def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndi
     stated = _stated(document, multiscale)
     version = _understood(stated, dialect)
     if "coordinateSystems" in multiscale:
-        raise FormatError("The image has coordinateSystems, which are not understood; OME-Zarr has them from 0.6 on.")
+        raise FormatError(f"The image has coordinateSystems, which OME-Zarr {version} has not; they begin with 0.6.")
     axes = _axes(multiscale.pop("axes", None), version, ndim)
     paths = dataset_paths(multiscale)
     shared, datasets = multiscale.pop("coordinateTransformations", None), multiscale.pop("datasets")
@@ -70,8 +70,8 @@ def _understood(stated: Any, dialect: Dialect) -> str:
     if not isinstance(stated, (str, float)) or version not in known:
         found = show(stated).strip("'")
         raise FormatError(
-            f"OME-Zarr {found} in Zarr v{dialect.zarr_format} is not understood; known are 0.1 to 0.4 in Zarr v2, and "
-            "0.5 in Zarr v3."
+            f"OME-Zarr {found} in Zarr v{dialect.zarr_format} is not understood; known are 0.1 to 0.4 in Zarr v2, "
+            "and 0.5 and 0.6 in Zarr v3."
         )
     return version
 
@@ -100,7 +100,7 @@ def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
 def _dataset(known: dict[str, Any], path: str, version: str, ndim: int) -> Dataset:
     """Parse a level; before 0.4, transformations that are missing become an empty list."""
     del known["path"]
-    given, steps = known.pop("coordinateTransformations", None), list[Transformation]()
+    given, steps = known.pop("coordinateTransformations", None), list[Placement]()
     if given is not None:
         steps = parse_transformations(given, ndim, f"the level {path!r}")
     elif version >= _TRANSFORMATIONS:

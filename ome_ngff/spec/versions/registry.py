@@ -10,9 +10,10 @@ from ...text import nearest_word
 from .base import Format
 from .v04 import FormatV04
 from .v05 import FormatV05
+from .v06 import FormatV06
 
 CurrentFormat = FormatV05
-_FORMATS: tuple[type[Format], ...] = (FormatV05, FormatV04)
+_FORMATS: tuple[type[Format], ...] = (FormatV06, FormatV05, FormatV04)
 
 
 def format_implementations() -> Iterator[Format]:
@@ -38,10 +39,15 @@ def format_from_version(version: str | float | Format) -> Format:
 
 
 def format_for_zarr(zarr_format: int) -> Format:
-    """Return the newest format that is stored in this version of Zarr."""
-    return next(fmt for fmt in format_implementations() if fmt.zarr_format == zarr_format)
+    """Return the format that is written in this version of Zarr where none is asked for."""
+    return CurrentFormat() if zarr_format == CurrentFormat.zarr_format else FormatV04()
 
 
 def detect_format(metadata: Mapping[str, Any], default: Format) -> Format:
     """Return the format that the attributes of a group state, else `default`."""
-    return next((fmt for fmt in format_implementations() if metadata and fmt.matches(metadata)), default)
+    return stated_format(metadata) or default
+
+
+def stated_format(metadata: Mapping[str, Any]) -> Format | None:
+    """Return the format that the attributes of a group state; None where they state none that is known."""
+    return next((fmt for fmt in format_implementations() if metadata and fmt.matches(metadata)), None)

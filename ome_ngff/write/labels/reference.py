@@ -17,8 +17,8 @@ from ...spec import (
     AxesLike,
     Axis,
     PerAxis,
+    Placement,
     Scale,
-    Transformation,
     Translation,
     UnitsLike,
     parse_numbers,
@@ -221,9 +221,9 @@ class ReferenceLevels:
             )
         return ladder
 
-    def transformations(self, scale: Sequence[float], translation: Sequence[float]) -> list[list[Transformation]]:
+    def transformations(self, scale: Sequence[float], translation: Sequence[float]) -> list[list[Placement]]:
         """Place levels like those of the image, where level 0 has this pixel size and position."""
-        found: list[list[Transformation]] = []
+        found: list[list[Placement]] = []
         for sizes, starts in zip(self.scales, self.translations, strict=True):
             there = zip(sizes, starts, scale, translation, self.scales[0], self.translations[0], strict=True)
             placed = [

@@ -1,0 +1,333 @@
+"""The rules for transformations from 0.6 on: their parameters, and how many axes these take and give.
+
+`inputs` and `outputs` count axes, N and M in the specification; None is a number that a document does not tell.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ...exceptions import Finding
+from ...text import nearest_word, show
+from .book import Faults, Rules, is_integer, is_list, is_number, is_objects, path_fault
+
+Document = Mapping[str, Any]
+DEEPEST = 32  # wrappers inside of wrappers that are looked at
+
+
+def _is_numbers(value: Any) -> bool:
+    return is_list(value) and len(value) > 0 and all(map(is_number, value))
+
+
+def _is_matrix(value: Any) -> bool:
+    return is_list(value) and len(value) > 0 and all(map(_is_numbers, value)) and len({len(row) for row in value}) == 1
+
+
+def _is_indices(value: Any) -> bool:
+    return is_list(value) and len(value) > 0 and all(is_integer(index, 0) for index in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_items(value: Any) -> bool:
+    return is_objects(value) and all(
+        isinstance(item.get("transformation"), Mapping)
+        and all(_is_indices(item.get(key)) for key in ("inputAxes", "outputAxes"))
+        for item in value
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+_NUMBERS, _MATRIX = (_is_numbers, "a list of numbers"), (_is_matrix, "a list of rows of numbers, all of one length")
+_INDICES, _PATH = (_is_indices, "a list of indices, from 0 on"), (_is_text, "a string")
+_ITEMS = (_is_items, "a list of dicts with transformation, inputAxes and outputAxes, the axes as indices from 0 on")
+_CHILDREN, _CHILD = (is_objects, "a list of at least one transformation"), (_is_object, "a transformation")
+
+#: what each type takes: its keys, and what each has to be; of alternatives there is exactly one
+PARAMETERS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "identity": {},
+    "mapAxis": {"mapAxis": _INDICES},
+    "projectAxis": {"droppedInputs": _INDICES, "createdOutputs": _INDICES},
+    "translation": {"translation": _NUMBERS},
+    "scale": {"scale": _NUMBERS},
+    "affine": {"affine": _MATRIX, "path": _PATH},
+    "rotation": {"rotation": _MATRIX, "path": _PATH},
+    "sequence": {"transformations": _CHILDREN},
+    "byDimension": {"transformations": _ITEMS},
+    "bijection": {"forward": _CHILD, "inverse": _CHILD},
+    "displacements": {"path": _PATH},
+    "coordinates": {"path": _PATH},
+}
+_MATRICES = ("affine", "rotation")
+_FIELDS = ("displacements", "coordinates")
+
+
+def transformation_findings(t: Any, n: int | None, m: int | None, where: str, depth: int = 0) -> Iterator[Finding]:
+    """Yield every violation by a transformation and by those inside of it.
+
+    Args:
+        t: any JSON value. n, m: axes of its input and its output. where: its place.
+    """
+    found = list(TRANSFORMATION(t, n, m, where))
+    yield from found
+    if depth < DEEPEST and not any(finding.rule in ("transformation-type-known", "parameters") for finding in found):
+        for child, inner_n, inner_m, place in children(t, n):
+            yield from transformation_findings(child, inner_n, inner_m, f"{where}.{place}", depth + 1)
+
+
+def children(t: Document, n: int | None) -> Iterator[tuple[Document, int | None, int | None, str]]:
+    """Yield the transformations inside of one, with their axes and their places."""
+    kind = t.get("type")
+    if kind == "sequence":
+        for index, child in enumerate(t["transformations"]):
+            yield child, (n if index == 0 else inputs(child)), None, f"transformations[{index}]"
+            n = outputs(child, n)
+    elif kind == "byDimension":
+        for index, item in enumerate(t["transformations"]):
+            axes = (len(item["inputAxes"]), len(item["outputAxes"]))
+            yield item["transformation"], *axes, f"transformations[{index}].transformation"
+    elif kind == "bijection":
+        n = inputs(t) if n is None else n
+        yield t["forward"], n, n, "forward"
+        yield t["inverse"], n, n, "inverse"
+
+
+def nesting(t: Any) -> int:
+    """Return how deep transformations are nested, counted no further than necessary to see that it is too deep."""
+    level, depth = [t] if isinstance(t, Mapping) else [], 0
+    while level and depth <= DEEPEST:
+        inner = [each[key] for each in level for key in ("transformations", "forward", "inverse") if key in each]
+        flat = [one for each in inner for one in (each if is_list(each) else [each]) if isinstance(one, Mapping)]
+        items = [one.get("transformation") for one in flat]
+        level = [item if isinstance(item, Mapping) else one for item, one in zip(items, flat, strict=True)]
+        depth += 1
+    return depth
+
+
+def inputs(t: Any, depth: int = 0) -> int | None:
+    """Return how many axes the input of a transformation has, as far as its parameters say it."""
+    kind = _kind(t)
+    if kind in ("scale", "translation", "mapAxis"):
+        return len(t[kind])
+    if kind in _MATRICES and kind in t:
+        return len(t[kind][0]) - (kind == "affine")
+    if kind == "bijection" and depth < DEEPEST:
+        return inputs(t["forward"], depth + 1)
+    if kind == "sequence" and depth < DEEPEST:
+        for child in t["transformations"]:
+            count = inputs(child, depth + 1)
+            if count is not None or _kind(child) not in ("identity", "rotation", "displacements"):
+                return count
+    return None
+
+
+def outputs(t: Any, n: int | None, depth: int = 0) -> int | None:
+    """Return how many axes the output of a transformation has whose input has `n`."""
+    kind = _kind(t)
+    if kind in ("identity", "displacements"):
+        return n
+    if kind == "affine":
+        return len(t["affine"]) if "affine" in t else None
+    if kind == "projectAxis":
+        changed = len(t.get("createdOutputs", ())) - len(t.get("droppedInputs", ()))
+        return None if n is None else n + changed
+    if kind == "byDimension":
+        return sum(len(item["outputAxes"]) for item in t["transformations"])
+    if kind == "sequence" and depth < DEEPEST:
+        for child in t["transformations"]:
+            n = outputs(child, inputs(child) if n is None else n, depth + 1)
+        return n
+    if kind in ("scale", "translation", "mapAxis", "rotation", "bijection"):
+        own = inputs(t)
+        return n if own is None else own
+    return None
+
+
+def _kind(t: Any) -> str | None:
+    """Return the type of a transformation whose parameters have the right form."""
+    kind = t.get("type") if isinstance(t, Mapping) else None
+    return kind if isinstance(kind, str) and kind in PARAMETERS and not _misfits(t) else None
+
+
+def _misfits(t: Document) -> dict[str, str]:
+    """Return the keys of parameters that are missing, too many or not what they have to be, and what is wanted."""
+    kind = t["type"]
+    wanted = PARAMETERS[kind]
+    wrong = {key: words for key, (fits, words) in wanted.items() if key in t and not fits(t[key])}
+    absent = [key for key in wanted if key not in t]
+    if kind in ("scale", "translation") and "path" in t:
+        wrong["path"] = "left out, as the numbers stand in the document"
+    if kind not in (*_MATRICES, "projectAxis"):
+        return wrong | {key: wanted[key][1] for key in absent}
+    if len(absent) == 2 or (not absent and kind in _MATRICES):
+        wrong[kind] = f"given by {' or '.join(wanted)}"
+    return wrong
+
+
+TRANSFORMATION = Rules("image", since="0.6")
+_EDGE = "multiscales[0].coordinateTransformations"
+
+
+@TRANSFORMATION.must("transformation-type-known", at=f"{_EDGE}[0].type", wrong="warp", form=True)
+def _known(t: Any, n: int | None, m: int | None, where: str) -> Faults:
+    """The field "type" MUST be one of the types of transformations: identity, mapAxis, projectAxis, translation, scale,
+    affine, rotation, sequence, byDimension, bijection, displacements or coordinates."""
+    kind = t.get("type") if isinstance(t, Mapping) else t
+    if not isinstance(t, Mapping) or not isinstance(kind, str) or kind not in PARAMETERS:
+        hint = nearest_word(kind, PARAMETERS).strip() if isinstance(kind, str) else ""
+        yield where, f"A transformation must have a known type (got {show(kind)}).", hint or 'Write {"type": "scale"}.'
+
+
+@TRANSFORMATION.must("parameters", at=f"{_EDGE}[1].affine", wrong=[1.0, 0.0], form=True)
+def _parameters(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """Each type has parameters of its own: lists of numbers in the document, or, for matrices and fields alone, a
+    `path`."""
+    for key, wanted in _misfits(t).items():
+        what = f"The {key} of the transformation {t['type']} must be {wanted} (got {show(t.get(key))})."
+        yield f"{where}.{key}" if key in t else where, what, f"See what {t['type']} takes, and correct it."
+
+
+@TRANSFORMATION.must("map-axis", at=f"{_EDGE}[2].mapAxis", wrong=[0, 1, 2, 4, 4])
+def _map_axis(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The array MUST contain each of the indices from 0 to N-1 exactly once; it has 2 to 5 of them."""
+    order = t.get("mapAxis", ()) if t["type"] == "mapAxis" else (0, 1)
+    if sorted(order) != list(range(len(order))) or not 2 <= len(order) <= 5:
+        what = f"mapAxis must have each index of 2 to 5 axes once (got {show(order)})."
+        yield f"{where}.mapAxis", what, "Write a permutation of 0, 1, 2, ...; one axis alone needs an identity."
+
+
+@TRANSFORMATION.must("project-axis", at=f"{_EDGE}[3].droppedInputs", wrong=[1, 1])
+def _project_axis(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """`droppedInputs` and `createdOutputs` are 1 to 3 unique indices of axes, of the input and of the output."""
+    counts = {"droppedInputs": n, "createdOutputs": outputs(t, n)}
+    for key, count in counts.items() if t["type"] == "projectAxis" else ():
+        indices, below = t.get(key, (0,)), 5 if count is None else min(count, 5)
+        if len(set(indices)) != len(indices) or len(indices) > 3 or (key in t and max(indices) >= below):
+            what = f"{key} must be 1 to 3 different indices below {below} (got {show(indices)})."
+            yield f"{where}.{key}", what, "Name each axis once, counted from 0."
+
+
+@TRANSFORMATION.must("transformation-scale-positive", at=f"{_EDGE}[0].scale", wrong=[1.0, 1.0, 1.0, -1.0, 1.0])
+def _scale_positive(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """Scale transformation that scales coordinates by specified factors along each axis (exclusiveMinimum: 0)."""
+    if t["type"] == "scale" and any(s <= 0 for s in t["scale"]):
+        what = f"A scale must be above zero (got {show(t['scale'])})."
+        yield f"{where}.scale", what, "Turn an axis round by an affine from the intrinsic system to another one."
+
+
+@TRANSFORMATION.must("rotation", at=f"{_EDGE}[4].rotation[4]", wrong=[0.0, 0.0, 0.0, 0.0, -1.0])
+def _rotation(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The matrix MUST be orthonormal with determinant +1."""
+    if t["type"] == "rotation" and "rotation" in t and not _is_rotation(t["rotation"]):
+        what = f"A rotation must have orthonormal rows and the determinant 1 (got {show(t['rotation'])})."
+        yield f"{where}.rotation", what, "Write an affine for what reflects, shears or scales."
+
+
+def _is_rotation(rows: Any) -> bool:
+    import numpy as np
+
+    matrix = np.array(rows, float)
+    if matrix.shape[0] != matrix.shape[1] or np.abs(matrix).max() > 2:
+        return False
+    return bool(np.allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-6) and np.linalg.det(matrix) > 0)
+
+
+@TRANSFORMATION.must("sequence-fits", at=f"{_EDGE}[3]", wrong={
+    "type": "sequence", "input": {"name": "physical"}, "output": {"name": "pixels"},
+    "transformations": [{"type": "scale", "scale": [1.0] * 5}, {"type": "scale", "scale": [1.0] * 4}],
+})  # fmt: skip
+def _sequence_fits(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The number of output axes of each transformation of a sequence MUST be that of the input axes of the next."""
+    steps = children(t, n) if t["type"] == "sequence" else ()
+    for (before, own, _, _), (after, _, _, place) in itertools.pairwise(steps):
+        given, wanted = outputs(before, inputs(before) if own is None else own), inputs(after)
+        if given is not None and wanted is not None and given != wanted:
+            what = f"The transformation is for {wanted} axes, but the one before it gives {given}."
+            yield f"{where}.{place}", what, "Give it a number for each axis that comes out of the one before."
+
+
+@TRANSFORMATION.must("by-dimension-outputs", at=f"{_EDGE}[5].transformations[1].outputAxes", wrong=[1, 2, 3])
+def _by_dimension(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """Each output axis MUST be that of exactly one of the transformations; indices MUST be in range."""
+    items = t["transformations"] if t["type"] == "byDimension" else ()
+    made, read = ([i for item in items for i in item[key]] for key in ("outputAxes", "inputAxes"))
+    if sorted(made) != list(range(len(made))) or (m is not None and items and len(made) != m):
+        what = f"Each output axis must be made once, from 0 to {(m or len(made)) - 1} (got {show(sorted(made))})."
+        yield f"{where}.transformations", what, "Add an identity for an axis that stays as it is."
+    if n is not None and any(i >= n for i in read):
+        what = f"The input has {n} axes, so their indices are below {n} (got {show(sorted(read))})."
+        yield f"{where}.transformations", what, "Count the axes of the input from 0."
+
+
+@TRANSFORMATION.must("transformation-axes", at=f"{_EDGE}[0].scale", wrong=[1.0, 1.0])
+def _axes(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The length of the array of parameters MUST fit the number of axes of the input and of the output."""
+    wanted, given = inputs(t), outputs(t, n if inputs(t) is None else inputs(t))
+    if n is not None and wanted is not None and n != wanted:
+        yield where, f"The {t['type']} is for {wanted} axes, but its input has {n}.", "Say it for each of the axes."
+    elif m is not None and given is not None and m != given:
+        yield where, f"The {t['type']} gives {given} axes, but its output has {m}.", "Say it for each of the axes."
+
+
+@TRANSFORMATION.must("parameter-path", at=f"{_EDGE}[5].transformations[1].transformation.path", wrong="../field")
+def _path(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The `path` leads to the array or the group that holds the parameters, in the same hierarchy."""
+    if t["type"] in (*_MATRICES, *_FIELDS) and "path" in t:
+        fault = path_fault(t["path"].removeprefix("/"))
+        if fault:
+            yield f"{where}.path", fault, "Write the path from the group of this document."
+
+
+@TRANSFORMATION.should(
+    "parameter-path-relative",
+    at=f"{_EDGE}[5].transformations[1].transformation.path",
+    wrong="/coordinateTransformations/field",
+)
+def _relative(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """What a `path` is relative to SHOULD be clear: the group of the document."""
+    if t["type"] in (*_MATRICES, *_FIELDS) and str(t.get("path", "")).startswith("/"):
+        what = f"The path should be relative to the group of this document (got {show(t['path'])})."
+        yield f"{where}.path", what, "Leave out the '/' it begins with."
+
+
+@TRANSFORMATION.should(
+    "interpolation", at=f"{_EDGE}[5].transformations[1].transformation.interpolation", wrong="bspline"
+)
+def _interpolation(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """The field "interpolation" SHOULD be "nearest", "linear" or "cubic"."""
+    if t["type"] in _FIELDS and t.get("interpolation", "linear") not in ("nearest", "linear", "cubic"):
+        what = f"The interpolation should be nearest, linear or cubic (got {show(t['interpolation'])})."
+        yield f"{where}.interpolation", what, "Write one of these; readers that know no other take linear."
+
+
+@TRANSFORMATION.should("bijection-needed", at=f"{_EDGE}[3]", wrong={
+    "type": "bijection", "input": {"name": "physical"}, "output": {"name": "pixels"},
+    "forward": {"type": "scale", "scale": [2.0] * 5}, "inverse": {"type": "scale", "scale": [0.5] * 5},
+})  # fmt: skip
+def _needed(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """A bijection SHOULD be used only where the inverse of the transformation has no closed form."""
+    if t["type"] == "bijection" and any(_kind(t[half]) in _CLOSED for half in ("forward", "inverse")):
+        yield where, "A bijection should be used for what has no inverse of a closed form.", "Write one half alone."
+
+
+_CLOSED = ("identity", "mapAxis", "translation", "scale", "rotation")
+
+
+@TRANSFORMATION.should("affine-needed", at=f"{_EDGE}[1].affine", wrong=[
+    [*(1.0 if i == j else 0.0 for j in range(5)), 2.0] for i in range(5)
+])  # fmt: skip
+def _least(t: Document, n: int | None, m: int | None, where: str) -> Faults:
+    """Implementations SHOULD prefer the least powerful of the types that represent a transformation."""
+    rows: Any = t.get("affine", ()) if t["type"] == "affine" else ()
+    square = bool(rows) and len(rows[0]) == len(rows) + 1
+    zeros = all(value == 0 for i, row in enumerate(rows) for j, value in enumerate(row[:-1]) if i != j)
+    if square and zeros and all(row[i] > 0 for i, row in enumerate(rows)):
+        what = "An affine that only scales and moves should be a scale and a translation."
+        yield where, what, "Write a sequence of a scale and a translation."

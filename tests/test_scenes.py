@@ -1,0 +1,283 @@
+"""Images of 0.6 in their spaces: what is opened, kept and written; scenes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from helpers import every_file
+
+from ome_ngff import (
+    Axis,
+    FormatError,
+    InputError,
+    MissingError,
+    Multiscales,
+    SpaceError,
+    ValidationError,
+    open_image,
+    open_scene,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    validate,
+    write_image,
+    write_labels,
+    write_plate_metadata,
+    write_scene,
+    write_well_metadata,
+)
+from ome_ngff.read.describe import describe_store
+from ome_ngff.spaces import (
+    Affine,
+    CoordinateSystem,
+    Displacements,
+    Edge,
+    Rotation,
+    Scale,
+    Translation,
+)
+
+PIXELS = np.arange(64 * 48, dtype="uint16").reshape(64, 48)
+TURNED = Rotation(rotation=[[0.6, -0.8], [0.8, 0.6]])
+
+
+def image(place: Path | str, **more: Any) -> None:
+    write_image(
+        PIXELS, place, axes="yx", scale=[0.5, 0.25], translation=[10, 20], axes_units="micrometer", fmt="0.6",
+        scale_factors=[2], **more,
+    )  # fmt: skip
+
+
+def change(place: Path, **parts: Any) -> dict[str, Any]:
+    """Change parts of the first image of a document, and return them all."""
+    file = place / "zarr.json"
+    content = json.loads(file.read_text())
+    multiscale: dict[str, Any] = content["attributes"]["ome"]["multiscales"][0]
+    multiscale |= parts
+    file.write_text(json.dumps(content))
+    return multiscale
+
+
+@pytest.fixture
+def turned(tmp_path: Path) -> Path:
+    """An image of 0.6 with three more coordinate systems."""
+    place = tmp_path / "turned.zarr"
+    image(place)
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    system = {"name": "physical", "axes": axes, "note": "a key of someone's own"}
+    change(
+        place,
+        coordinateSystems=[*({"name": name, "axes": axes} for name in ("atlas", "stage", "warped")), system],
+        coordinateTransformations=[
+            Edge("physical", "stage", TURNED, "mount").to_document(),
+            Edge("atlas", "physical", Affine(affine=[[1, 0.5, 3], [0, 2, 4]])).to_document(),
+            {"type": "warp", "by": 3, "input": {"name": "physical"}, "output": {"name": "warped"}},
+        ],
+    )
+    return place
+
+
+WARNED = pytest.mark.filterwarnings("ignore:.*are not understood; they are kept")
+
+
+def test_an_image_of_0_6_has_the_geometry_of_its_intrinsic_system(turned: Path) -> None:
+    with pytest.warns(UserWarning, match=r"never applied \(warp from physical to warped: The transformation 'warp'"):
+        found = open_image(turned)
+    assert found.metadata.version == "0.6"
+    assert [axis.unit for axis in found.metadata.axes] == ["micrometer"] * 2
+    assert (found.images[0].scale, found.images[0].translation) == ({"y": 0.5, "x": 0.25}, {"y": 10.0, "x": 20.0})
+    assert found.images[1].translation == {"y": 10.25, "x": 20.125}
+    assert [system.name for system in found.systems] == ["physical", "atlas", "stage", "warped"]
+    assert str(found.transformations[0]) == "rotation from physical to stage"
+
+
+@WARNED
+def test_points_go_from_pixels_to_any_system_that_can_be_reached(turned: Path) -> None:
+    found = open_image(turned)
+    assert found.transform([[2, 4]], "0", "physical").tolist() == [[11, 21]]
+    np.testing.assert_allclose(
+        found.transform([11, 21], "physical", "stage"), [0.6 * 11 - 0.8 * 21, 0.8 * 11 + 0.6 * 21]
+    )
+    np.testing.assert_allclose(found.transform([1, 2], "atlas", "physical"), [5, 8])
+    np.testing.assert_allclose(found.transform(found.transform([1, 2], "atlas", "1"), "1", "atlas"), [1, 2])
+    with pytest.raises(SpaceError, match="No transformations lead from physical to warped"):
+        found.transform([1, 2], "physical", "warped")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_older_images_have_one_system(tmp_path: Path, version: str) -> None:
+    write_image(PIXELS, tmp_path / "a.zarr", axes="yx", scale=[0.5, 0.25], fmt=version)
+    found = open_image(tmp_path / "a.zarr")
+    assert [(system.name, len(system.axes)) for system in found.systems] == [("physical", 2)]
+    assert found.transform([2, 4], "0", "physical").tolist() == [1, 1]
+
+
+@WARNED
+def test_all_that_is_said_of_spaces_survives_a_round_trip(turned: Path, tmp_path: Path) -> None:
+    before = open_image(turned)
+    to_ngff_zarr(tmp_path / "copy.zarr", before, version="0.6")
+    said, again = (json.loads((p / "zarr.json").read_text())["attributes"]["ome"]["multiscales"][0]
+                   for p in (turned, tmp_path / "copy.zarr"))  # fmt: skip
+    assert again["coordinateTransformations"] == said["coordinateTransformations"]
+    by_name = [{s["name"]: s for s in each["coordinateSystems"]} for each in (said, again)]
+    assert by_name[0] == by_name[1]
+    assert again["datasets"] == said["datasets"]
+
+
+@WARNED
+def test_what_0_5_cannot_hold_is_named_when_it_is_left_out(turned: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"left out \(atlas, stage, warped\): OME-Zarr 0.5 cannot hold them"):
+        to_ngff_zarr(tmp_path / "copy.zarr", open_image(turned), version="0.5")
+    assert open_image(tmp_path / "copy.zarr").images[0].scale == {"y": 0.5, "x": 0.25}
+
+
+@WARNED
+def test_info_shows_systems_and_transformations(turned: Path) -> None:
+    (found,) = describe_store(turned).images
+    assert found.systems == ("physical", "atlas", "stage", "warped")
+    assert found.transformations[:2] == ("rotation from physical to stage", "affine from atlas to physical")
+    assert [level.scale for level in found.levels] == [(0.5, 0.25), (1.0, 0.5)]
+
+
+@pytest.mark.parametrize("version", ["0.6.dev3", "0.6.dev4", "0.7"])
+def test_drafts_are_refused_by_name_and_the_candidate_is_read(turned: Path, version: str) -> None:
+    text = (turned / "zarr.json").read_text()
+    (turned / "zarr.json").write_text(text.replace('"version": "0.6"', f'"version": "{version}"', 1))
+    with pytest.raises(FormatError, match=f"OME-Zarr {version} .*is not understood"):
+        open_image(turned)
+    (turned / "zarr.json").write_text(text.replace('"version": "0.6"', '"version": "0.6rc0"', 1))
+    with pytest.warns(UserWarning, match="never applied"):
+        assert open_image(turned).images[0].scale == {"y": 0.5, "x": 0.25}
+
+
+def test_every_writer_writes_0_6_and_nothing_is_wrong_with_it(tmp_path: Path) -> None:
+    place = tmp_path / "plate.zarr"
+    write_plate_metadata(place, ["A"], ["1"], ["A/1"], fmt="0.6", name="plate", field_count=1)
+    plate = zarr.open_group(place)
+    write_well_metadata(plate.create_group("A/1"), ["field-0"])
+    image(place / "A/1/field-0")
+    colors = {1: "FF0000"}
+    write_labels((PIXELS > 99).astype("uint8"), place / "A/1/field-0", "cells", axes="yx", colors=colors)
+    multiscales = to_multiscales(to_ngff_image(PIXELS, dims="yx", axes_units={"y": "meter", "x": "meter"}), [2])
+    to_ngff_zarr(tmp_path / "b.zarr", multiscales, version="0.6")
+    for store in (place, tmp_path / "b.zarr"):
+        report = validate(store, strict=True, data=True)
+        assert (report.version, report.findings) == ("0.6", ())
+    assert '"version": "0.5"' not in "".join(path.read_text() for path in tmp_path.rglob("zarr.json"))
+
+
+# Parameters that are stored as arrays --------------------------------------------------------------------------------
+
+
+def field(place: Path, vectors: np.ndarray[Any, Any], **more: Any) -> None:
+    """Write a field of displacements, with pixels of 2 micrometers."""
+    axes = [{"name": "d", "type": "displacement", "discrete": True}, *({"name": n, "type": "space"} for n in "yx")]
+    write_image(vectors, place, axes=axes, scale=[1, 2, 2], scale_factors=[], omero=False, fmt="0.6", **more)
+
+
+def opened(turned: Path, **edge: Any) -> Multiscales:
+    change(turned, coordinateTransformations=[{**edge, "input": {"name": "physical"}, "output": {"name": "warped"}}])
+    return open_image(turned)
+
+
+def test_a_field_displaces_points_by_the_vectors_between_its_pixels(turned: Path) -> None:
+    y, x = np.meshgrid(np.arange(8.0), np.arange(8.0), indexing="ij")
+    field(turned / "coordinateTransformations/field", np.stack([y, 10 * x]))
+    found = opened(turned, type="displacements", path="coordinateTransformations/field")
+    points = np.array([[[0, 0], [3, 5]], [[14, 14], [100, 0]]], float)
+    expected = points + np.stack([points[..., 0] / 2, 10 * points[..., 1] / 2], axis=-1)
+    expected[1, 1] = np.nan
+    np.testing.assert_allclose(found.transform(points, "physical", "warped"), expected)
+    assert found.transform([3.2, 5], "physical", "warped").tolist() == [3.2 + 1.6, 5 + 25]
+    nearest = opened(turned, type="displacements", path="coordinateTransformations/field", interpolation="nearest")
+    assert nearest.transform([3.2, 5.1], "physical", "warped").tolist() == [3.2 + 2, 5.1 + 30]
+    cubic = opened(turned, type="displacements", path="coordinateTransformations/field", interpolation="cubic")
+    np.testing.assert_allclose(cubic.transform([6, 6], "physical", "warped"), [9, 36])
+
+
+def test_a_matrix_at_a_path_is_read_when_it_is_applied(turned: Path) -> None:
+    found = opened(turned, type="affine", path="coordinateTransformations/matrix")
+    with pytest.raises(SpaceError, match="There is no matrix at 'coordinateTransformations/matrix'"):
+        found.transform([1, 2], "physical", "warped")
+    zarr.save(str(turned / "coordinateTransformations/matrix"), np.array([[1.0, 0, 5], [0, 2, 6]]))
+    assert found.transform([1, 2], "physical", "warped").tolist() == [6, 10]
+    assert found.transform([6, 10], "warped", "physical").tolist() == [1, 2]
+
+
+def test_a_field_that_is_not_there_is_named_when_it_is_needed(turned: Path) -> None:
+    found = opened(turned, type="displacements", path="nowhere")
+    assert isinstance(found.transformations[0].transformation, Displacements)
+    with pytest.raises(SpaceError, match=r"The field 'nowhere' of .* cannot be read"):
+        found.transform([1, 2], "physical", "warped")
+
+
+# Scenes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> Path:
+    """A group with two images."""
+    for name in ("left", "right"):
+        image(tmp_path / "tiles.zarr" / name)
+    return tmp_path / "tiles.zarr"
+
+
+WORLD = CoordinateSystem("world", [Axis(name, "space", "micrometer") for name in "yx"])
+EDGES = [
+    Edge(("left", "physical"), "world", Translation([0, 5])),
+    Edge("world", ("right", "physical"), Scale([2, 2])),
+]
+
+
+def test_a_scene_is_made_of_images_and_leads_from_one_to_another(tiles: Path) -> None:
+    write_scene(tiles, EDGES, [WORLD])
+    scene = open_scene(tiles)
+    assert list(scene) == ["left", "right"]
+    assert scene["left"].images[0].scale == {"y": 0.5, "x": 0.25}
+    assert [system.name for system in scene.systems] == ["world"]
+    assert scene.transform([10, 20], ("left", "physical"), "world").tolist() == [10, 25]
+    assert scene.transform([[0, 0]], "left/0", ("right", "physical")).tolist() == [[20, 50]]
+    assert scene.transform([20, 50], ("right", "physical"), "left/0").tolist() == [0, 0]
+    assert validate(tiles, strict=True).findings == ()
+    assert describe_store(tiles).kind == "scene"
+    assert describe_store(tiles).members == ("left", "right")
+
+
+@pytest.mark.parametrize(
+    ("edges", "error", "said"),
+    [
+        pytest.param([], ValidationError, "scene-transformations", id="nothing"),
+        pytest.param([EDGES[0]], ValidationError, "scene-system", id="a system that is not described"),
+        pytest.param(
+            [Edge(("left", "atlas"), ("right", "physical"))], SpaceError, "no coordinate system 'atlas'; it has",
+            id="a system that an image has not",
+        ),
+        pytest.param([Edge(("middle", "physical"), ("right", "physical"))], MissingError, "middle", id="no image"),
+        pytest.param([Edge(("../x", "physical"), ("right", "physical"))], ValidationError, "scene-path", id="climbing"),
+        pytest.param(
+            [Edge(("left", "physical"), ("right", "physical"), Scale([1]))], SpaceError, "its input has 2", id="1D",
+        ),
+    ],
+)  # fmt: skip
+def test_a_scene_that_cannot_be_is_refused_and_nothing_written(
+    tiles: Path, edges: list[Edge], error: type[Exception], said: str
+) -> None:
+    before = every_file(tiles)
+    with pytest.raises(error, match=said):
+        write_scene(tiles, edges)
+    assert every_file(tiles) == before
+
+
+def test_a_scene_is_of_images_of_0_6_alone(tiles: Path) -> None:
+    write_image(PIXELS, tiles / "old", axes="yx", fmt="0.5")
+    with pytest.raises(FormatError, match=r"old is OME-Zarr 0\.5; the images of a scene are 0\.6"):
+        write_scene(tiles, [Edge(("old", "physical"), ("right", "physical"))])
+    with pytest.raises(FormatError, match="has multiscales; a scene needs a group of its own"):
+        write_scene(tiles / "left", [Edge(("right", "physical"), ("right", "physical"))])
+    with pytest.raises(InputError, match="is not a scene"):
+        open_scene(tiles / "left")
