@@ -129,6 +129,10 @@ def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking
     assert found({"/": sample(kind, any_format)["/"]}, any_format) == lacking
 
 
+def test_a_well_that_is_a_mere_folder_is_not_there(any_format: Format) -> None:
+    assert "well-there" in found({**sample("plate", any_format), "/A/1": {"folder": True}}, any_format)
+
+
 def test_metadata_of_both_versions_in_one_group_is_noted() -> None:
     old, new = FormatV04(), FormatV05()
     store = build(sample("image", new), new)
