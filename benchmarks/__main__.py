@@ -7,7 +7,14 @@ import importlib
 import click
 
 # name -> module of this package that has a click command `main`; a new benchmark is a module and a line here
-COMMANDS = {"kernels": "kernels", "write": "speed", "memory": "memory", "plan": "planning", "all": "everything"}
+COMMANDS = {
+    "kernels": "kernels",
+    "write": "speed",
+    "memory": "memory",
+    "plan": "planning",
+    "upgrade": "upgrades",
+    "all": "everything",
+}
 
 
 class Benchmarks(click.Group):

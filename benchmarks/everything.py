@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from . import kernels, memory, planning, speed
+from . import kernels, memory, planning, speed, upgrades
 from .options import Settings, measuring
 from .table import Table
 
 
 def tables(settings: Settings) -> list[Table]:
-    """Measure everything: kernels, writes, memory, plan."""
+    """Measure everything: kernels, writes, memory, plan, upgrades."""
     if settings.wants("kernels"):
         kernels.ratios(2, settings.rounds, every=False)
         kernels.first_calls(1)
-    return [*speed.tables(settings), *memory.tables(settings), *planning.tables(settings)]
+    kinds = (speed, memory, planning, upgrades)
+    return [table for kind in kinds for table in kind.tables(settings)]
 
 
 main = measuring(tables)

@@ -84,6 +84,8 @@ def show(value: Any) -> str:
 
 def printable(text: str) -> str:
     """Return text from outside for a terminal: what is no letter to be seen, such as an escape, is spelled out."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -111,7 +111,8 @@ def write_image(
             `translation` and the method. Without factors they say how many levels there are, and by which factors.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
         compute: False returns tasks instead of running them.
-        progress: True for a bar, or a callable of (units done, units in all).
+        progress: True for a bar (a line every ten seconds where there is no terminal), or a callable of (bytes done,
+            bytes in all), which is called from here while something goes on; what it raises stops the write.
         store_options: for the store behind a URL: keys, region, `endpoint_url`, `anon`, as obstore or fsspec name them.
 
     Returns:

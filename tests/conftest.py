@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from helpers import InUnits
 from hypothesis import HealthCheck, settings
 
+from ome_ngff.engine import active_client, run
 from ome_ngff.format import Format, format_implementations
 from ome_ngff.methods import Method, Methods
+from ome_ngff.store import Holder
 
 # Kernels are compiled once for all workers, runs and environments; numba's cache knows the source and the Python.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
@@ -39,3 +43,22 @@ def bucket(tmp_path: Path) -> str:
 def any_format(request: pytest.FixtureRequest) -> Format:
     """Each version of the format, from the registry."""
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def count_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `InUnits` know of each unit that is done, and of how many there are."""
+    note = Holder.note
+
+    def counted(self: Holder, what: str) -> None:
+        note(self, what)
+        if self in InUnits.of:
+            InUnits.of[self].done += 1
+
+    def begun(job: Any, done: set[str], progress: Any, end: Any) -> None:
+        if isinstance(progress, InUnits):
+            progress.begin(job.holder, len(done), job.plan.units, by_calls=active_client() is not None)
+        run(job, done, progress, end)
+
+    monkeypatch.setattr(Holder, "note", counted)
+    monkeypatch.setattr("ome_ngff.write.execution.run", begun)

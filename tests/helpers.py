@@ -7,7 +7,8 @@ import multiprocessing
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorstore
@@ -87,3 +88,24 @@ def scale_of(dataset: dict[str, Any]) -> list[float]:
 
 def translation_of(dataset: dict[str, Any]) -> list[float]:
     return next(t["translation"] for t in dataset["coordinateTransformations"] if t["type"] == "translation")
+
+
+class InUnits:
+    """Turn a progress in bytes into one that is called once for each unit that is done; see `conftest.count_units`."""
+
+    of: ClassVar[WeakKeyDictionary[Any, InUnits]] = WeakKeyDictionary()  # by the holder of the write
+
+    def __init__(self, report: Callable[[int, int], Any]) -> None:
+        self.report = report
+        self.done, self.total, self.told, self.by_calls = 0, 0, -1, False
+
+    def begin(self, holder: Any, done: int, total: int, *, by_calls: bool) -> None:
+        self.done, self.total, self.told, self.by_calls = done, total, -1, by_calls
+        InUnits.of[holder] = self
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done += self.by_calls and self.told >= 0
+        reached = self.total if done == total else self.done
+        for number in range(max(self.told + 1, 0), reached + 1) if self.told >= 0 else [reached]:
+            self.told = number
+            self.report(number, self.total)

@@ -15,7 +15,7 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
-from helpers import every_file, pixels
+from helpers import InUnits, every_file, pixels
 from PIL import Image
 from test_inputs_dicom import STACK as SLICES
 from test_inputs_dicom import write_series
@@ -280,7 +280,7 @@ def test_a_killed_batch_skips_what_is_done_and_finishes_the_rest(folder: Path) -
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            convert(next(items).input, "out/b.ome.zarr", progress=kill, **words)
+            convert(next(items).input, "out/b.ome.zarr", progress=InUnits(kill), **words)
         assert "incomplete" in run("info", "out/b.ome.zarr").stdout
         found = batch.run(told=lambda each: told.append(each.state), progress=stop, **words)
     assert [each.state for each in found] == ["skipped", "resumed", "written"]

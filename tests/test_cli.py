@@ -18,7 +18,17 @@ import skimage.data
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
-from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore, scale_of, translation_of
+from helpers import (
+    InUnits,
+    attributes,
+    datasets,
+    document,
+    every_file,
+    pixels,
+    pixels_by_tensorstore,
+    scale_of,
+    translation_of,
+)
 
 import ome_ngff
 from ome_ngff import config, convert, write_image
@@ -219,7 +229,7 @@ def test_a_write_that_was_stopped_is_shown_as_incomplete_and_resumed(cells: Path
             raise KeyboardInterrupt
 
     with config.set(task_target=1, workers=1), pytest.raises(KeyboardInterrupt):
-        convert(cells, output, progress=stop, chunks=32, scale_factors=[2])
+        convert(cells, output, progress=InUnits(stop), chunks=32, scale_factors=[2])
     assert "incomplete (2 of " in run("info", output).stdout
     assert "pass --resume to finish it" in run("write", cells, output, *words, code=2).stderr
     run("write", cells, output, *words, "--resume")

@@ -24,7 +24,7 @@ import fsspec
 import numpy as np
 import pytest
 import zarr
-from helpers import every_file, pixels_by_tensorstore
+from helpers import InUnits, every_file, pixels_by_tensorstore
 
 import ome_ngff
 from ome_ngff import (
@@ -73,7 +73,7 @@ def once_at(unit: int, what: Callable[[], Any]) -> Callable[[int, int], None]:
         if done >= min(unit, total - 1) and waiting:
             waiting.pop()()
 
-    return progress
+    return InUnits(progress)
 
 
 class Killed(BaseException):

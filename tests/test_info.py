@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from helpers import InUnits
 from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
@@ -125,7 +126,7 @@ def begin(write: Any, *args: Any, **words: Any) -> None:
             raise KeyboardInterrupt
 
     with config.set(task_target=1, workers=1), pytest.raises(KeyboardInterrupt):
-        write(np.ones((8, 64, 64), "uint8"), *args, axes="tyx", progress=stop, **words)
+        write(np.ones((8, 64, 64), "uint8"), *args, axes="tyx", progress=InUnits(stop), **words)
 
 
 def test_an_unfinished_image_says_so_and_what_it_will_be(tmp_path: Path, any_format: Format) -> None:

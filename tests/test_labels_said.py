@@ -37,6 +37,7 @@ from ome_ngff.cli import main
 from ome_ngff.exceptions import InputError
 from ome_ngff.image.regions import label_values
 from ome_ngff.samples import coins
+from ome_ngff.writer import add_metadata
 
 pytestmark = pytest.mark.filterwarnings("ignore:There is no image")  # what is said needs none
 SQUARES = np.kron(np.array([[0, 3], [7, 12]]), np.ones((8, 8))).astype("uint16")
@@ -434,6 +435,13 @@ def test_metadata_alone_takes_the_same_words_and_keeps_the_rest(tmp_path: Path, 
     with pytest.raises(LabelError, match="do not have: 4"):
         write_label_metadata(tmp_path / "labels", "a", properties={4: {}}, check=True)
     assert every_file(tmp_path) == before
+
+
+def test_parts_that_are_added_leave_the_others(tmp_path: Path) -> None:
+    said(tmp_path, properties=ROWS)
+    add_metadata(tmp_path / "labels" / "a", {"image-label": {"source": {"image": "../../", "from": "us"}}})
+    label = document(tmp_path / "labels" / "a")["image-label"]
+    assert label == {"source": {"image": "../../", "from": "us"}, "properties": ROWS}
 
 
 def test_nested_labels_that_are_described_later_find_their_image(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -48,6 +49,7 @@ from ome_ngff.axes import Axis
 from ome_ngff.format import FormatV05
 from ome_ngff.pixels import as_source
 from ome_ngff.spec.metadata import Dataset, Scale, Translation
+from ome_ngff.store.temporary import scratch_folder
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (40, 60, 70)).astype("uint16")
 
@@ -419,6 +421,19 @@ def test_a_cache_lives_as_long_as_its_process(tmp_path: Path, how: str) -> None:
         assert len(seen) == (5 if how == "waits" else 3)
         process.communicate("")
     assert [path.name for path in tmp_path.iterdir()] == ["ome_ngff-cache-foreign"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no users here")
+def test_what_another_user_has_left_of_a_cache_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ome_ngff-cache-a.lock").touch()
+    (tmp_path / "ome_ngff-cache-a").mkdir()
+    theirs, own = {path.name for path in tmp_path.iterdir()}, os.getuid()
+    with ome_ngff.config.set(cache_store=tmp_path):
+        for user, left in ((own + 1, theirs), (own, set())):
+            monkeypatch.setattr(os, "getuid", lambda user=user: user)
+            _, remove = scratch_folder()
+            remove()
+            assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_shards_are_multiples_of_chunks(tmp_path: Path) -> None:

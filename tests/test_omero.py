@@ -257,11 +257,16 @@ def test_what_a_codec_has_changed_is_measured_as_stored(tmp_path: Path) -> None:
     assert windows(tmp_path / "a") == [percentiles(PLANE & 0xFF00)]
 
 
-def test_the_middle_plane_is_the_one_that_is_opened(tmp_path: Path) -> None:
-    write_image(np.zeros((2, 9, 8, 8), "uint8"), tmp_path / "a", axes="tzyx", name="cells")
-    omero = document(tmp_path / "a")["omero"]
-    assert omero["rdefs"] == {"defaultT": 0, "defaultZ": 4, "model": "color"}
-    assert omero["name"] == "cells"
+@pytest.mark.parametrize("limit", [2**24, 1000], ids=["level 0 is looked at", "level 1 is looked at"])
+def test_the_middle_plane_is_the_one_that_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(rendering, "SAMPLE_BYTES", limit)
+    halves = [{"z": 2, "y": 2, "x": 2}]
+    write_image(np.zeros((2, 9, 8, 8), "uint8"), tmp_path / "a", axes="tzyx", name="cells", scale_factors=halves)
+    said = document(tmp_path / "a")["omero"]
+    assert said["rdefs"] == {"defaultT": 0, "defaultZ": 4, "model": "color"}
+    assert said["name"] == "cells"
 
 
 @pytest.mark.parametrize(

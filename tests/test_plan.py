@@ -393,6 +393,7 @@ def test_a_plan_of_100_tebibytes_counts_units_of_whole_shards() -> None:
 def test_margins_hold_all_that_their_readers_see_beyond_their_own_box(plan: Plan) -> None:
     for margin in plan.margins:
         held = margin_before(plan, margin)
+        assert margin.width <= plan.grids[margin.level].cell[margin.axis]  # a chunk of it belongs to one cell
         for low, high in read_from_margin(plan, margin):
             start = margin.place(low, high)
             assert list(held[start : start + high - low]) == list(range(low, high))

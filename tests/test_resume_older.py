@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 import pytest
 import zarr
-from helpers import attributes, document
+from helpers import InUnits, attributes, document
 from unfinished import CACHE, CASES, DATA, PLACE, SMALL, Case
 
 DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
@@ -120,7 +120,9 @@ def test_an_unfinished_write_of_an_older_version_is_finished_in_smaller_tasks(tm
 @pytest.mark.parametrize("name", [param for param in MARKED if param.id != "command-line"])
 def test_units_that_an_older_version_noted_are_not_done_again(tmp_path: Path, name: str) -> None:
     found, seen = unpacked(f"{name}.unfinished", tmp_path / "found"), []
-    case = attrs.evolve(CASES[name], words={**CASES[name].words, "progress": lambda *state: seen.append(state)})
+    case = attrs.evolve(
+        CASES[name], words={**CASES[name].words, "progress": InUnits(lambda *state: seen.append(state))}
+    )
     case.finish(found, {})
     assert seen[0][0] == max(0, len(case.noted) - 1)  # one says that the place is cleared
 

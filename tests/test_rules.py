@@ -342,6 +342,7 @@ def test_rounding_of_a_scale_is_no_finer_level() -> None:
     at = "multiscales[0].datasets[1].coordinateTransformations[0].scale"
     assert fmt.findings(changed(fmt, "image", at, [1.0, 1.0, 1.0 - 1e-12, 1.0, 1.0])) == []
     assert broken(fmt.findings(changed(fmt, "image", at, [1.0, 1.0, 0.99, 1.0, 1.0]))) == {"datasets-order"}
+    assert broken(fmt.findings(changed(fmt, "image", at, [1.0, 1.0, -1.0, 1.0, 1.0]))) == {"scale-positive"}
 
 
 def test_a_transposed_plate_is_told_to_swap_rows_and_columns() -> None:

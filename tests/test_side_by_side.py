@@ -15,7 +15,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from helpers import document, every_file, pixels
+from helpers import InUnits, document, every_file, pixels
 from zarr.storage import MemoryStore
 
 import ome_ngff
@@ -90,7 +90,9 @@ def test_writes_in_threads_count_their_own_units_and_leave_zarr_unchanged(tmp_pa
     def write(number: int) -> list[tuple[int, int]]:
         seen: list[tuple[int, int]] = []
         words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "shards": 32, "scale_factors": LADDER}
-        write_image(IMAGE + number, tmp_path / str(number), progress=lambda *state: seen.append(state), **words)
+        write_image(
+            IMAGE + number, tmp_path / str(number), progress=InUnits(lambda *state: seen.append(state)), **words
+        )
         return seen
 
     with (

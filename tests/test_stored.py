@@ -219,9 +219,10 @@ def test_what_is_not_understood_is_described_and_judged(tmp_path: Path, version:
 
 def test_identity_is_understood(tmp_path: Path) -> None:
     entry = edited("0.5", with_image(coordinateTransformations=[{"type": "identity"}]))
-    entry["datasets"][0]["coordinateTransformations"] = [{"type": "identity"}]
+    for dataset in entry["datasets"]:
+        dataset["coordinateTransformations"] = [{"type": "identity"}]
     found = open_image(stored(tmp_path / "a.zarr", entry, "0.5"))
-    assert [list(image.scale.values()) for image in found.images] == [[1, 1, 1, 1, 1], [2, 1, 1, 1, 1]]
+    assert [list(image.scale.values()) for image in found.images] == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1]]
 
 
 def test_an_image_without_a_version_opens_as_what_its_zarr_stands_for(tmp_path: Path) -> None:
@@ -255,6 +256,12 @@ def test_an_incomplete_rendering_keeps_what_it_says(tmp_path: Path, version: str
         assert (first.window is None) == (place == "a.zarr")  # what is missing is measured when it is written
         assert second.window == OmeroWindow(0, 300, 0, 300)
         assert (second.label, second.color, second.extra) == ("GFP", "00FF00", {"family": "linear"})
+
+
+def test_channels_of_which_one_has_no_label_have_no_names(tmp_path: Path) -> None:
+    channels = [{"label": "DAPI", "color": "0000FF"}, {"color": "00FF00"}]
+    found = open_image(stored(tmp_path / "a.zarr", multiscale("0.5"), "0.5", {"channels": channels})).images[0]
+    assert (found.channel_names, found.channel_colors) == (None, ["0000FF", "00FF00"])
 
 
 def test_what_a_document_says_besides_survives_the_other_version(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import fsspec
 import numcodecs
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ import zarr
 from click.testing import CliRunner
 from helpers import document, every_file, pixels_by_tensorstore
 from hierarchies import KNOWN, OF_LABELS, copy_to, files
+from mutations import damaged
 from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import (
@@ -36,7 +40,8 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.cli import main
-from ome_ngff.format import Format
+from ome_ngff.format import Format, FormatV06
+from ome_ngff.spec.space.systems import Ref
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -108,11 +113,19 @@ def test_pixels_are_read_by_all_as_before(tmp_path: Path, dtype: str, options: d
 
 
 @pytest.mark.parametrize("kind", ["image", "plate", "bf2raw", "numbered"])
-def test_whole_hierarchies_are_valid_afterwards(tmp_path: Path, kind: str) -> None:
-    place = stored(kind, FormatV04(), tmp_path / "store")
-    done = upgrade(place)
+@pytest.mark.parametrize(
+    ("source", "to"),
+    [
+        pytest.param(FormatV04(), "0.5", id="0.4-0.5"),
+        pytest.param(FormatV04(), "0.6", id="0.4-0.6"),
+        pytest.param(FormatV05(), "0.6", id="0.5-0.6"),
+    ],
+)
+def test_whole_hierarchies_are_valid_afterwards(tmp_path: Path, kind: str, source: Format, to: str) -> None:
+    place = stored(kind, source, tmp_path / "store")
+    done = upgrade(place, to)
     report = validate(place, data=True)
-    assert (report.version, report.counts["error"], report.counts["warning"]) == ("0.5", 0, 0)
+    assert (report.version, report.counts["error"], report.counts["warning"]) == (to, 0, 0)
     assert done.images == sum("multiscales" in str(p.read_text()) for p in place.rglob("zarr.json"))
     there = {key.rpartition("/")[0] for key in files(kind, FormatV05()) if key.endswith("zarr.json")}
     assert {p.relative_to(place).parent.as_posix().strip(".") for p in place.rglob("zarr.json")} == there
@@ -142,17 +155,24 @@ def test_foreign_nodes_and_attributes_come_along(tmp_path: Path) -> None:
     assert group["tables/first/x"][...].tolist() == list(range(7))
 
 
-def test_the_way_to_an_older_version_keeps_pixels_and_meaning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [["0.5", "0.4"], ["0.6", "0.4"], ["0.5", "0.6", "0.5", "0.4"]], ids="-".join)
+def test_there_and_back_keeps_pixels_and_meaning(tmp_path: Path, way: list[str]) -> None:
     image = an_image(tmp_path / "image.zarr")
     before = open_image(image)
+    pixels, colors = np.asarray(before.images[0].data), before.labels["cells"].image_label["colors"]
     chunks = {k: v for k, v in every_file(image).items() if ".z" not in k}
-    upgrade(image)
-    upgrade(image, "0.4")
-    after = open_image(image)
+    for version in way:
+        upgrade(image, version)
+        after = open_image(image)
+        assert after.metadata.version == version
+        assert after.metadata.axes == before.metadata.axes
+        for one, other in zip(after.images, before.images, strict=True):
+            assert (one.scale, one.translation) == (other.scale, other.translation)
+        assert after.labels["cells"].image_label["colors"] == colors
+        np.testing.assert_array_equal(np.asarray(after.images[0].data), pixels)
+        np.testing.assert_array_equal(pixels_by_tensorstore(image)[0], pixels)
     assert after.metadata == before.metadata
-    assert {k: v for k, v in every_file(image).items() if ".z" not in k and ".ome_ngff" not in k} == chunks
-    np.testing.assert_array_equal(np.asarray(after.images[0].data), np.asarray(before.images[0].data))
-    np.testing.assert_array_equal(pixels_by_tensorstore(image)[0], np.asarray(before.images[0].data))
+    assert {k: v for k, v in every_file(image).items() if not re.search(r"\.z|\.ome_ngff", k)} == chunks
 
 
 def test_consolidated_metadata_goes(tmp_path: Path) -> None:
@@ -202,17 +222,151 @@ def test_nothing_below_a_level_is_asked_for_but_its_document(tmp_path: Path) -> 
         assert (now.st_ino, now.st_mtime_ns, now.st_atime_ns) == (there.st_ino, there.st_mtime_ns, there.st_atime_ns)
 
 
+# Coordinate systems --------------------------------------------------------------------------------------------------
+
+
+def _entry(place: Path) -> dict[str, Any]:
+    return json.loads((place / "zarr.json").read_text())["attributes"]["ome"]["multiscales"][0]
+
+
+def change_entry(place: Path, **parts: Any) -> None:
+    """Add parts to the entry of an image of 0.6."""
+    whole = json.loads((place / "zarr.json").read_text())
+    whole["attributes"]["ome"]["multiscales"][0].update(parts)
+    (place / "zarr.json").write_text(json.dumps(whole))
+
+
+def test_an_outer_transformation_is_folded_into_the_levels(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.5")
+    outer = [{"type": "scale", "scale": [1, 2, 2]}, {"type": "translation", "translation": [5, 0, 1]}]
+    change_entry(image, coordinateTransformations=outer)
+    before = open_image(image)
+    upgrade(image, "0.6")
+    for one, other in zip(open_image(image).images, before.images, strict=True):
+        assert (one.scale, one.translation) == (other.scale, other.translation)
+    assert "coordinateTransformations" not in _entry(image)
+
+
+def test_an_axis_that_runs_backwards_is_turned_by_an_affine(tmp_path: Path) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
+    group = zarr.open_group(image, mode="a")
+    entry = group.attrs["multiscales"][0]
+    steps = [{"type": "scale", "scale": [1, -0.5, 0.25]}, {"type": "translation", "translation": [3, 10, 0]}]
+    entry["datasets"][0]["coordinateTransformations"] = steps
+    group.attrs["multiscales"] = [entry]
+    upgrade(image, "0.6")
+    assert validate(image).valid
+    graph = FormatV06().decode(document(image)).graph
+    indices = np.array([[0, 0, 0], [1, 4, 8]])
+    np.testing.assert_allclose(
+        graph.transform(indices, Ref(path="0"), "physical"), indices * [1, -0.5, 0.25] + [3, 10, 0]
+    )
+
+
+def _with_spaces(image: Path) -> None:
+    axes = _entry(image)["coordinateSystems"][0]["axes"]
+    turned = {"type": "rotation", "rotation": [[1, 0, 0], [0, 0, -1], [0, 1, 0]]}
+    ends = {"input": {"name": "physical"}, "output": {"name": "stage"}}
+    systems = [{"name": "physical", "axes": [{**axis, "longName": "an axis"} for axis in axes]}]
+    systems.append({"name": "stage", "axes": axes})
+    change_entry(image, coordinateSystems=systems, coordinateTransformations=[{**turned, **ends}])
+
+
+def test_what_a_version_cannot_hold_is_listed_or_warned_of(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    _with_spaces(image)
+    assert validate(image).valid
+    before = every_file(image)
+    words = r"the coordinate system 'stage'; /: the transformation rotation from physical to stage"
+    with pytest.raises(FormatError, match=words):
+        upgrade(image, "0.5")
+    assert every_file(image) == before
+    assert len(upgrade(image, "0.5", lossy=True, dry_run=True).losses) == 2
+    with pytest.warns(UserWarning, match="stage") as caught:
+        upgrade(image, "0.5", lossy=True)
+    assert len(caught) == 2
+    assert validate(image).valid
+    assert "longName" not in _entry(image)["axes"][0]
+    undo(image)
+    assert every_file(image) == before
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_command_accepts_losses(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    _with_spaces(image)
+    refused = CliRunner().invoke(main, ["upgrade", str(image), "--to", "0.5"])
+    assert refused.exit_code == 2
+    assert "Pass --lossy to do without" in refused.output
+    assert "would be lost: /: the coordinate system 'stage'" in run(image, "--to", "0.5", "--lossy", "--dry-run")
+    assert "Warning" in run(image, "--to", "0.5", "--lossy")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_link_to_labels_is_folded_into_them(tmp_path: Path, turned: bool) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    ends = [{"name": "physical"}, {"name": "physical", "path": "labels/cells"}]
+    step = {"type": "translation", "translation": [1, 2, -3]}
+    start, end = ends[:: -1 if turned else 1]
+    change_entry(image, coordinateTransformations=[{**step, "input": start, "output": end}])
+    assert validate(image).valid
+    before = open_image(image).labels["cells"].images[1]
+    upgrade(image, "0.5")
+    after = open_image(image).labels["cells"].images[1]
+    sign = 1 if turned else -1
+    shift = dict(zip("zyx", (1 * sign, 2 * sign, -3 * sign), strict=True))
+    assert after.translation == {axis: before.translation[axis] + shift[axis] for axis in "zyx"}
+    assert after.scale == before.scale
+    assert validate(image).valid
+
+
+def test_a_candidate_of_a_release_becomes_the_release(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    for path in image.rglob("zarr.json"):
+        path.write_text(path.read_text().replace('"0.6"', '"0.6rc0"'))
+    assert upgrade(image, "0.6").source == "0.6rc0"
+    stated = [json.loads(path.read_text())["attributes"].get("ome") for path in image.rglob("zarr.json")]
+    assert {ome["version"] for ome in stated if ome} == {"0.6"}
+
+
+def test_dimensions_get_the_names_that_the_version_asks_for(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.6")
+    path = image / "1" / "zarr.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "dimension_names"}))
+    before = every_file(image)
+    upgrade(image, "0.5")
+    assert zarr.open_array(image / "1", mode="r").metadata.dimension_names == ("z", "y", "x")
+    undo(image)
+    assert every_file(image) == before
+
+
+def test_a_scene_does_not_go_back(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "scene" / "image", "0.6")
+    place = image.parent
+    ends = {"input": {"name": "physical", "path": "image"}, "output": {"name": "world"}}
+    scene = {"coordinateSystems": [{"name": "world", "axes": _entry(image)["coordinateSystems"][0]["axes"]}]}
+    scene["coordinateTransformations"] = [{"type": "identity", **ends}]
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.6", "scene": scene}}}
+    (place / "zarr.json").write_text(json.dumps(group))
+    before = every_file(place)
+    with pytest.raises(FormatError, match=r"it is a scene, which OME-Zarr 0\.5 has not"):
+        upgrade(place, "0.5", lossy=True)
+    assert every_file(place) == before
+
+
 # What is undone -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["image", "plate", "bf2raw"])
-def test_undo_restores_every_byte(tmp_path: Path, kind: str) -> None:
-    place = stored(kind, FormatV04(), tmp_path / "store")
+@pytest.mark.parametrize(("source", "to"), [(FormatV04(), "0.5"), (FormatV04(), "0.6"), (FormatV05(), "0.6")])
+def test_undo_restores_every_byte(tmp_path: Path, kind: str, source: Format, to: str) -> None:
+    place = stored(kind, source, tmp_path / "store")
     before = every_file(place)
-    upgrade(place)
+    upgrade(place, to)
+    root = ".zattrs" if source.zarr_format == 2 else "zarr.json"
     with zipfile.ZipFile(place / ".ome_ngff" / "undo.zip") as archive:
-        assert archive.read("old/.zattrs") == files(kind, FormatV04())[".zattrs"]
-    assert undo(place) == "the upgrade from 0.4 to 0.5"
+        assert archive.read(f"old/{root}") == files(kind, source)[root]
+    assert undo(place) == f"the upgrade from {source.version} to {to}"
     assert every_file(place) == before
     with pytest.raises(MissingError, match="nothing to undo"):
         undo(place)
@@ -338,7 +492,6 @@ def _coded(**words: Any) -> Callable[[Path], None]:
         pytest.param(_older, FormatError, r"/labels/cells: it is OME-Zarr '0.3'", id="older"),
         pytest.param(_both, FormatError, "of Zarr v2 and v3", id="both"),
         pytest.param(_marked, IncompleteError, "labels/cells is incomplete", id="marked"),
-        pytest.param(_locked, IncompleteError, "labels is being written", id="locked"),
         pytest.param(_linked, StoreError, "behind a link", id="linked"),
         pytest.param(_document_linked, StoreError, "behind a link", id="document-linked"),
         pytest.param(_journal_linked, StoreError, "behind a link", id="journal-linked"),
@@ -365,6 +518,17 @@ def test_what_cannot_be_upgraded_is_refused_untouched(
         with pytest.raises(error, match=words):
             upgrade(place, dry_run=dry_run)
     assert every_file(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_killed_process_left_is_waited_for(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "image.zarr")
+    _locked(place)
+    with pytest.raises(IncompleteError, match="labels is being written"):
+        upgrade(place, dry_run=True)
+    upgrade(place)
+    assert validate(place).version == "0.5"
+    assert not (place / "labels" / ".ome_ngff.lock").exists()
 
 
 def test_all_reasons_are_listed_at_once(tmp_path: Path) -> None:
@@ -422,14 +586,13 @@ def test_a_store_that_can_only_be_read_is_refused(tmp_path: Path) -> None:
             call(LocalStore(image, read_only=True))
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_can_only_be_read_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_can_only_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = an_image(tmp_path / "image.zarr")
-    (image / "labels" / "cells" / "1").chmod(0o555)
-    with pytest.raises(StoreError, match="cannot be written"):
+    before = every_file(image)
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("labels/cells/1"))
+    with pytest.raises(StoreError, match="labels/cells/1 can only be read"):
         upgrade(image)
-    (image / "labels" / "cells" / "1").chmod(0o755)
-    assert not list(image.rglob("zarr.json"))
+    assert every_file(image) == before
 
 
 @pytest.mark.parametrize(
@@ -467,6 +630,22 @@ def test_a_record_that_names_places_outside_is_not_believed(tmp_path: Path, name
     assert every_file(tmp_path) == before
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_a_record_that_is_damaged_is_refused_or_right(tmp_path: Path, seed: int) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
+    before = every_file(image)
+    upgrade(image)
+    record = image / ".ome_ngff" / "undo.zip"
+    record.write_bytes(damaged(record.read_bytes(), Random(seed)))
+    there = every_file(image)
+    try:
+        undo(image)
+    except StoreError:
+        assert every_file(image) == there
+    else:
+        assert every_file(image) == before
+
+
 # The command --------------------------------------------------------------------------------------------------------
 
 
@@ -493,3 +672,50 @@ def test_the_command_says_how_losses_are_accepted(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["upgrade", str(image)])
     assert result.exit_code != 0
     assert "zlib" in result.output
+
+
+# Elsewhere ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_behind_a_url_goes_there_and_back(bucket: str) -> None:
+    place = f"{bucket}/image"
+    copy_to(MemoryStore(_buffers(files("image", FormatV04()))), place)
+    pixels = np.asarray(open_image(place).images[0].data)
+    upgrade(place, "0.6")
+    assert validate(place).version == "0.6"
+    np.testing.assert_array_equal(np.asarray(open_image(place).images[0].data), pixels)
+    undo(place)
+    found = fsspec.filesystem("memory").find(f"/{place.partition('://')[2]}")
+    assert {key.partition("/image/")[2] for key in found} == set(files("image", FormatV04()))
+
+
+def test_an_image_in_a_mapping_goes_there_and_back() -> None:
+    before = dict(files("image", FormatV04()))
+    mapping = dict(before)
+    upgrade(mapping)
+    assert validate(mapping).version == "0.5"
+    undo(mapping)
+    assert mapping == before
+
+
+def test_copies_of_metadata_above_go(tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / "many", mode="w", zarr_format=2)
+    root.create_group("first")
+    an_image(tmp_path / "many" / "first")
+    zarr.consolidate_metadata(str(tmp_path / "many"), zarr_format=2)
+    upgrade(zarr.open_group(tmp_path / "many", mode="a", path="first"))
+    assert not (tmp_path / "many" / ".zmetadata").exists()
+
+
+def test_levels_of_different_types_do_not_become_0_6(tmp_path: Path) -> None:
+    image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
+    group = zarr.open_group(image, mode="a")
+    group.create_array("1", data=np.zeros((5, 10, 15), "float32"), chunk_key_encoding={"name": "v2", "separator": "/"})
+    entry = group.attrs["multiscales"][0]
+    entry["datasets"].append({"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]})
+    group.attrs["multiscales"] = [entry]
+    before = every_file(image)
+    with pytest.raises(ValidationError, match="dtype"):
+        upgrade(image, "0.6")
+    assert every_file(image) == before
+    upgrade(image, "0.5")

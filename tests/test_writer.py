@@ -240,6 +240,11 @@ def test_shards_hold_whole_chunks_and_shrink_with_their_level(tmp_path: Path) ->
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "i")[0], image)
 
 
+def test_shards_are_no_longer_than_the_chunks_of_their_level(tmp_path: Path) -> None:
+    write_image(np.zeros((40, 40), "uint8"), tmp_path / "i", axes="yx", chunks=16, shards=64, scale_factors=[])
+    assert zarr.open_array(tmp_path / "i" / "0", mode="r").shards == (48, 48)
+
+
 @pytest.mark.parametrize(("chunks", "shards"), [(None, 100), (50, 100), (64, 128)])
 def test_an_axis_that_fits_in_one_chunk_has_one_shard(tmp_path: Path, chunks: int | None, shards: int) -> None:
     image = random((30, 256, 256))

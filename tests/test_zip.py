@@ -87,6 +87,12 @@ def test_a_zip_that_somebody_has_open_gets_each_entry_once(tmp_path: Path, write
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
+def test_a_folder_that_is_called_a_zip_stays_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").mkdir()
+    write_image(PIXELS, tmp_path / "a.zip", axes="zyx", scale_factors=[])
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "a.zip" / "0", mode="r")[:], PIXELS)
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_labels_go_into_the_same_file(tmp_path: Path, version: str) -> None:
     multiscales = to_multiscales(PIXELS, [2], chunks=16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -201,5 +200,5 @@ def as_json(text: str) -> Callable[[F], F]:
 
 
 def progress() -> bool | None:
-    """Return whether to show a bar: on a terminal, unless --quiet."""
-    return True if sys.stderr.isatty() and verbosity_wanted() >= 0 else None
+    """Return whether to show progress: a bar on a terminal, lines in a log, nothing with --quiet."""
+    return True if verbosity_wanted() >= 0 else None

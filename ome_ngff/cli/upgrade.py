@@ -27,7 +27,8 @@ def command(store: str, version: Any, undo: bool, dry_run: bool, lossy: bool) ->
     from ..write import undo as take_back
     from ..write import upgrade
 
-    refuse_both(**{"undo": undo, "to": version, "dry-run": dry_run})
+    for name, given in (("to", version), ("dry-run", dry_run), ("lossy", lossy)):
+        refuse_both(**{"undo": undo, name: given})
     if undo:
         done = take_back(store)
         if verbosity_wanted() >= 0:

@@ -88,17 +88,21 @@ def _one(
     source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, verify: bool, **given: Any
 ) -> None:
     from ..convert import verify as compare
-    from ..inputs import drafted
+    from ..inputs import copied, drafted
     from .info import report
     from .tables import show_outline
 
-    draft = drafted(source, output, resume=resume, **given)
+    copy = copied(source, output, given)
+    draft = copy or drafted(source, output, resume=resume, **given)
+    if plan and copy:
+        click.echo(f"{source} would be copied to {output} as it is.")
+        return
     if plan:
         parts = draft.parts
         show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
         return
     _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
-    if verify:
+    if verify and copy is None:
         compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())
     report(output, as_json)
 

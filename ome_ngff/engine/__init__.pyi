@@ -7,6 +7,7 @@ from .plan import Plan as Plan
 from .progress import Progress as Progress
 from .progress import check_progress as check_progress
 from .progress import counter as counter
+from .progress import metered as metered
 from .scan import over_blocks as over_blocks
 from .schedule import delayed_tasks as delayed_tasks
 from .schedule import run as run

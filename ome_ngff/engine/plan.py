@@ -158,6 +158,15 @@ class Plan:
         """Size of the pixels that all passes read, before compression."""
         return sum(self.bytes_of(work.base) for work in self.passes)
 
+    def bytes_in(self, unit: str) -> int:
+        """Return the bytes of pixels that a unit, named "pass-number", reads of its own."""
+        number, _, i = unit.partition("-")
+        work = self.passes[int(number)]
+        return self.bytes_of_box(work.box(int(i), self.levels[work.base].shape))
+
+    def bytes_of_box(self, box: Box) -> int:
+        return math.prod(high - low for low, high in box) * self.itemsize
+
     @property
     def division(self) -> list[Any]:
         """Passes and spool as JSON, by which a resumed write goes on with the same units."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,12 +13,13 @@ import numpy as np
 from .allocator import kept_memory
 from .job import Job
 from .plan import Pass
-from .progress import Progress, counter
+from .progress import Meter, Progress, metered
 from .surroundings import active_client, dask_scheduler
 from .units import BUNDLE_BYTES, KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
 GRAPH_BYTES = 8 * 2**20
+_MOMENT = 0.2  # seconds between two looks at what units have done
 
 
 # Running ------------------------------------------------------------------------------------------------------------
@@ -29,34 +30,36 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
 
     Args:
         job: what to do. done: names of the units that are on disk already.
-        progress: True for a bar on the terminal, or a callable that gets the units done and their total.
+        progress: see `metered`.
         end: writes the metadata.
     """
-    with counter(progress, len(done), job.plan.units, job.plan.bytes_read) as count:
+    with metered(progress, sum(map(job.plan.bytes_in, done)), job.plan.bytes_read) as meter:
         for number, work in enumerate(job.plan.passes):
             todo = [i for i in range(len(work)) if f"{number}-{i}" not in done]
-            _run_pass(job, number, todo, count)
+            _run_pass(job, number, todo, meter)
     end()
 
 
-def _run_pass(job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
+def _run_pass(job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
     """Run units of one pass on the scheduler that dask is set to. Once this ends, no task goes on writing."""
     client = active_client()
     if client is not None and todo:
-        _run_on_cluster(client, job, number, todo, count)
+        _run_on_cluster(client, job, number, todo, meter)
     elif dask_scheduler() is None:
         work = job.plan.passes[number]
         keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
         with keeping, WorkerPool(work.pieces_at_once - (at_once == 1), joined=at_once == 1) as pool:
-            _run_here(job, number, todo, at_once, pool, count)
+            _run_here(job, number, todo, at_once, pool, meter)
     else:
         from dask.base import compute
         from dask.callbacks import Callback
 
+        left = iter(todo)
+
         def finished(key: Any, *rest: Any) -> None:
             if str(key).startswith(run_unit.__name__):
-                count()
+                meter.add(job.plan.bytes_in(f"{number}-{next(left)}"))  # of some unit; in the end it is all of them
 
         with Callback(posttask=finished):
             compute(*_tasks(job, number, todo))
@@ -68,27 +71,27 @@ def _cell_bytes(job: Job, work: Pass) -> int:
     return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
 
-def _run_here(
-    job: Job, number: int, todo: Sequence[int], at_once: int, pool: WorkerPool, count: Callable[[], None]
-) -> None:
+def _run_here(job: Job, number: int, todo: Sequence[int], at_once: int, pool: WorkerPool, meter: Meter) -> None:
     """Run units of one pass in this process."""
     if at_once == 1:
         for i in todo:
-            run_unit(job, number, i, pool=pool)
-            count()
+            run_unit(job, number, i, pool=pool, meter=meter)
+            meter.show()
         return
     with ThreadPoolExecutor(at_once) as tasks:
-        futures = [tasks.submit(run_unit, job, number, i, pool=pool) for i in todo]
+        futures = {tasks.submit(run_unit, job, number, i, pool=pool, meter=meter) for i in todo}
         try:
-            for future in as_completed(futures):
-                future.result()
-                count()
+            while futures:
+                done, futures = wait(futures, _MOMENT, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                meter.show()
         except BaseException:
             tasks.shutdown(cancel_futures=True)
             raise
 
 
-def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], count: Callable[[], None]) -> None:
+def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
     """Run units of one pass on the workers of a client.
 
     The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are too many
@@ -103,9 +106,10 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], cou
     else:
         futures = client.compute(_tasks(job, number, todo))
     try:
+        numbers = {future.key: i for future, i in zip(futures, todo, strict=True)}
         for future in as_completed(futures):
             future.result()
-            count()
+            meter.add(job.plan.bytes_in(f"{number}-{numbers[future.key]}"))
     except BaseException:
         begun = {key for keys in client.processing().values() for key in keys}
         client.cancel([future for future in futures if future.key not in begun])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import attrs
 import numpy as np
 from zarr.storage import LocalStore
 
@@ -15,6 +17,7 @@ from ..store import Holder, StoredBoxes
 from .allocator import give_back
 from .job import Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
+from .progress import Meter
 from .workers import TaskGroup, WorkerPool
 
 KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
@@ -22,39 +25,64 @@ SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no 
 BUNDLE_BYTES = 2**21  # of smaller ones that go together
 
 
-def run_unit(job: Job | SentJob, pass_number: int, number: int, *after: Any, pool: WorkerPool | None = None) -> int:
+def run_unit(
+    job: Job | SentJob,
+    pass_number: int,
+    number: int,
+    *after: Any,
+    pool: WorkerPool | None = None,
+    meter: Meter | None = None,
+) -> int:
     """Read the box of one unit, write its part of every level of the pass, and note that it is done.
 
     Args:
         job: what the unit belongs to. pass_number: its pass. number: its number in the pass.
         after: ignored; what has to be done before (dask puts results of earlier tasks here).
-        pool: the threads that work on its pieces.
+        pool: the threads that work on its pieces. meter: counts the bytes of its base, piece by piece.
     """
     job = job.here()
     work = job.plan.passes[pass_number]
+    share = _Share(meter, job.plan.bytes_in(f"{pass_number}-{number}"))
     if work.writes:
-        _write_levels(job, pass_number, number, pool or WorkerPool())
+        _write_levels(job, pass_number, number, pool or WorkerPool(), share)
     else:
         box = job.plan.needs(work, number)[work.base]
         job.holder.write(job.spool, box, read(job.sources[work.base], box, job.dtype))
     if job.resumable:
         job.holder.note(f"{pass_number}-{number}")
+    share.add(share.left)
     at_hand = work.reads == "given" and isinstance(job.sources[work.base], np.ndarray)
     if (pool is None or not at_hand) and work.task_bytes + work.piece_bytes > KEEP_BYTES:
         give_back()  # what is kept has gaps, where blocks of other sizes lay
     return 1
 
 
-def _write_levels(job: Job, pass_number: int, number: int, pool: WorkerPool) -> None:
+@attrs.define
+class _Share:
+    """Count the bytes of one unit, never more than it has."""
+
+    meter: Meter | None
+    left: int
+    _lock: threading.Lock = attrs.field(init=False, factory=threading.Lock)
+
+    def add(self, amount: int) -> None:
+        with self._lock:
+            amount = min(amount, self.left)
+            self.left -= amount
+        if self.meter is not None and amount:
+            self.meter.add(amount)
+
+
+def _write_levels(job: Job, pass_number: int, number: int, pool: WorkerPool, share: _Share) -> None:
     """Write what a unit owns of every level of its pass: piece by piece what is made from the base, then the rest."""
     plan = job.plan
     work = plan.passes[pass_number]
     own, need = plan.own(work, number), plan.needs(work, number)
     made = {k: _empty(job, need[k]) for k in children(work, plan.levels)}
     with TaskGroup(pool) as group:
-        base = _base(job, pass_number, number, group)
+        base = _base(job, pass_number, number, group, share)
         for piece in plan.pieces(work, number):
-            group.add(partial(_piece, job, work, base, made, piece, pool))
+            group.add(partial(_piece, job, work, base, made, piece, pool, share))
         group.finish()
         del base
         for k in work.writes:
@@ -70,7 +98,9 @@ def _write_levels(job: Job, pass_number: int, number: int, pool: WorkerPool) -> 
         group.finish()
 
 
-def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, pool: WorkerPool) -> None:
+def _piece(
+    job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Piece, pool: WorkerPool, share: _Share
+) -> None:
     """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
     plan = job.plan
     pixels = read(base, piece.seen, job.dtype, partial(pool.scratch, "seen"))
@@ -80,6 +110,7 @@ def _piece(job: Job, work: Pass, base: Any, made: Mapping[int, Block], piece: Pi
     for k, box in piece.makes.items():
         reduction = spans(plan.levels[k], plan.levels[work.base], piece.seen, box)
         made[k][slices(box)][...] = plan.method.reduce(pixels, reduction)
+    share.add(plan.bytes_of_box(piece.own) // (2 if work.held else 1))
 
 
 def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
@@ -100,14 +131,18 @@ def _bundle(cell: Sequence[int], box: Box, most: int) -> tuple[int, ...]:
     return bundle(cell, [-(-(high - low) // c) * c for (low, high), c in zip(box, cell, strict=True)], most)
 
 
-def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
+def _base(job: Job, pass_number: int, number: int, group: TaskGroup, share: _Share) -> Any:
     """Return what the pieces of a unit read their base from; a base that is held is read here."""
     plan = job.plan
     work = plan.passes[pass_number]
     box, need = work.box(number, plan.levels[work.base].shape), plan.needs(work, number)[work.base]
     if work.reads == "given":
         source = job.sources[work.base]
-        return Block(read(source, need, job.dtype), need) if work.held else source
+        if not work.held:
+            return source
+        block = Block(read(source, need, job.dtype), need)
+        share.add(plan.bytes_of_box(box) // 2)
+        return block
     spooled = work.reads == "spool"
     stored = StoredBoxes(job.spool if spooled else job.arrays[work.base], whole=spooled)
     if not work.held:
@@ -117,7 +152,7 @@ def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
     cell = plan.spool if plan.spool and spooled else plan.grids[work.base].cell
     there = box if margins else need
     for part in tiles(there, _bundle(cell, there, math.prod(work.piece))):
-        group.add(partial(_fetch, stored, part, block, part))
+        group.add(partial(_fetch, stored, part, block, part, partial(share.add, plan.bytes_of_box(part) // 2)))
     for axis, (margin, array) in margins.items():
         for low, high in ((need[axis][0], box[axis][0]), (box[axis][1], need[axis][1])):
             if low < high:
@@ -129,9 +164,10 @@ def _base(job: Job, pass_number: int, number: int, group: TaskGroup) -> Any:
     return block
 
 
-def _fetch(stored: StoredBoxes, there: Box, block: Block, here: Box) -> None:
+def _fetch(stored: StoredBoxes, there: Box, block: Block, here: Box, then: Callable[[], None] = lambda: None) -> None:
     """Read a box of an array of ours into a box of a block."""
     block[slices(here)][...] = stored[slices(there)]
+    then()
 
 
 def _empty(job: Job, box: Box) -> Block:

@@ -2,6 +2,7 @@ from .batch import Batch as Batch
 from .batch import converted as converted
 from .conversion import Conversion as Conversion
 from .conversion import adjusted as adjusted
+from .conversion import copied as copied
 from .conversion import drafted as drafted
 from .exporting import export as export
 from .families import FAMILIES as FAMILIES

@@ -18,7 +18,7 @@ from ..exceptions import BatchError, ExistsError, MissingError, NgffError, Optio
 from ..store import locate, open_node
 from ..text import listed, warn
 from . import verification
-from .conversion import Conversion, drafted
+from .conversion import Conversion, copied, drafted
 from .expansion import Item, expanded
 
 _TICK = 2**20  # bytes of input that the bar counts as one
@@ -184,9 +184,10 @@ def converted(
     if one and not os.fspath(source).lower().endswith(".csv"):
         if report is not None:
             raise OptionError("A report is of several sources; pass a list of them, and a folder for their images.")
-        draft = drafted(source, output, resume=resume, **given)
+        copy = copied(source, output, given)
+        draft = copy or drafted(source, output, resume=resume, **given)
         done = [draft.planned() if dry_run else draft.run(overwrite=overwrite, resume=resume, progress=progress)]
-        if verify and not dry_run:
+        if verify and not dry_run and copy is None:  # which has verified what it has sent
             said = {"series": given.get("series"), "axes": given.get("axes")}
             verification.verify(source, output, progress=progress, **said)
     else:

@@ -11,8 +11,8 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
-from ..spec import parse_numbers, parse_units, placed
-from ..store import Layout, Target, children, find_target
+from ..spec import label_names, parse_numbers, parse_units, placed
+from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
     Rendering,
@@ -20,7 +20,9 @@ from ..write import (
     execute,
     execute_labels,
     image_request,
+    is_hierarchy,
     label_request,
+    upload,
     write_collection_metadata,
 )
 from .open import images_in, open_input
@@ -194,6 +196,45 @@ class Collection:
             raise StoreError(
                 f"{self.target} has {', '.join(sorted(others)[:5])}, not of these images; write to another place."
             )
+
+
+@attrs.frozen(eq=False)
+class Copy:
+    """Hold the upload of a finished hierarchy.
+
+    Attributes:
+        input, output: as in `Conversion`. source: the hierarchy.
+    """
+
+    input: str
+    output: Any
+    source: Target
+    parts: tuple[Draft, ...] = ()
+
+    def planned(self) -> Conversion:
+        """Return what the upload would be."""
+        return Conversion(self.input, str(self.output), state="planned", outline={"copies": str(self.source)})
+
+    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+        """Copy all that is there."""
+        upload(self.source, self.output, overwrite=overwrite, resume=resume, progress=progress)
+        return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
+
+
+_AS_IT_IS = {"method": "resize", "omero": True, "labels": True}
+
+
+def copied(source: str | os.PathLike[str], output: Any, given: Mapping[str, Any]) -> Copy | None:
+    """Return the upload of a finished hierarchy to an object store, where nothing is said of how it is to be."""
+    if any(value != _AS_IT_IS.get(word) for word, value in given.items()):
+        return None
+    try:
+        if not is_elsewhere(output) or os.fspath(source).startswith("http"):  # where nothing is listed
+            return None
+        found = find_target(readable(source))
+    except (NgffError, OSError):  # another input, or another way to say what is wrong with it
+        return None
+    return Copy(os.fspath(source), output, found) if is_hierarchy(found) else None
 
 
 def drafted(

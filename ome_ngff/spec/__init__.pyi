@@ -55,6 +55,7 @@ from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
 from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
+from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths

@@ -4,6 +4,7 @@ from . import temporary as temporary
 from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
 from .attributes import attributes_now as attributes_now
+from .attributes import forget_copies as forget_copies
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
@@ -23,6 +24,7 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
+from .hierarchy import LOCK as LOCK
 from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
@@ -30,6 +32,7 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import expel as expel
 from .holder import refuse_linked_journal as refuse_linked_journal
+from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -45,6 +48,9 @@ from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .nodes import put_file as put_file
+from .objects import Entry as Entry
+from .objects import carry_objects as carry_objects
+from .objects import list_objects as list_objects
 from .opening import StoredBoxes as StoredBoxes
 from .opening import members as members
 from .opening import missing_chunks as missing_chunks
@@ -56,6 +62,7 @@ from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
+from .places import is_elsewhere as is_elsewhere
 from .places import locate as locate
 from .places import opened as opened
 from .places import place as place

@@ -50,7 +50,7 @@ def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mappi
             return False
         for name, buffer in documents.items():
             wait_for(target.store, target.store.set_if_not_exists(target.key(name), buffer))
-    _forget_copies(target.store, target.path, zarr_format)
+    _forget_copies(target.store, target.path, zarr_format, own=zarr_format == 2)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
         target.handle.metadata.attributes.update(attributes)
@@ -142,14 +142,20 @@ def _attributes(target: Target) -> tuple[dict[str, Any] | None, Mapping[str, Any
         raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
 
 
-def _forget_copies(store: Store, path: str, zarr_format: int) -> None:
+def forget_copies(store: Store, path: str) -> None:
+    """Take consolidated metadata of both versions of Zarr away from all groups above one in its store."""
+    for zarr_format in (2, 3):
+        _forget_copies(store, path, zarr_format)
+
+
+def _forget_copies(store: Store, path: str, zarr_format: int, *, own: bool = False) -> None:
     """Take consolidated metadata away from a group that has been written, and from all above it in its store.
 
     Readers believe it: Zarr-Python shows shapes that are no more, and no label image that came later. The formats ask
     for none; whoever wants it makes it anew, once all is written. In Zarr v3 the group itself has lost it by now.
     """
     steps = path.split("/") if path else []
-    groups = ["".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + (zarr_format == 2))]
+    groups = ["".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + own)]
 
     async def forget_all() -> None:
         await asyncio.gather(*(_forget(store, group, zarr_format) for group in groups))

@@ -8,12 +8,13 @@ meanwhile. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in
 
 from __future__ import annotations
 
-import asyncio
 import io
 import itertools
 import json
+import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -26,7 +27,7 @@ from ..text import listed
 from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .holder import HELD, Staging, expel
-from .inline import wait_for
+from .inline import together, wait_for
 from .journal import JOURNAL
 from .nodes import leads_through_a_link
 from .target import MARK, Target
@@ -36,7 +37,9 @@ CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "und
 RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
-_CONTENTS, _OLD = "change.json", "old/"
+_CONTENTS, _NEW, _OLD = "change.json", "new", "old/"
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)  # what a broken record leads to
+_MOST = 8 * MOST_BYTES  # of all documents of a change
 
 
 @attrs.frozen(eq=False)
@@ -84,18 +87,24 @@ class Change:
         return json.dumps(document, indent=2).encode()
 
     def to_bytes(self) -> bytes:
-        """Return the record: a ZIP, in which the old documents lie below `old/`, as they lay below the group."""
-        file, new = io.BytesIO(), {key: content.decode("latin-1") for key, content in self.new.items()}
+        """Return the record: a ZIP, in which the old documents lie below `old/`, as they lay below the group.
+
+        Raises:
+            StoreError: there is more than can be read again.
+        """
+        lengths = {key: len(content) for key, content in self.new.items()}
+        stated = {"what": dict(self.what), "new": lengths, "kept": sorted(self.kept)}
+        entries = {_CONTENTS: json.dumps(stated).encode(), _NEW: b"".join(self.new.values())}
+        entries |= {f"{_OLD}{key}": content for key, content in self.old.items()}
+        if sum(map(len, entries.values())) > _MOST:
+            raise StoreError(f"{self} changes more than {_MOST} bytes of documents, which are not kept to be undone.")
+        file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            stated = {"what": dict(self.what), "new": new, "kept": sorted(self.kept)}
-            for key, content in {_CONTENTS: json.dumps(stated).encode(), **self._filed()}.items():
-                entry = zipfile.ZipInfo(key)  # without the time, so that the same change is the same bytes
+            for name, content in entries.items():
+                entry = zipfile.ZipInfo(name)  # without the time, so that the same change is the same bytes
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(entry, content)
         return file.getvalue()
-
-    def _filed(self) -> dict[str, bytes]:
-        return {f"{_OLD}{key}": content for key, content in self.old.items()}
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> Change:
@@ -106,17 +115,17 @@ class Change:
         """
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > 8 * MOST_BYTES:
+                if sum(entry.file_size for entry in archive.infolist()) > _MOST:
                     raise ValueError("it unpacks to more than any record")
-                stated = parse(archive.read(_CONTENTS), where)
+                stated, whole = parse(archive.read(_CONTENTS), where), io.BytesIO(archive.read(_NEW))
                 names = [name for name in archive.namelist() if name.startswith(_OLD)]
                 old = {name.removeprefix(_OLD): archive.read(name) for name in names}
-            new = {key: text.encode("latin-1") for key, text in stated["new"].items()}
+            new = {key: whole.read(length) for key, length in stated["new"].items()}
             kept, what = frozenset(stated["kept"]), {key: str(stated["what"][key]) for key in ("change", "from", "to")}
             faults = [fault for fault in map(path_fault, {*old, *new, *kept}) if fault]
             if faults:
                 raise ValueError(faults[0])
-        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"{where} is not a record of a change that can be undone: {error}") from error
         return cls(what, old, new, kept)
 
@@ -130,11 +139,12 @@ class Record:
 
     name: str
     change: Change
+    content: bytes
 
 
-def read_record(target: Target) -> Record | None:
-    """Return the change of a group that is under way, else the last one that was done and can be undone."""
-    for name in (UNDOING, CHANGING, UNDO):
+def read_record(target: Target, *, done: bool = True) -> Record | None:
+    """Return the change of a group that is under way, else, if that is wanted, the last one that was `done`."""
+    for name in (UNDOING, CHANGING, UNDO) if done else (UNDOING, CHANGING):
         if leads_through_a_link(target, name):
             raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
         content = wait_for(target.store, get_bytes(target.store, target.key(name)))
@@ -143,7 +153,7 @@ def read_record(target: Target) -> Record | None:
             for key in {key.rpartition("/")[0] + "/" for key in change.keys if "/" in key}:
                 if leads_through_a_link(target, key):
                     raise StoreError(f"{target} has {key!r} behind a link, which is not written through.")
-            return Record(name, change)
+            return Record(name, change, content)
     return None
 
 
@@ -157,6 +167,9 @@ def carry_out(target: Target, change: Change, claim: Claim) -> None:
         TakenOverError: another process goes on with it. StoreError: a document was changed by something else.
     """
     record = change.to_bytes()
+    for folder in {key.rpartition("/")[0] for key in change.keys} if target.folder is not None else ():
+        if not os.access(f"{target.folder}/{folder}", os.W_OK):
+            raise StoreError(f"{target}/{folder} can only be read: ask for the right to write there.")
     with _writing(target, claim) as writer:
         _put_record(target, writer, CHANGING, record)
         _apply(target, writer, change)
@@ -166,23 +179,17 @@ def carry_out(target: Target, change: Change, claim: Claim) -> None:
 
 def take_back(target: Target, record: Record, claim: Claim) -> None:
     """Undo a change that is under way, or was done, or whose undoing was interrupted; arguments as in `carry_out`."""
-    content = record.change.to_bytes()
     with _writing(target, claim) as writer:
-        _put_record(target, writer, UNDOING, content)
+        _put_record(target, writer, UNDOING, record.content)
         writer.remove(CHANGING)  # where the change was under way; what was done before it can still be undone
         _apply(target, writer, record.change.back)
-        done = wait_for(target.store, get_bytes(target.store, target.key(UNDO)))
-        if done is not None and _same_record(Change.from_bytes(done, UNDO), record.change):
+        if _current(target, [UNDO])[UNDO] == record.content:
             writer.remove(UNDO)
         writer.remove(UNDOING)
 
 
-def _same_record(one: Change, other: Change) -> bool:
-    return (one.what, one.old, one.new) == (other.what, other.old, other.new)
-
-
 def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
-    if wait_for(target.store, get_bytes(target.store, target.key(name))) != content:
+    if _current(target, [name])[name] != content:
         writer.put(name, content)
 
 
@@ -207,10 +214,8 @@ def _apply(target: Target, writer: Any, change: Change) -> None:
 
 
 def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
-    async def read() -> list[bytes | None]:
-        return await asyncio.gather(*(get_bytes(target.store, target.key(key)) for key in keys))
-
-    return dict(zip(keys, wait_for(target.store, read()), strict=True))
+    read = together(target.store, (get_bytes(target.store, target.key(key)) for key in keys))
+    return dict(zip(keys, wait_for(target.store, read), strict=True))
 
 
 def _refuse_other(target: Target, key: str, found: bytes | None, allowed: set[bytes | None]) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
+import attrs
 from zarr.abc.store import Store
 from zarr.storage import ObjectStore
 
@@ -23,7 +24,6 @@ from ..exceptions import OptionError, StoreError
 from .urls import SCHEMES, UnknownError, as_for_fsspec, by_fsspec, by_obstore, first_line, url_of, words_of_fsspec
 from .zarr_private import default_buffer_prototype
 
-MOST_BYTES = 2**26  # on their way at once, in one process; an object that is larger goes alone
 _MOST_OF_A_PUT = 5 * 10**9  # what S3 takes in one
 CONDITIONAL = ("S3Store", "GCSStore", "AzureStore", "MemoryStore")
 _PAUSES = (0.2, 0.8, 3.2)  # seconds
@@ -179,13 +179,28 @@ class CloudStore(ObjectStore[Any]):
             async for key in super().list_dir(prefix):
                 yield key
 
-    async def _put(self, key: str, content: Any, mode: Any) -> None:
+    async def send(self, key: str, content: bytes) -> str:
+        """Store an object; return the tag that the store has made of it."""
+        self._check_writable()
+        return await self._put(key, content, None)
+
+    async def entries(self, prefix: str) -> Any:
+        """List the objects below a prefix, as obstore describes them."""
+        import obstore
+
+        with self._named(prefix, "listed"):
+            return await obstore.list(self.store, prefix or None).collect_async()
+
+    async def _put(self, key: str, content: Any, mode: Any) -> str:
         import obstore
 
         size = memoryview(content).nbytes
-        async with _on_their_way(size):
+        async with _SENT.of(size):
             with self._named(key, "written"):
-                await obstore.put_async(self.store, key, content, mode=mode, use_multipart=size > _MOST_OF_A_PUT)
+                result = await obstore.put_async(
+                    self.store, key, content, mode=mode, use_multipart=size > _MOST_OF_A_PUT
+                )
+        return str(result["e_tag"] or "").strip('"')
 
     @contextmanager
     def _named(self, key: str, what: str) -> Iterator[None]:
@@ -273,20 +288,31 @@ def open_anew(store: CloudStore) -> None:
 
 # What is on its way ---------------------------------------------------------------------------------------------------
 
-_WAYS: WeakKeyDictionary[Any, tuple[asyncio.Condition, list[int]]] = WeakKeyDictionary()  # by loop
 
+@attrs.define(eq=False)
+class Way:
+    """Let bytes go as long as those on their way are not too many; what is larger goes alone.
 
-@asynccontextmanager
-async def _on_their_way(size: int) -> AsyncIterator[None]:
-    """Wait until bytes may be sent: until they are not too many with those that are on their way, or alone."""
-    loop = asyncio.get_running_loop()
-    changed, sent = _WAYS.setdefault(loop, (asyncio.Condition(), [0]))
-    async with changed:
-        await changed.wait_for(lambda: sent[0] == 0 or sent[0] + size <= MOST_BYTES)
-        sent[0] += size
-    try:
-        yield
-    finally:
-        sent[0] -= size
+    Attributes:
+        most: bytes at once, in each loop.
+    """
+
+    most: int
+    _ways: WeakKeyDictionary[Any, tuple[asyncio.Condition, list[int]]] = attrs.field(factory=WeakKeyDictionary)
+
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Wait until so many bytes may go, and count them until they have."""
+        changed, sent = self._ways.setdefault(asyncio.get_running_loop(), (asyncio.Condition(), [0]))
         async with changed:
-            changed.notify_all()
+            await changed.wait_for(lambda: sent[0] == 0 or sent[0] + size <= self.most)
+            sent[0] += size
+        try:
+            yield
+        finally:
+            sent[0] -= size
+            async with changed:
+                changed.notify_all()
+
+
+_SENT = Way(2**26)

@@ -6,7 +6,6 @@ within each other. What passes here is an object of bounded size and depth; ever
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 from typing import Any
@@ -15,7 +14,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, ZipStore
 
 from ..exceptions import StoreError
-from .inline import wait_for
+from .inline import together, wait_for
 from .places import folder_of, place, size_of_file
 from .zarr_private import default_buffer_prototype, size_in_zip
 
@@ -33,10 +32,8 @@ def read_documents(store: Store, path: str) -> dict[str, dict[str, Any]]:
     """
     keys = {name: f"{path}/{name}" if path else name for name in _NAMES}
 
-    async def read() -> list[bytes | None]:
-        return await asyncio.gather(*(get_bytes(store, key) for key in keys.values()))
-
-    found = zip(_NAMES, wait_for(store, read()), strict=True)
+    read = together(store, (get_bytes(store, key) for key in keys.values()))
+    found = zip(_NAMES, wait_for(store, read), strict=True)
     return {name: parse(content, place(store, keys[name])) for name, content in found if content is not None}
 
 

@@ -5,7 +5,6 @@ What is listed are groups alone; below an array, only its own documents are aske
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ import attrs
 from ..exceptions import IncompleteError, StoreError
 from ..spec import path_fault
 from .documents import get_bytes, parse
-from .inline import wait_for
+from .inline import together, wait_for
 from .journal import JOURNAL
 from .places import place
 from .target import MARK, Target
@@ -115,13 +114,13 @@ def refuse_writers(target: Target, hierarchy: Hierarchy) -> None:
 
 
 async def _read(target: Target, paths: list[str]) -> list[tuple[NodeDocuments, dict[str, bytes]]]:
-    return await asyncio.gather(*(_read_node(target, path) for path in paths))
+    return await together(target.store, (_read_node(target, path) for path in paths))
 
 
 async def _read_node(target: Target, path: str) -> tuple[NodeDocuments, dict[str, bytes]]:
     store, names = target.store, _NAMES
     keys = [target.key(_joined(path, name)) for name in names]
-    found = await asyncio.gather(*(get_bytes(store, key) for key in keys))
+    found = await together(store, (get_bytes(store, key) for key in keys))
     raw = {name: content for name, content in zip(names, found, strict=True) if content is not None}
     node = NodeDocuments(
         path, {name: parse(c, place(store, target.key(_joined(path, name)))) for name, c in raw.items()}

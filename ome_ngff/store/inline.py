@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from zarr.abc.store import Store
@@ -72,6 +72,13 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
     except BaseException:  # what else it was at will not go on
         del _HELD.own
         raise
+
+
+async def together(store: Store, coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return what coroutines of a store return: at the same time, but where nothing is waited for, one by one."""
+    if folder_of(store) is None:
+        return await asyncio.gather(*coroutines)
+    return [await coroutine for coroutine in coroutines]
 
 
 def wait_for(store: Store, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -204,3 +204,10 @@ def in_memory(store: Store) -> bool:
     if isinstance(store, ObjectStore):
         return type(store.store).__name__ == "MemoryStore"
     return isinstance(store, MemoryStore) or "memory" in (protocol if isinstance(protocol, tuple) else (protocol,))
+
+
+def is_elsewhere(where: Any) -> bool:
+    """Return whether a place is on an object store, or wherever else a URL leads that can be written."""
+    store, path = locate(where)
+    away = isinstance(store, (CloudStore, FsspecStore)) and not in_memory(store)
+    return away and not place(store, path).startswith("http")

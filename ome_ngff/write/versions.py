@@ -33,9 +33,11 @@ from ..spec import (
     paths_below,
     restate,
     stated_version,
+    states,
     states_ome,
 )
 from ..store import (
+    LOCK,
     UNDO,
     UNDOING,
     Change,
@@ -45,6 +47,7 @@ from ..store import (
     array_to_v2,
     array_to_v3,
     carry_out,
+    forget_copies,
     locate,
     locked,
     named_faults,
@@ -105,19 +108,12 @@ def upgrade(
     to = format_from_version(version)
     target = _target(group)
     if dry_run:
-        return _planned(target, to, lossy)[0]
+        return (_under_way(target, to) or _planned(target, to, lossy))[0]
     with named_faults(target, "upgrade it again, or undo it"), locked(target) as (_, claim):
-        record = read_record(target)
-        if record is not None and record.name != UNDO:
-            change = record.change
-            if record.name == UNDOING or change.what["to"] != to.version:
-                way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
-                raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
-            found = Upgrade(change.what["from"], to.version, 0, len(change.keys))
-        else:
-            found, change = _planned(target, to, lossy)
+        found, change = _under_way(target, to) or _planned(target, to, lossy, wait=True)
         if change.keys:
             carry_out(target, change, claim)
+            forget_copies(target.store, target.path)
     for loss in found.losses:
         warn(f"{target}: {loss}")
     return found
@@ -145,6 +141,7 @@ def undo(group: Any) -> str:
             refuse_changed(target, record.change, hierarchy.contents)
             refuse_writers(target, hierarchy)
         take_back(target, record, claim)
+        forget_copies(target.store, target.path)
     return str(record.change)
 
 
@@ -165,8 +162,30 @@ def _target(group: Any) -> Target:
     return target
 
 
-def _planned(target: Target, to: Format, lossy: bool) -> tuple[Upgrade, Change]:
+def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
+    """Return what was interrupted, to be finished.
+
+    Raises:
+        StoreError: it was something else than what is asked for.
+    """
+    record = read_record(target, done=False)
+    if record is None:
+        return None
+    change = record.change
+    if record.name == UNDOING or change.what["to"] != to.version:
+        way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
+        raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
+    return Upgrade(change.what["from"], to.version, 0, len(change.keys)), change
+
+
+def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> tuple[Upgrade, Change]:
     hierarchy = read_hierarchy(target, _named)
+    busy = [path for path, node in hierarchy.nodes.items() if wait and path and LOCK in node.names]
+    for path in busy:  # until metadata are written, or the lock of who is gone was silent for long enough
+        with locked(attrs.evolve(target, path=target.key(path))):
+            pass
+    if busy:
+        hierarchy = read_hierarchy(target, _named)
     refuse_writers(target, hierarchy)
     _refuse_part(target)
     try:
@@ -179,12 +198,11 @@ def _planned(target: Target, to: Format, lossy: bool) -> tuple[Upgrade, Change]:
             f"{target} has what OME-Zarr {to.version} cannot hold: {_enumerated(plan.losses)}. "
             "Pass lossy=True to do without; undo brings it back."
         )
-    if source.version != to.version:
-        errors = [f for f in planned_findings(plan.contents, plan.names(hierarchy), to) if f.severity == "error"]
-        if errors:
-            raise ValidationError(errors)
     change = plan.change
-    return Upgrade(source.version, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
+    found = planned_findings(plan.contents, plan.names(hierarchy), to) if change.keys else []
+    if errors := [finding for finding in found if finding.severity == "error"]:
+        raise ValidationError(errors)
+    return Upgrade(plan.stated, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
 
 
 def _named(attributes: Mapping[str, Any]) -> list[str]:
@@ -209,7 +227,7 @@ def _source(hierarchy: Hierarchy) -> Format:
         raise InputError("this group has no metadata of OME; give an image, a plate or a collection")
     stated = stated_version(documents[0])
     for fmt in there:
-        if fmt.matches(root.attributes) or (stated is None and root.zarr_format == 2):
+        if (stated is None and root.zarr_format == 2) or (stated is not None and states(fmt, stated)):
             return fmt
     raise FormatError(f"OME-Zarr {show(stated)} cannot be changed in place; write a copy with another version")
 
@@ -240,7 +258,7 @@ class Plan:
 
     Attributes:
         source, to: the versions. lossy: whether nodes of others may stay as they are.
-        old, contents: all documents, by their keys, as they are and as they will be.
+        old, contents: all documents, by their keys, as they are and as they will be. stated: version of the root.
         losses: what the new version cannot hold. faults: why there can be no such hierarchy. images: how many change.
     """
 
@@ -248,10 +266,13 @@ class Plan:
     to: Format
     lossy: bool
     old: Mapping[str, bytes]
+    stated: str
     contents: dict[str, bytes] = attrs.field(factory=dict)
     losses: list[str] = attrs.field(factory=list)
     faults: list[str] = attrs.field(factory=list)
     images: int = 0
+    _names: dict[str, list[str]] = attrs.field(factory=dict)  # of the dimensions of levels, by their paths
+    _links: dict[str, Any] = attrs.field(factory=dict)  # what maps label images onto their images, by their paths
     _arrays: dict[Any, dict[str, bytes]] = attrs.field(factory=dict)
 
     @classmethod
@@ -261,18 +282,18 @@ class Plan:
         Raises:
             FormatError, CodecError: it cannot be, with all reasons.
         """
-        plan = cls(source, to, lossy, hierarchy.contents)
-        if source.version == to.version:
+        stated = stated_version(source.unwrap(hierarchy.nodes[""].attributes)) or source.version
+        plan = cls(source, to, lossy, hierarchy.contents, stated)
+        if stated == to.version:
             plan.contents = dict(hierarchy.contents)
             return plan
-        names: dict[str, list[str]] = {}
         kinds: set[type[NgffError]] = set()
         for path, node in hierarchy.nodes.items():
             try:
                 plan._refuse_mixed(node)
-                new = plan._array(path, node, names.get(path)) if node.is_array else plan._group(path, node, names)
+                new = plan._array(path, node) if node.is_array else plan._group(path, node)
             except NgffError as error:
-                if lossy and isinstance(error, CodecError) and path not in names:
+                if lossy and isinstance(error, CodecError) and path not in plan._names:
                     plan.losses.append(f"/{path} stays as it is, in Zarr v{source.zarr_format}: {error}")
                     new = {key: plan.old[key] for key in _keys(path, node) if key in plan.old}
                 else:
@@ -290,7 +311,7 @@ class Plan:
         """The documents that come, change or go."""
         new = {key: content for key, content in self.contents.items() if self.old.get(key) != content}
         old = {key: content for key, content in self.old.items() if self.contents.get(key) != content}
-        what = {"change": "upgrade", "from": self.source.version, "to": self.to.version}
+        what = {"change": "upgrade", "from": self.stated, "to": self.to.version}
         return Change(what, old, new, frozenset(self.old) & frozenset(self.contents) - frozenset(new))
 
     def names(self, hierarchy: Hierarchy) -> dict[str, frozenset[str]]:
@@ -304,7 +325,7 @@ class Plan:
             both = " and ".join(f"v{each}" for each in sorted(formats))
             raise FormatError(f"it is of Zarr {both} in a hierarchy of v{self.source.zarr_format}")
 
-    def _group(self, path: str, node: NodeDocuments, names: dict[str, list[str]]) -> dict[str, bytes]:
+    def _group(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
         attributes, source, to = node.attributes, self.source, self.to
         document = source.unwrap(attributes)
         name = path.rpartition("/")[2]
@@ -312,17 +333,18 @@ class Plan:
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in others):
             raise FormatError("it has metadata in the way of another version, too; delete those of one")
         if document and (source.dialect.namespace or states_ome(document, name)):
-            found = restate(document, source, to)
+            found = restate(document, source, to, self._links.get(path))
             self.losses += [f"/{path}: {loss}" for loss in found.losses]
             self.images += "multiscales" in document
-            names |= {f"{path}/{level}" if path else level: axes for level, axes in found.names.items()}
+            self._names |= {_key(path, level): axes for level, axes in found.names.items()}
+            self._links |= {_key(path, label): link for label, link in found.links.items()}
             new, foreign = to.wrap(found.document), source.strip(attributes)
             if set(new) & set(foreign):
                 raise FormatError(
                     f"it has an attribute {show(sorted(set(new) & set(foreign))[0])} of others in the way"
                 )
             attributes = {**foreign, **new}
-        elif source.zarr_format == to.zarr_format:
+        elif source.zarr_format == to.zarr_format and "consolidated_metadata" not in node.found.get("zarr.json", {}):
             return {key: self.old[key] for key in _keys(path, node) if key in self.old}
         if to.zarr_format == 3:
             known = dict(node.found.get("zarr.json", {"zarr_format": 3, "node_type": "group"}))
@@ -331,8 +353,12 @@ class Plan:
         more = {_key(path, ".zattrs"): _dumped(attributes)} if attributes else {}
         return {_key(path, ".zgroup"): _dumped({"zarr_format": 2}), **more}
 
-    def _array(self, path: str, node: NodeDocuments, names: list[str] | None) -> dict[str, bytes]:
+    def _array(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
+        names = self._names.get(path)
         if self.source.zarr_format == self.to.zarr_format:
+            found = node.found["zarr.json"] if node.zarr_format == 3 else {}
+            if names and not self.to.dialect.spaces and found.get("dimension_names") != names:  # 0.6 asks for none
+                return {_key(path, "zarr.json"): _dumped({**found, "dimension_names": names})}
             return {key: self.old[key] for key in _keys(path, node)}
         known = (*(self.old[key] for key in _keys(path, node)), *(names or ("",)))
         if known not in self._arrays:  # most images of a plate have the same ones
@@ -358,7 +384,10 @@ def _key(path: str, name: str) -> str:
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=2).encode()
+    try:
+        return json.dumps(document, indent=2, allow_nan=False).encode()
+    except ValueError as error:
+        raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
 
 
 def _enumerated(reasons: list[str]) -> str:

@@ -210,7 +210,7 @@ def test_what_is_on_its_way_is_bounded_by_bytes(server: Server, monkeypatch: pyt
             sizes.remove(memoryview(content).nbytes)
 
     monkeypatch.setattr(obstore, "put_async", watched)
-    monkeypatch.setattr(cloud, "MOST_BYTES", 2**18)
+    monkeypatch.setattr(cloud._SENT, "most", 2**18)
     server.fail(delay=0.01)
     noise = np.random.default_rng(0).integers(0, 2**16, (128, 128, 128)).astype("uint16")
     write_image(noise, "s3://cells/a.zarr", axes="zyx", scale_factors=[], chunks=32)  # 64 chunks of 64 KiB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import zarr
 from zarr.storage import MemoryStore
@@ -46,6 +46,10 @@ class PlannedTree(Tree):
     def names(self, path: str) -> frozenset[str]:
         """Return the names directly below a path."""
         return self._names.get(path, frozenset())
+
+    def files(self, path: str, node: Node) -> Iterator[tuple[str, bytes]]:
+        """Yield nothing: what is written here is JSON as it should be."""
+        return iter(())
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a document."""
