@@ -69,6 +69,8 @@ PUBLIC = "writer convert image write read spaces spec scale methods format axes 
 SHOWN = {
     "convert": "convert Conversion open_input describe_input open_labels verify Digest export".split(),
     "scale": ["Scaler"],
+    "spaces": """Affine Bijection ByDimension Coordinates CoordinateSystem Displacements Edge Graph Identity MapAxis
+    OnAxes ProjectAxis Ref Rotation Scene Sequence Transformation Unknown compose open_scene write_scene""".split(),
 }
 FACES = ["spaces", "methods", "format", "axes", "dask_utils"]  # have nothing of their own
 
@@ -149,11 +151,11 @@ def rule_section(rule: Rule, of_store: bool) -> str:
     exists = bool(rule.at) or not of_store
     told = {fmt: told_of(rule, fmt, of_store) for fmt in format_implementations()} if exists else {}
     where = [fmt for fmt, finding in told.items() if finding]
-    versions = " and ".join(sorted(fmt.version for fmt in where)) or "0.4 and 0.5"
+    versions = " and ".join(sorted(fmt.version for fmt in where)) or "0.4 to 0.6"
     text = f"(rule-{rule.id})=\n#### {rule.id}\n\n*{rule.severity}, {versions}* – {rule.words}\n"
     if not where:
         return text
-    at = rule.at.replace(".document.", ": ") or "attributes"
+    at = examples.place(rule.at, where[0]).replace(".document.", ": ") or "attributes"
     lines = (
         f"wrong  {at} {as_text(rule.wrong)}",
         f"right  {at} {as_text(right_value(rule, where[0], of_store))}",
@@ -175,9 +177,11 @@ def told_of(rule: Rule, fmt: Format, of_store: bool) -> str:
 def right_value(rule: Rule, fmt: Format, of_store: bool) -> Any:
     """Return what the right example has where the wrong one is wrong."""
     value: Any = stores.sample(rule.kind, fmt) if of_store else examples.sample(rule.kind, fmt)
-    for step in examples.steps(value, rule.at) if rule.at else ():
+    for step in examples.steps(value, examples.place(rule.at, fmt)) if rule.at else ():
         if value is not MISSING:
-            value = value.get(step, MISSING) if isinstance(value, dict) else value[int(step)]
+            value = (
+                value.get(step, MISSING) if isinstance(value, dict) else dict(enumerate(value)).get(int(step), MISSING)
+            )
     return value
 
 

@@ -48,6 +48,13 @@ def _count(value: str | int) -> int:
     raise OptionError(f"A number of workers is a whole number above zero (got {value!r}).")
 
 
+def _seconds(value: str | float) -> float:
+    with suppress(TypeError, ValueError):
+        if 0 < float(value) < 1e6:
+            return float(value)
+    raise OptionError(f"A patience is a number of seconds above zero (got {value!r}).")
+
+
 def _options(value: str | Mapping[str, Any]) -> dict[str, Any]:
     with suppress(ValueError):
         found = json.loads(value) if isinstance(value, str) else value
@@ -88,6 +95,8 @@ class Config:
         task_target: bytes of pixels that one task should cover (default 128 MiB), so that progress moves and a resumed
             write repeats little; more, up to two memory targets, where pixels in memory can so be written in one pass.
         workers: threads that work at once (default: the number of cores).
+        claim_patience: seconds of silence after which a process that helps to write an image (`join=True`) is taken for
+            dead, and its work done by another (default 60).
         cache_store: directory for temporary arrays (default: the system's temporary directory).
         store_options: words for the stores behind all URLs, such as `{"endpoint_url": "http://localhost:9000"}`
             (default: none; as a variable of the environment in JSON).
@@ -98,6 +107,7 @@ class Config:
     memory_target = _Setting[str | float, int](512 * 2**20, parse_bytes)
     task_target = _Setting[str | float, int](128 * 2**20, parse_bytes)
     workers = _Setting[str | int, int](os.cpu_count() or 1, _count)
+    claim_patience = _Setting[str | float, float](60.0, _seconds)
     cache_store = _Setting[str | Path, Path](tempfile.gettempdir(), lambda place: Path(place).absolute())
 
     store_options = _Setting[str | Mapping[str, Any], dict[str, Any]]({}, _options)

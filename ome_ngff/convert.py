@@ -43,6 +43,7 @@ def convert(
     labels: bool = True,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     report: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
     verify: bool = False,
@@ -87,6 +88,6 @@ def convert(
         return converted(
             source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
             name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-            compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume,
+            compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, join=join,
             report=report, dry_run=dry_run, verify=verify, progress=progress,
         )  # fmt: skip

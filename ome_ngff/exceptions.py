@@ -82,7 +82,7 @@ class InputError(NgffError, ValueError):
     """The source of the pixels cannot be read as an image."""
 
 
-class BatchError(NgffError):
+class BatchError(NgffError, ValueError):
     """Some of many inputs could not be converted; the others were. `done` says of each what became of it."""
 
     def __init__(self, message: str, done: Sequence[Any] = ()) -> None:

@@ -73,6 +73,7 @@ def write_image(
     channel_colors: Sequence[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     progress: Progress = None,
     store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
@@ -110,6 +111,8 @@ def write_image(
         coordinate_transformations: one list of transformations per level instead of those that follow from `scale`,
             `translation` and the method. Without factors they say how many levels there are, and by which factors.
         overwrite: replace an image that is there. resume: finish a write that was interrupted.
+        join: write the image together with all processes that make the same call, at any time, however many of them
+            are killed: the first prepares, each does what nobody has done, and all return once the image is finished.
         compute: False returns tasks instead of running them.
         progress: True for a bar (a line every ten seconds where there is no terminal), or a callable of (bytes done,
             bytes in all), which is called from here while something goes on; what it raises stops the write.
@@ -129,9 +132,9 @@ def write_image(
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt, name=name, omero=omero,
         channel_names=channel_names, channel_colors=channel_colors,
         layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations, resume=resume,
+        coordinate_transformations=coordinate_transformations, resume=resume or join,
     )  # fmt: skip
-    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
+    return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
 
 
 def write_labels(
@@ -161,6 +164,7 @@ def write_labels(
     check: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     progress: Progress = None,
     store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
@@ -208,10 +212,10 @@ def write_labels(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
         scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
         layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations, resume=resume,
+        coordinate_transformations=coordinate_transformations, resume=resume or join,
     )  # fmt: skip
     return execute_labels(
-        request, name, annotation, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+        request, name, annotation, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress
     )
 
 
@@ -237,6 +241,7 @@ def write_multiscale(
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     progress: Progress = None,
     store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
@@ -262,7 +267,7 @@ def write_multiscale(
         channel_names=channel_names, channel_colors=channel_colors, metadata=metadata,
         coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
-    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
+    return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
 
 
 def write_multiscale_labels(
@@ -289,6 +294,7 @@ def write_multiscale_labels(
     check: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    join: bool = False,
     progress: Progress = None,
     store_options: Mapping[str, Any] | None = None,
     **unknown: Never,
@@ -306,5 +312,5 @@ def write_multiscale_labels(
         coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
     return execute_labels(
-        request, name, annotation, overwrite=overwrite, resume=resume, compute=compute, progress=progress
+        request, name, annotation, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress
     )

@@ -14,6 +14,8 @@ import numpy as np
 import tensorstore
 import zarr
 
+from ome_ngff.format import FormatV06
+
 
 def every_file(folder: Path) -> dict[str, str]:
     """Give the hash of every file below a folder, by its path; folders count too."""
@@ -29,9 +31,12 @@ def attributes(path: Any) -> dict[str, Any]:
 
 
 def document(path: Any) -> dict[str, Any]:
-    """Read the OME metadata of a group of either version."""
+    """Read the OME metadata of a group of any version; images of 0.6 with axes and steps as 0.5 has them."""
     found = attributes(path)
-    return found.get("ome", found)
+    found = found.get("ome", found)
+    if found.get("version") == "0.6" and "multiscales" in found:
+        return {**found, "multiscales": [FormatV06().flat(image) for image in found["multiscales"]]}
+    return found
 
 
 def datasets(path: Any) -> list[dict[str, Any]]:

@@ -457,6 +457,11 @@ def test_units_of_any_type_are_taken_as_text(tmp_path: Path) -> None:
         write_image(given, tmp_path / "i", scale_factors=[])
 
 
+def test_an_empty_unit_is_none(tmp_path: Path) -> None:
+    write_image(turned(PLANE, y=("y", np.arange(96.0), {"units": ""})), tmp_path / "i", scale_factors=[])
+    assert "unit" not in document(tmp_path / "i")["multiscales"][0]["axes"][0]
+
+
 def test_dims_that_mean_nothing_here_are_refused_by_name(tmp_path: Path) -> None:
     given = xarray.DataArray(VOLUME, dims=("band", "lat", "lon"))
     with pytest.raises(AxesError, match="band,lat,lon"):

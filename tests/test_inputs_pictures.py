@@ -81,6 +81,14 @@ def test_all_16_bits_of_a_colour_are_read(tmp_path: Path, samples: int, names: A
         open_input(tmp_path / "a.png").data[...]
 
 
+def test_the_frames_of_an_animation_are_time(tmp_path: Path) -> None:
+    frames = [PALETTE, PALETTE.transpose(0)]
+    PALETTE.save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    image = open_input(tmp_path / "a.gif")
+    assert image.dims == ("t", "c", "y", "x")
+    np.testing.assert_array_equal(image.data[...], [channels_first(frame.convert("RGB")) for frame in frames])
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif"])
 def test_a_picture_that_was_cut_is_named_when_it_is_read(tmp_path: Path, name: str) -> None:
     Image.fromarray(COLOR).save(tmp_path / name)

@@ -102,9 +102,9 @@ def test_channels_that_are_all_white_have_no_colours(path: Path) -> None:
 
 def test_the_colour_of_an_inverted_table_is_its_brightest(path: Path) -> None:
     ramp = np.arange(256, dtype="uint8")
-    tables = [np.stack([ramp[::-1]] * 3), np.stack([ramp, ramp, 0 * ramp])]
-    tifffile.imwrite(path, HYPERSTACK[0, :2, 0], imagej=True, metadata={"axes": "CYX", "LUTs": tables})
-    assert open_input(path).channel_colors == ["FFFFFF", "FFFF00"]
+    tables = [np.stack([ramp[::-1]] * 3), np.stack([ramp, ramp, 0 * ramp]), np.stack([ramp[::-1], ramp, 0 * ramp])]
+    tifffile.imwrite(path, HYPERSTACK[0, :3, 0], imagej=True, metadata={"axes": "CYX", "LUTs": tables})
+    assert open_input(path).channel_colors == ["FFFFFF", "FFFF00", "00FF00"]  # the last of several as bright
 
 
 @pytest.mark.parametrize("unit", ["micron", "um", "\\u00B5m", "microns"])

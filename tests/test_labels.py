@@ -82,9 +82,10 @@ def test_segmentations_of_real_pictures_lie_on_every_level(tmp_path: Path, any_f
     for level, expected in zip(read, by_loop(sample.labels, [level.shape for level in read]), strict=True):
         assert level.dtype == sample.labels.dtype
         np.testing.assert_array_equal(level, expected)
-    model = LABEL[any_format.version].from_zarr(zarr.open_group(label, mode="r"))
-    assert [a.unit for a in model.ome_attributes.multiscales[0].axes] == ["micrometer"] * 2
-    assert len(model.ome_attributes.image_label.colors) == len(np.unique(sample.labels))
+    if any_format.version in LABEL:
+        model = LABEL[any_format.version].from_zarr(zarr.open_group(label, mode="r"))
+        assert [a.unit for a in model.ome_attributes.multiscales[0].axes] == ["micrometer"] * 2
+        assert len(model.ome_attributes.image_label.colors) == len(np.unique(sample.labels))
     assert ome_ngff.validate(path).valid
 
 
@@ -106,7 +107,8 @@ def test_labels_take_over_all_that_the_image_knows(tmp_path: Path, any_format: A
     found = [document(p)["multiscales"][0]["axes"] for p in (tmp_path / "i", tmp_path / "i" / "labels" / "tzyx")]
     assert found[1] == [found[0][i] for i in (0, 2, 3, 4)]
     assert zarr.open_array(tmp_path / "i" / "labels" / "tzyx" / "0", mode="r").chunks == (1, 3, 16, 20)
-    LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "i" / "labels" / "tzyx", mode="r"))
+    if any_format.version in LABEL:
+        LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "i" / "labels" / "tzyx", mode="r"))
 
 
 def test_the_place_of_nearest_labels_is_that_of_the_pixels_picked(tmp_path: Path) -> None:
@@ -166,7 +168,8 @@ def test_3d_objects_and_an_empty_mask_are_labels(tmp_path: Path, any_format: Any
         assert_lined_up(tmp_path / "i", name)
         read = pixels_by_tensorstore(tmp_path / "i" / "labels" / name)
         np.testing.assert_array_equal(read[1], oracles.mode(given_labels, [2, 2, 2]))
-        LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "i" / "labels" / name, mode="r"))
+        if any_format.version in LABEL:
+            LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "i" / "labels" / name, mode="r"))
     said = document(tmp_path / "i" / "labels" / "nothing")["image-label"]
     assert said["colors"] == [{"label-value": 0, "rgba": [0, 0, 0, 0]}]
     assert "properties" not in said
@@ -417,7 +420,8 @@ def test_labels_without_an_image_stand_alone(tmp_path: Path, any_format: Any) ->
         write_labels(OBJECTS, tmp_path / "new", "a", axes="zyx", fmt=any_format, scale=[2, 1, 1], scale_factors=[2])
     assert [warning.filename for warning in caught] == [__file__]
     assert document(tmp_path / "new" / "labels")["labels"] == ["a"]
-    LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "new" / "labels" / "a", mode="r"))
+    if any_format.version in LABEL:
+        LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "new" / "labels" / "a", mode="r"))
     assert [scale_of(d) for d in datasets(tmp_path / "new" / "labels" / "a")] == [[2, 1, 1], [2, 2, 2]]
 
 

@@ -133,6 +133,14 @@ def test_a_well_that_is_a_mere_folder_is_not_there(any_format: Format) -> None:
     assert "well-there" in found({**sample("plate", any_format), "/A/1": {"folder": True}}, any_format)
 
 
+@pytest.mark.parametrize("fmt", [FormatV04(), FormatV05()], ids=["0.4", "0.5"])
+def test_a_level_that_is_called_labels_is_no_group_of_labels(fmt: Format) -> None:
+    nodes = sample("bf2raw", fmt)
+    nodes["/0/labels"] = nodes.pop("/0/0")
+    renamed = put(nodes, "/0.document.multiscales[0].datasets[0].path", "labels")
+    assert found(renamed, fmt) == set()
+
+
 def test_metadata_of_both_versions_in_one_group_is_noted() -> None:
     old, new = FormatV04(), FormatV05()
     store = build(sample("image", new), new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
 _MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "scene": "images", "group": "groups"}
 _MOST = 12
+_EVERY = 2.0  # seconds between two looks
 
 
 @click.command("info", short_help="Show what an OME-Zarr, or a file, holds.")
 @click.argument("path", type=PLACE)
+@click.option("--wait", is_flag=True, help="Follow an image that is being written, until it is finished.")
 @options.as_json("Print JSON.")
 @store_option
 @verbosity
-def command(path: str, as_json: bool) -> None:
+def command(path: str, wait: bool, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
     It may be any OME-Zarr, finished or not, a bare Zarr group or array, or whatever 'write' takes, such as a TIFF with
@@ -37,9 +40,24 @@ def command(path: str, as_json: bool) -> None:
     from ..inputs import describe_input, is_foreign
     from ..read import describe_store
 
+    if wait:
+        _follow(path)
     found = describe_input(path) if is_foreign(path) else describe_store(path)
     if as_json or verbosity_wanted() >= 0:
         _print(found, as_json)
+
+
+def _follow(path: str) -> None:
+    """Print a line whenever more of an image is done, until all is."""
+    from ..read import describe_store
+
+    before = ""
+    while not (found := describe_store(path)).complete:
+        now = "; ".join(_state(image) for image in (*found.images, *found.labels) if not image.complete)
+        if now != before:
+            say(now)
+        before = now
+        time.sleep(_EVERY)
 
 
 def report(path: str, as_json: bool, at: int = 1) -> None:
@@ -132,10 +150,25 @@ def _axis(axis: AxisInfo) -> Sequence[str]:
 def _show_state(image: ImageInfo) -> None:
     where = f"{image.path}: " if image.path else ""
     if not image.complete:
-        done = f" ({image.progress[0]} of {image.progress[1]} units done)" if image.progress else ""
-        say(f"{where}incomplete{done}: finish it with --resume, or start again with --overwrite")
+        way_out = "" if image.helpers else ": finish it with --resume, or start again with --overwrite"
+        say(f"{where}incomplete{f' ({_state(image)})' if image.progress else ''}{way_out}")
     for note in image.notes:
         say(f"{where}{note}")
+
+
+def _state(image: ImageInfo) -> str:
+    """Say how far the writing of an image is, who is at it, and how long it may take."""
+    if image.progress is None:
+        return "incomplete"
+    done, total = image.progress
+    words = [f"{done} of {total} units done"]
+    if image.helpers:
+        count, many = sum(image.helpers.values()), len(image.helpers)
+        who = f"{many} process{'es' * (many != 1)} ({', '.join(list(image.helpers)[:_MOST])})"
+        words.append(f"{count} being done by {who}, {total - done - count} left")
+    if image.rate and image.helpers:
+        words.append(f"{image.rate:.3g} units/s, about {(total - done) / image.rate:.0f} s to go")
+    return ", ".join(words)
 
 
 def _show_labels(labels: Sequence[ImageInfo]) -> None:

@@ -36,6 +36,7 @@ from .options import (
 @storage
 @overwrite
 @resume
+@options.join
 @machine
 @options.plan
 @options.as_json("Print JSON: the plan, or what the image then holds.")
@@ -74,6 +75,8 @@ def command(
 
     refuse_both(overwrite=given["overwrite"], resume=given["resume"])
     refuse_both(workers=workers, scheduler=scheduler)
+    refuse_both(join=given["join"], workers=workers)
+    refuse_both(join=given["join"], scheduler=scheduler)
     found = describe_store(image)
     if not any(image.complete and image.levels for image in found.images):
         raise MissingError(f"There is no finished OME-Zarr image at {image}; write it first.")

@@ -170,6 +170,9 @@ fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  
 version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
+join = click.option(
+    "--join", is_flag=True, help="Share the work with all processes that run the same command, whenever they come."
+)
 plan = click.option(
     "--dry-run", "--plan", "plan", cls=Renamed, is_flag=True, help="Show what would be written and how; write nothing."
 )

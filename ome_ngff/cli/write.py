@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--no-labels", is_flag=True, help="Leave out the labels of an OME-Zarr INPUT.")
 @options.overwrite
 @options.resume
+@options.join
 @options.verify
 @options.report
 @machine
@@ -62,6 +63,8 @@ def command(
 
     options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
     options.refuse_both(workers=workers, scheduler=scheduler)
+    options.refuse_both(join=given["join"], workers=workers)
+    options.refuse_both(join=given["join"], scheduler=scheduler)
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if into is not None:
@@ -85,7 +88,16 @@ def _one_place(places: Sequence[str], report: str | None) -> tuple[str, str]:
 
 
 def _one(
-    source: str, output: str, *, plan: bool, as_json: bool, overwrite: bool, resume: bool, verify: bool, **given: Any
+    source: str,
+    output: str,
+    *,
+    plan: bool,
+    as_json: bool,
+    overwrite: bool,
+    resume: bool,
+    join: bool,
+    verify: bool,
+    **given: Any,
 ) -> None:
     from ..convert import verify as compare
     from ..inputs import copied, drafted
@@ -93,15 +105,15 @@ def _one(
     from .tables import show_outline
 
     copy = copied(source, output, given)
-    draft = copy or drafted(source, output, resume=resume, **given)
+    draft = copy or drafted(source, output, resume=resume or join, **given)
     if plan and copy:
         click.echo(f"{source} would be copied to {output} as it is.")
         return
     if plan:
         parts = draft.parts
-        show_outline([part.planned() for part in parts], [part.plan(resume=resume) for part in parts], as_json)
+        show_outline([part.planned() for part in parts], [part.plan(resume=resume or join) for part in parts], as_json)
         return
-    _left_out(draft.run(overwrite=overwrite, resume=resume, progress=options.progress()))
+    _left_out(draft.run(overwrite=overwrite, resume=resume, join=join, progress=options.progress()))
     if verify and copy is None:
         compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())
     report(output, as_json)

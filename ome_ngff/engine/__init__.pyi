@@ -2,6 +2,7 @@ from .cache import cached as cached
 from .cutting import PIECE_BYTES as PIECE_BYTES
 from .cutting import make_plan as make_plan
 from .job import Job as Job
+from .job import help_with as help_with
 from .job import prepare as prepare
 from .plan import Plan as Plan
 from .progress import Progress as Progress

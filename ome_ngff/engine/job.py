@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from socket import gethostname
 from threading import Lock
@@ -12,8 +13,21 @@ import numpy as np
 
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
-from ..store import Holder, Target, folder_of, in_memory, locate, missing_chunks, open_array, temporary
-from .plan import Margin, Plan
+from ..store import (
+    JOURNAL,
+    Holder,
+    Target,
+    folder_of,
+    in_memory,
+    journal,
+    locate,
+    missing_chunks,
+    open_array,
+    temporary,
+)
+from .plan import Margin, Pass, Plan
+
+BUNDLE_BYTES = 2**21  # of chunks that are small and go to the codec together
 
 
 @attrs.frozen(eq=False)
@@ -28,6 +42,7 @@ class Job:
         spool: the temporary array, where the plan has one. margins: those of the margins, by margin, or none.
         holder: writes all of these. dtype: of every level.
         resumable: whether finished units are noted for a later resume.
+        shared: whether other processes help that make the same call.
     """
 
     plan: Plan
@@ -39,6 +54,7 @@ class Job:
     holder: Holder
     dtype: np.dtype[Any]
     resumable: bool
+    shared: bool = False
 
     def __reduce__(self) -> Any:
         """Pickle our arrays by their places: where the job arrives they are opened as they were here.
@@ -55,6 +71,11 @@ class Job:
         fields["holder"] = self.holder.target, self.holder.spool
         fields["sources"] = {k: pack(source) for k, source in self.sources.items()}
         return SentJob, (fields,)
+
+    def cell_bytes(self, work: Pass) -> int:
+        """Return the size of the largest buffer that the codec takes in a pass, a little above that of a cell."""
+        cells = [self.plan.grids[k].cell for k in work.writes] or [self.plan.spool or ()]
+        return max(self.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
     def here(self) -> Job:
         """Return the job, with its arrays open in this process."""
@@ -113,20 +134,52 @@ def prepare(
     sources: Mapping[int, Any],
     dtype: np.dtype[Any],
     done: set[str],
+    *,
+    shared: bool = False,
 ) -> tuple[Job, set[str]]:
     """Open the temporary arrays of a plan, for a target whose mark names this process as the holder.
 
     Args:
         plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
         sources: the given pixels, by level. dtype: of every level. done: names of the units that are on disk.
+        shared: whether other processes will help, which `help_with` lets them.
 
     Returns:
         The job, and the units that need not run.
     """
     margins = _margins(plan, target, dtype, done)
-    spool, done = _spool(plan, target, dtype, done)
-    holder = Holder.begin(target, None if spool is None else folder_of(spool.store))
-    return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, plan.units > 1), done
+    noted = done
+    spool, done = _spool(plan, target, dtype, done, shared=shared)
+    holder = Holder.begin(target, None if spool is None or shared else folder_of(spool.store))
+    if shared:
+        for unit in noted - done:
+            journal.take_back(target, unit)
+        found = {"margins": [[margin.reader, margin.axis] for margin in margins], "spool": spool is not None}
+        holder = Holder.join(journal.share(target, found), None)
+    return Job(
+        plan, holder.target, arrays, dict(sources), spool, margins, holder, dtype, shared or plan.units > 1, shared
+    ), done
+
+
+def help_with(
+    plan: Plan, target: Target, arrays: Mapping[int, Any], sources: Mapping[int, Any], dtype: np.dtype[Any]
+) -> tuple[Job, set[str]]:
+    """Open what another process has prepared to be shared; arguments and result are those of `prepare`.
+
+    Raises:
+        MissingError: some of it is gone. TakenOverError: the holder is.
+    """
+    found = (target.mark or {})[journal.SHARED]
+    holder, done = Holder.join(target, None), journal.noted(target) - {journal.CLEARED}
+    margins = {
+        margin: temporary.opened(target.store, target.key(f"{JOURNAL}/{_name(margin)}"))
+        for margin in plan.margins
+        if [margin.reader, margin.axis] in found["margins"]
+    }
+    spool = temporary.opened(target.store, temporary.shared_spool(target)) if found["spool"] else None
+    if plan.spool is not None and spool is None:
+        done |= _filling(plan)
+    return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, True, True), done
 
 
 def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> dict[Margin, Any]:
@@ -143,7 +196,7 @@ def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -
         filled = any(margin.level in plan.passes[number].writes for number in begun)
         array = temporary.ready_temporary(
             target,
-            f"margin-{margin.reader}-{margin.axis}",
+            _name(margin),
             margin.shape(plan.levels[margin.level]),
             margin.chunks(plan.grids[margin.level]),
             dtype,
@@ -153,6 +206,10 @@ def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -
             found[margin] = array
     partial = {margin.reader for margin in plan.margins if margin not in found}  # it reads all of them, or none
     return {margin: array for margin, array in found.items() if margin.reader not in partial}
+
+
+def _name(margin: Margin) -> str:
+    return f"margin-{margin.reader}-{margin.axis}"
 
 
 def _lacks(plan: Plan, margin: Margin, array: Any, done: set[str]) -> bool:
@@ -169,16 +226,21 @@ def _lacks(plan: Plan, margin: Margin, array: Any, done: set[str]) -> bool:
     return False
 
 
-def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> tuple[Any, set[str]]:
+def _filling(plan: Plan, after: int = 0) -> set[str]:
+    """Return the units that fill the spool, or those of a pass after that."""
+    number = next(i for i, work in enumerate(plan.passes) if not work.writes) + after
+    return {f"{number}-{i}" for i in range(len(plan.passes[number]))}
+
+
+def _spool(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str], *, shared: bool) -> tuple[Any, set[str]]:
     """Open the temporary array of a plan that has one; units whose part of it is not there are not done."""
     if plan.spool is None:
         return None, done
-    filling = next(i for i, work in enumerate(plan.passes) if not work.writes)
-    fills, reads = ({f"{p}-{i}" for i in range(len(plan.passes[p]))} for p in (filling, filling + 1))
-    if reads <= done:
+    fills = _filling(plan)
+    if _filling(plan, 1) <= done:
         return None, done | fills
-    work = plan.passes[filling]
+    work = next(work for work in plan.passes if not work.writes)
     shape = plan.levels[work.base].shape
-    spool, fresh = temporary.make_spool(target, shape, plan.spool, dtype)
+    spool, fresh = temporary.make_spool(target, shape, plan.spool, dtype, shared=shared)
     boxes = {unit: work.box(int(unit.partition("-")[2]), shape) for unit in fills & done}
     return spool, done - {unit for unit, box in boxes.items() if fresh or any(missing_chunks(spool, box))}

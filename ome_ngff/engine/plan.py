@@ -10,6 +10,7 @@ read one by one, the base of the unit is *held*: read whole, and then cut into p
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -58,6 +59,13 @@ class Pass:
     def peak_bytes(self) -> int:
         """What all tasks and pieces that are worked on at once may hold together."""
         return self.at_once * self.task_bytes + self.pieces_at_once * self.piece_bytes
+
+    def number(self, index: Sequence[int]) -> int:
+        """Return the number of the unit that is so far along each axis."""
+        number = 0
+        for at, count in zip(index, self.counts, strict=True):
+            number = number * count + at
+        return number
 
     def box(self, number: int, shape: Sequence[int]) -> Box:
         """Return the box of a unit, in pixels of the base, whose shape is `shape`."""
@@ -191,6 +199,22 @@ class Plan:
         return boxes_needed(
             work.box(number, self.levels[work.base].shape), work.base, work.writes, self.levels, self.method
         )
+
+    def awaits(self, pass_number: int, number: int) -> Iterator[tuple[int, int]]:
+        """Yield the units, each with its pass, that have to be done before a unit can read what they have stored."""
+        work = self.passes[pass_number]
+        if work.reads == "given":
+            return
+        box, factors = self.needs(work, number)[work.base], self.levels[work.base].factors
+        for earlier, before in enumerate(self.passes[:pass_number]):
+            if work.base in before.writes if work.reads == "stored" else not before.writes:
+                steps = (f // g for f, g in zip(factors, self.levels[before.base].factors, strict=True))
+                touched = [
+                    range(low * f // unit, min(-(-high * f // unit), count))
+                    for (low, high), f, unit, count in zip(box, steps, before.unit, before.counts, strict=True)
+                ]
+                for index in itertools.product(*touched):
+                    yield earlier, before.number(index)
 
     def pieces(self, work: Pass, number: int) -> Iterator[Piece]:
         """Cut a unit: its pieces tile its box of the base, and all that the unit needs of the levels made of that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
@@ -12,10 +11,10 @@ import numpy as np
 
 from .allocator import kept_memory
 from .job import Job
-from .plan import Pass
 from .progress import Meter, Progress, metered
+from .sharing import end_shared, run_shared
 from .surroundings import active_client, dask_scheduler
-from .units import BUNDLE_BYTES, KEEP_BYTES, run_unit
+from .units import KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
 GRAPH_BYTES = 8 * 2**20
@@ -34,6 +33,10 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
         end: writes the metadata.
     """
     with metered(progress, sum(map(job.plan.bytes_in, done)), job.plan.bytes_read) as meter:
+        if job.shared:
+            run_shared(job, done, meter)
+            end_shared(job, end)
+            return
         for number, work in enumerate(job.plan.passes):
             todo = [i for i in range(len(work)) if f"{number}-{i}" not in done]
             _run_pass(job, number, todo, meter)
@@ -47,7 +50,7 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
         _run_on_cluster(client, job, number, todo, meter)
     elif dask_scheduler() is None:
         work = job.plan.passes[number]
-        keeping = kept_memory(_cell_bytes(job, work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
+        keeping = kept_memory(job.cell_bytes(work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
         with keeping, WorkerPool(work.pieces_at_once - (at_once == 1), joined=at_once == 1) as pool:
             _run_here(job, number, todo, at_once, pool, meter)
@@ -63,12 +66,6 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
 
         with Callback(posttask=finished):
             compute(*_tasks(job, number, todo))
-
-
-def _cell_bytes(job: Job, work: Pass) -> int:
-    """Return the size of the largest buffer that the codec takes in a pass, a little above that of a cell's pixels."""
-    cells = [job.plan.grids[k].cell for k in work.writes] or [job.plan.spool or ()]
-    return max(job.plan.itemsize * max(map(math.prod, cells)), BUNDLE_BYTES) * 9 // 8
 
 
 def _run_here(job: Job, number: int, todo: Sequence[int], at_once: int, pool: WorkerPool, meter: Meter) -> None:

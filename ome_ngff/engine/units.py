@@ -15,14 +15,13 @@ from zarr.storage import LocalStore
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
 from ..store import Holder, StoredBoxes
 from .allocator import give_back
-from .job import Job, SentJob
+from .job import BUNDLE_BYTES, Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
 from .progress import Meter
 from .workers import TaskGroup, WorkerPool
 
 KEEP_BYTES = 16 * 2**20  # an image from which on freed memory is kept
 SMALL_BYTES = 2**17  # larger chunks go to the codec alone, which then needs no other thread than ours
-BUNDLE_BYTES = 2**21  # of smaller ones that go together
 
 
 def run_unit(

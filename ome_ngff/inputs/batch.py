@@ -67,6 +67,7 @@ class Batch:
         self,
         *,
         overwrite: bool = False,
+        join: bool = False,
         progress: Progress = None,
         report: str | os.PathLike[str] | None = None,
         told: Callable[[Conversion], object] | None = None,
@@ -80,7 +81,8 @@ class Batch:
         interrupted.
 
         Args:
-            overwrite: replace what is there. progress: counts megabytes of inputs. given: arguments of `drafted`.
+            overwrite: replace what is there. join: see `write_image`. progress: counts megabytes of inputs.
+            given: arguments of `drafted`.
             report: a file for what became of each, .csv or .json. told: called with each conversion that has ended.
             dry_run: say what would be written, and write nothing. verify: compare each with its input afterwards.
 
@@ -95,7 +97,8 @@ class Batch:
         try:
             with counter(progress, 0, sum(ticks), sum(sizes), "converting") as advance:
                 for item, weight in zip(self.items, ticks, strict=True):
-                    share, how = _Share(advance, weight), {"overwrite": overwrite, "dry_run": dry_run, "verify": verify}
+                    share = _Share(advance, weight)
+                    how = {"overwrite": overwrite, "join": join, "dry_run": dry_run, "verify": verify}
                     done.append(_converted(item, share, given, **how))
                     if told is not None:
                         told(done[-1])
@@ -127,13 +130,13 @@ class _Share:
 
 
 def _converted(
-    item: Item, share: _Share, given: Mapping[str, Any], *, overwrite: bool, dry_run: bool, verify: bool
+    item: Item, share: _Share, given: Mapping[str, Any], *, overwrite: bool, dry_run: bool, verify: bool, join: bool
 ) -> Conversion:
     """Convert one input; what goes wrong becomes what the conversion says."""
     begun = time.monotonic()
     try:
         words = {**given, **item.words}
-        draft = drafted(item.input, item.output, **words)
+        draft = drafted(item.input, item.output, resume=join, **words)
         parts = [part.request.target for part in draft.parts]
         there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
         for target in there if not overwrite else ():
@@ -146,7 +149,7 @@ def _converted(
         state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
             return draft.planned()
-        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, progress=share)
+        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
         found = attrs.evolve(found, state=state)
         if verify:
             verification.verify(item.input, item.output, series=words.get("series"), axes=words.get("axes"))
@@ -171,6 +174,7 @@ def converted(
     *,
     overwrite: bool,
     resume: bool,
+    join: bool,
     progress: Progress,
     report: Any = None,
     dry_run: bool = False,
@@ -185,14 +189,17 @@ def converted(
         if report is not None:
             raise OptionError("A report is of several sources; pass a list of them, and a folder for their images.")
         copy = copied(source, output, given)
-        draft = copy or drafted(source, output, resume=resume, **given)
-        done = [draft.planned() if dry_run else draft.run(overwrite=overwrite, resume=resume, progress=progress)]
+        draft = copy or drafted(source, output, resume=resume or join, **given)
+        how = {"overwrite": overwrite, "resume": resume, "join": join}
+        done = [draft.planned() if dry_run else draft.run(**how, progress=progress)]
         if verify and not dry_run and copy is None:  # which has verified what it has sent
             said = {"series": given.get("series"), "axes": given.get("axes")}
             verification.verify(source, output, progress=progress, **said)
     else:
         batch = Batch.of([source] if one else source, output)
-        done = batch.run(overwrite=overwrite, progress=progress, report=report, dry_run=dry_run, verify=verify, **given)
+        done = batch.run(
+            overwrite=overwrite, join=join, progress=progress, report=report, dry_run=dry_run, verify=verify, **given
+        )
     for name, why in (item for conversion in done for item in conversion.left_out.items()):
         warn(f"The labels {name!r} were left out: {why}")
     return done

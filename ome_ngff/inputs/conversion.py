@@ -113,9 +113,11 @@ class Draft:
         """Return what the conversion would be."""
         return Conversion(self.input, str(self.output), state="planned", outline=self.outline())
 
-    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+    def run(
+        self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
+    ) -> Conversion:
         """Write the image, and the labels that can come along."""
-        words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "progress": progress}
+        words: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "join": join, "progress": progress}
         written: list[str] = []
         left_out: dict[str, str] = {}
 
@@ -135,7 +137,9 @@ class Draft:
         labels, said = self.source.label(name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
-        request = label_request(labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"])
+        request = label_request(
+            labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"]
+        )
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
@@ -166,14 +170,18 @@ class Collection:
         outline = {**self.drafts[0].outline(), "images": len(self.drafts)}
         return Conversion(self.input, str(self.output), state="planned", outline=outline)
 
-    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
+    def run(
+        self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
+    ) -> Conversion:
         """Write the images, and at last what says that they belong together."""
-        self._refuse(overwrite=overwrite, resume=resume)
+        self._refuse(overwrite=overwrite, resume=resume or join)
         labels: list[str] = []
         left_out: dict[str, str] = {}
         numbers = [str(number) for number in range(len(self.drafts))]
         for number in numbers:
-            done = self.drafts.pop(0).run(overwrite=overwrite, resume=resume, progress=progress)  # closes what was read
+            done = self.drafts.pop(0).run(
+                overwrite=overwrite, resume=resume, join=join, progress=progress
+            )  # closes what was read
             labels += [f"{number}/{name}" for name in done.labels]
             left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
         write_collection_metadata(self.target, numbers, self.ome_xml)
@@ -215,8 +223,16 @@ class Copy:
         """Return what the upload would be."""
         return Conversion(self.input, str(self.output), state="planned", outline={"copies": str(self.source)})
 
-    def run(self, *, overwrite: bool = False, resume: bool = False, progress: Progress = None) -> Conversion:
-        """Copy all that is there."""
+    def run(
+        self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
+    ) -> Conversion:
+        """Copy all that is there.
+
+        Raises:
+            OptionError: processes are to share it, which they cannot.
+        """
+        if join:
+            raise OptionError("An upload is made by one process; leave out join=True. resume=True goes on with it.")
         upload(self.source, self.output, overwrite=overwrite, resume=resume, progress=progress)
         return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
 

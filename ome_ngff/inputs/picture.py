@@ -140,7 +140,8 @@ def _imageio(function: str, path: str, **words: Any) -> Any:
         raise InputError(f"{path} is broken or cut short: {reason}")
     raise InputError(
         f"{path} is not an image that can be read here: TIFF, Zarr, NumPy, HDF5, NIfTI, DICOM, MRC, NRRD, or what "
-        "imageio reads. Other files of microscopes need pip install 'ome-ngff[bioio]' and bioio's plugin of the format."
+        "imageio reads. Other files of microscopes are read with 'ome-ngff[bioio]' and bioio's plugin of the format, "
+        "or converted to Zarr by bioformats2raw."
     )
 
 

@@ -36,6 +36,7 @@ from ..spec import (
 from ..store import (
     MARK,
     Compression,
+    at_work,
     find_target,
     folder_of,
     format_said,
@@ -148,6 +149,7 @@ def kind_of(document: Document) -> str:
 def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     document, mark = _document(group), _mark(dict(group.attrs))
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
+    target = find_target(group) if progress else None
     fmt = format_of(group)
     changes = part_of(mark, "change") is not None
     found = []
@@ -168,6 +170,8 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 levels=tuple(levels),
                 channels=_channels(document),
                 notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                helpers={} if target is None else at_work(target),
+                rate=None if target is None else journal.pace(target),
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),
                 transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )

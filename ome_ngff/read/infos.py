@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -65,6 +66,7 @@ class ImageInfo:
         path: where it is, relative to the store. name: what it is called. method: how its levels were made.
         complete: whether its write was finished. progress: units done, and in all, where it was not.
         axes, levels, channels: its parts. notes: what is wrong.
+        helpers: units that each process is at, by "host-number", where several write it. rate: units done per second.
         systems: names of its coordinate systems, the one of the axes first. transformations: which lead where.
     """
 
@@ -77,6 +79,8 @@ class ImageInfo:
     levels: tuple[ArrayInfo, ...]
     channels: tuple[ChannelInfo, ...]
     notes: tuple[str, ...] = ()
+    helpers: Mapping[str, int] = attrs.field(factory=dict)
+    rate: float | None = None
     systems: tuple[str, ...] = ()
     transformations: tuple[str, ...] = ()
 

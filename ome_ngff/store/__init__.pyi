@@ -18,6 +18,7 @@ from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
 from .change import take_back as take_back
 from .claims import Claim as Claim
+from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
 from .documents import get_bytes as get_bytes
@@ -30,6 +31,8 @@ from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
 from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
+from .holder import at_work as at_work
+from .holder import claims_for as claims_for
 from .holder import expel as expel
 from .holder import refuse_linked_journal as refuse_linked_journal
 from .inline import wait_for as wait_for

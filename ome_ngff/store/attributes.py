@@ -20,6 +20,7 @@ from .cloud import CloudStore
 from .faults import named_faults
 from .inline import wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
+from .places import in_memory
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
@@ -107,12 +108,18 @@ def update_said(target: Target, said: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def locked(target: Target) -> Iterator[tuple[Target, Claim]]:
+def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Claim]]:
     """Hold the lock of a group, and yield the target with its attributes as they are now, none where it is new.
 
     Where nothing can be locked, nobody is waited for.
+
+    Args:
+        target: the group.
+        shared: whether other processes are sure to come, so that on object stores, too, there has to be a lock. It
+            stays there until the journal goes.
     """
-    lock = alone(target.store, target.key(f".{MARK}.lock"))
+    remote = shared and target.folder is None and not in_memory(target.store)
+    lock = alone(target.store, target.key(f".{MARK}/begin" if remote else f".{MARK}.lock"), remote=remote)
     if target.attributes is None:
         put_groups_above(target)
     if target.folder is not None:

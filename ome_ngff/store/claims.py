@@ -9,6 +9,7 @@ lost for as long as the patience, since a removal is of the entry that was seen 
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import random
@@ -30,6 +31,7 @@ from .slots import FolderSlots, MemorySlots, ObjectSlots, Slots
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
+_STARTS = itertools.count()
 LOCK_PATIENCE = 5.0  # seconds; what a lock guards takes milliseconds
 _MOMENT = 0.05  # seconds; in less than a process can be stopped, started and told, a renewal is as good as another
 _SHORTEST, _LONGEST = 0.001, 0.05  # seconds between two looks of somebody who waits
@@ -60,8 +62,8 @@ class Claim:
     lost: bool = False
     held: bool = False  # as far as we know
     due: float = 0.0  # when to renew it, by `time.monotonic`
+    holder: str = attrs.field(factory=name_holder)
     _process: int = attrs.field(factory=os.getpid)
-    _holder: str = attrs.field(factory=name_holder)
     _count: int = 0
     _turn: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
 
@@ -104,7 +106,7 @@ class Claim:
             return gone
 
     def _entry(self, count: int) -> str:
-        return f"{self._holder}.{count}"
+        return f"{self.holder}.{count}"
 
 
 @attrs.frozen(eq=False)
@@ -113,11 +115,15 @@ class Claims:
 
     Attributes:
         slots: where they are kept. clock: seconds that pass. sleep: waits for seconds.
+        holder: whose they are; None gives each claim a holder of its own.
+        expel: called with the holder of a claim that is silent, before it is taken over.
     """
 
     slots: Slots
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
+    holder: str | None = None
+    expel: Callable[[str], object] = lambda holder: None
     _seen: dict[str, dict[str, tuple[float, float]]] = attrs.field(factory=dict, init=False)
 
     def take(self, name: str, patience: float) -> Claim | None:
@@ -125,7 +131,7 @@ class Claims:
 
         Where somebody does, it is remembered what was seen and when: only by asking again can silence be told.
         """
-        claim = Claim(self.slots, name, patience)
+        claim = self._claim(name, patience)
         try:
             return claim if self._try(claim) else None
         except BaseException:
@@ -135,7 +141,7 @@ class Claims:
     @contextmanager
     def alone(self, name: str, patience: float = LOCK_PATIENCE) -> Iterator[Claim]:
         """Hold a claim for the time of a block; wait for it as long as it takes."""
-        claim = Claim(self.slots, name, patience)
+        claim = self._claim(name, patience)
         pause = _SHORTEST
         try:
             while not self._try(claim):
@@ -144,6 +150,11 @@ class Claims:
             yield claim
         finally:
             claim.release()
+
+    def _claim(self, name: str, patience: float) -> Claim:
+        if self.holder is None:
+            return Claim(self.slots, name, patience)
+        return Claim(self.slots, name, patience, holder=self.holder, count=next(_STARTS) << 32)  # never used twice
 
     def _try(self, claim: Claim) -> bool:
         name = claim.name
@@ -166,6 +177,8 @@ class Claims:
             silence, last = known.get(entry, (0.0, before))
             # However long ago the last look: if we were stopped, then perhaps the holder was, too, and needs a moment.
             silence += min(before - last, claim.patience / 2)
+            if silence >= claim.patience:
+                self.expel(entry.rpartition(".")[0])
             if silence < claim.patience or not self.slots.remove(name, entry):
                 seen[entry] = (silence, after)
         return not seen and self.slots.create(name, claim.entry)
@@ -252,13 +265,19 @@ def claims_of(store: Store, path: str = "") -> Claims | None:
     return None
 
 
-def alone(store: Store, key: str, patience: float = LOCK_PATIENCE) -> AbstractContextManager[Claim]:
+def alone(
+    store: Store, key: str, patience: float = LOCK_PATIENCE, *, remote: bool = False
+) -> AbstractContextManager[Claim]:
     """Hold the lock of a key for the time of a block; nothing stays of it.
 
     On a store where nothing is atomic, or where something would stay (object stores), nobody is waited for.
+
+    Args:
+        store, key, patience: what is locked, and for how long a holder may be silent.
+        remote: whether something may stay.
     """
     path, _, name = key.rpartition("/")
     claims = claims_of(store, path)
-    if claims is None or isinstance(claims.slots, ObjectSlots):
+    if claims is None or (isinstance(claims.slots, ObjectSlots) and not remote):
         claims = Claims(MemorySlots(uuid4().hex))
     return claims.alone(name, patience)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,12 +23,15 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
+from ..spec import name_fault
 from .attributes import attributes_now
+from .claims import Claims, claims_of, name_holder
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
-from .nodes import leads_through_a_link, remove
+from .nodes import children, leads_through_a_link, remove
 from .opening import cells, flat, write_box
 from .places import folder_of
+from .slots import ENTRY
 from .target import Target
 from .temporary import spool_folder
 from .zarr_private import default_buffer_prototype, inner
@@ -165,6 +169,7 @@ class Holder:
 
     target: Target
     spool: Path | None = None
+    helper: str = ""
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
 
@@ -178,7 +183,7 @@ class Holder:
         holder = cls(target, spool)
         for folder in holder._folders:
             folder.mkdir(parents=True)
-        return holder._stage("")
+        return holder._stage()
 
     @classmethod
     def join(cls, target: Target, spool: Path | None) -> Holder:
@@ -187,15 +192,39 @@ class Holder:
         Raises:
             TakenOverError: the group has another holder by now.
         """
-        holder = cls(target, spool)._stage(uuid4().hex)
-        holder._compare()  # after the folders were opened: whoever takes over writes the mark first
+        holder = cls(target, spool, name_holder())._stage()
+        holder.compare()  # after the folders were opened: whoever takes over writes the mark first
         return holder
 
-    def _stage(self, helper: str) -> Holder:
+    def rejoin(self) -> None:
+        """Help again, under another name, after others have expelled this helper because it was silent.
+
+        Raises:
+            TakenOverError: the group has another holder by now.
+        """
+        self.helper = name_holder()
+        self._stage()
+        self.compare()
+
+    def claims(self) -> Claims:
+        """Return the claims of the units of this write, in the name of this helper; it is expelled with them."""
+        found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
+        if self._journal is not None:
+            (self._journal / self._name / "claims").mkdir(exist_ok=True)
+        return attrs.evolve(found, holder=self.helper, expel=self._expel)
+
+    def _expel(self, helper: str) -> None:
+        """End what a helper of this write does that has been silent; once this ends, nothing gets into place."""
+        for folder in self._folders:
+            _end_of(folder / helper)
+            with suppress(FileNotFoundError):
+                (folder / helper).rename(folder / f"{_GONE}{uuid4().hex}")
+
+    def _stage(self) -> Holder:
         if self._journal is not None and self.target.folder is not None:
-            self._group = Staging(self.target.folder, self._journal / self._name / helper)
+            self._group = Staging(self.target.folder, self._journal / self._name / self.helper)
         if self.spool is not None:
-            self._spool = Staging(self.spool, self.spool / self._name / helper)
+            self._spool = Staging(self.spool, self.spool / self._name / self.helper)
         return self
 
     def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
@@ -207,7 +236,7 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
-            self._compare()  # what was sent late would stay, in an image that has replaced this one
+            self.compare()  # what was sent late would stay, in an image that has replaced this one
             write_box(array, box, block)
             return
         try:
@@ -231,7 +260,7 @@ class Holder:
         if self._group is not None:
             self._group.put(key, _DONE)
         elif self.target.store.supports_deletes:
-            self._compare()
+            self.compare()
             buffer = default_buffer_prototype().buffer.from_bytes(_DONE)
             wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
 
@@ -239,11 +268,11 @@ class Holder:
         """Raise `TakenOverError` where another process writes the group by now."""
         if self._group is not None:
             self._group.look()
-        self._compare()
+        self.compare()
 
     def leave(self) -> None:
-        """Delete the folders of this holder, and those around them where nothing else is in there."""
-        for folder in self._folders:
+        """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
+        for folder in (held / self.helper for held in self._folders):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 folder.parent.rmdir()
@@ -256,10 +285,35 @@ class Holder:
     def _folders(self) -> list[Path]:
         return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
+        """Raise `TakenOverError` where the mark names another holder by now."""
         now = attrs.evolve(self.target, attributes=attributes_now(self.target))
         if (now.mark or {}).get("holder") != (self.target.mark or {})["holder"]:
             raise _taken_over(self.target)
+
+
+def at_work(target: Target) -> dict[str, int]:
+    """Count the units that each process that helps with a write is at, by its host and number; in folders alone."""
+    holder = (target.mark or {}).get("holder")
+    if target.folder is None or not isinstance(holder, str) or name_fault(holder):
+        return {}
+    names = (name.partition(".")[2] for name in children(target, f"{JOURNAL}/{HELD}{holder}/claims"))
+    return dict(sorted(Counter(name.rpartition("-")[0] for name in names if ENTRY.fullmatch(name)).items()))
+
+
+def claims_for(target: Target, path: str) -> Claims:
+    """Return the claims at a path below a group that several processes write.
+
+    Raises:
+        StoreError: nothing in the store is atomic.
+    """
+    found = claims_of(target.store, target.key(path))
+    if found is None:
+        raise StoreError(
+            f"Processes cannot share the writing of {target}: no key can be created there on the condition that it is "
+            "new, so two would do the same. Write to a folder, or to an object store through obstore."
+        )
+    return found
 
 
 def _taken_over(place: object) -> TakenOverError:

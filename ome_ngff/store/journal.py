@@ -9,8 +9,10 @@ The mark names the `write`, which stays the same when it is resumed, and its `ho
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ from .zarr_private import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
 CLEARED = "cleared"
+SHARED = "shared"  # in the mark: what was prepared for helpers
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
@@ -41,11 +44,18 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
 
 def hold(target: Target) -> Target:
     """Become the holder of a write that was begun."""
-    return _put_mark(target, target.attributes or {}, target.mark or {})
+    stated = {k: v for k, v in (target.mark or {}).items() if k != SHARED}
+    return _put_mark(target, target.attributes or {}, stated)
+
+
+def share(target: Target, prepared: Mapping[str, Any]) -> Target:
+    """State in the mark that all is prepared, so that other processes can help the holder, and what they will find."""
+    return _put_mark(target, target.attributes or {}, {**(target.mark or {}), SHARED: prepared})
 
 
 def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any]) -> Target:
-    attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": name_holder()}}}
+    holder = stated["holder"] if SHARED in stated else name_holder()
+    attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": holder}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)
 
@@ -83,6 +93,33 @@ def note(target: Target, what: str) -> None:
     if target.store.supports_deletes:
         buffer = default_buffer_prototype().buffer.from_bytes(b"done")
         wait_for(target.store, target.store.set(target.key(note_key(target, what)), buffer))
+
+
+def pace(target: Target) -> float | None:
+    """Return how many units a second were done in the last minute before the newest of them; None if that is unknown.
+
+    The times are those of the notes in a folder, which are compared with each other and with no clock.
+    """
+    if target.folder is None:
+        return None
+    with suppress(OSError):
+        note = re.compile(rf"{name_of_write(target)}\.\d+-\d+")
+        times = [file.stat().st_mtime for file in os.scandir(target.folder / JOURNAL) if note.fullmatch(file.name)]
+        recent = [time for time in times if time > max(times) - 60]
+        span = max(recent, default=0) - min(recent, default=0)
+        return (len(recent) - 1) / span if span > 0 else None
+    return None
+
+
+def is_noted(target: Target, what: str) -> bool:
+    """Return whether the journal has a note."""
+    return bool(wait_for(target.store, target.store.exists(target.key(note_key(target, what)))))
+
+
+def take_back(target: Target, what: str) -> None:
+    """Delete a note: what it says is no longer so."""
+    with suppress(FileNotFoundError):
+        wait_for(target.store, target.store.delete(target.key(note_key(target, what))))
 
 
 def note_key(target: Target, what: str) -> str:

@@ -20,7 +20,7 @@ import attrs
 
 from ..exceptions import StoreError
 
-_ENTRY = re.compile(r"\w+-\d+-[0-9a-f]{16}\.\d+", re.ASCII)  # host, process, token, and how often it was renewed
+ENTRY = re.compile(r"\w+-\d+-[0-9a-f]{16}\.\d+", re.ASCII)  # host, process, token, and how often it was renewed
 _GATE = "gate"  # what an entry that stands for a gate alone begins with
 
 
@@ -103,7 +103,7 @@ class FolderSlots:
     def _entries(self, name: str) -> list[str]:
         start = len(name) + 1
         files = (file[start:] for file in os.listdir(self.folder) if file.startswith(f"{name}."))
-        return sorted(entry for entry in files if _ENTRY.fullmatch(entry))
+        return sorted(entry for entry in files if ENTRY.fullmatch(entry))
 
     def _gate(self, name: str) -> list[str]:
         """Name the gate so that no other has the name. The time tells gates apart; it is compared with no clock."""

@@ -19,10 +19,11 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from ..config import config
-from ..exceptions import StoreError
+from ..exceptions import MissingError, StoreError
 from .codecs import Compression
 from .journal import JOURNAL, name_of_write
 from .opening import open_array, open_node, storing_all
+from .places import place
 from .target import Target
 
 try:
@@ -49,19 +50,41 @@ def ready_temporary(
 
 
 def opened(store: Store, path: str) -> zarr.Array[Any]:
-    """Open a temporary array, to be read and written."""
-    return storing_all(open_array(store, path, mode="r+"))
+    """Open a temporary array, to be read and written.
+
+    Raises:
+        MissingError: it is gone.
+    """
+    try:
+        return storing_all(open_array(store, path, mode="r+"))
+    except FileNotFoundError as error:
+        raise MissingError(f"The temporary array {place(store, path)} is gone.") from error
 
 
-def make_spool(target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any) -> tuple[zarr.Array[Any], bool]:
-    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write."""
-    store = LocalStore(spool_folder(target))
-    found, wanted = open_node(store, ""), (tuple(shape), tuple(chunks), dtype)
+def make_spool(
+    target: Target, shape: Sequence[int], chunks: Sequence[int], dtype: Any, *, shared: bool = False
+) -> tuple[zarr.Array[Any], bool]:
+    """Open or create (then True) the temporary array of a write, which has the name that the mark gave the write.
+
+    Args:
+        target, shape, chunks, dtype: whose, and what. shared: whether others have to reach it, as they do the group.
+    """
+    store, path = (target.store, shared_spool(target)) if shared else (LocalStore(spool_folder(target)), "")
+    found, wanted = open_node(store, path), (tuple(shape), tuple(chunks), dtype)
     fresh = not isinstance(found, zarr.Array) or (found.shape, found.chunks, found.dtype) != wanted
     if fresh:
-        codec = Compression("blosc-lz4", 1).compressors(3, dtype)
-        zarr.create_array(store, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True)
-    return opened(store, ""), fresh
+        zarr_format: Any = target.fmt.zarr_format if shared else 3
+        codec = Compression("blosc-lz4", 1).compressors(zarr_format, dtype)
+        zarr.create_array(
+            store, name=path or None, shape=wanted[0], chunks=wanted[1], dtype=dtype, compressors=codec, overwrite=True,
+            zarr_format=zarr_format,
+        )  # fmt: skip
+    return opened(store, path), fresh
+
+
+def shared_spool(target: Target) -> str:
+    """Return the path in its store of the temporary array that all who help with a write can reach."""
+    return target.key(f"{JOURNAL}/spool")
 
 
 def scratch_folder() -> tuple[str, Callable[[], None]]:

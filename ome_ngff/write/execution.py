@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import zarr
 
-from ..engine import Job, Progress, active_client, check_progress, dask_scheduler, delayed_tasks, prepare, run
-from ..exceptions import OptionError, StoreError, TakenOverError
+from ..engine import (
+    Job,
+    Progress,
+    active_client,
+    check_progress,
+    dask_scheduler,
+    delayed_tasks,
+    help_with,
+    prepare,
+    run,
+)
+from ..exceptions import ExistsError, MissingError, OptionError, StoreError, TakenOverError
 from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
@@ -19,6 +30,7 @@ from ..store import (
     Target,
     attributes_now,
     children,
+    claims_for,
     create_arrays,
     delete,
     delete_empty,
@@ -46,6 +58,7 @@ def execute(
     *,
     overwrite: bool,
     resume: bool = False,
+    join: bool = False,
     compute: bool = True,
     progress: Progress = None,
     below: Callable[[Target], None] | None = None,
@@ -54,12 +67,15 @@ def execute(
 
     Args:
         request: what to write. overwrite, resume: what may happen to what is there.
+        join: whether to help other processes that make the same call, or be the first of them.
         compute: False returns the tasks as `dask.delayed.Delayed` instead of running them.
         progress: see `progress.counter`.
         below: writes what belongs below the image, such as labels, once that is there; into a ZIP with it.
     """
     check_progress(progress)
     package = request.target.package
+    if join:
+        request, resume = _shared(request, overwrite=overwrite, compute=compute), True
     if package is None:
         tasks = _execute_group(request, overwrite, resume, compute, progress)
         if below is not None:
@@ -77,6 +93,21 @@ def execute(
     return []
 
 
+def _shared(request: Request, *, overwrite: bool, compute: bool) -> Request:
+    """Return a request as one that several processes carry out together.
+
+    Raises:
+        OptionError, StoreError: that cannot be.
+    """
+    if overwrite or not compute:
+        word = "overwrite=True, with which each would begin anew" if overwrite else "compute=False"
+        raise OptionError(f"join=True cannot be combined with {word}; leave one of them out.")
+    if request.target.package is not None:
+        raise OptionError(f"{request.target} is a ZIP, which one process writes in one go; leave out join=True.")
+    claims_for(request.target, JOURNAL)
+    return attrs.evolve(request, shared=True)
+
+
 def _execute_group(request: Request, overwrite: bool, resume: bool, compute: bool, progress: Progress) -> list[Any]:
     begun = _enter(request, overwrite=overwrite, resume=resume, elsewhere=not compute)
     if begun is None:
@@ -92,6 +123,9 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
             job.holder.look()  # perhaps what has failed is but a consequence
         except TakenOverError:
             _forget_late_notes(job.target)
+            now = attrs.evolve(job.target, attributes=attributes_now(job.target))
+            if job.shared and ("multiscales" in now.document if now.mark is None else journal.SHARED in now.mark):
+                return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
         except StoreError:  # which has nothing new to say
             pass
@@ -113,9 +147,11 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         seen = request.target
         try:
             documents = _accept(request, overwrite=overwrite, resume=resume)
-        except StoreError:
+        except StoreError as error:
             now = attrs.evolve(seen, attributes=attributes_now(seen))
             if _same(now, seen):
+                if request.shared and seen.mark is None and "multiscales" in seen.document:
+                    raise ExistsError(f"{seen} holds another image than this call would write: {error}") from None
                 raise
             request = attrs.evolve(request, target=now)
             continue
@@ -126,7 +162,15 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         if begun and seen.mark is None:
             end.complete()
             return None
-        with named_faults(seen, "go on with resume=True"), locked(seen) as (now, claim):
+        if request.shared and journal.SHARED in (seen.mark or {}):
+            try:
+                with suppress(MissingError):  # what is gone is prepared anew, by the next holder
+                    job, done = _help(request, documents)
+                    return job, done, attrs.evolve(end, target=job.target, levels={**job.arrays, **request.at_hand()})
+            except TakenOverError:
+                request = attrs.evolve(request, target=attrs.evolve(seen, attributes=attributes_now(seen)))
+                continue
+        with named_faults(seen, "go on with resume=True"), locked(seen, shared=request.shared) as (now, claim):
             request = attrs.evolve(request, target=now)
             if not _same(now, seen):
                 continue
@@ -157,9 +201,12 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     for k, source in request.sources.items():
         if k not in request.kept:
             refuse_self(source, target, replaced)
-    _refuse_unshared(request)
+    if not request.shared:
+        _refuse_unshared(request)
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
+        if request.shared and target.mark is None:
+            _refuse_other_codecs(request, documents)
     return documents
 
 
@@ -205,9 +252,40 @@ def _begin(
             journal.note(target, journal.CLEARED)
     still_ours()
     arrays = _arrays(request, target, documents, fresh=not done)
-    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done)
+    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done, shared=request.shared)
     still_ours()
     return job, done
+
+
+def _refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None:
+    """Raise `StoreError` where the levels of a finished image are stored with other codecs than are asked for."""
+    words = ("codecs", "filters", "compressor")
+    for k, path in enumerate(request.paths):
+        stored = open_array(request.target.store, request.target.key(path)).metadata
+        there, here = (
+            [f"{word}={getattr(of, word)}" for word in words if hasattr(of, word)]
+            for of in (stored, documents[path].metadata)
+        )
+        if k not in request.kept and there != here:
+            raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
+
+
+def _help(request: Request, documents: Mapping[str, Any]) -> tuple[Job, set[str]]:
+    """Help with a write that another process has prepared: return what to do, and what is done.
+
+    Raises:
+        StoreError: this process would cut the work in another way. TakenOverError: there is nobody to help any more.
+    """
+    target = request.target
+    cut = (target.mark or {})["cut"]
+    plan = request.plan(cut)
+    if plan.division != cut:
+        raise StoreError(
+            f"{target} was begun in units that do not fit the memory_target of this process, or by another version of "
+            "this package; give every process the same."
+        )
+    arrays = _arrays(request, target, documents, fresh=False)
+    return help_with(plan, target, arrays, request.sources, request.dtype)
 
 
 def _refuse_unshared(request: Request) -> None:

@@ -33,6 +33,7 @@ def to_ngff_zarr(
     *,
     omero: bool = True,
     resume: bool = False,
+    join: bool = False,
     compute: bool = True,
     store_options: Mapping[str, Any] | None = None,
     **others: Any,
@@ -47,7 +48,8 @@ def to_ngff_zarr(
             becomes one file.
         multiscales: from `to_multiscales` or `open_image`.
         version: of OME-NGFF; None takes that of the group, else 0.5.
-        overwrite: replace an image that is there. resume: finish a write that was interrupted.
+        overwrite: replace an image that is there. resume: finish a write that was interrupted. join: write it together
+            with other processes, as `write_image` does; what is there is then not replaced.
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
         omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute, store_options: as in `write_image`.
@@ -82,7 +84,7 @@ def to_ngff_zarr(
             parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
             request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
-            execute(request, overwrite=overwrite and not resume, resume=resume, progress=progress)
+            execute(request, overwrite=overwrite and not (resume or join), resume=resume, join=join, progress=progress)
 
     image, said = multiscales.images[0], multiscales.metadata.omero
     measured = omero and said is None and multiscales.image_label is None
@@ -92,8 +94,8 @@ def to_ngff_zarr(
         request, measured=Rendering.of(image, said) if measured else None, afterwards=tuple(image.computed_callbacks)
     )
     tasks = execute(
-        request, overwrite=overwrite and not resume, resume=resume, compute=compute, progress=progress,
-        below=write_below if labels else None,
+        request, overwrite=overwrite and not (resume or join), resume=resume, join=join, compute=compute,
+        progress=progress, below=write_below if labels else None,
     )  # fmt: skip
     for written in (multiscales, *labels.values()) if compute else ():
         written.forget_cache()

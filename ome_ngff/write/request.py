@@ -17,6 +17,7 @@ from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled
 from ..text import show
 
 AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
+SHARED_BYTES = 64 * 2**20  # of a unit that several processes might do, so that little is done twice
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
 
@@ -44,6 +45,7 @@ class Request:
         said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
         afterwards: called once the image is finished.
+        shared: whether several processes carry it out together.
     """
 
     target: Target
@@ -60,6 +62,7 @@ class Request:
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
     afterwards: tuple[Callable[[], object], ...] = ()
+    shared: bool = False
 
     @classmethod
     def of(
@@ -121,12 +124,13 @@ class Request:
 
     def plan(self, cut: list[Any] | None = None, *, elsewhere: bool = False) -> Plan:
         """Cut the work into units, where possible as it was cut before; see `make_plan`."""
-        shared = elsewhere or spread()
+        shared = elsewhere or self.shared or spread()
         away = self.target.folder is None and not in_memory(self.target.store) and not shared
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
-            memory_target=config.memory_target, task_target=config.task_target,
+            memory_target=config.memory_target,
+            task_target=min(config.task_target, SHARED_BYTES) if self.shared else config.task_target,
             workers=max(config.workers, AWAY_THREADS) if away else config.workers,
             kept=self.kept, division=cut, spread=shared,
             piece_target=AWAY_BYTES if self.target.folder is None and not away else PIECE_BYTES,

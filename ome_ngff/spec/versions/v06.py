@@ -56,7 +56,7 @@ class FormatV06(Format):
         metadata = super().decode(flattened, series, ndim)
         systems = [CoordinateSystem.parse(each) for each in entries_of(multiscale.get("coordinateSystems"))]
         name = names[0] if names else systems[0].name
-        metadata.intrinsic = next(attrs.evolve(system, axes=()) for system in systems if system.name == name)
+        metadata.intrinsic = attrs.evolve({system.name: system for system in systems}[name], axes=())
         metadata.others = [system for system in systems if system.name != name]
         metadata.edges = [Edge.parse(each) for each in entries_of(multiscale.get("coordinateTransformations"))]
         return metadata

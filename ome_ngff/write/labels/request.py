@@ -83,20 +83,20 @@ def label_path(name: Any) -> str:
 
 
 def execute_labels(
-    request: Request, name: str, annotation: Annotation, *, overwrite: bool, resume: bool, compute: bool = True,
-    progress: Progress,
+    request: Request, name: str, annotation: Annotation, *, overwrite: bool, resume: bool, join: bool = False,
+    compute: bool = True, progress: Progress,
 ) -> list[Any]:  # fmt: skip
     """Carry a request out as that of a label image, and register it in the end.
 
     Args:
         request: what to write, into `labels/<name>` of an image. name: of the label image.
         annotation: colours and so on; the pixels are read for them once all else is known to be right.
-        overwrite, resume, compute, progress: see `execute`.
+        overwrite, resume, join, compute, progress: see `execute`.
     """
     request = attrs.evolve(request, image_label={})
     if annotation.needs_values:
         check_progress(progress)
-        replace.refuse_existing(request, overwrite=overwrite, resume=resume)
+        replace.refuse_existing(request, overwrite=overwrite, resume=resume or join)
     parts = annotation.parts(lambda: request.sources[0])
     label = {"source": {"image": path_to_image(name)}, **parts}
     store, path = request.target.store, request.target.path.removesuffix(name).rstrip("/")
@@ -106,7 +106,7 @@ def execute_labels(
     group = StorePath(store, path)
     register = partial(register_label, find_target(group, request.target.fmt), name)
     request = attrs.evolve(request, image_label=label, afterwards=(register,))
-    return execute(request, overwrite=overwrite, resume=resume, compute=compute, progress=progress)
+    return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
 
 
 def path_to_image(name: str) -> str:

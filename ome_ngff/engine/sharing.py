@@ -1,0 +1,239 @@
+"""Units shared by processes that make the same call: each takes what nobody has done, and nobody is at.
+
+What is done stands in the journal, what somebody is at is claimed. A process begins somewhere in each pass, so that
+many do not queue for the same unit, and does units of a later pass as soon as those that they read from are done. Who
+has been silent for a while is expelled, and its unit done by another; if it wakes up, it helps again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from threading import Condition
+from zlib import crc32
+
+import attrs
+
+from ..config import config
+from ..exceptions import TakenOverError
+from ..store import Claim, Claims, journal
+from .allocator import kept_memory
+from .job import Job
+from .progress import Meter
+from .units import KEEP_BYTES, run_unit
+from .workers import WorkerPool
+
+END = "end"  # what is claimed by whoever writes the metadata
+_SHORTEST, _LONGEST = 0.01, 2.0  # seconds between two looks at what others have done
+_SHOWN = 0.2  # seconds between two looks at the meter
+
+Unit = tuple[int, int]  # the number of a pass, and that of a unit in it
+
+
+def name_of(unit: Unit) -> str:
+    """Return the name of a unit in the journal."""
+    return f"{unit[0]}-{unit[1]}"
+
+
+def run_shared(job: Job, done: set[str], meter: Meter) -> None:
+    """Do units until all are done, by this process or by others.
+
+    Args:
+        job: what to do, with a holder that helps. done: names of the units that are done.
+        meter: counts the bytes of all.
+
+    Raises:
+        TakenOverError: another process has begun the write anew, or finished it.
+    """
+    share = _Share(job, meter)
+    share.learn(done, tell=False)
+    plan = job.plan
+    at_once = max((work.at_once for work in plan.passes), default=1)
+    large = plan.bytes_of(0) > KEEP_BYTES
+    with ExitStack() as stack:
+        if large:
+            stack.enter_context(kept_memory(max(job.cell_bytes(work) for work in plan.passes)))
+        pools = [
+            stack.enter_context(WorkerPool(work.pieces_at_once - (work.at_once == 1), joined=work.at_once == 1))
+            for work in plan.passes
+        ]
+        if at_once == 1:
+            share.work(pools)
+            return
+        with ThreadPoolExecutor(at_once) as threads:
+            futures = {threads.submit(share.work, pools) for _ in range(at_once)}
+            try:
+                while futures:
+                    ended, futures = wait(futures, timeout=_SHOWN, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        future.result()
+                    meter.show()
+            except BaseException:
+                share.stop()
+                raise
+
+
+def end_shared(job: Job, end: Callable[[], None]) -> None:
+    """Write the metadata, unless another process does: then wait until it has.
+
+    Raises:
+        TakenOverError: somebody has begun the write anew, or finished it.
+    """
+    claims, pause = job.holder.claims(), _SHORTEST
+    while True:
+        with _told(job):
+            claim = claims.take(END, config.claim_patience)
+        if claim is not None:
+            try:
+                job.holder.compare()
+                end()
+            finally:
+                claim.release()
+            return
+        job.holder.compare()
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST)
+
+
+@contextmanager
+def _told(job: Job) -> Iterator[None]:
+    """Raise `TakenOverError` where the folder of the claims has gone, with all else of this write."""
+    try:
+        yield
+    except FileNotFoundError:
+        job.holder.compare()
+        raise
+
+
+@attrs.define(eq=False)
+class _Share:
+    """What this process knows of the units, and which of them it is at. All threads take their units here."""
+
+    job: Job
+    meter: Meter
+    _claims: Claims = attrs.field(init=False)
+    _todo: list[deque[int]] = attrs.field(init=False)
+    _done: set[Unit] = attrs.field(init=False, factory=set)
+    _at: list[Unit] = attrs.field(init=False, factory=list)
+    _stopped: bool = attrs.field(init=False, default=False)
+    _turn: Condition = attrs.field(init=False, factory=Condition)
+
+    def __attrs_post_init__(self) -> None:
+        self._claims = self.job.holder.claims()
+        start = crc32(self.job.holder.helper.encode())
+        self._todo = [deque(range(len(work))) for work in self.job.plan.passes]
+        for todo in self._todo:
+            todo.rotate(-(start * len(todo) >> 32))
+
+    def learn(self, names: set[str], *, tell: bool = True) -> bool:
+        """Take in which units are done; return whether some of them are news."""
+        units = {(int(a), int(b)) for a, _, b in (name.partition("-") for name in names)}
+        news = units - self._done
+        self._done |= news
+        for unit in news if tell else ():
+            self.meter.add(self.job.plan.bytes_in(name_of(unit)))
+        return bool(news)
+
+    def stop(self) -> None:
+        """Take no more units."""
+        with self._turn:
+            self._stopped = True
+            self._turn.notify_all()
+
+    def work(self, pools: list[WorkerPool]) -> None:
+        """Take units and do them, until all are done."""
+        try:
+            while (taken := self._take()) is not None:
+                self._do(*taken, pools)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _do(self, unit: Unit, claim: Claim, pools: list[WorkerPool]) -> None:
+        finished = False
+        try:
+            run_unit(self.job, *unit, pool=pools[unit[0]], meter=self.meter)
+            finished = True
+        except TakenOverError:
+            self._rejoin(claim)
+        finally:
+            claim.release()
+            with self._turn:
+                self._at.remove(unit)
+                if finished:
+                    self.learn({name_of(unit)}, tell=False)  # its bytes were counted as they were read
+                    self.meter.show()
+                else:
+                    self._todo[unit[0]].append(unit[1])
+                self._turn.notify_all()
+
+    def _rejoin(self, claim: Claim) -> None:
+        """Help anew after this process was silent for so long that others have expelled it.
+
+        Raises:
+            TakenOverError: there is nobody to help any more.
+        """
+        with self._turn:
+            if self._claims.holder == claim.holder:  # else another thread has been here
+                self.job.holder.rejoin()
+                self._claims = self.job.holder.claims()
+
+    def _take(self) -> tuple[Unit, Claim] | None:
+        """Return a unit that is ours now; None once all are done. Wait where others are at all that is left."""
+        pause = _SHORTEST
+        with self._turn:
+            while not self._stopped and len(self._done) < self.job.plan.units:
+                with _told(self.job):
+                    found = self._try_each()
+                if found is not None:
+                    self._at.append(found[0])
+                    return found
+                if self.learn(journal.noted(self.job.target) - {journal.CLEARED}):
+                    pause = _SHORTEST
+                    continue
+                self.job.holder.compare()
+                self._turn.wait(pause)
+                pause = min(1.5 * pause, _LONGEST)
+        return None
+
+    def _try_each(self) -> tuple[Unit, Claim] | None:
+        """Claim the first unit that can be done now."""
+        looked = False
+        for number, todo in enumerate(self._todo):
+            for _ in range(len(todo)):
+                if not self._has_room(number):
+                    break
+                unit = number, todo.popleft()
+                if unit in self._done:
+                    continue
+                ready = self._done.issuperset(self.job.plan.awaits(*unit))
+                claim = self._claims.take(name_of(unit), config.claim_patience) if ready else None
+                if claim is not None and self._is_left(unit, claim):
+                    return unit, claim
+                if claim is None:
+                    todo.append(unit[1])
+                    continue
+                claim.release()
+                self.learn({name_of(unit)})
+                if not looked:  # where others have been, they have perhaps done more
+                    looked = self.learn(journal.noted(self.job.target) - {journal.CLEARED})
+        return None
+
+    def _is_left(self, unit: Unit, claim: Claim) -> bool:
+        """Return whether a unit that is claimed has not been done; without a journal nothing is noted any more."""
+        try:
+            left = not journal.is_noted(self.job.target, name_of(unit))
+            if left:
+                self.job.holder.compare()
+        except BaseException:
+            claim.release()
+            raise
+        return left
+
+    def _has_room(self, number: int) -> bool:
+        """Return whether one more unit of a pass keeps within the memory; one alone always does."""
+        at_once = [self.job.plan.passes[p].at_once for p, _ in self._at]
+        return sum(1 / n for n in at_once) + 1 / self.job.plan.passes[number].at_once <= 1 + 1e-9 or not self._at
