@@ -13,6 +13,7 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "cloud": "cloud",
     "all": "everything",
 }
 

@@ -7,7 +7,9 @@ again (by obstore: whatever a server refuses for the moment, and lost answers). 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -26,6 +28,7 @@ from .zarr_private import default_buffer_prototype
 
 _MOST_OF_A_PUT = 5 * 10**9  # what S3 takes in one
 CONDITIONAL = ("S3Store", "GCSStore", "AzureStore", "MemoryStore")
+_FAREWELL = 0.05  # seconds; a thread of obstore that still lets go of an answer when Python ends aborts the process
 _PAUSES = (0.2, 0.8, 3.2)  # seconds
 _home: int | None = None  # the process that has started the threads of obstore, which no fork of it has
 
@@ -80,7 +83,9 @@ class CloudStore(ObjectStore[Any]):
         super().__init__(store, read_only=read_only)
         self.url = url.rstrip("/") or url_of(store)
         self.options = options
-        _home = _home or os.getpid()
+        if _home is None:
+            _home = os.getpid()
+            atexit.register(time.sleep, _FAREWELL)
 
     def __str__(self) -> str:
         return self.url

@@ -56,12 +56,13 @@ def by_obstore(url: str, options: Mapping[str, Any]) -> Any:
 
 def _profile(settings: dict[str, str]) -> dict[str, Any]:
     """Let boto3 find the keys to S3 where they are in its files, which obstore does not read."""
-    profile = settings.pop("profile", None) or os.environ.get("AWS_PROFILE")
+    profile = settings.pop("profile", None)
     known = {"access_key_id", "aws_access_key_id", "skip_signature", "aws_skip_signature"} & set(settings)
+    if profile is None and (known or "AWS_ACCESS_KEY_ID" in os.environ):
+        return {}
+    profile = profile or os.environ.get("AWS_PROFILE")
     files = [os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), "~/.aws/config"]
-    if not profile and (
-        known or "AWS_ACCESS_KEY_ID" in os.environ or not any(Path(file).expanduser().is_file() for file in files)
-    ):
+    if not profile and not any(Path(file).expanduser().is_file() for file in files):
         return {}
     try:
         import boto3

@@ -13,9 +13,10 @@ from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
 from ..spec import Axes, Metadata, name_fault, path_fault
-from ..store import Grid, Layout, LevelStorage, Target, settled
+from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled
 from ..text import show
 
+AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
 SHARED_BYTES = 64 * 2**20  # of a unit that several processes might do, so that little is done twice
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 
@@ -123,13 +124,16 @@ class Request:
 
     def plan(self, cut: list[Any] | None = None, *, elsewhere: bool = False) -> Plan:
         """Cut the work into units, where possible as it was cut before; see `make_plan`."""
+        shared = elsewhere or self.shared or spread()
+        away = self.target.folder is None and not in_memory(self.target.store) and not shared
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
-            memory_target=config.memory_target, workers=config.workers, kept=self.kept, division=cut,
+            memory_target=config.memory_target,
             task_target=min(config.task_target, SHARED_BYTES) if self.shared else config.task_target,
-            spread=elsewhere or self.shared or spread(),
-            piece_target=AWAY_BYTES if self.target.folder is None else PIECE_BYTES,
+            workers=max(config.workers, AWAY_THREADS) if away else config.workers,
+            kept=self.kept, division=cut, spread=shared,
+            piece_target=AWAY_BYTES if self.target.folder is None and not away else PIECE_BYTES,
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:

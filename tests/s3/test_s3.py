@@ -368,6 +368,7 @@ def test_the_page_on_object_stores_is_true(server: Server, tmp_path: Path, monke
     assert commands
     without_keys(server, monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_PROFILE", "lab")
     for command in commands:
         ran = CliRunner().invoke(main, command.split())
         assert ran.exit_code == 0, (command, ran.output)
