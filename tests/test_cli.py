@@ -463,7 +463,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy new --chunks 0", "above zero", id="chunks-zero"),
         pytest.param("write plane.npy new --chunks 32 --shards 48", "divide shards", id="shards"),
         pytest.param("write plane.npy new --format 0.4 --shards auto", "no shards", id="shards-in-v2"),
-        pytest.param("write plane.npy new --format 0.3", "Known: 0.5, 0.4", id="unknown-format"),
+        pytest.param("write plane.npy new --format 0.3", "Known: 0.6, 0.5, 0.4", id="unknown-format"),
         pytest.param("write plane.npy image --format 0.4 --overwrite", "Zarr v3", id="format-against-group"),
         pytest.param("write plane.npy new --compression zst", "Did you mean 'zstd'?", id="unknown-compression"),
         pytest.param("write plane.npy new --memory-target much", "512MiB or 2GB", id="no-size"),

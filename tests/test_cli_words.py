@@ -125,7 +125,7 @@ def test_quiet_info_says_nothing_but_errors(plane: Path) -> None:
         pytest.param("write plane.npy new.ozx --resume", "leave out --resume", id="resumed-zip"),
         pytest.param("write plane.npy there.ozx", "pass --overwrite to replace it", id="zip-is-there"),
         pytest.param("create there.ozx", "pass --overwrite to replace it", id="created-zip-is-there"),
-        pytest.param("validate new --format 0.3", "Known: 0.5, 0.4", id="version-to-validate"),
+        pytest.param("validate new --format 0.3", "Known: 0.6, 0.5, 0.4", id="version-to-validate"),
     ],
 )
 def test_options_that_contradict_are_refused(
@@ -159,7 +159,7 @@ def test_a_scale_runs_with_the_memory_that_it_is_given(plane: Path, monkeypatch:
         pytest.param([], "wr", ["write"], id="command"),
         pytest.param(["write"], "--mem", ["--memory-target"], id="option"),
         pytest.param(["write", "--method"], "lo", ["local_mean"], id="method"),
-        pytest.param(["create", "--format"], "", ["0.4", "0.5"], id="version"),
+        pytest.param(["create", "--format"], "", ["0.4", "0.5", "0.6"], id="version"),
         pytest.param(["create", "--method"], "c", ["cell", "coins"], id="picture"),
     ],
 )

@@ -49,7 +49,7 @@ def test_the_command_line_goes_from_incomplete_to_finished_in_one_step(
     assert [set(each) for each in attributes[:-1]] == [{"ome_ngff"}] * (len(attributes) - 1)
     finished = attributes[-1].get("ome", attributes[-1])
     assert {"multiscales", "omero"} <= set(finished)
-    assert "ome_ngff" not in attributes[-1]
+    assert "incomplete" not in attributes[-1]["ome_ngff"]
     assert finished == document(tmp_path / "a.zarr")
 
 

@@ -151,7 +151,7 @@ REFUSED = [
     pytest.param({"chunks": 64}, "does not know 'chunks'", id="chunks"),
     pytest.param({"enabled_rfcs": [4]}, "does not know 'enabled_rfcs'", id="enabled-rfcs"),
     pytest.param({"compression": "gzip", "compressor": "zstd"}, "Give the compression once", id="compression-twice"),
-    pytest.param({"version": "0.6"}, "OME-NGFF version '0.6' is not known", id="version"),
+    pytest.param({"version": "0.7"}, "OME-NGFF version '0.7' is not known", id="version"),
 ]
 
 

@@ -136,7 +136,7 @@ CASES = [
     pytest.param(image(storage_options={"dimension_separator": "."}), OptionError, "nested", id="flat-chunks"),
     pytest.param(image(overwite=True), OptionError, "'overwite'.* Did you mean 'overwrite'", id="keyword-unknown"),
     # formats and metadata
-    pytest.param(image(fmt="0.6"), FormatError, "Known: 0.5, 0.4", id="format-unknown"),
+    pytest.param(image(fmt="0.7"), FormatError, "Known: 0.6, 0.5, 0.4", id="format-unknown"),
     pytest.param(lambda d: write_image(IMAGE, d / "v2", fmt="0.5"), FormatError, "Zarr v2", id="format-of-group"),
     pytest.param(again(fmt="0.4"), FormatError, "Zarr v3", id="format-of-image"),
     pytest.param(image(name=3), OptionError, "a string", id="name-number"),

@@ -136,7 +136,8 @@ def _converted(
     begun = time.monotonic()
     try:
         words = {**given, **item.words}
-        draft = drafted(item.input, item.output, resume=join, **words)
+        source, output = item.from_here(item.input), item.from_here(item.output)
+        draft = drafted(source, output, resume=join, **words)
         parts = [part.request.target for part in draft.parts]
         there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
         for target in there if not overwrite else ():
@@ -148,16 +149,16 @@ def _converted(
         whole = len(there) == len(parts) and all(target.mark is None for target in there)
         state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
-            return draft.planned()
+            return attrs.evolve(draft.planned(), input=item.input, output=item.output)
         found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
         found = attrs.evolve(found, state=state)
         if verify:
-            verification.verify(item.input, item.output, series=words.get("series"), axes=words.get("axes"))
+            verification.verify(source, output, series=words.get("series"), axes=words.get("axes"))
     except Exception as error:  # of any library; the others go on
         kind = "" if isinstance(error, NgffError) else f"{type(error).__name__}: "
         found = Conversion(item.input, item.output, state="failed", error=kind + " ".join(str(error).split()))
     share.reach(share.weight)
-    return attrs.evolve(found, seconds=round(time.monotonic() - begun, 3))
+    return attrs.evolve(found, input=item.input, output=item.output, seconds=round(time.monotonic() - begun, 3))
 
 
 def _refuse_folder(folder: str) -> None:

@@ -242,7 +242,8 @@ _AS_IT_IS = {"method": "resize", "omero": True, "labels": True}
 
 def copied(source: str | os.PathLike[str], output: Any, given: Mapping[str, Any]) -> Copy | None:
     """Return the upload of a finished hierarchy to an object store, where nothing is said of how it is to be."""
-    if any(value != _AS_IT_IS.get(word) for word, value in given.items()):
+    plain = (value is None or (word in _AS_IT_IS and value == _AS_IT_IS[word]) for word, value in given.items())
+    if not all(plain):
         return None
     try:
         if not is_elsewhere(output) or os.fspath(source).startswith("http"):  # where nothing is listed

@@ -35,6 +35,12 @@ class Item:
     input: str
     output: str
     words: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    _folder: str = attrs.field(init=False, repr=False, factory=os.getcwd)
+
+    def from_here(self, path: str) -> str:
+        """Return a path as it leads there from the folder that the process is in by now."""
+        stays = "://" in path or os.getcwd() == self._folder
+        return path if stays else os.path.join(self._folder, path)
 
     @property
     def place(self) -> str:

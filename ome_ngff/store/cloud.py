@@ -23,6 +23,7 @@ from zarr.storage import ObjectStore
 
 from ..config import config
 from ..exceptions import OptionError, StoreError
+from ..text import show
 from .urls import SCHEMES, UnknownError, as_for_fsspec, by_fsspec, by_obstore, first_line, url_of, words_of_fsspec
 from .zarr_private import default_buffer_prototype
 
@@ -39,6 +40,8 @@ _given: ContextVar[Mapping[str, Any]] = ContextVar("_given", default=MappingProx
 @contextmanager
 def behind_urls(store_options: Mapping[str, Any] | None) -> Iterator[None]:
     """Open all URLs with options, in this thread alone."""
+    if not isinstance(store_options or {}, Mapping):
+        raise OptionError(f"store_options is a dict of words for the store (got {show(store_options)}).")
     before = _given.set({**_given.get(), **(store_options or {})})
     try:
         yield
