@@ -12,7 +12,7 @@ from ..image import Multiscales, NgffImage
 from ..pixels import Methods, blocks_of
 from ..spec import Edge, Unknown, format_from_version, label_names
 from ..store import Target, find_target, readable
-from ..text import warn
+from ..text import mapping_of, warn
 from .fields import with_parameters
 from .stored import StoredImage, document_of
 
@@ -41,7 +41,8 @@ def open_image(
         InputError: it is not an OME-Zarr image. FormatError: it has another version, or is not understood.
         ValidationError: see `validate`.
     """
-    target = find_target(readable(store, {**(storage_options or {}), **(store_options or {})}))
+    options = mapping_of(storage_options, "storage_options") | mapping_of(store_options, "store_options")
+    target = find_target(readable(store, options))
     if validate:
         document_of(target)  # refuses what is not an image
         target.fmt.validate(target.attributes, "image")

@@ -23,7 +23,7 @@ from zarr.storage import ObjectStore
 
 from ..config import config
 from ..exceptions import OptionError, StoreError
-from ..text import show
+from ..text import mapping_of
 from .urls import SCHEMES, UnknownError, as_for_fsspec, by_fsspec, by_obstore, first_line, url_of, words_of_fsspec
 from .zarr_private import default_buffer_prototype
 
@@ -40,9 +40,7 @@ _given: ContextVar[Mapping[str, Any]] = ContextVar("_given", default=MappingProx
 @contextmanager
 def behind_urls(store_options: Mapping[str, Any] | None) -> Iterator[None]:
     """Open all URLs with options, in this thread alone."""
-    if not isinstance(store_options or {}, Mapping):
-        raise OptionError(f"store_options is a dict of words for the store (got {show(store_options)}).")
-    before = _given.set({**_given.get(), **(store_options or {})})
+    before = _given.set({**_given.get(), **mapping_of(store_options, "store_options")})
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, Stor
 
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
-from ..text import show
+from ..text import mapping_of
 from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype
 from .zip import ENDINGS, text_of
@@ -150,12 +150,11 @@ def opened(group: Any, store_options: Mapping[str, Any] | None) -> Any:
     """
     if not store_options:
         return group
-    if not isinstance(store_options, Mapping):
-        raise OptionError(f"store_options is a dict of words for the store (got {show(store_options)}).")
+    options = mapping_of(store_options, "store_options")
     text = text_of(group) if isinstance(group, (str, os.PathLike)) else ""
     if "://" not in text:
         raise OptionError(f"store_options are for the store behind a URL (got {text or type(group).__name__}).")
-    return open_url(text, store_options)
+    return open_url(text, options)
 
 
 def readable(group: Any, store_options: Mapping[str, Any] | None = None) -> Any:
