@@ -31,6 +31,7 @@ from ome_ngff import (
 )
 from ome_ngff.cli import main
 from ome_ngff.read.describe import describe_store
+from ome_ngff.store.cloud import CloudStore
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
 
@@ -198,3 +199,14 @@ def test_a_url_whose_package_is_missing_says_what_to_install(monkeypatch: pytest
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(StoreError, match=r"s3://bucket/a.zarr needs more packages.*ome-ngff\[cloud\]"):
         open_image("s3://bucket/a.zarr")
+
+
+def test_a_web_server_is_not_asked_what_it_cannot_list(
+    tmp_path: Path, http: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image(tmp_path / "cells.zarr", "0.5")
+    asked: list[str] = []
+    monkeypatch.setattr(CloudStore, "getsize_prefix", lambda self, prefix: asked.append(prefix))
+    info = describe_store(f"{http}/cells.zarr")
+    assert [level.stored_bytes for level in info.images[0].levels] == [None] * 3
+    assert asked == []

@@ -312,6 +312,8 @@ def stored_bytes(array: zarr.Array[Any]) -> int | None:
             return sum(int(file.get("size") or 0) for file in found.values())
         if isinstance(store, ZipStore):
             return sizes_in_zip(store, array.path)
+        if str(store).startswith("http"):
+            return None
         return int(sync(store.getsize_prefix(array.path)))
     except Exception:  # every store has errors of its own
         return None
