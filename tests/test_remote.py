@@ -208,5 +208,5 @@ def test_a_web_server_is_not_asked_what_it_cannot_list(
     asked: list[str] = []
     monkeypatch.setattr(CloudStore, "getsize_prefix", lambda self, prefix: asked.append(prefix))
     info = describe_store(f"{http}/cells.zarr")
-    assert [level.stored_bytes for level in info.images[0].levels] == [None] * 3
+    assert [level.stored for level in info.images[0].levels] == [None] * 3
     assert asked == []
