@@ -11,7 +11,7 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
-from ..spec import label_names, parse_numbers, parse_units, placed
+from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
@@ -22,6 +22,7 @@ from ..write import (
     image_request,
     is_hierarchy,
     label_request,
+    tell_spaces,
     upload,
     write_collection_metadata,
 )
@@ -140,6 +141,8 @@ class Draft:
         request = label_request(
             labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"]
         )
+        if found := SourceImage.of(labels):
+            tell_spaces(found.metadata, "labels that come along lie as their image does")
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
@@ -311,7 +314,21 @@ def _drafted(
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
+    if stored is not None:
+        request = _with_spaces(request, stored.metadata)
     return Draft(source, output, image, request, stored if labels else None, storage)
+
+
+def _with_spaces(request: Request, said: Metadata) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
+    if not request.target.fmt.dialect.spaces:
+        tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
+    elif [axis.name for axis in said.axes] != list(request.names):
+        tell_spaces(said, "the image has other axes now")
+    else:
+        spaces = {"intrinsic": said.intrinsic, "others": said.others, "edges": said.edges}
+        request = attrs.evolve(request, metadata=attrs.evolve(request.metadata, **spaces))
+    return request
 
 
 def adjusted(
