@@ -26,7 +26,7 @@ from ..write import (
     upload,
     write_collection_metadata,
 )
-from .open import images_in, open_input
+from .open import are_planes, images_in, open_input
 from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
@@ -82,6 +82,12 @@ class Draft:
     def parts(self) -> list[Draft]:
         """The conversion of each image: this one."""
         return [self]
+
+    @property
+    def understood(self) -> str:
+        """In words, what a folder or a pattern was taken for; empty for any other input."""
+        sizes = ", ".join(f"{name} {size}" for name, size in zip(self.image.dims, self.image.data.shape, strict=True))
+        return f"{self.input}: one image out of many planes, {sizes}" if are_planes(self.input) else ""
 
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
