@@ -5,6 +5,7 @@ from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
 from .attributes import attributes_now as attributes_now
 from .attributes import forget_copies as forget_copies
+from .attributes import forget_lock as forget_lock
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document

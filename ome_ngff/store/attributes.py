@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -25,6 +25,7 @@ from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
 _PART = "consolidated_metadata"
+_LOCK = f".{MARK}.lock"
 
 
 def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> bool:
@@ -115,17 +116,27 @@ def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Cl
 
     Args:
         target: the group.
-        shared: whether other processes are sure to come, so that on object stores, too, there has to be a lock. It
-            stays there until the journal goes.
+        shared: whether other processes are sure to come, so that on object stores, too, there has to be a lock: an
+            object that stays until `forget_lock`.
     """
-    remote = shared and target.folder is None and not in_memory(target.store)
-    lock = alone(target.store, target.key(f".{MARK}/begin" if remote else f".{MARK}.lock"), remote=remote)
+    lock = alone(target.store, target.key(_LOCK), remote=shared and _is_remote(target))
     if target.attributes is None:
         put_groups_above(target)
     if target.folder is not None:
         target.folder.mkdir(parents=True, exist_ok=True)
     with lock as claim:
         yield attrs.evolve(target, attributes=attributes_now(target) or {}), claim
+
+
+def forget_lock(target: Target) -> None:
+    """Delete what the lock of a write that was shared has left, after its end; in a folder nothing has."""
+    if _is_remote(target):
+        with suppress(FileNotFoundError):
+            wait_for(target.store, target.store.delete(target.key(_LOCK)))
+
+
+def _is_remote(target: Target) -> bool:
+    return target.folder is None and not in_memory(target.store)
 
 
 def attributes_now(target: Target) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ from ..store import (
     describe_arrays,
     expel,
     find_target,
+    forget_lock,
     in_memory,
     journal,
     locked,
@@ -158,7 +159,15 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         begun = resume and (seen.mark is not None or "multiscales" in seen.document)
         asked = not begun or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
         measured = request.measured if asked else None
-        end = Ending(seen, request.metadata, measured, request.afterwards, resumed=resume, files=request.files)
+        end = Ending(
+            seen,
+            request.metadata,
+            measured,
+            request.afterwards,
+            resumed=resume,
+            files=request.files,
+            shared=request.shared,
+        )
         if begun and seen.mark is None:
             end.complete()
             return None
@@ -179,6 +188,9 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             except Exception as error:
                 if claim.sure():
                     raise
+                if request.shared:  # whoever has the lock now prepares, or has finished
+                    request = attrs.evolve(request, target=attrs.evolve(now, attributes=attributes_now(now)))
+                    continue
                 _forget_late_notes(now)
                 raise _taken_over(now) from error
         levels = job.arrays if elsewhere else {**job.arrays, **request.at_hand()}
@@ -341,7 +353,7 @@ class Ending:
         target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
         resumed: whether a process may have been killed before.
         levels: the levels that are stored, or the same pixels in memory; None opens them.
-        files: others below the group, by path.
+        files: others below the group, by path. shared: whether other processes may be at it, too.
     """
 
     target: Target
@@ -351,6 +363,7 @@ class Ending:
     resumed: bool
     levels: Mapping[int, Any] | None = None
     files: Mapping[str, bytes] = attrs.field(factory=dict)
+    shared: bool = False
 
     @property
     def _paths(self) -> list[str]:
@@ -372,6 +385,8 @@ class Ending:
                 put_file(held, path, content)
             journal.finish(held, document)
             delete(held, JOURNAL)
+        if self.shared:
+            forget_lock(target)
         if self.resumed:
             journal.sweep_partial(target, self._paths)
         for step in self.afterwards:
@@ -380,8 +395,11 @@ class Ending:
     def complete(self) -> None:
         """Do what a finished image lacks because a process was killed before it did that."""
         _forget_late_notes(self.target)
-        journal.sweep_partial(self.target, self._paths)
-        missing = self._measurements(self.target.document)
+        if self.shared:  # no pixel is read, and no chunk looked for
+            forget_lock(self.target)
+        else:
+            journal.sweep_partial(self.target, self._paths)
+        missing = {} if self.shared else self._measurements(self.target.document)
         if missing:
             update_document(self.target, missing)
         for step in self.afterwards:
