@@ -332,8 +332,8 @@ def _with_spaces(request: Request, said: Metadata) -> Request:
     elif [axis.name for axis in said.axes] != list(request.names):
         tell_spaces(said, "the image has other axes now")
     else:
-        spaces = {"intrinsic": said.intrinsic, "others": said.others, "edges": said.edges}
-        request = attrs.evolve(request, metadata=attrs.evolve(request.metadata, **spaces))
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        request = attrs.evolve(request, metadata=spaced)
     return request
 
 
