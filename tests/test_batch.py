@@ -91,6 +91,9 @@ def test_planes_in_quotes_stay_one_image(folder: Path) -> None:
     result = run("write", "planes/cell_*.tif", "in/b.tif", "--into", "out")
     assert "planes/cell_*.tif: one image out of many planes" in result.stderr
     np.testing.assert_array_equal(pixels("out/cell.ome.zarr")[0], STACK)
+    result = run("write", "planes/cell_*.tif", "alone.zarr")
+    z, y, x = STACK.shape
+    assert result.stderr == f"planes/cell_*.tif: one image out of many planes, z {z}, y {y}, x {x}\n"
     result = run("write", "planes", "--into", "each")
     assert "planes of one image would be 'planes/cell_*.tif', in quotes" in result.stderr
     np.testing.assert_array_equal(pixels("each/cell_001.ome.zarr")[0], STACK[1])

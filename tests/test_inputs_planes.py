@@ -43,6 +43,9 @@ def guid(number: int) -> str:
         pytest.param([f"frame_{t:04}.tif" for t in range(3)], "tyx", None, id="frames"),
         pytest.param([f"scan {z}.tif" for z in (2, 9, 10, 11)][1:], "zyx", None, id="unknown-word"),
         pytest.param([f"20240131_12{m:02}05_z{m}.tif" for m in range(1, 4)], "zyx", None, id="time-stamps"),
+        pytest.param(
+            ["a_20240131_235900.tif", "a_20240131_235930.tif", "a_20240201_000000.tif"], "tyx", None, id="midnight"
+        ),
         pytest.param([f"z{z}_{1700000000 + 37 * z * z}.tif" for z in range(3)], "zyx", None, id="seconds"),
     ],
 )  # fmt: skip
@@ -70,6 +73,15 @@ def test_several_words_say_what_each_number_counts(form: str, dims: str, tmp_pat
     image = open_input(tmp_path)
     assert image.dims == tuple(dims)
     np.testing.assert_array_equal(image.data[...], wanted)
+
+
+def test_the_pattern_of_an_error_leaves_out_what_differs_in_each_name(tmp_path: Path) -> None:
+    names = [f"{guid(9 - n)}_P_s{n // 2}_w{n % 2 + 1}_{guid(n)}.tif" for n in range(4)]
+    wanted = write(tmp_path, names)
+    with pytest.raises(AxesError, match=r"by a pattern, as in axes='_P_s\{t\}_w\{c\}_'"):
+        open_input(tmp_path)
+    image = open_input(tmp_path, axes="_P_s{t}_w{c}_")
+    np.testing.assert_array_equal(image.data[...], wanted.reshape(2, 2, 8, 10))
 
 
 def test_channels_by_word_go_with_numbers(tmp_path: Path) -> None:

@@ -460,8 +460,25 @@ def test_a_broken_strip_is_an_input_error_that_names_the_page(path: Path) -> Non
         file.write(b"garbage")
     image = open_input(path)
     np.testing.assert_array_equal(image.data[2], CAMERA)
-    with pytest.raises(InputError, match=r"Page 1 of .* cannot be read"):
+    with pytest.raises(InputError, match=r"Page 1 of .* cannot be read: its strip 0 is broken: "):
         image.data[1]
+
+
+def test_a_broken_tile_is_named(path: Path) -> None:
+    tifffile.imwrite(path, CAMERA, compression="zlib", tile=(128, 128))
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.dataoffsets[6]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"garbage")
+    with pytest.raises(InputError, match=r"Page 0 of .* cannot be read: its tile 6 is broken: "):
+        open_input(path).data[...]
+
+
+def test_a_tiff_without_pages_says_so(path: Path) -> None:
+    path.write_bytes(b"II*\0" + bytes(200))
+    with pytest.raises(InputError, match="is a TIFF file without images"):
+        open_input(path)
 
 
 def test_a_strip_that_was_never_written_is_zero(path: Path) -> None:

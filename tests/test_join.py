@@ -596,12 +596,8 @@ def test_temporary_chunks_that_are_lost_are_made_anew(
     place = tmp_path / "i"
     with pytest.raises(Stopped):
         write_image(SOURCES[source](), place, join=True, progress=once_noted(place, 25, stop), **WORDS)
-    lost = [
-        file
-        for array in ("spool", "margin-1-1")
-        for file in journal_of(place).glob(f"{array}/c/**/*")
-        if file.is_file()
-    ]
+    arrays = [journal_of(place) / name for name in ("spool", "margin-1-1")]
+    lost = [file for array in arrays for file in array.glob("c/**/*") if file.is_file()]
     assert lost
     for file in lost:
         file.unlink()
@@ -639,9 +635,10 @@ def test_who_joins_goes_on_where_another_was_killed_preparing(
 ) -> None:
     def killed() -> None:
         shutil.rmtree(journal_of(tmp_path / "i") / "margin-1-1")
-        with monkeypatch.context() as patch, pytest.raises(Stopped):
+        with monkeypatch.context() as patch:
             patch.setattr(execution, "prepare", lambda *job, **how: stop())
-            write_image(volume(), tmp_path / "i", join=True, **WORDS)
+            with pytest.raises(Stopped):
+                write_image(volume(), tmp_path / "i", join=True, **WORDS)
 
     write_image(volume(), tmp_path / "i", join=True, progress=once_noted(tmp_path / "i", 5, killed), **WORDS)
     assert every_file(tmp_path / "i") == alone
@@ -681,9 +678,10 @@ def test_who_is_killed_at_a_step_leaves_it_to_the_next(
             true(*words, **how)
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(of, step, fatal)
-        write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
+        with pytest.raises(Killed):
+            write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
     write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
     assert every_file(tmp_path / "i") == every_file(tmp_path / "alone")
 

@@ -19,6 +19,7 @@ from ome_ngff import (
     Multiscales,
     SpaceError,
     ValidationError,
+    convert,
     open_image,
     open_scene,
     to_multiscales,
@@ -127,6 +128,26 @@ def test_all_that_is_said_of_spaces_survives_a_round_trip(turned: Path, tmp_path
     by_name = [{s["name"]: s for s in each["coordinateSystems"]} for each in (said, again)]
     assert by_name[0] == by_name[1]
     assert again["datasets"] == said["datasets"]
+
+
+@WARNED
+def test_a_conversion_keeps_what_is_said_of_spaces_or_says_so(turned: Path, tmp_path: Path) -> None:
+    write_labels(PIXELS, turned, "cells")
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    change(turned / "labels/cells", coordinateSystems=[{"name": name, "axes": axes} for name in ("physical", "b")])
+    with pytest.warns(UserWarning, match=r"left out \(b\): labels that come along lie as their image does"):
+        convert(turned, tmp_path / "copy.zarr", fmt="0.6", chunks=16)
+    said, again = open_image(turned), open_image(tmp_path / "copy.zarr")
+    assert (again.systems, again.transformations) == (said.systems, said.transformations)
+    np.testing.assert_allclose(again.transform([2, 4], "0", "atlas"), said.transform([2, 4], "0", "atlas"))
+    with pytest.warns(UserWarning, match=r"left out \(atlas, stage, warped\): OME-Zarr 0.5 cannot hold them"):
+        convert(turned, tmp_path / "old.zarr", fmt="0.5", labels=False)
+    place = tmp_path / "stack.zarr"
+    write_image(np.zeros((2, 8, 8), "uint8"), place, axes="zyx", fmt="0.6")
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    change(place, coordinateSystems=[{"name": name, "axes": axes} for name in ("physical", "atlas")])
+    with pytest.warns(UserWarning, match=r"left out \(atlas\): the image has other axes now"):
+        convert(place, tmp_path / "film.zarr", fmt="0.6", axes="tyx")
 
 
 @WARNED

@@ -113,6 +113,8 @@ def _one(
         parts = draft.parts
         show_outline([part.planned() for part in parts], [part.plan(resume=resume or join) for part in parts], as_json)
         return
+    for words in filter(None, [part.understood for part in draft.parts]):
+        note(words)
     _left_out(draft.run(overwrite=overwrite, resume=resume, join=join, progress=options.progress()))
     if verify and copy is None:
         compare(source, output, series=given["series"], axes=given["axes"], progress=options.progress())

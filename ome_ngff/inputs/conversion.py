@@ -11,7 +11,7 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
-from ..spec import label_names, parse_numbers, parse_units, placed
+from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
@@ -22,10 +22,11 @@ from ..write import (
     image_request,
     is_hierarchy,
     label_request,
+    tell_spaces,
     upload,
     write_collection_metadata,
 )
-from .open import images_in, open_input
+from .open import are_planes, images_in, open_input
 from .originals import Original
 from .zarr_store import SourceImage, label_boxes
 
@@ -81,6 +82,12 @@ class Draft:
     def parts(self) -> list[Draft]:
         """The conversion of each image: this one."""
         return [self]
+
+    @property
+    def understood(self) -> str:
+        """In words, what a folder or a pattern was taken for; empty for any other input."""
+        sizes = ", ".join(f"{name} {size}" for name, size in zip(self.image.dims, self.image.data.shape, strict=True))
+        return f"{self.input}: one image out of many planes, {sizes}" if are_planes(self.input) else ""
 
     def plan(self, *, resume: bool = False) -> Plan:
         """Return how the work would be cut, or is cut already where a write is resumed."""
@@ -140,6 +147,8 @@ class Draft:
         request = label_request(
             labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"]
         )
+        if found := SourceImage.of(labels):
+            tell_spaces(found.metadata, "labels that come along lie as their image does")
         execute_labels(request, name, Annotation(label_metadata=said), **words)
 
 
@@ -311,7 +320,21 @@ def _drafted(
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
+    if stored is not None:
+        request = _with_spaces(request, stored.metadata)
     return Draft(source, output, image, request, stored if labels else None, storage)
+
+
+def _with_spaces(request: Request, said: Metadata) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
+    if not request.target.fmt.dialect.spaces:
+        tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
+    elif [axis.name for axis in said.axes] != list(request.names):
+        tell_spaces(said, "the image has other axes now")
+    else:
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        request = attrs.evolve(request, metadata=spaced)
+    return request
 
 
 def adjusted(

@@ -89,6 +89,12 @@ def images_in(path: str | os.PathLike[str]) -> Iterator[Inside]:
         yield from family_of(where, inner).inside(where, inner)
 
 
+def are_planes(path: str) -> bool:
+    """Return whether the path is a glob, or a folder of files, that is there."""
+    where, _ = _place(path)
+    return "://" not in where and (os.path.exists(where) or glob.has_magic(where)) and _is_sequence(where)
+
+
 def is_foreign(path: str) -> bool:
     """Return whether something is there that is not a Zarr of its own: a file of others, planes, or "file::inner"."""
     where, inner = _place(path)

@@ -16,6 +16,7 @@ from ..exceptions import AxesError, InputError
 from .naming import axis_of
 
 _GUID = re.compile(r"([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
+_MOMENT = re.compile(r"(?<!\d)(\d{8}[T_-]\d{6})(?!\d)")  # a date with a time of day
 _STAMP = 6  # digits, at least, of a date, a time of day, or the seconds since 1970
 _DYES = re.compile(
     r"dapi|hoechst\d*|draq\d|sytox\w*|[em]?[gyrcb]fp|m(cherry|scarlet|orange|plum|kate)\d*|tdtomato|venus|fitc|tritc"
@@ -95,22 +96,28 @@ def planes_by_name(names: Sequence[str], axes: Sequence[str] | None) -> Planes:
     columns = list(zip(*rows, strict=True))
     differing = [i for i, column in enumerate(columns) if len({text.lower() for text in column}) > 1]
     counting = [i for i in differing if not _GUID.fullmatch(columns[i][0])]
-    rest = [i for i in counting if min(map(len, columns[i])) < _STAMP or not _is_number(columns[i])]
+    rest = [i for i in counting if not _is_stamp(columns[i])]
     if len(rest) < len(counting) and len(set(zip(*(columns[i] for i in rest), strict=True))) == len(names):
         counting = rest  # time stamps
     counting = _told(counting, columns, names, axes)
     said: Sequence[str | None] = [
-        "c" if not _is_number(columns[i]) else _axis_before("".join(rows[0][:i])) for i in counting
-    ]
+        "t" if _MOMENT.fullmatch(columns[i][0])
+        else _axis_before("".join(rows[0][:i])) if _is_number(columns[i]) else "c"
+        for i in counting
+    ]  # fmt: skip
     if axes is not None:
         said = list(axes)[: len(counting)]
     elif len(counting) > 1 and (None in said or len(set(said)) < len(said)):
         spare = iter([axis for axis in "tcz" if axis not in said])
         shown = {i: axis or next(spare, "field") for i, axis in zip(counting, said, strict=True)}
-        pattern = "".join(f"{{{shown[i]}}}" if i in shown else part for i, part in enumerate(rows[0]))
+        only = [i for i in differing if i not in shown]  # which a pattern has to leave out
+        low = max((i + 1 for i in only if i < counting[0]), default=0)
+        high = min((i for i in only if i > counting[-1]), default=len(rows[0]))
+        pattern = "".join(f"{{{shown[i]}}}" if i in shown else rows[0][i] for i in range(low, high))
+        pattern = str(PurePath(pattern).with_suffix("")) if high == len(rows[0]) else pattern
         raise AxesError(
             f"{len(counting)} numbers count in names like {names[0]!r}; say what each is, as in axes='czyx', or by a "
-            f"pattern, as in axes='{PurePath(pattern).stem}'."
+            f"pattern, as in axes='{pattern}'."
         )
     return _arranged(rows, counting, said)
 
@@ -119,11 +126,19 @@ def _is_number(column: Sequence[str]) -> bool:
     return all(text.isdecimal() for text in column)
 
 
+def _is_stamp(column: Sequence[str]) -> bool:
+    return bool(_MOMENT.fullmatch(column[0])) or (_is_number(column) and min(map(len, column)) >= _STAMP)
+
+
+def _is_whole(token: str) -> bool:
+    return bool(_GUID.fullmatch(token) or _MOMENT.fullmatch(token))
+
+
 def _tokens(name: str) -> list[str]:
-    """Cut a name into words, what is between them, and GUIDs."""
+    """Cut a name into words, what is between them, GUIDs, and dates with a time of day."""
     found: list[str] = []
-    for i, part in enumerate(_GUID.split(name)):
-        found += [part] if i % 2 else re.findall(r"[A-Za-z0-9]+|[^A-Za-z0-9]+", part)
+    for part in filter(None, itertools.chain(*map(_MOMENT.split, _GUID.split(name)))):
+        found += [part] if _is_whole(part) else re.findall(r"[A-Za-z0-9]+|[^A-Za-z0-9]+", part)
     return found
 
 
@@ -147,20 +162,19 @@ def _word(tokens: Sequence[Sequence[str]], names: Sequence[str], channels: bool)
         return dyes[0]
     if len(differing) == 1 and channels and all(token[:1].isalnum() for token in columns[differing[0]]):
         return differing[0]
-    for name, text in zip(names, texts, strict=True):
-        if text != usual or not any("#" in token for token in text):
-            way_out = ", or name the channels, as in axes='cyx'" if len(differing) == 1 and not channels else ""
-            raise InputError(
-                f"Planes need numbered names, all alike: {name!r} is not like {like!r}; narrow the glob{way_out}."
-            )
+    odd = [name for name, text in zip(names, texts, strict=True) if text != usual]
+    if odd or not any("#" in token for token in usual):
+        way_out = ", or name the channels, as in axes='cyx'" if len(differing) == 1 and not channels else ""
+        what = f"{odd[0]!r} is not like {like!r}" if odd else f"{like!r} has no number"
+        raise InputError(f"Planes need numbered names, all alike: {what}; narrow the glob{way_out}.")
     return None
 
 
 def _parts(tokens: Sequence[str], word: int | None) -> list[str]:
-    """Cut numbers out of words; the name of a channel and a GUID stay whole."""
+    """Cut numbers out of words; the name of a channel, a GUID and a date with its time stay whole."""
     found: list[str] = []
     for i, token in enumerate(tokens):
-        whole = i == word or _GUID.fullmatch(token)
+        whole = i == word or _is_whole(token)
         found += [token] if whole else [part for part in re.split(r"(\d+)", token) if part]
     return found
 

@@ -98,7 +98,10 @@ def _read_page(series: TiffPageSeries, files: Any, index: int, box: Slices, out:
             target[...] = key.nodata
             continue
         raw = files.read(page.parent.filehandle, page.dataoffsets[segment], page.databytecounts[segment])
-        pixels: Any = key.decode(raw, segment, **tables)[0]
+        try:
+            pixels: Any = key.decode(raw, segment, **tables)[0]
+        except Exception as error:
+            raise ValueError(f"its {'tile' if key.is_tiled else 'strip'} {segment} is broken: {error}") from error
         # Decoded segments have the dimensions Z, Y, X, S; separate samples lie in segments of their own.
         local = {letter: slice(c.start - a, c.stop - a) for letter, c, a in zip(key.axes, cut, starts, strict=True)}
         if key.planarconfig == 2:

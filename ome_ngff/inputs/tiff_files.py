@@ -46,6 +46,8 @@ def opening(path: str) -> Iterator[tuple[TiffFile, str, str]]:
         path, companion = _first_file(path), path
     tiff = opened(path, companion)
     try:
+        if not len(tiff.pages):
+            raise InputError(f"{path} is a TIFF file without images.")
         if not companion and (companion := _companion_of(tiff.pages.first.description, path)):
             tiff.close()
             tiff = opened(path, companion)

@@ -13,7 +13,7 @@ from ..engine import Progress
 from ..exceptions import AxesError, OptionError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
-from ..spec import Axes, Format
+from ..spec import Axes, Format, Metadata
 from ..store import Layout, Target, find_target, opened, parse_lengths
 from ..text import refuse_unknown, warn
 from .execution import execute
@@ -140,12 +140,8 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
     if extra.pop("coordinateTransformations", None):
         left_out = f"The transformations of {metadata.name!r} from one coordinate system to another are left out"
         warn(f"{left_out}: OME-Zarr {target.fmt.version} cannot hold them.")
-    if not target.fmt.dialect.spaces and (metadata.others or metadata.edges):
-        left_out = ", ".join([system.name for system in metadata.others] or [str(edge) for edge in metadata.edges])
-        warn(
-            f"The coordinate systems and transformations of {metadata.name!r} beyond the first are left out "
-            f"({left_out}): OME-Zarr {target.fmt.version} cannot hold them; pass version='0.6'."
-        )
+    if not target.fmt.dialect.spaces:
+        tell_spaces(metadata, f"OME-Zarr {target.fmt.version} cannot hold them; pass version='0.6'")
     label = multiscales.image_label
     return Request.of(
         target, Axes(metadata.axes, ndim=images[0].data.ndim),
@@ -155,6 +151,16 @@ def _request(target: Target, multiscales: Multiscales, layout: Layout) -> Reques
         image_label=None if label is None else {key: value for key, value in label.items() if key != "version"},
         attributes=multiscales.attributes,
     )  # fmt: skip
+
+
+def tell_spaces(metadata: Metadata, why: str) -> None:
+    """Warn of the coordinate systems of an image that are left out, if it has more than one."""
+    left_out = ", ".join([system.name for system in metadata.others] or [str(edge) for edge in metadata.edges])
+    if left_out:
+        warn(
+            f"The coordinate systems and transformations of {metadata.name!r} beyond the first are left out "
+            f"({left_out}): {why}."
+        )
 
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
