@@ -634,7 +634,7 @@ def test_who_joins_goes_on_where_another_was_killed_preparing(
     tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed() -> None:
-        shutil.rmtree(journal_of(tmp_path / "i") / "margin-1-1")
+        (journal_of(tmp_path / "i") / "margin-1-1" / "zarr.json").unlink()
         with monkeypatch.context() as patch:
             patch.setattr(execution, "prepare", lambda *job, **how: stop())
             with pytest.raises(Stopped):
