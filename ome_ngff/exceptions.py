@@ -110,5 +110,9 @@ class IncompleteError(StoreError):
     """The image was never finished; `resume=True` finishes it."""
 
 
+class LostError(StoreError):
+    """Temporary pixels of a write that is under way are gone; `resume=True` makes them anew."""
+
+
 class TakenOverError(StoreError):
     """Another process has begun or resumed a write of the same image; this one has stopped, and harmed nothing."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,12 +33,13 @@ from zarr.storage import MemoryStore
 import ome_ngff
 from ome_ngff import ExistsError, StoreError, convert, open_image, write_image, write_labels
 from ome_ngff.cli import main
-from ome_ngff.engine import sharing
+from ome_ngff.engine import job, sharing
 from ome_ngff.engine.plan import Plan
 from ome_ngff.exceptions import OptionError, TakenOverError
 from ome_ngff.read import describe_store
 from ome_ngff.store import find_target, journal
-from ome_ngff.write import arguments
+from ome_ngff.write import arguments, execution
+from ome_ngff.write.request import Request
 
 JOINER = Path(__file__).parent / "joiners.py"
 
@@ -446,8 +449,6 @@ def test_who_joins_stops_where_one_process_goes_on_alone(tmp_path: Path, alone: 
 
 
 def test_units_whose_temporary_pixels_are_gone_are_done_anew(tmp_path: Path) -> None:
-    import shutil
-
     words = {**WORDS, "method": "gaussian"}
     rows = SOURCES["rows"]
     write_image(rows(), tmp_path / "alone", **words)
@@ -558,3 +559,148 @@ def test_the_recipe_for_an_array_of_jobs_fills_one_image(tmp_path: Path) -> None
     ]
     assert [task.wait(120) for task in tasks] == [0, 0, 0]
     np.testing.assert_array_equal(pixels_by_tensorstore(tmp_path / "shared-stack.ome.zarr")[0], volume()[:8])
+
+
+# What is lost, and who is killed while preparing --------------------------------------------------------------------
+
+
+def journal_of(place: Path) -> Path:
+    return place / journal.JOURNAL
+
+
+def test_a_gate_left_by_a_killed_process_expels_nobody(tmp_path: Path, alone: dict[str, str]) -> None:
+    target = prepared(tmp_path / "i", 3)
+    (journal_of(tmp_path / "i") / f"held-{target.mark['holder']}" / "claims" / "1-0").touch()
+    with ome_ngff.config.set(claim_patience=0.3):
+        write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == alone
+
+
+def test_helpers_keep_the_margins_that_others_read(tmp_path: Path, alone: dict[str, str]) -> None:
+    """From which size on a level gets margins depends on a setting that helpers need not share."""
+    target = prepared(tmp_path / "i")
+    assert target.mark[journal.SHARED]["margins"]
+    with ome_ngff.config.set(task_target="100MB"), pytest.raises(Stopped):
+        write_image(volume(), tmp_path / "i", join=True, progress=once_noted(tmp_path / "i", 30, stop), **WORDS)
+    write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == alone
+    assert find_target(tmp_path / "i").mark is None
+
+
+@pytest.mark.parametrize("source", ["memory", "rows"])
+def test_temporary_chunks_that_are_lost_are_made_anew(
+    tmp_path: Path, source: str, ran: Counter[tuple[int, ...]]
+) -> None:
+    write_image(SOURCES[source](), tmp_path / "alone", **WORDS)
+    ran.clear()
+    place = tmp_path / "i"
+    with pytest.raises(Stopped):
+        write_image(SOURCES[source](), place, join=True, progress=once_noted(place, 25, stop), **WORDS)
+    arrays = [journal_of(place) / name for name in ("spool", "margin-1-1")]
+    lost = [file for array in arrays for file in array.glob("c/**/*") if file.is_file()]
+    assert lost
+    for file in lost:
+        file.unlink()
+    write_image(SOURCES[source](), place, join=True, **WORDS)
+    assert every_file(place) == every_file(tmp_path / "alone")
+
+
+def test_a_journal_that_is_lost_is_begun_anew(tmp_path: Path, alone: dict[str, str]) -> None:
+    prepared(tmp_path / "i", 5)
+    shutil.rmtree(journal_of(tmp_path / "i"))
+    write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == alone
+
+
+def test_who_joins_creates_nothing_where_the_image_has_gone(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "i"
+    prepared(place, 5)
+    plan, found = Request.plan, []
+
+    def late(request: Request, *words: Any, **how: Any) -> Plan:
+        if not found:
+            shutil.rmtree(place)
+        found.append(place.exists())
+        return plan(request, *words, **how)
+
+    monkeypatch.setattr(Request, "plan", late)
+    write_image(volume(), place, join=True, **WORDS)
+    assert every_file(place) == alone
+
+
+def test_who_joins_goes_on_where_another_was_killed_preparing(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed() -> None:
+        (journal_of(tmp_path / "i") / "margin-1-1" / "zarr.json").unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(execution, "prepare", lambda *job, **how: stop())
+            with pytest.raises(Stopped):
+                write_image(volume(), tmp_path / "i", join=True, **WORDS)
+
+    write_image(volume(), tmp_path / "i", join=True, progress=once_noted(tmp_path / "i", 5, killed), **WORDS)
+    assert every_file(tmp_path / "i") == alone
+
+
+class Killed(BaseException):
+    """What ends a process between two steps."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("of", "step"),
+    [
+        pytest.param(journal, "begin", id="mark"),
+        pytest.param(execution, "expel", id="expulsion"),
+        pytest.param(execution.replace, "clear", id="clearing"),
+        pytest.param(journal, "note", id="note of that"),
+        pytest.param(execution, "create_arrays", id="levels"),
+        pytest.param(execution, "prepare", id="temporary arrays"),
+        pytest.param(job.Holder, "begin", id="folder"),
+        pytest.param(journal, "share", id="sharing"),
+        pytest.param(execution, "run", id="work"),
+        pytest.param(execution.Ending, "__call__", id="end"),
+        pytest.param(journal, "finish", id="metadata"),
+    ],
+)
+@pytest.mark.parametrize("source", ["memory", "rows"])
+def test_who_is_killed_at_a_step_leaves_it_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Any, step: str, after: bool, source: str
+) -> None:
+    write_image(SOURCES[source](), tmp_path / "alone", **WORDS)
+    true = getattr(of, step)
+
+    def fatal(*words: Any, **how: Any) -> None:
+        if after:
+            true(*words, **how)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(of, step, fatal)
+        with pytest.raises(Killed):
+            write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
+    write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "alone")
+
+
+def test_a_source_that_raises_in_one_process_stops_only_that(tmp_path: Path, alone: dict[str, str]) -> None:
+    class Broken(Untouchable):
+        def __getitem__(self, box: Any) -> Any:
+            raise ValueError("The tape is torn.")
+
+    with pytest.raises(ValueError, match="torn"):
+        write_image(Broken(), tmp_path / "i", join=True, **WORDS)
+    write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == alone
+
+
+def test_a_full_disk_says_to_make_the_same_call_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: Any, **how: Any) -> None:
+        raise OSError(errno.ENOSPC, "full", str(tmp_path / "i"))
+
+    monkeypatch.setattr(sharing, "run_unit", full)
+    with pytest.raises(StoreError, match="Free space, and make the same call again"):
+        write_image(volume(), tmp_path / "i", join=True, **WORDS)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
+from ..spec import entries_of
 from ..store import (
     JOURNAL,
     Holder,
@@ -25,6 +26,7 @@ from ..store import (
     open_array,
     temporary,
 )
+from .margins import with_margins
 from .plan import Margin, Pass, Plan
 
 BUNDLE_BYTES = 2**21  # of chunks that are small and go to the codec together
@@ -169,14 +171,14 @@ def help_with(
     Raises:
         MissingError: some of it is gone. TakenOverError: the holder is.
     """
-    found = (target.mark or {})[journal.SHARED]
+    found, plan = (target.mark or {})[journal.SHARED], with_margins(plan, 0)  # those that the other one has chosen
     holder, done = Holder.join(target, None), journal.noted(target) - {journal.CLEARED}
     margins = {
         margin: temporary.opened(target.store, target.key(f"{JOURNAL}/{_name(margin)}"))
         for margin in plan.margins
-        if [margin.reader, margin.axis] in found["margins"]
+        if [margin.reader, margin.axis] in entries_of(found.get("margins"))
     }
-    spool = temporary.opened(target.store, temporary.shared_spool(target)) if found["spool"] else None
+    spool = temporary.opened(target.store, temporary.shared_spool(target)) if found.get("spool") else None
     if plan.spool is not None and spool is None:
         done |= _filling(plan)
     return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, True, True), done

@@ -177,8 +177,9 @@ class Claims:
             silence, last = known.get(entry, (0.0, before))
             # However long ago the last look: if we were stopped, then perhaps the holder was, too, and needs a moment.
             silence += min(before - last, claim.patience / 2)
-            if silence >= claim.patience:
-                self.expel(entry.rpartition(".")[0])
+            holder = entry.rpartition(".")[0]
+            if silence >= claim.patience and holder:  # a gate that was left alone tells nobody's name
+                self.expel(holder)
             if silence < claim.patience or not self.slots.remove(name, entry):
                 seen[entry] = (silence, after)
         return not seen and self.slots.create(name, claim.entry)

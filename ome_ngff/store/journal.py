@@ -29,7 +29,7 @@ from .zarr_private import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
 CLEARED = "cleared"
-SHARED = "shared"  # in the mark: what was prepared for helpers
+SHARED = "shared"  # in the mark: what was prepared for helpers; nothing while somebody prepares it
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
@@ -42,10 +42,10 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
     return _put_mark(target, {**foreign, **more}, stated)
 
 
-def hold(target: Target) -> Target:
-    """Become the holder of a write that was begun."""
+def hold(target: Target, *, shared: bool) -> Target:
+    """Become the holder of a write that was begun, alone or to prepare it for others."""
     stated = {k: v for k, v in (target.mark or {}).items() if k != SHARED}
-    return _put_mark(target, target.attributes or {}, stated)
+    return _put_mark(target, target.attributes or {}, {**stated, **({SHARED: {}} if shared else {})})
 
 
 def share(target: Target, prepared: Mapping[str, Any]) -> Target:
@@ -54,7 +54,7 @@ def share(target: Target, prepared: Mapping[str, Any]) -> Target:
 
 
 def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any]) -> Target:
-    holder = stated["holder"] if SHARED in stated else name_holder()
+    holder = stated["holder"] if stated.get(SHARED) else name_holder()
     attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": holder}}}
     put_attributes(target, attributes)
     return attrs.evolve(target, attributes=attributes)

@@ -19,7 +19,7 @@ from zarr.abc.store import Store
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
-from ..exceptions import MissingError, NgffError, StoreError
+from ..exceptions import LostError, MissingError, NgffError, StoreError
 from ..pixels import slices, whole
 from ..text import by, show
 from .documents import read_documents
@@ -266,7 +266,7 @@ class StoredBoxes:
         pixels = read_box(self.array, found)
         if self.whole and any(missing_chunks(self.array, found, pixels)):
             where = place(self.array.store, self.array.path)
-            raise StoreError(
+            raise LostError(
                 f"The temporary array {where} has lost chunks, which something else must have deleted; "
                 "pass resume=True to write again what is missing."
             )

@@ -223,7 +223,7 @@ class ObjectSlots:
 
         try:
             obstore.put(self.store, self._key(name), body.encode(), mode=condition)
-        except (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError):
+        except (FileNotFoundError, obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError):
             return False
         except (obstore.exceptions.BaseError, NotImplementedError) as error:
             raise StoreError(f"{self._key(name)} cannot be written on a condition: {error}") from error

@@ -49,7 +49,7 @@ class Target:
         if not isinstance(mark, Mapping) or mark.get("incomplete") is None:
             return None
         stated = mark["incomplete"] if isinstance(mark["incomplete"], Mapping) else {}
-        parts = ("parts", "metadata", "said")
+        parts = ("parts", "metadata", "said", "shared")
         return {k: v for k, v in stated.items() if k not in parts or isinstance(v, Mapping)}
 
     @property

@@ -11,6 +11,7 @@ import zarr
 
 from ..engine import (
     Job,
+    Plan,
     Progress,
     active_client,
     check_progress,
@@ -20,7 +21,7 @@ from ..engine import (
     prepare,
     run,
 )
-from ..exceptions import ExistsError, MissingError, OptionError, StoreError, TakenOverError
+from ..exceptions import ExistsError, LostError, OptionError, StoreError, TakenOverError
 from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
@@ -117,10 +118,12 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
     if not compute:
         return delayed_tasks(job, done, end)
     try:
-        with named_faults(job.target, "go on with resume=True"):
+        with named_faults(job.target, _way_on(request)):
             run(job, done, progress, attrs.evolve(end, afterwards=()))
-    except Exception:
+    except Exception as error:
         try:
+            if job.shared and isinstance(error, LostError):
+                _share_anew(job.target)
             job.holder.look()  # perhaps what has failed is but a consequence
         except TakenOverError:
             _forget_late_notes(job.target)
@@ -171,15 +174,17 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         if begun and seen.mark is None:
             end.complete()
             return None
-        if request.shared and journal.SHARED in (seen.mark or {}):
+        if request.shared and (seen.mark or {}).get(journal.SHARED):
             try:
-                with suppress(MissingError):  # what is gone is prepared anew, by the next holder
-                    job, done = _help(request, documents)
+                with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
+                    job, done = _help(request)
                     return job, done, attrs.evolve(end, target=job.target, levels={**job.arrays, **request.at_hand()})
             except TakenOverError:
-                request = attrs.evolve(request, target=attrs.evolve(seen, attributes=attributes_now(seen)))
-                continue
-        with named_faults(seen, "go on with resume=True"), locked(seen, shared=request.shared) as (now, claim):
+                now = attrs.evolve(seen, attributes=attributes_now(seen))
+                if not _same(now, seen):  # else the folder of the holder is gone, too
+                    request = attrs.evolve(request, target=now)
+                    continue
+        with named_faults(seen, _way_on(request)), locked(seen, shared=request.shared) as (now, claim):
             request = attrs.evolve(request, target=now)
             if not _same(now, seen):
                 continue
@@ -195,6 +200,17 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
                 raise _taken_over(now) from error
         levels = job.arrays if elsewhere else {**job.arrays, **request.at_hand()}
         return job, done, attrs.evolve(end, target=job.target, levels=levels)
+
+
+def _way_on(request: Request) -> str:
+    return "make the same call again" if request.shared else "go on with resume=True"
+
+
+def _share_anew(target: Target) -> None:
+    """Let somebody prepare a write that is shared once more: temporary chunks are gone, whose units are noted."""
+    with locked(target, shared=True) as (now, _):
+        if (now.mark or {}).get("holder") == (target.mark or {})["holder"]:
+            journal.hold(now, shared=True)
 
 
 def _same(now: Target, seen: Target) -> bool:
@@ -239,9 +255,11 @@ def _begin(
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = set()
+    if mark and request.shared and journal.SHARED in mark:
+        _refuse_other_cut(plan, target)
     still_ours()
     if mark:
-        target = journal.hold(target)
+        target = journal.hold(target, shared=request.shared)
         expel(target)
         noted = journal.noted(target)
     done = noted - {journal.CLEARED} if mark and mark.get("cut") == plan.division else set()
@@ -252,6 +270,7 @@ def _begin(
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
         said = {"said": (target.said if mark else None) or dict(request.said)} if request.said else {}
+        said |= {journal.SHARED: {}} if request.shared else {}
         target = journal.begin(
             target,
             {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},
@@ -282,22 +301,27 @@ def _refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None
             raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
 
 
-def _help(request: Request, documents: Mapping[str, Any]) -> tuple[Job, set[str]]:
+def _help(request: Request) -> tuple[Job, set[str]]:
     """Help with a write that another process has prepared: return what to do, and what is done.
 
     Raises:
+        FileNotFoundError: some of it is gone. Without the lock nothing is created in its place.
         StoreError: this process would cut the work in another way. TakenOverError: there is nobody to help any more.
     """
     target = request.target
-    cut = (target.mark or {})["cut"]
-    plan = request.plan(cut)
-    if plan.division != cut:
+    plan = request.plan((target.mark or {}).get("cut"))
+    _refuse_other_cut(plan, target)
+    levels = {k: target.key(path) for k, path in enumerate(request.paths)}
+    arrays = {k: open_array(target.store, path, mode="r+") for k, path in levels.items()}
+    return help_with(plan, target, arrays, request.sources, request.dtype)
+
+
+def _refuse_other_cut(plan: Plan, target: Target) -> None:
+    if plan.division != (target.mark or {}).get("cut"):
         raise StoreError(
             f"{target} was begun in units that do not fit the memory_target of this process, or by another version of "
             "this package; give every process the same."
         )
-    arrays = _arrays(request, target, documents, fresh=False)
-    return help_with(plan, target, arrays, request.sources, request.dtype)
 
 
 def _refuse_unshared(request: Request) -> None:
