@@ -194,6 +194,14 @@ def test_every_writer_writes_0_6_and_nothing_is_wrong_with_it(tmp_path: Path) ->
     assert '"version": "0.5"' not in "".join(path.read_text() for path in tmp_path.rglob("zarr.json"))
 
 
+def test_labels_of_another_version_than_their_image_are_refused(tmp_path: Path) -> None:
+    image(tmp_path / "a.zarr")
+    before = every_file(tmp_path)
+    with pytest.raises(FormatError, match=r"It is OME-Zarr 0\.6, and 0\.5 was asked for; leave out the format"):
+        write_labels((PIXELS > 99).astype("uint8"), tmp_path / "a.zarr", "cells", fmt="0.5")
+    assert every_file(tmp_path) == before
+
+
 @WARNED
 def test_models_of_ome_zarr_take_our_0_6(turned: Path, tmp_path: Path) -> None:
     v06 = pytest.importorskip("ome_zarr_models.v06", reason="ome-zarr-models has 0.6 from 1.8 on, for Python 3.12")

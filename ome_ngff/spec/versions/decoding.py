@@ -69,6 +69,10 @@ def _understood(stated: Any, dialect: Dialect) -> str:
     version = str(stated).removesuffix(_SPATIALDATA)
     if not isinstance(stated, (str, float)) or version not in known:
         found = show(stated).strip("'")
+        if dialect.zarr_format == 3 and version in ("0.5", "0.6"):
+            raise FormatError(
+                f"It is OME-Zarr {found}, and {known[0]} was asked for; leave out the format, or upgrade it."
+            )
         raise FormatError(
             f"OME-Zarr {found} in Zarr v{dialect.zarr_format} is not understood; known are 0.1 to 0.4 in Zarr v2, "
             "and 0.5 and 0.6 in Zarr v3."
