@@ -151,8 +151,10 @@ def test_a_converters_layout_gives_its_first_image(tmp_path: Path) -> None:
     assert open_input(tmp_path / "a.zarr", series=1).name == "one"
 
 
-@pytest.mark.parametrize(("key", "example"), [("plate", "a.zarr::A/1/0"), ("well", "a.zarr::0")])
-def test_a_plate_asks_which_image(tmp_path: Path, key: str, example: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "example"), [("plate", "a.zarr::A/1/0"), ("well", "a.zarr::0"), ("scene", "a.zarr::0")]
+)
+def test_a_group_of_several_images_asks_which_one(tmp_path: Path, key: str, example: str) -> None:
     zarr.open_group(tmp_path / "a.zarr", mode="w").attrs["ome"] = {key: {}}
     with pytest.raises(InputError, match=f"is a {key}; say which image, as in '.*{example}'"):
         open_input(tmp_path / "a.zarr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ome_ngff import (
     to_multiscales,
     to_ngff_image,
     to_ngff_zarr,
+    upgrade,
     validate,
     write_image,
     write_labels,
@@ -190,6 +192,36 @@ def test_every_writer_writes_0_6_and_nothing_is_wrong_with_it(tmp_path: Path) ->
         report = validate(store, strict=True, data=True)
         assert (report.version, report.findings) == ("0.6", ())
     assert '"version": "0.5"' not in "".join(path.read_text() for path in tmp_path.rglob("zarr.json"))
+
+
+@WARNED
+def test_models_of_ome_zarr_take_our_0_6(turned: Path, tmp_path: Path) -> None:
+    v06 = pytest.importorskip("ome_zarr_models.v06", reason="ome-zarr-models has 0.6 from 1.8 on, for Python 3.12")
+    place = tmp_path / "all.zarr"
+    write_plate_metadata(place / "plate", ["A"], ["1"], ["A/1"], fmt="0.6", name="plate", field_count=1)
+    write_well_metadata(zarr.open_group(place / "plate").create_group("A/1"), ["field-0"])
+    image(place / "plate/A/1/field-0")
+    write_labels((PIXELS > 99).astype("uint8"), place / "plate/A/1/field-0", "cells", axes="yx", colors={1: "FF0000"})
+    for side in ("left", "right"):
+        image(place / "scene" / side)
+    write_scene(place / "scene", EDGES, [WORLD])
+    multiscale = change(turned)
+    change(turned, coordinateTransformations=multiscale["coordinateTransformations"][:2])  # without the unknown one
+    shutil.copytree(place / "plate/A/1/field-0", place / "older")
+    upgrade(place / "older", "0.5")
+    upgrade(place / "older", "0.6")
+    kinds = {
+        place / "plate": v06.HCS,
+        place / "plate/A/1": v06.Well,
+        place / "plate/A/1/field-0": v06.Image,
+        place / "plate/A/1/field-0/labels": v06.Labels,
+        place / "plate/A/1/field-0/labels/cells": v06.ImageLabel,
+        place / "scene": v06.Scene,
+        place / "older": v06.Image,
+        turned: v06.Image,
+    }
+    for group, model in kinds.items():
+        model.from_zarr(zarr.open_group(group, mode="r"))
 
 
 # Parameters that are stored as arrays --------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import number_of, only_one, refuse_records
 
+_OF_MANY = {"plate": "A/1/0", "well": "0", "scene": "0"}  # groups of several images, with the path of one
+
 
 def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[str] | None) -> NgffImage:
     """Open a Zarr array, an OME-Zarr image, or the only array of a group; `file.zarr::0/labels/cells` goes inside.
@@ -58,9 +60,9 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     if "bioformats2raw.layout" in document and not inner:
         images = _series(node)
         return open_file(path, images[number_of(series, images, where, images)], None, axes)
-    if "plate" in document or "well" in document:
-        kind, example = ("plate", "A/1/0") if "plate" in document else ("well", "0")
-        example = f"{path}::{'/'.join(filter(None, [inner, example]))}"
+    kind = next((kind for kind in _OF_MANY if kind in document), None)
+    if kind is not None:
+        example = f"{path}::{'/'.join(filter(None, [inner, _OF_MANY[kind]]))}"
         raise InputError(f"{where} is a {kind}; say which image, as in '{example}'.")
     labels = label_names(document)
     if labels:
@@ -82,7 +84,7 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
             several = number if len(names) > 1 or "multiscales" not in document else None
             yield Inside(partial(open_file, path, inner, several), str(name), several)
         return
-    bare = _arrays(node) if isinstance(node, zarr.Group) and not {"plate", "well"} & document.keys() else {}
+    bare = _arrays(node) if isinstance(node, zarr.Group) and not _OF_MANY.keys() & document.keys() else {}
     images = [name for name, each in bare.items() if each.ndim > 1]
     below = [f"{inner}/{name}".strip("/") for name in label_names(document) or images]
     for name in below if len(below) > 1 else [inner]:
