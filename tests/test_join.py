@@ -35,7 +35,7 @@ from ome_ngff import ExistsError, StoreError, convert, open_image, write_image, 
 from ome_ngff.cli import main
 from ome_ngff.engine import job, sharing
 from ome_ngff.engine.plan import Plan
-from ome_ngff.exceptions import OptionError, TakenOverError
+from ome_ngff.exceptions import IncompleteError, OptionError, TakenOverError
 from ome_ngff.read import describe_store
 from ome_ngff.store import find_target, journal
 from ome_ngff.write import arguments, execution
@@ -192,7 +192,7 @@ class Stopped(Exception):
     """What ends a write in the middle."""
 
 
-def once_noted(place: Path, units: int, what: Callable[[], Any]) -> Callable[[int, int], None]:
+def once_noted(place: Any, units: int, what: Callable[[], Any]) -> Callable[[int, int], None]:
     """Make a progress that does something once so many units are noted."""
     waiting = [what]
 
@@ -684,6 +684,75 @@ def test_who_is_killed_at_a_step_leaves_it_to_the_next(
             write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
     write_image(SOURCES[source](), tmp_path / "i", join=True, **WORDS)
     assert every_file(tmp_path / "i") == every_file(tmp_path / "alone")
+
+
+def test_who_was_asleep_while_preparing_replaces_no_mark(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch, ran: Counter[tuple[int, ...]]
+) -> None:
+    """Its lock is taken over, and the image finished by another, between the last two steps of preparing."""
+    place, true = tmp_path / "i", journal.share
+    slept: list[bool] = []
+
+    def asleep(holder: Any) -> Any:
+        staged = stage(holder)
+        if not slept:
+            slept.append(True)
+            for lock in place.glob(".ome_ngff.lock*"):
+                lock.unlink()
+            write_image(volume(), place, join=True, **WORDS)
+        return staged
+
+    stage = job.Holder._stage
+    monkeypatch.setattr(job.Holder, "_stage", asleep)
+    monkeypatch.setattr(journal, "share", lambda *words: shared.append(words) or true(*words))
+    shared: list[Any] = []
+    write_image(volume(), place, join=True, **WORDS)
+    assert len(shared) == 1
+    assert set(ran.values()) == {1}
+    assert every_file(place) == alone
+
+
+def test_who_finds_a_joint_write_is_told_to_join_it(tmp_path: Path) -> None:
+    prepared(tmp_path / "i")
+    with pytest.raises(IncompleteError, match="pass join=True to help to finish it, resume=True to finish it or"):
+        write_image(volume(), tmp_path / "i", **WORDS)
+
+
+def test_an_interruption_leaves_no_claims_behind(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, units = sharing.run_unit, itertools.count()
+
+    def interrupted(*words: Any, **how: Any) -> int:
+        if next(units) == 5:
+            raise KeyboardInterrupt
+        return run(*words, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing, "run_unit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert [file.name for file in journal_of(tmp_path / "i").glob("held-*/claims/*")] == []
+    write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert every_file(tmp_path / "i") == alone
+
+
+def test_what_is_lost_in_memory_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    write_image(volume(), other, **WORDS)
+
+    def lose() -> None:
+        for key in [key for key in store._store_dict if ".ome_ngff/margin-1-1/c/" in key]:
+            del store._store_dict[key]
+        stop()
+
+    waiting = once_noted(store, 25, lose)
+    with pytest.raises(Stopped):
+        write_image(volume(), store, join=True, progress=waiting, **WORDS)
+    write_image(volume(), store, join=True, **WORDS)
+    assert {key: value.to_bytes() for key, value in store._store_dict.items()} == {
+        key: value.to_bytes() for key, value in other._store_dict.items()
+    }
 
 
 def test_a_source_that_raises_in_one_process_stops_only_that(tmp_path: Path, alone: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from socket import gethostname
 from threading import Lock
 from typing import Any
@@ -137,26 +137,28 @@ def prepare(
     dtype: np.dtype[Any],
     done: set[str],
     *,
-    shared: bool = False,
+    before_sharing: Callable[[], None] | None = None,
 ) -> tuple[Job, set[str]]:
     """Open the temporary arrays of a plan, for a target whose mark names this process as the holder.
 
     Args:
         plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
         sources: the given pixels, by level. dtype: of every level. done: names of the units that are on disk.
-        shared: whether other processes will help, which `help_with` lets them.
+        before_sharing: called before other processes are let in, by `help_with`, to raise where that must not be; None
+            where none will help.
 
     Returns:
         The job, and the units that need not run.
     """
     margins = _margins(plan, target, dtype, done)
-    noted = done
+    noted, shared = done, before_sharing is not None
     spool, done = _spool(plan, target, dtype, done, shared=shared)
     holder = Holder.begin(target, None if spool is None or shared else folder_of(spool.store))
-    if shared:
+    if before_sharing is not None:
         for unit in noted - done:
             journal.take_back(target, unit)
         found = {"margins": [[margin.reader, margin.axis] for margin in margins], "spool": spool is not None}
+        before_sharing()  # else the mark of who has taken over, or has finished, would be replaced
         holder = Holder.join(journal.share(target, found), None)
     return Job(
         plan, holder.target, arrays, dict(sources), spool, margins, holder, dtype, shared or plan.units > 1, shared

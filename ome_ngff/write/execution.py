@@ -283,7 +283,8 @@ def _begin(
             journal.note(target, journal.CLEARED)
     still_ours()
     arrays = _arrays(request, target, documents, fresh=not done)
-    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done, shared=request.shared)
+    guard = still_ours if request.shared else None
+    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done, before_sharing=guard)
     still_ours()
     return job, done
 
