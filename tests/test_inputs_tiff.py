@@ -477,7 +477,7 @@ def test_a_broken_tile_is_named(path: Path) -> None:
 
 def test_a_tiff_without_pages_says_so(path: Path) -> None:
     path.write_bytes(b"II*\0" + bytes(200))
-    with pytest.raises(InputError, match="is a TIFF file without images"):
+    with pytest.raises(InputError, match="cannot be read as a TIFF file: it has no pages"):
         open_input(path)
 
 

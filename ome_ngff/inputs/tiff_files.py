@@ -47,7 +47,7 @@ def opening(path: str) -> Iterator[tuple[TiffFile, str, str]]:
     tiff = opened(path, companion)
     try:
         if not len(tiff.pages):
-            raise InputError(f"{path} is a TIFF file without images.")
+            raise InputError(f"{path} cannot be read as a TIFF file: it has no pages.")
         if not companion and (companion := _companion_of(tiff.pages.first.description, path)):
             tiff.close()
             tiff = opened(path, companion)
