@@ -564,9 +564,9 @@ def test_a_worker_that_arrives_between_two_steps_of_a_takeover_is_refused(
 def test_a_holder_without_a_folder_that_comes_late_notes_nothing() -> None:
     store: dict[str, Any] = {}
     group = zarr.create_group(store)
-    older = Holder.begin(journal.hold(attrs.evolve(find_target(group), attributes=MARKED)), None)
+    older = Holder.begin(journal.hold(attrs.evolve(find_target(group), attributes=MARKED), shared=False), None)
     older.note("0-0")
-    journal.hold(older.target)
+    journal.hold(older.target, shared=False)
     with pytest.raises(TakenOverError):
         older.note("0-1")
     assert [key for key in store if key.startswith(".ome_ngff")] == [".ome_ngff/a.0-0"]
