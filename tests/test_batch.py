@@ -200,6 +200,7 @@ def test_a_table_names_inputs_outputs_and_options(folder: Path, delimiter: str) 
         pytest.param(["wrong.csv"], "out", OptionError, "does not know 'inptu'.*'input'", id="column-with-a-slip"),
         pytest.param(["bad.csv"], "out", OptionError, "Line 3 of bad.csv: 'wide' is not a number", id="value"),
         pytest.param(["inside.csv"], "out", ExistsError, "inside of out/x", id="output-inside-another"),
+        pytest.param(["away.csv"], "out", OptionError, "Line 3 of away.csv: .*leads out of out", id="output-elsewhere"),
         pytest.param([], "out", MissingError, "nothing to convert", id="nothing"),
     ],
 )
@@ -210,6 +211,7 @@ def test_what_is_known_to_go_wrong_is_refused_first(
     Path("empty").mkdir()
     Path("wrong.csv").write_text("inptu,output\nin/b.tif,x\n")
     Path("bad.csv").write_text("input,scale\nin/b.tif,2\nin/a.ome.tif,wide\n")
+    Path("away.csv").write_text("input,output\nin/b.tif,x\nin/a.ome.tif,y/../../away\n")
     Path("inside.csv").write_text("input,output\nin/b.tif,x\nin/a.ome.tif,x/y\n")
     before = every_file(folder)
     with pytest.raises(error, match=message):

@@ -175,6 +175,11 @@ def _rows(table: str, into: str) -> Iterator[Item]:
             source = cells["input"]
             source = source if "://" in source else os.path.join(folder, source)
             output = cells.get("output") or _stem(source) + SUFFIX
+            if ".." in Path(output).parts:
+                raise OptionError(
+                    f"Line {reader.line_num} of {table}: the output {output!r} leads out of {into}; write its whole "
+                    "path if that is meant."
+                )
             words: dict[str, Any] = {}
             for name, parse in _COLUMNS.items():
                 try:
