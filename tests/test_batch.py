@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -303,15 +305,13 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_undisturbed(folder: Path
     words = ["write", *map(str, files), "--into", "out", "--axes", "zyx", "--chunks", "16", "--report", "r.json"]
     command = [sys.executable, "-m", "ome_ngff", *words]
     environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent), "OME_NGFF_TASK_TARGET": "1"}
-    unfinished = 0
-    for pause in np.random.default_rng(0).uniform(1, 5, 8):
+    total = 4 * (4 * 8 * 8 + 2 * 4 * 4 + 1 * 2 * 2)  # chunks of all images
+    for part in np.sort(np.random.default_rng(0).uniform(0.05, 0.9, 8)):
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as child:
-            try:
-                child.wait(float(pause))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                unfinished += 1
-    assert unfinished
+            while child.poll() is None and sum(len(names) for _, _, names in os.walk("out")) < part * total:
+                time.sleep(0.01)
+            child.kill()
+        assert child.returncode == -signal.SIGKILL
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert {row["state"] for row in json.loads(Path("r.json").read_text())} <= {"written", "resumed", "skipped"}
     with config.set(task_target=1):

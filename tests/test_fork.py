@@ -162,6 +162,26 @@ def test_parent_and_child_read_a_package_at_once(tmp_path: Path) -> None:
     assert all(found)
 
 
+def test_a_package_is_read_after_a_fork_while_a_thread_held_its_lock(tmp_path: Path) -> None:
+    to_ngff_zarr(tmp_path / "a.ozx", to_multiscales(to_ngff_image(VOLUME, "zyx"), [2], chunks=16))
+    level = open_input(tmp_path / "a.ozx").data
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with level.array.store_path.store._lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    try:
+        np.testing.assert_array_equal(in_child(lambda: level[:], seconds=20), VOLUME)
+    finally:
+        done.set()
+        holder.join()
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass

@@ -24,7 +24,7 @@ from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
 from ..text import mapping_of
 from .cloud import CloudStore, open_anew, open_url
-from .zarr_private import default_buffer_prototype
+from .zarr_private import default_buffer_prototype, reopen_zip
 from .zip import ENDINGS, text_of
 
 
@@ -197,7 +197,7 @@ def _open_anew() -> None:
             elif isinstance(store, FsspecStore):
                 store.fs = pickle.loads(pickle.dumps(store.fs))
             elif isinstance(store, ZipStore) and store.read_only:
-                store.__setstate__(store.__getstate__())
+                reopen_zip(store)
 
 
 def in_memory(store: Store) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "V2Codec",
     "default_buffer_prototype",
     "inner",
+    "reopen_zip",
     "size_in_zip",
     "sizes_in_zip",
     "sync",
@@ -42,6 +43,11 @@ def sizes_in_zip(store: Any, path: str) -> int:
     """Sum up the bytes of the entries below a path, without unpacking them as the store would."""
     below = f"{path}/" if path else ""
     return sum(entry.file_size for entry in _archive(store).infolist() if entry.filename.startswith(below))
+
+
+def reopen_zip(store: Any) -> None:
+    """Open a ZIP anew in a process that was forked; whatever thread holds the store's lock stayed in the parent."""
+    store.__setstate__({name: value for name, value in vars(store).items() if name not in ("_zf", "_lock")})
 
 
 def _archive(store: Any) -> Any:
