@@ -162,7 +162,7 @@ def test_parent_and_child_read_a_package_at_once(tmp_path: Path) -> None:
     assert all(found)
 
 
-def test_a_package_is_read_after_a_fork_while_a_thread_held_its_lock(tmp_path: Path) -> None:
+def test_a_package_is_read_after_a_fork_while_its_lock_was_held(tmp_path: Path) -> None:
     to_ngff_zarr(tmp_path / "a.ozx", to_multiscales(to_ngff_image(VOLUME, "zyx"), [2], chunks=16))
     level = open_input(tmp_path / "a.ozx").data
     held, done = threading.Event(), threading.Event()
