@@ -10,11 +10,11 @@ from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
-from .change import RECORDS as RECORDS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
 from .change import carry_out as carry_out
+from .change import outlasting as outlasting
 from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
 from .change import take_back as take_back
