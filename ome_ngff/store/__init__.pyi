@@ -22,6 +22,8 @@ from .claims import Claim as Claim
 from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
+from .copying import storage_of as storage_of
+from .copying import stored_array as stored_array
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large

@@ -284,7 +284,9 @@ def _begin(
     still_ours()
     arrays = _arrays(request, target, documents, fresh=not done)
     guard = still_ours if request.shared else None
-    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done, before_sharing=guard)
+    job, done = prepare(
+        plan, target, arrays, request.sources, request.dtype, done, copied=request.copied, before_sharing=guard
+    )
     still_ours()
     return job, done
 
@@ -314,7 +316,7 @@ def _help(request: Request) -> tuple[Job, set[str]]:
     _refuse_other_cut(plan, target)
     levels = {k: target.key(path) for k, path in enumerate(request.paths)}
     arrays = {k: open_array(target.store, path, mode="r+") for k, path in levels.items()}
-    return help_with(plan, target, arrays, request.sources, request.dtype)
+    return help_with(plan, target, arrays, request.sources, request.dtype, request.copied)
 
 
 def _refuse_other_cut(plan: Plan, target: Target) -> None:
