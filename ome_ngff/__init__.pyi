@@ -45,6 +45,8 @@ from .image import NgffMultiscales as NgffMultiscales
 from .image import label_properties as label_properties
 from .image import to_multiscales as to_multiscales
 from .image import to_ngff_image as to_ngff_image
+from .living import update_image as update_image
+from .living import update_labels as update_labels
 from .methods import Methods as Methods
 from .read import Report as Report
 from .read import from_ngff_zarr as from_ngff_zarr

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import zarr
+from dying import Killed, killed_at
 from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import IncompleteError, MissingError, StoreError, TakenOverError, open_image, undo
 from ome_ngff.format import FormatV05
-from ome_ngff.store import cells, holder
 from ome_ngff.store.attributes import locked
 from ome_ngff.store.cells import Cells
 from ome_ngff.store.change import Change, begin_cells, carry_out, read_record, take_back
@@ -27,10 +24,6 @@ from ome_ngff.store.target import Target
 BEFORE = {"0/c/0": b"old", "0/c/1": b"gone", "1/c/0": b"kept"}
 AFTER = {"0/c/0": b"new", "0/c/2": b"came", "1/c/0": b"kept"}
 KEYS = ["0/c/0", "0/c/1", "0/c/2", "0/c/3"]
-
-
-class Killed(BaseException):
-    """What no code of ours catches."""
 
 
 def put(place: Any, key: str, content: bytes) -> None:
@@ -85,29 +78,6 @@ def place(request: Any, tmp_path: Path) -> Any:
     for key, content in BEFORE.items():
         put(found, key, content)
     return found
-
-
-@contextmanager
-def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Be killed at a step on the disk, or in a store: nothing moves from then on."""
-    count = [0]
-
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **words: Any) -> Any:
-            count[0] += 1
-            if count[0] > step:
-                raise Killed
-            return real(*args, **words)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        moves = {name: dying(getattr(os, name)) for name in ("rename", "replace", "link", "unlink")}
-        for module in (cells, holder):  # locks go on, else each step would wait for one that is dead
-            patch.setattr(module, "os", SimpleNamespace(**{**vars(os), **moves}))
-        for name in ("set", "delete"):
-            patch.setattr(MemoryStore, name, dying(getattr(MemoryStore, name)))
-        yield count
 
 
 def test_cells_come_and_go_and_are_undone(place: Any) -> None:

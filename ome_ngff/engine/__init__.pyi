@@ -4,11 +4,13 @@ from .cutting import make_plan as make_plan
 from .job import Job as Job
 from .job import help_with as help_with
 from .job import prepare as prepare
+from .mending import Mending as Mending
 from .plan import Plan as Plan
 from .progress import Progress as Progress
 from .progress import check_progress as check_progress
 from .progress import counter as counter
 from .progress import metered as metered
+from .region import RegionPlan as RegionPlan
 from .scan import over_blocks as over_blocks
 from .schedule import delayed_tasks as delayed_tasks
 from .schedule import run as run

@@ -228,7 +228,7 @@ class Plan:
                     (a if low == start else low // f, b if high == stop else high // f)
                     for (low, high), (start, stop), (a, b), f in zip(own, unit, need[k], steps, strict=True)
                 )
-                seen = union(seen, _seen(self.method, self.levels[k], base, makes[k]))
+                seen = union(seen, seen_by(self.method, self.levels[k], base, makes[k]))
             yield Piece(own, seen, makes)
 
     def __str__(self) -> str:
@@ -267,12 +267,12 @@ def boxes_needed(box: Box, base: int, writes: Sequence[int], levels: Sequence[Le
     need.setdefault(base, box)
     for k in sorted((k for k in writes if k != base), reverse=True):
         level, parent = levels[k], levels[levels[k].parent]
-        seen = _seen(method, level, parent, need[k])
+        seen = seen_by(method, level, parent, need[k])
         need[level.parent] = union(need.get(level.parent, seen), seen)
     return need
 
 
-def _seen(method: Method, level: Level, parent: Level, box: Box) -> Box:
+def seen_by(method: Method, level: Level, parent: Level, box: Box) -> Box:
     """Return the box of the parent that a box of a level is made from."""
     return tuple(
         method.needs(f, n, low, high) for f, n, (low, high) in zip(level.steps, parent.shape, box, strict=True)

@@ -13,6 +13,8 @@ from .attributes import update_said as update_said
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
+from .change import Record as Record
+from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import outlasting as outlasting
 from .change import read_record as read_record
@@ -63,7 +65,10 @@ from .opening import missing_chunks as missing_chunks
 from .opening import node_of as node_of
 from .opening import open_array as open_array
 from .opening import open_node as open_node
+from .opening import read_box as read_box
 from .opening import settled as settled
+from .opening import twin as twin
+from .opening import write_box as write_box
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of

@@ -68,6 +68,8 @@ class Cells:
         """
         sweep_cells(target, kept)
         name = uuid4().hex
+        if target.folder is not None:
+            (target.folder / JOURNAL / f"{CELLS}{name}").mkdir(parents=True)
         return cls(target, name, f"{JOURNAL}/{CELLS}{name}")
 
     @classmethod
@@ -77,11 +79,11 @@ class Cells:
         Raises:
             StoreError: they are gone.
         """
+        if target.folder is None:
+            return cls(target, name, f"{JOURNAL}/{CELLS}{name}")
         found = sorted(child for child in children(target, JOURNAL) if name_of_cells(child) == name)
         if not found:
             raise StoreError(f"{target} has lost what lay in {JOURNAL}/{CELLS}{name}, without which nothing goes on.")
-        if target.folder is None:
-            return cls(target, name, f"{JOURNAL}/{CELLS}{name}")
         folder = f"{JOURNAL}/{CELLS}{name}-{name_holder()}"
         try:
             os.rename(target.folder / JOURNAL / found[0], target.folder / folder)

@@ -172,6 +172,11 @@ class Record:
     change: Change
     content: bytes
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is under way, and can be finished."""
+        return self.name == CHANGING
+
 
 def read_record(target: Target, *, done: bool = True) -> Record | None:
     """Return the change of a group that is under way, else, if that is wanted, the last one that was `done`."""

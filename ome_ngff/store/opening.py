@@ -25,7 +25,7 @@ from ..text import by, show
 from .documents import read_documents
 from .inline import wait_for
 from .places import folder_of, like, locate, place
-from .zarr_private import AsyncArray, AsyncGroup, inner
+from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
 _NODES = ("zarr.json", ".zgroup", ".zarray")
@@ -165,6 +165,13 @@ def flat(array: zarr.Array[Any], store: Store, path: str, *, fast: bool = True) 
     if array.metadata.zarr_format == 3:
         keys = {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}}}
     return _like(array, {**array.metadata.to_dict(), **keys}, StorePath(store, path), inner(array).config, fast=fast)
+
+
+def twin(array: zarr.Array[Any], path: str) -> zarr.Array[Any]:
+    """Create an array like another, with the same keys of chunks, at another path of its store."""
+    for name, buffer in array.metadata.to_buffer_dict(default_buffer_prototype()).items():
+        wait_for(array.store, array.store.set(f"{path}/{name}", buffer))
+    return _like(array, array.metadata, StorePath(array.store, path), inner(array).config)
 
 
 def storing_all(array: zarr.Array[Any]) -> zarr.Array[Any]:

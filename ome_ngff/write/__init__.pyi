@@ -21,6 +21,7 @@ from .request import Request as Request
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
 from .undoing import undo as undo
+from .updating import update as update
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
 from .versions import upgrade as upgrade

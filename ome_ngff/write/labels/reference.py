@@ -62,6 +62,11 @@ class ReferenceLevels:
             _refuse_group(target)
             return None
         found = StoredImage.of(target, unfinished=True)
+        return cls.of_stored(found)
+
+    @classmethod
+    def of_stored(cls, found: StoredImage) -> ReferenceLevels:
+        """Return the geometry of an image whose levels are open."""
         axes = Axes(found.metadata.axes, ndim=found.arrays[0].ndim).items
         shapes = tuple(tuple(array.shape) for array in found.arrays)
         placed = [found.geometry(k) for k in range(len(shapes))]
@@ -71,7 +76,7 @@ class ReferenceLevels:
             for shape, scale in zip(shapes[1:], scales[1:], strict=True)
         )
         translations = tuple(tuple(translation) for _, translation in placed)
-        return cls(str(target), axes, tuple(found.arrays[0].chunks), shapes, scales, translations, ladder)
+        return cls(str(found.target), axes, tuple(found.arrays[0].chunks), shapes, scales, translations, ladder)
 
     @property
     def names(self) -> list[str]:
