@@ -15,6 +15,11 @@ from .metadata import OmeroWindow as OmeroWindow
 from .metadata import Placement as Placement
 from .metadata import parse_transformations as parse_transformations
 from .metadata import placed as placed
+from .plate import Acquisition as Acquisition
+from .plate import Field as Field
+from .plate import Plate as Plate
+from .plate import Well as Well
+from .plate import natural as natural
 from .rules.axes import axes_findings as axes_findings
 from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check

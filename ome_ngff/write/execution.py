@@ -174,6 +174,8 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         if begun and seen.mark is None:
             end.complete()
             return None
+        for step in request.beforehand:
+            step()
         if request.shared and (seen.mark or {}).get(journal.SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
