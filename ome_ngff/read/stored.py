@@ -107,6 +107,10 @@ class StoredLevel(LazyArray):
     def origin(self) -> Any:
         return self.array
 
+    @property
+    def array_of_zarr(self) -> Any:
+        return self.array
+
     def read(self, box: Slices) -> NDArray[Any]:
         try:
             return np.asarray(self.array[box]).astype(self.dtype, copy=False)

@@ -91,3 +91,4 @@ from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit
 from .vocabulary import in_meters as in_meters
 from .vocabulary import short_unit as short_unit
+from .vocabulary import times as times

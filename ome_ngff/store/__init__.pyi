@@ -12,11 +12,11 @@ from .attributes import put_attributes as put_attributes
 from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
-from .change import RECORDS as RECORDS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
 from .change import carry_out as carry_out
+from .change import outlasting as outlasting
 from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
 from .change import take_back as take_back
@@ -24,6 +24,8 @@ from .claims import Claim as Claim
 from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
+from .copying import storage_of as storage_of
+from .copying import stored_array as stored_array
 from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large

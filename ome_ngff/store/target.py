@@ -68,13 +68,19 @@ class Target:
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
     def refuse_change(self) -> None:
-        """Raise `IncompleteError` where the hierarchy is being upgraded, or was left so."""
+        """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""
         mark = self.mark or {}
-        if "change" in mark:
+        if mark.get("change") == "upgrade":
             versions = " to ".join(show(mark.get(key)).strip("'") for key in ("from", "to"))
             raise IncompleteError(
                 f"{self} is being upgraded from OME-Zarr {versions}, or that was interrupted: finish it with upgrade, "
                 "or take it back with undo."
+            )
+        if "change" in mark:
+            of = f" of {show(mark['of']).strip(chr(39))}" if "of" in mark else ""
+            raise IncompleteError(
+                f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
+                "finish it with the same call and resume=True, or take it back with undo."
             )
 
     @property

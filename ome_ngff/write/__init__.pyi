@@ -24,7 +24,7 @@ from .plates import repair_plate as repair_plate
 from .request import Request as Request
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .undoing import undo as undo
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
-from .versions import undo as undo
 from .versions import upgrade as upgrade
