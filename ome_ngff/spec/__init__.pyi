@@ -62,6 +62,11 @@ from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
 from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
+from .versions.editing import Frame as Frame
+from .versions.editing import recolored as recolored
+from .versions.editing import relabeled as relabeled
+from .versions.editing import relaid as relaid
+from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero

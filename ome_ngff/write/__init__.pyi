@@ -1,6 +1,7 @@
 from .arguments import image_request as image_request
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
+from .changing import Edit as Edit
 from .documents import add_metadata as add_metadata
 from .documents import get_metadata as get_metadata
 from .documents import write_collection_metadata as write_collection_metadata
@@ -8,6 +9,7 @@ from .documents import write_label_metadata as write_label_metadata
 from .documents import write_multiscales_metadata as write_multiscales_metadata
 from .documents import write_plate_metadata as write_plate_metadata
 from .documents import write_well_metadata as write_well_metadata
+from .editing import edit_image as edit_image
 from .execution import execute as execute
 from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
@@ -21,6 +23,8 @@ from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
 from .plates import field_group as field_group
 from .plates import repair_plate as repair_plate
+from .relabeling import delete_labels as delete_labels
+from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
