@@ -29,6 +29,9 @@ from .rules.book import name_fault as name_fault
 from .rules.book import part_of as part_of
 from .rules.book import path_fault as path_fault
 from .rules.document import stated_version as stated_version
+from .rules.elsewhere import AtPath as AtPath
+from .rules.elsewhere import at_paths as at_paths
+from .rules.elsewhere import axes_of as axes_of
 from .rules.image import OMERO as OMERO
 from .space.systems import CoordinateSystem as CoordinateSystem
 from .space.systems import Edge as Edge
