@@ -74,8 +74,8 @@ def test_drafts_are_named_and_judged_by_no_other_rules(tmp_path: Path, version: 
     nodes["/"]["document"] |= {"version": version, "multiscales": [{"axes": []}]}
     store = build(nodes, FormatV06())
     (tmp_path / "attributes.json").write_text(json.dumps({"ome": {"version": version, "multiscales": []}}))
-    for given in (store, tmp_path / "attributes.json"):
-        (finding,) = validate(given).findings
+    for source in (store, tmp_path / "attributes.json"):
+        (finding,) = validate(source).findings
         assert (finding.rule, finding.severity) == ("version-known", "error")
         assert f"OME-Zarr '{version}' is not known here" in finding.what
 

@@ -11,12 +11,14 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import NgffImage
+from ..read import Field, with_parameters
 from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
     Rendering,
     Request,
+    carrying,
     execute,
     execute_labels,
     image_request,
@@ -25,6 +27,7 @@ from ..write import (
     tell_spaces,
     upload,
     write_collection_metadata,
+    write_fields,
 )
 from .open import are_planes, images_in, open_input
 from .originals import Original
@@ -68,7 +71,7 @@ class Draft:
     Attributes:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
         source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
-        storage: chunks, shards and compression, as they were given.
+        storage: chunks, shards and compression, as they were given. fields: of transformations that come along.
     """
 
     input: str
@@ -77,6 +80,7 @@ class Draft:
     request: Request
     source: SourceImage | None
     storage: Mapping[str, Any]
+    fields: Mapping[str, Field]
 
     @property
     def parts(self) -> list[Draft]:
@@ -128,7 +132,8 @@ class Draft:
         written: list[str] = []
         left_out: dict[str, str] = {}
 
-        def write_labels(target: Target) -> None:
+        def write_below(target: Target) -> None:
+            write_fields(target, self.fields, overwrite=overwrite, resume=resume, join=join)
             for name in self.source.labels() if self.source is not None else ():
                 try:
                     self._copy_label(target, name, words)
@@ -136,7 +141,7 @@ class Draft:
                 except NgffError as error:
                     left_out[name] = str(error)
 
-        execute(self.request, **words, below=write_labels)
+        execute(self.request, **words, below=write_below)
         return Conversion(self.input, str(self.output), tuple(written), left_out)
 
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
@@ -321,18 +326,20 @@ def _drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
-        request = _with_spaces(request, stored.metadata)
-    return Draft(source, output, image, request, stored if labels else None, storage)
+        request = _with_spaces(request, stored.metadata, stored.target)
+    request, fields = carrying(request)
+    return Draft(source, output, image, request, stored if labels else None, storage, fields)
 
 
-def _with_spaces(request: Request, said: Metadata) -> Request:
+def _with_spaces(request: Request, said: Metadata, place: Target) -> Request:
     """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
     if not request.target.fmt.dialect.spaces:
         tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
     elif [axis.name for axis in said.axes] != list(request.names):
         tell_spaces(said, "the image has other axes now")
     else:
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        edges = [with_parameters(edge, place) for edge in said.edges]
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
         request = attrs.evolve(request, metadata=spaced)
     return request
 
