@@ -63,6 +63,7 @@ from ..text import show, warn
 from .replace import refuse_place
 
 _FORMATS = tuple(format_implementations())
+_KEPT = ("scale-size",)  # what an older version only warns of, and what no new document changes
 _MOST = 20  # reasons that a message lists
 _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a well, a row, a plate
 
@@ -88,8 +89,9 @@ def upgrade(
 ) -> Upgrade:
     """Turn a stored hierarchy into another version of OME-NGFF, in place: no chunk is read, moved or written.
 
-    An image with its labels, a plate, or a collection of bioformats2raw changes as a whole. Interrupted at any moment,
-    the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next change.
+    An image with its labels, a plate, a collection of bioformats2raw or a scene changes as a whole. Interrupted at any
+    moment, the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next
+    change.
 
     Args:
         group: a path, a URL, a `zarr.Group`, a Zarr store or a mapping: the root of the hierarchy.
@@ -199,8 +201,8 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
             "Pass lossy=True to do without; undo brings it back."
         )
     change = plan.change
-    found = planned_findings(plan.contents, plan.names(hierarchy), to) if change.keys else []
-    if errors := [finding for finding in found if finding.severity == "error"]:
+    found = planned_findings(plan.contents, plan.names(hierarchy), to, plan.tops(hierarchy)) if change.keys else []
+    if errors := [finding for finding in found if finding.severity == "error" and finding.rule not in _KEPT]:
         raise ValidationError(errors)
     return Upgrade(plan.stated, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
 
@@ -319,6 +321,12 @@ class Plan:
         gone = {key.rpartition("/")[2] for key in self.old}
         return {path: node.names - gone | {"zarr.json"} for path, node in hierarchy.nodes.items() if not node.is_array}
 
+    def tops(self, hierarchy: Hierarchy) -> list[str]:
+        """Return the paths of the groups that all others are below: the root; where it was a scene, its images."""
+        root = self.source.unwrap(hierarchy.nodes[""].attributes)
+        gone = not self.to.dialect.spaces and set(root) <= {"scene", "version"}
+        return [path for path in dict.fromkeys(paths_below(root)) if path in hierarchy.nodes] if gone else [""]
+
     def _refuse_mixed(self, node: NodeDocuments) -> None:
         formats = node.zarr_formats
         if formats != {self.source.zarr_format}:
@@ -338,7 +346,7 @@ class Plan:
             self.images += "multiscales" in document
             self._names |= {_key(path, level): axes for level, axes in found.names.items()}
             self._links |= {_key(path, label): link for label, link in found.links.items()}
-            new, foreign = to.wrap(found.document), source.strip(attributes)
+            new, foreign = to.wrap(found.document) if found.document else {}, source.strip(attributes)
             if set(new) & set(foreign):
                 raise FormatError(
                     f"it has an attribute {show(sorted(set(new) & set(foreign))[0])} of others in the way"

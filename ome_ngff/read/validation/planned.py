@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
 import zarr
 from zarr.storage import MemoryStore
 
@@ -56,10 +57,22 @@ class PlannedTree(Tree):
         return self._contents.get(path)
 
 
-def planned_findings(contents: Mapping[str, bytes], names: Mapping[str, frozenset[str]], fmt: Format) -> list[Finding]:
-    """Return what `validate` would find in a store with these documents; arguments as in `PlannedTree`."""
-    tree = PlannedTree(contents, names)
-    walk = Walk(tree, fmt, everything=False)
-    walk.root(tree.open(""))
-    walk.finish()
-    return walk.findings
+def planned_findings(
+    contents: Mapping[str, bytes], names: Mapping[str, frozenset[str]], fmt: Format, tops: Sequence[str] = ("",)
+) -> list[Finding]:
+    """Return what `validate` would find in a store with these documents.
+
+    Args:
+        contents, names: as in `PlannedTree`. fmt: the version. tops: paths of the groups to begin from.
+    """
+    found: list[Finding] = []
+    for top in tops:
+        start = f"{top}/" if top else ""
+        inside = {key.removeprefix(start): content for key, content in contents.items() if key.startswith(start)}
+        below = {key.removeprefix(start): n for key, n in names.items() if f"{key}/".startswith(start)}
+        tree = PlannedTree(inside, {**below, "": names.get(top, frozenset())})
+        walk = Walk(tree, fmt, everything=False)
+        walk.root(tree.open(""))
+        walk.finish()
+        found += [attrs.evolve(f, where=f"/{top}{f.where}") if top else f for f in walk.findings]
+    return found
