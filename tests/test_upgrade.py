@@ -48,6 +48,7 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
+from ome_ngff.write import versions
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -431,6 +432,53 @@ def test_a_plate_with_labels_goes_forward_and_back(tmp_path: Path, source: str, 
     np.testing.assert_array_equal(np.asarray(label.images[0].data), pixels)
     undo(plate)
     assert every_file(plate) == before
+
+
+def a_plate(place: Path, fields: int) -> Path:
+    """Write a plate of 0.4 whose images differ by their names alone."""
+    names = [str(field) for field in range(fields)]
+    write_plate_metadata(place, ["A"], ["1"], ["A/1"], fmt="0.4", name="plate", field_count=fields)
+    write_well_metadata(zarr.open_group(place, mode="a").create_group("A/1"), names, fmt="0.4")
+    for name in names:
+        by_hand(place / "A/1" / name, np.zeros((2, 8, 16), "uint8"))
+        path = place / "A/1" / name / ".zattrs"
+        document = json.loads(path.read_text())
+        document["multiscales"][0]["name"] = f"field {name}"
+        path.write_text(json.dumps(document))
+    return place
+
+
+@pytest.mark.parametrize("to", ["0.5", "0.6"])
+def test_images_that_differ_by_their_names_are_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    def counted(fields: int) -> dict[str, int]:
+        place = a_plate(tmp_path / str(fields), fields)
+        calls = {"restate": 0, "findings": 0}
+
+        def count(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+            def counting(*given: Any, **more: Any) -> Any:
+                calls[name] += 1
+                return call(*given, **more)
+
+            return counting
+
+        with monkeypatch.context() as patched:
+            patched.setattr(versions, "restate", count("restate", versions.restate))
+            patched.setattr(Format, "findings", count("findings", Format.findings))
+            upgrade(place, to)
+        return calls
+
+    assert counted(2) == counted(5)
+    names = [open_image(tmp_path / "5/A/1" / str(field)).metadata.name for field in range(5)]
+    assert names == [f"field {field}" for field in range(5)]
+
+
+def test_the_last_of_many_like_images_is_judged_as_the_first(tmp_path: Path) -> None:
+    path = a_plate(tmp_path / "plate", 5) / "A/1/4/0/.zarray"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "shape": [8, 8], "chunks": [8, 8]}))
+    with pytest.raises(ValidationError, match="/A/1/4/0: The array has 2 dimensions for 3 axes"):
+        upgrade(tmp_path / "plate")
 
 
 # What is undone -----------------------------------------------------------------------------------------------------

@@ -56,10 +56,13 @@ from .space.transformations import bound as bound
 from .space.transformations import compose as compose
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
+from .versions.converting import Restated as Restated
 from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
 from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
+from .versions.converting import with_names as with_names
+from .versions.converting import without_names as without_names
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero

@@ -27,6 +27,7 @@ from ..exceptions import (
 from ..read import planned_findings
 from ..spec import (
     Format,
+    Restated,
     format_for_zarr,
     format_from_version,
     format_implementations,
@@ -35,6 +36,8 @@ from ..spec import (
     stated_version,
     states,
     states_ome,
+    with_names,
+    without_names,
 )
 from ..store import (
     LOCK,
@@ -276,6 +279,7 @@ class Plan:
     _names: dict[str, list[str]] = attrs.field(factory=dict)  # of the dimensions of levels, by their paths
     _links: dict[str, Any] = attrs.field(factory=dict)  # what maps label images onto their images, by their paths
     _arrays: dict[Any, dict[str, bytes]] = attrs.field(factory=dict)
+    _same: dict[str, Restated] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, hierarchy: Hierarchy, source: Format, to: Format, *, lossy: bool) -> Plan:
@@ -341,7 +345,7 @@ class Plan:
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in others):
             raise FormatError("it has metadata in the way of another version, too; delete those of one")
         if document and (source.dialect.namespace or states_ome(document, name)):
-            found = restate(document, source, to, self._links.get(path))
+            found = self._restated(document, self._links.get(path))
             self.losses += [f"/{path}: {loss}" for loss in found.losses]
             self.images += "multiscales" in document
             self._names |= {_key(path, level): axes for level, axes in found.names.items()}
@@ -360,6 +364,17 @@ class Plan:
             return {_key(path, "zarr.json"): _dumped({**known, "attributes": attributes})}
         more = {_key(path, ".zattrs"): _dumped(attributes)} if attributes else {}
         return {_key(path, ".zgroup"): _dumped({"zarr_format": 2}), **more}
+
+    def _restated(self, document: dict[str, Any], link: Any) -> Restated:
+        """Restate a document; those of images that differ by their names alone, once."""
+        unnamed, names = without_names(document)
+        key = json.dumps(unnamed) if names and link is None else ""
+        if key not in self._same:
+            found = restate(document, self.source, self.to, link)
+            if not key or found.links:
+                return found
+            self._same[key] = found
+        return attrs.evolve(self._same[key], document=with_names(self._same[key].document, names))
 
     def _array(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
         names = self._names.get(path)
@@ -393,7 +408,7 @@ def _key(path: str, name: str) -> str:
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(document, indent=2, allow_nan=False).encode()
+        return json.dumps(document, allow_nan=False).encode()
     except ValueError as error:
         raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
 

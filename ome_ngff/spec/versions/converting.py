@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -87,6 +87,21 @@ def restate(document: Mapping[str, Any], source: Format, to: Format, link: Link 
                 found["multiscales"][number] = _image(document, number, source, to, link, losses, links)
                 names |= _names(source.flat(entry))
     return Restated(found, tuple(losses), names, links)
+
+
+def without_names(document: Mapping[str, Any]) -> tuple[Document, list[str]]:
+    """Return the document of a group without the names of its images, and these; none where one has no name."""
+    images = document.get("multiscales")
+    names = [part_of(image, "name") for image in images] if is_list(images) else []
+    if not all(isinstance(name, str) and name for name in names):
+        return dict(document), []
+    return with_names(document, [""] * len(names)), names
+
+
+def with_names(document: Mapping[str, Any], names: Sequence[str]) -> Document:
+    """Return the document of a group with other names of its images."""
+    images = zip(document.get("multiscales", ()), names, strict=True)
+    return {**document, **({"multiscales": [{**image, "name": name} for image, name in images]} if names else {})}
 
 
 def states(fmt: Format, stated: str) -> bool:
