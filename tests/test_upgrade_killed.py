@@ -139,7 +139,7 @@ def test_killed_at_any_step_it_goes_on_or_back(source: str, to: str, way: str) -
             assert store.contents() == {key: content for key, content in before.items() if key != gone}, last
 
 
-def test_a_scene_killed_at_any_step_on_its_way_back_goes_on_or_back() -> None:
+def test_a_scene_killed_on_its_way_back_goes_on_or_back() -> None:
     begun = Dying()
     write_image(PIXELS, zarr.storage.StorePath(begun, "left"), axes="zyx", chunks=16, scale_factors=[2], fmt="0.6")
     write_scene(begun, [Edge(("left", "physical"), "world")], [CoordinateSystem("world", AXES)])

@@ -200,7 +200,7 @@ def _image(path: str, said: dict[str, Any], dtype: str, fmt: Format) -> Nodes:
     )
     array = {"shape": [3, 2, 4, 4], "dtype": "float32", "dimension_names": list("dzyx")}
     field = {f"{below}/field": {"document": vectors}, f"{below}/field/0": array}
-    return {path: {"document": said}, **levels, **field}
+    return {path: {"document": said}, **levels, below: {}, **field}
 
 
 __all__ = ["Nodes", "build", "sample", "wrong"]

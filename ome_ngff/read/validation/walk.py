@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeGuard
 
 import attrs
@@ -58,6 +59,7 @@ class Walk:
     Attributes:
         findings: what was found. seen: numbers of what was checked. arrays: paths of all arrays.
         kind: that of the root; None if it is not OME-Zarr. fmt: the format whose rules apply.
+        version: that of the format; None where none apply.
     """
 
     def __init__(self, tree: Tree, fmt: Format | None, everything: bool) -> None:
@@ -67,6 +69,7 @@ class Walk:
         self.seen: Counter[str] = Counter()
         self.arrays: dict[str, None] = {}
         self.kind: str | None = None
+        self.version: str | None = None
         self.fmt: Format = fmt or CurrentFormat()
         self._fmt_given = fmt is not None
         self._fields: dict[str, list[ImageFacts]] = {}
@@ -84,10 +87,11 @@ class Walk:
         document = facts.document
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
             self.kind = kind_of(document)
+            self.version = None if any(f.rule == "version-known" for f in self.findings) else self.fmt.version
         elif below := self.groups_below():
             hint = f"Check one of the groups below: {below}."
             self.findings = [attrs.evolve(f, hint=hint) if f.rule == "document-kind" else f for f in self.findings]
-        if any(finding.rule == "version-known" for finding in self.findings):
+        if self.version is None:
             return
         if "multiscales" in document:
             images = self._image("", facts)
@@ -242,6 +246,10 @@ class Walk:
 
     def _parameters(self, path: str, found: AtPath, in_scene: bool) -> None:
         full = joined(path, found.path)
+        for above in PurePosixPath(found.path).parents[:-1]:
+            if (between := joined(path, str(above))) not in self._fields:
+                self._fields[between] = []
+                self._open(between)
         node = self._open(full, MATRIX_THERE if found.is_matrix else FIELD_THERE)
         if in_scene:
             self._ask(PLACE, found.where, found.path)
