@@ -153,6 +153,20 @@ def test_a_conversion_keeps_what_is_said_of_spaces_or_says_so(turned: Path, tmp_
         convert(place, tmp_path / "film.zarr", fmt="0.6", axes="tyx")
 
 
+@pytest.mark.parametrize("labels", [True, False])
+def test_links_to_labels_go_where_labels_stay_behind(tmp_path: Path, labels: bool) -> None:
+    place = tmp_path / "a.zarr"
+    image(place)
+    write_labels(PIXELS, place, "cells")
+    link = Edge("physical", ("labels/cells", "physical"), Translation([0, 0]))
+    change(place, coordinateTransformations=[link.to_document()])
+    convert(place, tmp_path / "copy.zarr", fmt="0.6", labels=labels)
+    assert [edge.output.path for edge in open_image(tmp_path / "copy.zarr").transformations] == [
+        "labels/cells"
+    ] * labels
+    assert validate(tmp_path / "copy.zarr").valid
+
+
 @WARNED
 def test_what_0_5_cannot_hold_is_named_when_it_is_left_out(turned: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"left out \(atlas, stage, warped\): OME-Zarr 0.5 cannot hold them"):

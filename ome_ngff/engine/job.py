@@ -45,6 +45,7 @@ class Job:
         holder: writes all of these. dtype: of every level.
         resumable: whether finished units are noted for a later resume.
         shared: whether other processes help that make the same call.
+        copied: levels whose source is stored as they are to be: its chunks are copied, not encoded anew.
     """
 
     plan: Plan
@@ -57,6 +58,7 @@ class Job:
     dtype: np.dtype[Any]
     resumable: bool
     shared: bool = False
+    copied: frozenset[int] = frozenset()
 
     def __reduce__(self) -> Any:
         """Pickle our arrays by their places: where the job arrives they are opened as they were here.
@@ -137,6 +139,7 @@ def prepare(
     dtype: np.dtype[Any],
     done: set[str],
     *,
+    copied: frozenset[int] = frozenset(),
     before_sharing: Callable[[], None] | None = None,
 ) -> tuple[Job, set[str]]:
     """Open the temporary arrays of a plan, for a target whose mark names this process as the holder.
@@ -144,6 +147,7 @@ def prepare(
     Args:
         plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
         sources: the given pixels, by level. dtype: of every level. done: names of the units that are on disk.
+        copied: levels whose chunks are copied from their source.
         before_sharing: called before other processes are let in, by `help_with`, to raise where that must not be; None
             where none will help.
 
@@ -160,13 +164,17 @@ def prepare(
         found = {"margins": [[margin.reader, margin.axis] for margin in margins], "spool": spool is not None}
         before_sharing()  # else the mark of who has taken over, or has finished, would be replaced
         holder = Holder.join(journal.share(target, found), None)
-    return Job(
-        plan, holder.target, arrays, dict(sources), spool, margins, holder, dtype, shared or plan.units > 1, shared
-    ), done
+    resumable, given = shared or plan.units > 1, dict(sources)
+    return Job(plan, holder.target, arrays, given, spool, margins, holder, dtype, resumable, shared, copied), done
 
 
 def help_with(
-    plan: Plan, target: Target, arrays: Mapping[int, Any], sources: Mapping[int, Any], dtype: np.dtype[Any]
+    plan: Plan,
+    target: Target,
+    arrays: Mapping[int, Any],
+    sources: Mapping[int, Any],
+    dtype: np.dtype[Any],
+    copied: frozenset[int],
 ) -> tuple[Job, set[str]]:
     """Open what another process has prepared to be shared; arguments and result are those of `prepare`.
 
@@ -183,7 +191,7 @@ def help_with(
     spool = temporary.opened(target.store, temporary.shared_spool(target)) if found.get("spool") else None
     if plan.spool is not None and spool is None:
         done |= _filling(plan)
-    return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, True, True), done
+    return Job(plan, target, arrays, dict(sources), spool, margins, holder, dtype, True, True, copied), done
 
 
 def _margins(plan: Plan, target: Target, dtype: np.dtype[Any], done: set[str]) -> dict[Margin, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from zarr.storage import LocalStore
 
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
-from ..store import Holder, StoredBoxes
+from ..store import Holder, StoredBoxes, stored_array
 from .allocator import give_back
 from .job import BUNDLE_BYTES, Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
@@ -182,7 +182,7 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> No
     pixels = (
         in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
     )
-    job.holder.write(job.arrays[level], box, pixels)
+    job.holder.write(job.arrays[level], box, pixels, stored_array(job.sources[level]) if level in job.copied else None)
     for margin, array in job.margins.items():
         if margin.level == level:
             _keep(job.holder, margin, array, pixels, box)

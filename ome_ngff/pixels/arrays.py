@@ -28,6 +28,11 @@ class LazyArray:
     chunks: tuple[int, ...] | None
 
     @property
+    def array_of_zarr(self) -> Any:
+        """Array of Zarr whose pixels these are, one for one; None where they are made from something else."""
+        return None
+
+    @property
     def origin(self) -> Any:
         """File or folder (a `Path`), or stored array, that the pixels come from."""
         raise NotImplementedError

@@ -26,10 +26,11 @@ from ..pixels import Block, slices
 from ..spec import name_fault
 from .attributes import attributes_now
 from .claims import Claims, claims_of, name_holder
+from .copying import copy_file, copy_objects
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
 from .nodes import children, leads_through_a_link, remove
-from .opening import cells, flat, write_box
+from .opening import cells, flat, whole_cell, write_box
 from .places import folder_of
 from .slots import ENTRY
 from .target import Target
@@ -66,21 +67,27 @@ class Staging:
             self._descriptor = os.open(self.folder, os.O_RDONLY)
             finalize(self, os.close, self._descriptor)
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
-        """Write a block that covers whole cells of an array below the root, and move each cell into place."""
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
+        """Write a block that covers whole cells of an array below the root, and move each cell into place.
+
+        Args:
+            array: below the root. box: where. block: the pixels. stored: an array that has the same cells stored.
+        """
         place = folder_of(array.store, array.path)
         assert place is not None
         path = "" if place == self.root else place.relative_to(self.root).as_posix()
         lengths = array.shards or array.chunks
-        write_box(self._twin(array, path), box, block)
+        if stored is None:
+            write_box(self._twin(array, path), box, block)
         for cell in cells(box, lengths):
             written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
+            whole = whole_cell(cell, lengths, box)
+            if stored is not None and not copy_file(stored, cell, self.folder / written):
+                write_box(self._twin(array, path), whole, Block(block, tuple(box))[slices(whole)])
             if (
                 not self._land(written, name) and inner(array).config.write_empty_chunks
             ):  # which the pipeline in Rust ignores
-                spans = zip(cell, lengths, box, strict=True)
-                whole = [(max(i * n, low), min((i + 1) * n, high)) for i, n, (low, high) in spans]
                 write_box(self._twin(array, path, fast=False), whole, Block(block, tuple(box))[slices(whole)])
                 self._land(written, name)
 
@@ -227,20 +234,25 @@ class Holder:
             self._spool = Staging(self.spool, self.spool / self._name / self.helper)
         return self
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any) -> None:
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
         """Write a block that covers whole cells of an array of ours, each of which gets into place in one step.
 
         Args:
             array: a level, or a temporary array. box: where. block: the pixels.
+            stored: an array that has the same cells stored in the same way, which are copied as they are.
         """
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
             self.compare()  # what was sent late would stay, in an image that has replaced this one
-            write_box(array, box, block)
+            if stored is None:
+                write_box(array, box, block)
+            for cell in copy_objects(stored, array, box) if stored is not None else ():
+                whole = whole_cell(cell, array.shards or array.chunks, box)
+                write_box(array, whole, Block(block, tuple(box))[slices(whole)])
             return
         try:
-            staging.write(array, box, block)
+            staging.write(array, box, block, stored)
         except Exception:  # of any kind, where the folder goes while something is written into it
             try:
                 staging.look()

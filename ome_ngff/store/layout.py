@@ -102,11 +102,16 @@ def fit(level: Level, chunks: Sequence[int], shards: Sequence[int] | None) -> Gr
 
 @attrs.frozen
 class LevelStorage:
-    """State how one level is stored."""
+    """State how one level is stored.
+
+    Attributes:
+        grid, compression, fill_value: as they are stored. asked: whether the caller has said the compression.
+    """
 
     grid: Grid
     compression: Compression
     fill_value: Any
+    asked: bool = True
 
 
 @attrs.frozen(eq=False)
@@ -166,7 +171,8 @@ class Layout:
 
     def of_labels(self) -> Layout:
         """Compress as suits labels, where no compression is given."""
-        return self if self.compression not in (None, "auto") else attrs.evolve(self, compression=LABELS)
+        given = self.compression not in (None, "auto")
+        return self if given else attrs.evolve(self, compression=Compression.parse(LABELS))
 
     def of(self, level: int, count: int) -> Mapping[str, Any]:
         """Return the options of one level of `count`.
@@ -214,7 +220,8 @@ class Layout:
                     given = "none" if option[word] is None and word != "compression" else option[word]
             compression = Compression.parse(given)
             compression.compressors(zarr_format, dtype)  # refuses what this version of Zarr does not have
-            found.append(LevelStorage(grid, compression, option.get("fill_value", 0)))
+            asked = given not in (None, "auto") and not isinstance(given, Compression)
+            found.append(LevelStorage(grid, compression, option.get("fill_value", 0), asked))
         return tuple(found)
 
     def grids(self, levels: Sequence[Level], axes: Axes, itemsize: int, zarr_format: int) -> tuple[Grid, ...]:

@@ -250,6 +250,11 @@ def cells(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tu
     return itertools.product(*(range(low // n, -(-high // n)) for (low, high), n in zip(box, lengths, strict=True)))
 
 
+def whole_cell(cell: Sequence[int], lengths: Sequence[int], box: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the part of a box that a cell covers."""
+    return [(max(i * n, low), min((i + 1) * n, high)) for i, n, (low, high) in zip(cell, lengths, box, strict=True)]
+
+
 @attrs.frozen(eq=False)
 class StoredBoxes:
     """Slice an array of ours on the thread that reads it.

@@ -23,7 +23,7 @@ from zarr.registry import register_pipeline
 from zarrs import ZarrsCodecPipeline
 from zarrs.pipeline import UnsupportedMetadataError, get_codec_pipeline_fallback, get_codec_pipeline_impl
 
-from ..exceptions import MissingError
+from ..exceptions import MissingError, StoreError
 from .decoding import CheckedPipeline, errors_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
@@ -85,7 +85,12 @@ class Pipeline(ZarrsCodecPipeline):
         else:
             missing = []
             watched = [(_Watched(getter, missing), *rest) for getter, *rest in chunks]
-            await self._checked.read(watched, out, drop_axes)
+            try:
+                await self._checked.read(watched, out, drop_axes)
+            except StoreError:  # of one of them: alone, it is named
+                for each in watched if len(watched) > 1 else ():
+                    await self._checked.read([each], out, drop_axes)
+                raise
         if missing:
             await self._refuse_gone(missing[0])
 

@@ -26,7 +26,6 @@ from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
-    RECORDS,
     Claim,
     Target,
     attributes_now,
@@ -45,6 +44,7 @@ from ..store import (
     named_faults,
     open_array,
     open_node,
+    outlasting,
     put_file,
     refuse_self,
     remove_spool,
@@ -174,6 +174,8 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         if begun and seen.mark is None:
             end.complete()
             return None
+        for step in request.beforehand:
+            step()
         if request.shared and (seen.mark or {}).get(journal.SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
@@ -284,7 +286,9 @@ def _begin(
     still_ours()
     arrays = _arrays(request, target, documents, fresh=not done)
     guard = still_ours if request.shared else None
-    job, done = prepare(plan, target, arrays, request.sources, request.dtype, done, before_sharing=guard)
+    job, done = prepare(
+        plan, target, arrays, request.sources, request.dtype, done, copied=request.copied, before_sharing=guard
+    )
     still_ours()
     return job, done
 
@@ -314,7 +318,7 @@ def _help(request: Request) -> tuple[Job, set[str]]:
     _refuse_other_cut(plan, target)
     levels = {k: target.key(path) for k, path in enumerate(request.paths)}
     arrays = {k: open_array(target.store, path, mode="r+") for k, path in levels.items()}
-    return help_with(plan, target, arrays, request.sources, request.dtype)
+    return help_with(plan, target, arrays, request.sources, request.dtype, request.copied)
 
 
 def _refuse_other_cut(plan: Plan, target: Target) -> None:
@@ -363,9 +367,10 @@ def _taken_over(target: Target) -> TakenOverError:
 def _forget_late_notes(target: Target) -> None:
     """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
     there = children(target, JOURNAL)
-    if there - RECORDS:
+    kept = outlasting(there)
+    if there - kept:
         with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
-            for late in (there - RECORDS if there & RECORDS else {""}) if now.mark is None else ():
+            for late in (there - kept if kept else {""}) if now.mark is None else ():
                 delete(now, f"{JOURNAL}/{late}".rstrip("/"))
     delete_empty(target)
 

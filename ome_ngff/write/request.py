@@ -13,7 +13,7 @@ from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
 from ..spec import Axes, Metadata, name_fault, path_fault
-from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled
+from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled, storage_of, stored_array
 from ..text import show
 
 AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
@@ -31,6 +31,29 @@ def _settled(sources: Mapping[int, Any]) -> dict[int, Any]:
     return {k: settled(source) for k, source in sources.items()}
 
 
+def _kept(
+    storage: Sequence[LevelStorage], sources: Mapping[int, Any], dtype: np.dtype[Any]
+) -> tuple[tuple[LevelStorage, ...], frozenset[int]]:
+    """Keep the compression of sources that are cut as their levels will be, where the caller asks for no other.
+
+    Returns:
+        How the levels are stored, those that are made as the first is; and those whose chunks can be copied.
+    """
+    found = {}
+    for k, source in sources.items():
+        array = stored_array(source) if native(source.dtype) == dtype else None
+        there = None if array is None or storage[k].asked else storage_of(array)
+        if there is not None and there.grid == storage[k].grid and there.fill_value == storage[k].fill_value:
+            found[k] = there
+    kept = [
+        attrs.evolve(stored, compression=found.get(k, found.get(0, stored)).compression)
+        if k in found or (k not in sources and not stored.asked)
+        else stored
+        for k, stored in enumerate(storage)
+    ]
+    return tuple(kept), frozenset(found)
+
+
 @attrs.frozen(eq=False)
 class Request:
     """Hold one write: what is written, where, how. Making one touches nothing.
@@ -44,8 +67,10 @@ class Request:
         attributes: attributes that the group gets besides the metadata.
         said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
+        beforehand: called once the write is not refused, before anything of it is there.
         afterwards: called once the image is finished.
         shared: whether several processes carry it out together.
+        copied: levels whose chunks are copied from their source, which has stored them in the same way.
     """
 
     target: Target
@@ -61,8 +86,10 @@ class Request:
     said: Mapping[str, Any] = attrs.field(factory=dict)
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
+    beforehand: tuple[Callable[[], object], ...] = ()
     afterwards: tuple[Callable[[], object], ...] = ()
     shared: bool = False
+    copied: frozenset[int] = frozenset()
 
     @classmethod
     def of(
@@ -89,7 +116,8 @@ class Request:
                 )
         dtype = native(sources[0].dtype)
         storage = layout.storage(levels, axes, dtype, target.fmt.zarr_format)
-        return cls(target, metadata, dtype, tuple(levels), storage, sources, method, **more)
+        storage, copied = _kept(storage, sources, dtype)
+        return cls(target, metadata, dtype, tuple(levels), storage, sources, method, copied=copied, **more)
 
     @property
     def what(self) -> str:

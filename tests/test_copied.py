@@ -1,0 +1,182 @@
+"""Chunks of a Zarr array that are stored already as they are wanted are copied, and decoded pixels are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from helpers import every_file, pixels
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import MemoryStore
+
+from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
+from ome_ngff.exceptions import StoreError
+from ome_ngff.store import holder
+from ome_ngff.store.copying import copy_file
+
+VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
+WORDS: dict[str, Any] = {"axes": "zyx", "chunks": (8, 16, 16), "scale_factors": [2, 4], "method": "local_mean"}
+LZ4 = BloscCodec(typesize=2, cname="lz4", clevel=9, shuffle="shuffle", blocksize=4096)
+OLD = {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
+
+
+def stored(where: Any, array: Any = VOLUME, **words: Any) -> zarr.Array[Any]:
+    """Store an array by Zarr."""
+    made = zarr.create_array(
+        where, shape=array.shape, dtype=array.dtype, **{"chunks": (8, 16, 16), "compressors": LZ4, **words}
+    )
+    made[:] = array
+    return made
+
+
+def chunks(array: zarr.Array[Any]) -> dict[tuple[int, ...], bytes]:
+    """Return the bytes of every cell that is stored, by its number."""
+    cell = array.shards or array.chunks
+    found = {}
+    for index in np.ndindex(*(-(-n // c) for n, c in zip(array.shape, cell, strict=True))):
+        path = Path(str(array.store_path).removeprefix("file://"), array.metadata.encode_chunk_key(index))
+        if path.is_file():
+            found[index] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        pytest.param({}, {}, id="lz4"),
+        pytest.param({}, {"fmt": "0.6"}, id="to-0.6"),
+        pytest.param({"compressors": BloscCodec(typesize=2, cname="zstd", clevel=7)}, {}, id="blosc-zstd"),
+        pytest.param({"compressors": ZstdCodec(level=9)}, {}, id="zstd"),
+        pytest.param({**OLD, "compressors": numcodecs.Blosc("lz4", 9)}, {}, id="from-0.4"),
+        pytest.param({**OLD, "compressors": numcodecs.Zstd(9)}, {"fmt": "0.4"}, id="0.4-to-0.4"),
+        pytest.param({"shards": (8, 32, 32)}, {"shards": (8, 32, 32), "scale_factors": [2]}, id="shards"),
+        pytest.param({}, {"scale_factors": []}, id="one-level"),
+        pytest.param({}, {"method": "gaussian"}, id="halo"),
+    ],
+)
+def test_cells_stored_as_wanted_are_copied_as_bytes(tmp_path: Path, source: Any, words: Any) -> None:
+    array = stored(tmp_path / "source.zarr", **source)
+    write_image(array, tmp_path / "copied.zarr", **{**WORDS, **words})
+    write_image(VOLUME, tmp_path / "encoded.zarr", **{**WORDS, **words})
+    level = zarr.open_array(tmp_path / "copied.zarr/0", mode="r")
+    assert chunks(level) == chunks(array) != chunks(zarr.open_array(tmp_path / "encoded.zarr/0", mode="r"))
+    for copied, encoded in zip(pixels(tmp_path / "copied.zarr"), pixels(tmp_path / "encoded.zarr"), strict=True):
+        np.testing.assert_array_equal(copied, encoded)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        pytest.param({}, {"compression": "blosc-lz4"}, id="compression"),
+        pytest.param({}, {"storage_options": {"compression": "blosc-lz4"}}, id="storage-options"),
+        pytest.param({}, {"chunks": (8, 16, 32)}, id="other-chunks"),
+        pytest.param({}, {"shards": (8, 32, 32)}, id="other-shards"),
+        pytest.param({"compressors": GzipCodec()}, {}, id="gzip"),
+        pytest.param({"compressors": None}, {}, id="not-compressed"),
+        pytest.param({"compressors": BloscCodec(typesize=2, shuffle="bitshuffle")}, {}, id="bitshuffle"),
+        pytest.param({"fill_value": 7}, {}, id="fill-value"),
+        pytest.param({**OLD, "compressors": None, "filters": numcodecs.Delta("<u2")}, {}, id="filters"),
+        pytest.param({**OLD, "compressors": numcodecs.Blosc("lz4"), "order": "F"}, {}, id="order-F"),
+    ],
+)
+def test_other_cells_are_encoded_as_they_are_asked_for(tmp_path: Path, source: Any, words: Any) -> None:
+    array = stored(tmp_path / "source.zarr", **source)
+    write_image(array, tmp_path / "a.zarr", **{**WORDS, **words})
+    write_image(VOLUME, tmp_path / "b.zarr", **{**WORDS, **words})
+    one, other = (zarr.open_array(tmp_path / name / "0", mode="r") for name in ("a.zarr", "b.zarr"))
+    assert chunks(one) == chunks(other)
+    assert one.metadata == other.metadata
+
+
+def test_big_endian_cells_are_encoded_anew(tmp_path: Path) -> None:
+    array = stored(tmp_path / "source.zarr", VOLUME.astype(">u2"), **OLD, compressors=numcodecs.Blosc("lz4", 9))
+    write_image(array, tmp_path / "a.zarr", **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
+
+
+def test_chunks_that_are_not_stored_stay_out(tmp_path: Path) -> None:
+    volume = VOLUME.copy()
+    volume[:8, 16:32, :16] = 0
+    array = stored(tmp_path / "source.zarr", volume)
+    assert (0, 1, 0) not in chunks(array)
+    write_image(array, tmp_path / "a.zarr", **WORDS)
+    assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r")) == chunks(array)
+    np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], volume)
+
+
+def test_a_broken_chunk_is_never_copied(tmp_path: Path) -> None:
+    array = stored(tmp_path / "source.zarr")
+    broken = tmp_path / "source.zarr/c/1/1/1"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    with pytest.raises(StoreError, match=r"c/1/1/1|broken"):
+        write_image(array, tmp_path / "a.zarr", **WORDS)
+
+
+def bytes_of(array: zarr.Array[Any], index: tuple[int, ...]) -> bytes | None:
+    """Return the bytes of a chunk of an array in any store."""
+    key = f"{array.path}/{array.metadata.encode_chunk_key(index)}".lstrip("/")
+    found = sync(array.store.get(key, default_buffer_prototype()))
+    return None if found is None else found.to_bytes()
+
+
+@pytest.mark.parametrize("away", [pytest.param("source", id="from"), pytest.param("target", id="to")])
+def test_cells_are_copied_between_stores_of_all_kinds(tmp_path: Path, away: str) -> None:
+    volume = VOLUME.copy()
+    volume[:8, 16:32, :16] = 0
+    memory = MemoryStore()
+    array = stored(memory if away == "source" else tmp_path / "s.zarr", volume, name="a")
+    store = memory if away == "target" else tmp_path / "a.zarr"
+    write_image(array, store, **WORDS)
+    level = zarr.open_array(store, path="0", mode="r")
+    np.testing.assert_array_equal(level[:], volume)
+    assert level.compressors == array.compressors
+    for index in np.ndindex(2, 3, 4):
+        one, other = (bytes_of(each, index) for each in (level, array))
+        assert one == other
+
+
+def test_every_level_of_an_opened_image_is_copied(tmp_path: Path) -> None:
+    write_image(VOLUME, tmp_path / "a.zarr", **WORDS, compression="blosc-lz4:9")
+    image = open_image(tmp_path / "a.zarr")
+    to_ngff_zarr(tmp_path / "b.zarr", image)
+    for level in "012":
+        one, other = (zarr.open_array(tmp_path / name / level, mode="r") for name in ("a.zarr", "b.zarr"))
+        assert chunks(one) == chunks(other)
+        assert one.compressors == other.compressors
+
+
+def test_labels_that_are_converted_keep_their_compression(tmp_path: Path) -> None:
+    write_image(VOLUME, tmp_path / "a.zarr", **WORDS)
+    cells = (VOLUME % 5).astype("uint16")
+    write_labels(cells, tmp_path / "a.zarr", "cells", chunks=(8, 16, 16), compression="blosc-lz4:9")
+    convert(tmp_path / "a.zarr", tmp_path / "b.zarr", chunks=(8, 16, 16))
+    one, other = (zarr.open_array(tmp_path / name / "labels/cells/0", mode="r") for name in ("a.zarr", "b.zarr"))
+    np.testing.assert_array_equal(other[:], cells)
+    assert chunks(one) == chunks(other)
+
+
+@pytest.mark.parametrize("calls", [pytest.param(n, id=f"after-{n}") for n in (0, 5, 17)])
+def test_an_interrupted_copy_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    array, done = stored(tmp_path / "source.zarr"), list[Any]()
+
+    def copy(*words: Any) -> bool:
+        if len(done) == calls:
+            words[-1].parent.mkdir(parents=True, exist_ok=True)
+            words[-1].write_bytes(b"half")
+            raise KeyboardInterrupt
+        done.append(words)
+        return copy_file(*words)
+
+    with monkeypatch.context() as patched, config.set(task_target=1, workers=1):
+        patched.setattr(holder, "copy_file", copy)
+        with pytest.raises(KeyboardInterrupt):
+            write_image(array, tmp_path / "a.zarr", **WORDS)
+    write_image(array, tmp_path / "a.zarr", **WORDS, resume=True)
+    write_image(array, tmp_path / "b.zarr", **WORDS)
+    assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")
