@@ -34,6 +34,9 @@ from .rules.book import name_fault as name_fault
 from .rules.book import part_of as part_of
 from .rules.book import path_fault as path_fault
 from .rules.document import stated_version as stated_version
+from .rules.elsewhere import AtPath as AtPath
+from .rules.elsewhere import at_paths as at_paths
+from .rules.elsewhere import axes_of as axes_of
 from .rules.image import OMERO as OMERO
 from .space.systems import CoordinateSystem as CoordinateSystem
 from .space.systems import Edge as Edge
@@ -58,10 +61,13 @@ from .space.transformations import bound as bound
 from .space.transformations import compose as compose
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
+from .versions.converting import Restated as Restated
 from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
 from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
+from .versions.converting import with_names as with_names
+from .versions.converting import without_names as without_names
 from .versions.editing import Frame as Frame
 from .versions.editing import recolored as recolored
 from .versions.editing import relabeled as relabeled

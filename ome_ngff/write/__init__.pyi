@@ -15,9 +15,11 @@ from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
 from .labels.request import label_pyramid_request as label_pyramid_request
 from .labels.request import label_request as label_request
+from .ngff_zarr import carrying as carrying
 from .ngff_zarr import tell_spaces as tell_spaces
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
+from .ngff_zarr import write_fields as write_fields
 from .omero import Rendering as Rendering
 from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
