@@ -67,9 +67,12 @@ from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .spec import Well as Well
 from .write import Edit as Edit
+from .write import add_levels as add_levels
 from .write import create_plate as create_plate
 from .write import delete_labels as delete_labels
 from .write import edit_image as edit_image
+from .write import rebuild_levels as rebuild_levels
+from .write import remove_levels as remove_levels
 from .write import rename_labels as rename_labels
 from .write import repair_plate as repair_plate
 from .write import to_ngff_zarr as to_ngff_zarr
