@@ -24,6 +24,7 @@ from .exceptions import MethodError as MethodError
 from .exceptions import MissingError as MissingError
 from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
+from .exceptions import QueueFullError as QueueFullError
 from .exceptions import ScaleError as ScaleError
 from .exceptions import SpaceError as SpaceError
 from .exceptions import StoreError as StoreError
@@ -61,6 +62,9 @@ from .spec import OmeroChannel as OmeroChannel
 from .spec import OmeroWindow as OmeroWindow
 from .spec import Scale as Scale
 from .spec import Translation as Translation
+from .write import Stream as Stream
+from .write import stream_image as stream_image
+from .write import stream_labels as stream_labels
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
 from .write import undo as undo

@@ -20,6 +20,7 @@ from .zip import Package
 
 MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
 ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
+FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
 
 
 @attrs.frozen
@@ -57,6 +58,11 @@ class Target:
         """What stands under our name of the image, or of the one whose write is under way: its source, for one."""
         said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
+
+    @property
+    def growing(self) -> bool:
+        """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
+        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
 
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being upgraded, or was left so."""

@@ -20,6 +20,9 @@ from .omero import Rendering as Rendering
 from .request import Request as Request
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .streams import Stream as Stream
+from .streams import stream_image as stream_image
+from .streams import stream_labels as stream_labels
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
 from .versions import undo as undo
