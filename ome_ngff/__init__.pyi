@@ -63,6 +63,7 @@ from .spec import OmeroWindow as OmeroWindow
 from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .write import Stream as Stream
+from .write import append_image as append_image
 from .write import stream_image as stream_image
 from .write import stream_labels as stream_labels
 from .write import to_ngff_zarr as to_ngff_zarr

@@ -78,11 +78,11 @@ class GrowthPlan:
         """Yield the keys of the blocks of a time."""
         return itertools.product(*(range(self.levels[0].shape[axis]) for axis in self.alone))
 
-    def reduced(self, pixels: Array, key: Sequence[int], at: int) -> list[Array]:
-        """Return all levels of one time point of a block, given level 0."""
+    def reduced(self, pixels: Array, key: Sequence[int]) -> list[Array]:
+        """Return all levels of one time point of a block, given level 0; which one does not matter."""
         found = [pixels]
         for k, level in enumerate(self.levels[1:], start=1):
-            have, want = self.box(level.parent, key, at, at + 1), self.box(k, key, at, at + 1)
+            have, want = self.box(level.parent, key, 0, 1), self.box(k, key, 0, 1)
             found.append(self.method.reduce(found[level.parent], spans(level, self.levels[level.parent], have, want)))
         return found
 
@@ -307,7 +307,7 @@ class Growth:
         """Make the levels of a time point of a block; write the coarser ones where that is all of the block."""
         plan = self.plan
         at = (slice(None),) * plan.axis + (slice(now - filling.start, now - filling.start + 1),)
-        made = plan.reduced(filling.levels[0][at], filling.key, now)
+        made = plan.reduced(filling.levels[0][at], filling.key)
         for k, pixels in enumerate(made[1:], start=1):
             if self._depth > 1:
                 filling.levels[k][at] = pixels

@@ -1,3 +1,4 @@
+from .appending import append_image as append_image
 from .arguments import image_request as image_request
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..store import (
     locked,
     named_faults,
     open_array,
+    put_attributes,
 )
 from . import replace
 from .execution import Ending
@@ -36,10 +38,11 @@ from .resume import agree
 
 def refuse_factors(factors: Sequence[Sequence[int]], axis: int, name: str) -> None:
     """Raise `ScaleError` where levels have fewer pixels along the axis that grows."""
-    if any(each[axis] != 1 for each in factors):
+    along = sorted({each[axis] for each in factors} - {1})
+    if along:
         raise ScaleError(
             f"An image grows along an axis that all its levels have in full, but {name} is downsampled by "
-            f"{', '.join(str(each[axis]) for each in factors)}: a pixel there would change with those that follow. "
+            f"{', '.join(map(str, along))}: a pixel there would change with those that follow. "
             f"Leave {name} out of scale_factors, or write the whole image anew."
         )
 
@@ -100,7 +103,7 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
             still_ours()
             mark = {**start.settings(), "growing": {"axis": axis}, "replaces": []}
             if there:
-                return take_up(now, axis, mark), True
+                return take_up(now, mark), True
             replaced = replace.begun_paths(seen.mark, "replaces") if seen.mark else set()
             replaced |= {*replace.to_replace(now, request.new_paths)}
             begun = journal.begin(now, {**mark, "replaces": sorted(replaced)}, request.attributes)
@@ -116,7 +119,7 @@ def _refuse_lost(claim: Claim, target: Target) -> None:
         raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
 
 
-def take_up(target: Target, axis: int, mark: dict[str, Any]) -> Target:
+def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
     """Become the holder of an image that grows, or is to, under the lock of its group."""
     if target.growing:
         taken = journal.hold(target, shared=False)
@@ -175,13 +178,28 @@ class Grown:
         finally:
             self.growth.holder.leave()
 
+    def leave(self) -> None:
+        """Stop; what is complete stays, with the mark."""
+        try:
+            with suppress(Exception):
+                self.growth.end()
+        finally:
+            self.growth.holder.leave()
+
     def _finish(self, step: float | None) -> None:
         target, mark = self.target, dict(self.target.mark or {})
         if step is not None:
             self.metadata = with_step(self.metadata, self.axis, step)
             fmt, document = target.fmt, target.fmt.unwrap(mark["metadata"])
             mark["metadata"] = fmt.wrap({**document, **fmt.encode(self.metadata)})
+        if self.measured is not None:
+            document = target.fmt.unwrap(mark["metadata"])
+            document.pop("omero", None)
+            mark["metadata"] = target.fmt.wrap(document)
         if self.facts.name:
             mark["said"] = {**target.said, "frames": self.facts.name}
         target = attrs.evolve(target, attributes={**(target.attributes or {}), MARK: {"incomplete": mark}})
+        if self.facts.name:
+            self.growth.holder.compare()
+            put_attributes(target, target.attributes or {})
         Ending(target, self.metadata, self.measured, (), resumed=False)()

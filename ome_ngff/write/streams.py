@@ -169,15 +169,14 @@ class Stream:
         """Return the index of the next frame.
 
         Raises:
-            OptionError: the order is not one of the axes before the frame's, of which the growing one changes last.
+            OptionError: the order is not one of the axes before the frame's.
         """
         names, axis = self._names[:lead], self._grown.axis
         first = (names[axis], *(name for name in names if name != names[axis]))
         order = first if self.order is None else tuple(map(axis_name, self.order))
-        if set(order) != set(names) or len(order) != len(names) or order[0] != names[axis]:
+        if set(order) != set(names):
             raise OptionError(
-                f"The order of the frames names the axes {','.join(names)}, {names[axis]!r} first, which changes last "
-                f"(got {show(self.order)}); frames in another order are given to write()."
+                f"The frames of this stream are at {','.join(names)}, but it has the order {show(self.order)}."
             )
         rest, at = self._count, {}
         for name in reversed(order[1:]):
@@ -326,9 +325,20 @@ def _is_sized(scale: PerAxis | None, request: Request, axis: int) -> bool:
     return isinstance(scale, Sequence) or (scale is not None and request.names[axis] in SPATIAL)
 
 
+def _refuse_order(order: str | Sequence[str] | None, names: Sequence[str], growing: str) -> None:
+    """Raise `OptionError` where frames cannot come in an order."""
+    asked = [growing] if order is None else list(map(axis_name, order))
+    if len(set(asked)) != len(asked) or not set(asked) <= set(names) or asked[:1] != [growing]:
+        raise OptionError(
+            f"The order of the frames names the axes {','.join(names)} that are not theirs, {growing!r} first, which "
+            f"changes last (got {show(order)}); frames in another order are given to write()."
+        )
+
+
 def _stream(
     request: Request, axis: int, order: Any, queue: Any, *, sized: bool, overwrite: bool, resume: bool
 ) -> Stream:
+    _refuse_order(order, request.names[:-2], request.names[axis])
     refuse_factors([level.factors for level in request.levels], axis, request.names[axis])
     target, there = enter(request, axis, overwrite=overwrite, resume=resume)
     grown = Grown.begin(target, request.metadata, request.measured, plan_of(request, axis), queue, there=there)
