@@ -5,6 +5,7 @@ from .config import config as config
 from .convert import Conversion as Conversion
 from .convert import Digest as Digest
 from .convert import convert as convert
+from .convert import convert_plate as convert_plate
 from .convert import describe_input as describe_input
 from .convert import export as export
 from .convert import open_input as open_input
