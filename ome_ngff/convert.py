@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Never
 
 from .engine import Progress
+from .image import PIXEL
 from .inputs import Conversion as Conversion
 from .inputs import Digest as Digest
 from .inputs import InputImage as InputImage
 from .inputs import InputInfo as InputInfo
-from .inputs import converted
+from .inputs import converted, plate_batch
 from .inputs import describe_input as describe_input
 from .inputs import export as export
 from .inputs import open_input as open_input
 from .inputs import open_labels as open_labels
-from .inputs import plate_batch
 from .inputs import verify as verify
 from .pixels import Method, Methods, ScaleFactors
 from .spec import Format
@@ -42,6 +42,8 @@ def convert(
     compression: Any = None,
     omero: bool = True,
     labels: bool = True,
+    region: Any = None,
+    unit: Any = PIXEL,
     overwrite: bool = False,
     resume: bool = False,
     join: bool = False,
@@ -71,6 +73,8 @@ def convert(
         scale, translation: a number for all spatial axes, one per axis, or a dict by axis.
         axes_units: a unit for all axes that it can be the unit of, or a dict by axis.
         store_options: for the URLs among source and output; see `write_image`.
+        region: the part of each source that is written, with its labels: `{"z": (0, 10)}` or "z=0:10,c=DAPI"; see
+            `Multiscales.read`. unit: of its numbers, as in `export`.
         omero: False leaves out names, colours and contrast of the channels. labels: False leaves out the labels.
         report: a .csv or .json file for what became of each of several sources.
         dry_run: write nothing; `outline` of what is returned says what would be written.
@@ -89,7 +93,8 @@ def convert(
         return converted(
             source, output, series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
             name=name, scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards,
-            compression=compression, omero=omero, labels=labels, overwrite=overwrite, resume=resume, join=join,
+            compression=compression, omero=omero, labels=labels, region=region, unit=unit, overwrite=overwrite,
+            resume=resume, join=join,
             report=report, dry_run=dry_run, verify=verify, progress=progress,
         )  # fmt: skip
 

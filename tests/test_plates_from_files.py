@@ -187,7 +187,12 @@ def test_acquisitions_have_fields_of_their_own(here: Path) -> None:
         save(here / f"in/round{a + 1}/B03_f{f + 1}.tif", plane(a, f))
     convert_plate("in/round{acquisition}/{well}_f{field}.tif", "out", **SMALL)
     plate = open_plate("out")
-    assert [(field.path, field.acquisition) for field in plate["B/3"].fields] == [("0", 1), ("1", 1), ("2", 2), ("3", 2)]
+    assert [(field.path, field.acquisition) for field in plate["B/3"].fields] == [
+        ("0", 1),
+        ("1", 1),
+        ("2", 2),
+        ("3", 2),
+    ]
     np.testing.assert_array_equal(level(here / "out", "B/3", 3), plane(1, 1))
 
 
@@ -341,7 +346,18 @@ def test_what_is_no_plate_stays_as_it_is(here: Path) -> None:
 
 def test_words_of_write_hold_for_each_field(here: Path) -> None:
     operetta(here, [(1, 1)])
-    words = ["--format", "0.4", "--method", "nearest", "--scale-factors", "2", "--chunks", "8", "--scale", "y=0.5,x=0.5"]
+    words = [
+        "--format",
+        "0.4",
+        "--method",
+        "nearest",
+        "--scale-factors",
+        "2",
+        "--chunks",
+        "8",
+        "--scale",
+        "y=0.5,x=0.5",
+    ]
     run("plate", "in", "out", *words, "--unit", "micrometer", "--no-omero", "--compression", "gzip", "--verify")
     image = open_plate("out")["A/1"][0]
     assert (image.metadata.version, image.metadata.omero) == ("0.4", None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("places", metavar="INPUT... OUTPUT", nargs=-1, type=PLACE)
 @options.into
 @options.source
+@options.region
 @click.option("--name", help="Name of the image.  [default: that of INPUT]")
 @method("resize")
 @scale_factors
@@ -65,6 +66,8 @@ def command(
     options.refuse_both(workers=workers, scheduler=scheduler)
     options.refuse_both(join=given["join"], workers=workers)
     options.refuse_both(join=given["join"], scheduler=scheduler)
+    if given["region"] is not None:  # which is in pixels, but for the axes that have a unit
+        given["unit"] = given.pop("axes_units") or "pixel"
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if into is not None:
@@ -107,7 +110,7 @@ def _one(
     from .tables import show_outline
 
     copy = copied(source, output, given)
-    draft = copy or drafted(source, output, resume=resume or join, **given)
+    draft = copy or drafted(source, output, resume=resume or join, verify=verify, **given)
     if plan and copy:
         click.echo(f"{source} would be copied to {output} as it is.")
         return

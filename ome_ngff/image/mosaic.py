@@ -66,7 +66,9 @@ def _divided(total: NDArray[Any], count: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(whole + ((2 * rest > count) | ((2 * rest == count) & (whole % 2 == 1))).astype(int))
 
 
-def stitched(images: Sequence[NgffImage], overlap: Literal["last", "mean"] = "last", what: str = "the well") -> NgffImage:
+def stitched(
+    images: Sequence[NgffImage], overlap: Literal["last", "mean"] = "last", what: str = "the well"
+) -> NgffImage:
     """Lay images by their positions into one, lazily; where they overlap, the last one wins, or the mean.
 
     Args:
@@ -100,12 +102,8 @@ def stitched(images: Sequence[NgffImage], overlap: Literal["last", "mean"] = "la
     if missed > _WHOLE:
         warn(f"The positions of the fields of {what} were rounded to whole pixels, by up to {missed:.2f} of one.")
     parts = tuple((tuple(map(int, start)), image.data) for start, image in zip(starts, images, strict=True))
-    shape = tuple(
-        max(start[i] + int(array.shape[i]) for start, array in parts) for i in range(ndim)
-    )
-    chunks = tuple(
-        max(int(image.data.shape[i]) for image in images) if i >= ndim - 2 else 1 for i in range(ndim)
-    )
+    shape = tuple(max(start[i] + int(array.shape[i]) for start, array in parts) for i in range(ndim))
+    chunks = tuple(max(int(image.data.shape[i]) for image in images) if i >= ndim - 2 else 1 for i in range(ndim))
     corner = {dims[i]: least[i] * scale.get(dims[i], 1.0) for i in moved}
     data = Mosaic(parts, shape, first.data.dtype, chunks, overlap == "mean")
     return attrs.evolve(first, data=data, translation={**(first.translation or {}), **corner})
@@ -122,7 +120,11 @@ def _refuse_different(images: Sequence[NgffImage], what: str) -> None:
                 shown = " and ".join(f"{n:g} {unit or ''}".strip() for n, unit in zip(sizes, units, strict=True))
                 raise ScaleError(f"The fields of {what} have pixels of different sizes ({name}: {shown}).")
         kinds = [
-            (each.dims, str(each.data.dtype), *(n for d, n in zip(each.dims, each.data.shape, strict=True) if d in "tc"))
+            (
+                each.dims,
+                str(each.data.dtype),
+                *(n for d, n in zip(each.dims, each.data.shape, strict=True) if d in "tc"),
+            )
             for each in (first, image)
         ]
         if kinds[0] != kinds[1]:
@@ -130,9 +132,7 @@ def _refuse_different(images: Sequence[NgffImage], what: str) -> None:
             raise InputError(f"The fields of {what} differ, so they are not parts of one image: {shown}.")
 
 
-def montage(
-    tiles: Sequence[tuple[int, int, NgffImage]], rows: int, columns: int, name: str
-) -> NgffImage:
+def montage(tiles: Sequence[tuple[int, int, NgffImage]], rows: int, columns: int, name: str) -> NgffImage:
     """Lay images into a grid of rows and columns, lazily; smaller ones lie in the upper left of their place.
 
     Args:

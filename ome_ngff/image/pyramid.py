@@ -26,7 +26,8 @@ from ..pixels import (
 from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation
 from ..store import default_chunks, parse_lengths
 from .arrays import to_ngff_image
-from .values import Multiscales, NgffImage, pixel_geometry
+from .selection import pixel_geometry
+from .values import Multiscales, NgffImage
 
 #: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
 LPS = {

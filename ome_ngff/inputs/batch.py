@@ -140,7 +140,7 @@ def _converted(
     begun = time.monotonic()
     try:
         words = {**given, **item.words}
-        draft = item.draft(overwrite=overwrite, resume=join, **words)
+        draft = item.draft(overwrite=overwrite, resume=join, verify=verify, **words)
         parts = [part.request.target for part in draft.parts]
         there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
         for target in there if not overwrite else ():
@@ -193,7 +193,7 @@ def converted(
         if report is not None:
             raise OptionError("A report is of several sources; pass a list of them, and a folder for their images.")
         copy = copied(source, output, given)
-        draft = copy or drafted(source, output, resume=resume or join, **given)
+        draft = copy or drafted(source, output, resume=resume or join, verify=verify, **given)
         how = {"overwrite": overwrite, "resume": resume, "join": join}
         done = [draft.planned() if dry_run else draft.run(**how, progress=progress)]
         if verify and not dry_run and copy is None:  # which has verified what it has sent

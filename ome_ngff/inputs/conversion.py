@@ -10,7 +10,7 @@ import attrs
 
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
-from ..image import NgffImage
+from ..image import PIXEL, Lattice, NgffImage, lazy_part
 from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
@@ -28,6 +28,7 @@ from ..write import (
 )
 from .open import are_planes, images_in, open_input
 from .originals import Original
+from .spelling import parse_region
 from .zarr_store import SourceImage, label_boxes
 
 _DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
@@ -68,6 +69,7 @@ class Draft:
     Attributes:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
         source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
+        box: the part of the source that the image is; None for all of it. shape: of the source.
         storage: chunks, shards and compression, as they were given.
     """
 
@@ -77,6 +79,8 @@ class Draft:
     request: Request
     source: SourceImage | None
     storage: Mapping[str, Any]
+    box: Mapping[str, tuple[int, int]] | None = None
+    shape: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def parts(self) -> list[Draft]:
@@ -142,6 +146,7 @@ class Draft:
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
         assert self.source is not None
         labels, said = self.source.label(name)
+        labels = self._same_part(labels, name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
         request = label_request(
@@ -150,6 +155,21 @@ class Draft:
         if found := SourceImage.of(labels):
             tell_spaces(found.metadata, "labels that come along lie as their image does")
         execute_labels(request, name, Annotation(label_metadata=said), **words)
+
+    def _same_part(self, labels: NgffImage, name: str) -> NgffImage:
+        """Return the part of labels that lies on the part of their image.
+
+        Raises:
+            InputError: their pixels are not those of the image.
+        """
+        if self.box is None:
+            return labels
+        sizes = dict(zip(labels.dims, labels.data.shape, strict=True))
+        if not all(size in (1, self.shape.get(axis)) for axis, size in sizes.items()):
+            raise InputError(f"the labels {name!r} have other pixels than the image, so a part of them is not known")
+        box = tuple((0, 1) if size == 1 else self.box[axis] for axis, size in sizes.items())
+        found: NgffImage = lazy_part(labels, box)
+        return found
 
 
 @attrs.frozen(eq=False)
@@ -246,7 +266,7 @@ class Copy:
         return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
 
 
-_AS_IT_IS = {"method": "resize", "omero": True, "labels": True}
+_AS_IT_IS = {"method": "resize", "omero": True, "labels": True, "unit": PIXEL}
 
 
 def copied(source: str | os.PathLike[str], output: Any, given: Mapping[str, Any]) -> Copy | None:
@@ -307,13 +327,21 @@ def drafted_image(
     omero: bool,
     labels: bool,
     resume: bool,
+    region: Any = None,
+    unit: Any = PIXEL,
+    verify: bool = False,
     **given: Any,
 ) -> Draft:
     """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
     image = adjusted(opened, **said)
-    stored = SourceImage.of(image)
+    stored, box, shape = SourceImage.of(image), None, tuple(image.data.shape)
+    if region is not None:
+        if verify:
+            raise OptionError("verify=True compares whole images; leave it out, or the region.")
+        box = Lattice.of(image).box(parse_region(region) if isinstance(region, str) else region, unit)
+        image = lazy_part(image, box)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
         layout=Layout.parse(**storage), resume=resume, omero=False, **given,
@@ -323,7 +351,9 @@ def drafted_image(
     request = attrs.evolve(request, **original.request())
     if stored is not None:
         request = _with_spaces(request, stored.metadata)
-    return Draft(source, output, image, request, stored if labels else None, storage)
+    ends = None if box is None else dict(zip(image.dims, box, strict=True))
+    whole = dict(zip(image.dims, shape, strict=True))
+    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole)
 
 
 def _with_spaces(request: Request, said: Metadata) -> Request:

@@ -18,14 +18,14 @@ from ..text import refuse_unknown
 from . import verification
 from .conversion import Collection, Draft, drafted
 from .families import FAMILIES, Family, folder_family
-from .spelling import parse_axes, parse_factors, parse_lengths, parse_sizes, parse_units
+from .spelling import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .tiff_files import parts_of
 
 SUFFIX = ".ome.zarr"
 WORDS: dict[str, Callable[[str], Any]] = {
     "series": str, "axes": parse_axes, "scale": parse_sizes, "translation": parse_sizes, "axes_units": parse_units,
     "name": str, "scale_factors": parse_factors, "method": str, "fmt": str, "chunks": parse_lengths,
-    "shards": parse_lengths, "compression": str,
+    "shards": parse_lengths, "compression": str, "region": parse_region,
 }  # fmt: skip
 _ALSO = {"unit": "axes_units", "format": "fmt"}  # as the command line calls them
 

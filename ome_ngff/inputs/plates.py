@@ -100,9 +100,7 @@ class FieldItem(Item):
     def draft(self, *, overwrite: bool, **words: Any) -> Draft:
         """Parse the conversion; the arguments are those of `drafted`."""
         image, plate = self.open(words), self.from_here(self.plate)
-        place = FieldPlace.of(
-            plate, self.well, self.field, self.acquisition, words.get("fmt"), overwrite=overwrite
-        )
+        place = FieldPlace.of(plate, self.well, self.field, self.acquisition, words.get("fmt"), overwrite=overwrite)
         original = Original.of(self.files[0].planes[0].path, image, words.get("series"))
         rest = {key: value for key, value in words.items() if key not in ("series", "axes", "scale", "axes_units")}
         draft = drafted_image(image, self.input, place.target, original, **{"omero": True, "labels": False, **rest})
@@ -165,9 +163,7 @@ def _layout(layout: str | None, items: Sequence[FieldItem]) -> tuple[Any, Any]:
     return f"A-{last}", max(int(item.well.split("/")[1]) for item in items)
 
 
-def _items(
-    planes: Sequence[PlaneFile], plate: str, overlap: Literal["last", "mean"] | None
-) -> Iterator[FieldItem]:
+def _items(planes: Sequence[PlaneFile], plate: str, overlap: Literal["last", "mean"] | None) -> Iterator[FieldItem]:
     """Put planes together to fields, in the order of the plate."""
     acquisitions = sorted({plane.acquisition for plane in planes}, key=lambda number: -1 if number is None else number)
     numbers = [plane.field for plane in planes if isinstance(plane.field, int)]

@@ -15,6 +15,12 @@ from .metadata import OmeroWindow as OmeroWindow
 from .metadata import Placement as Placement
 from .metadata import parse_transformations as parse_transformations
 from .metadata import placed as placed
+from .plate import Acquisition as Acquisition
+from .plate import Field as Field
+from .plate import Plate as Plate
+from .plate import Well as Well
+from .plate import natural as natural
+from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
 from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
@@ -86,3 +92,4 @@ from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit
 from .vocabulary import in_meters as in_meters
 from .vocabulary import short_unit as short_unit
+from .vocabulary import times as times

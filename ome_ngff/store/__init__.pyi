@@ -3,18 +3,20 @@ from . import places as places
 from . import temporary as temporary
 from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
+from .attributes import attributes_below as attributes_below
 from .attributes import attributes_now as attributes_now
 from .attributes import forget_copies as forget_copies
 from .attributes import forget_lock as forget_lock
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
+from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
-from .change import RECORDS as RECORDS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
 from .change import carry_out as carry_out
+from .change import outlasting as outlasting
 from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
 from .change import take_back as take_back
@@ -46,6 +48,7 @@ from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
 from .nodes import children as children
+from .nodes import children_of as children_of
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
 from .nodes import delete_empty as delete_empty
@@ -75,6 +78,7 @@ from .places import place as place
 from .places import readable as readable
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
+from .target import PLANNED as PLANNED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said

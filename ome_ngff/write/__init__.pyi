@@ -17,10 +17,14 @@ from .ngff_zarr import tell_spaces as tell_spaces
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .omero import Rendering as Rendering
+from .plates import FieldPlace as FieldPlace
+from .plates import create_plate as create_plate
+from .plates import field_group as field_group
+from .plates import repair_plate as repair_plate
 from .request import Request as Request
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .undoing import undo as undo
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
-from .versions import undo as undo
 from .versions import upgrade as upgrade

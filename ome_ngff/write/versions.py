@@ -19,7 +19,6 @@ from ..exceptions import (
     CodecError,
     FormatError,
     InputError,
-    MissingError,
     NgffError,
     StoreError,
     ValidationError,
@@ -30,7 +29,6 @@ from ..spec import (
     format_for_zarr,
     format_from_version,
     format_implementations,
-    paths_below,
     restate,
     stated_version,
     states,
@@ -38,7 +36,6 @@ from ..spec import (
 )
 from ..store import (
     LOCK,
-    UNDO,
     UNDOING,
     Change,
     Hierarchy,
@@ -54,13 +51,10 @@ from ..store import (
     place,
     read_hierarchy,
     read_record,
-    refuse_changed,
-    refuse_linked_journal,
     refuse_writers,
-    take_back,
 )
 from ..text import show, warn
-from .replace import refuse_place
+from .undoing import changed_target, named_below
 
 _FORMATS = tuple(format_implementations())
 _MOST = 20  # reasons that a message lists
@@ -106,7 +100,7 @@ def upgrade(
         IncompleteError: something in it is being written. StoreError: it can only be read. Nothing has changed then.
     """
     to = format_from_version(version)
-    target = _target(group)
+    target = changed_target(group)
     if dry_run:
         return (_under_way(target, to) or _planned(target, to, lossy))[0]
     with named_faults(target, "upgrade it again, or undo it"), locked(target) as (_, claim):
@@ -119,49 +113,6 @@ def upgrade(
     return found
 
 
-def undo(group: Any) -> str:
-    """Take back what was done last to a hierarchy, or is under way: its documents are what they were, byte for byte.
-
-    Args:
-        group: as in `upgrade`.
-
-    Returns:
-        What was undone, in words.
-
-    Raises:
-        MissingError: there is nothing to undo. StoreError: it was changed again since, or can only be read.
-    """
-    target = _target(group)
-    with named_faults(target, "undo it again"), locked(target) as (_, claim):
-        record = read_record(target)
-        if record is None:
-            raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
-        if record.name == UNDO:
-            hierarchy = read_hierarchy(target, _named)
-            refuse_changed(target, record.change, hierarchy.contents)
-            refuse_writers(target, hierarchy)
-        take_back(target, record, claim)
-        forget_copies(target.store, target.path)
-    return str(record.change)
-
-
-def _target(group: Any) -> Target:
-    """Point to a hierarchy that may have documents of both versions of Zarr, while it changes.
-
-    Raises:
-        MissingError: there is nothing. StoreError: it can only be read.
-    """
-    store, path = locate(group)
-    target = Target(store, path, format_for_zarr(3), {})
-    if target.folder is not None and target.folder.is_file():
-        raise StoreError(f"{target} is a file; a ZIP is not changed in place: write another one, with another version.")
-    refuse_place(target)
-    refuse_linked_journal(target)
-    if not read_hierarchy(target, _named, whole=False).nodes:
-        raise MissingError(f"There is no Zarr group at {target}.")
-    return target
-
-
 def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
     """Return what was interrupted, to be finished.
 
@@ -172,20 +123,21 @@ def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
     if record is None:
         return None
     change = record.change
-    if record.name == UNDOING or change.what["to"] != to.version:
-        way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
+    upgraded = change.what["to"] if change.what["change"] == "upgrade" else None
+    if record.name == UNDOING or upgraded != to.version:
+        way = "undo(group)" if record.name == UNDOING or upgraded is None else f"version={upgraded!r}, or undo(group)"
         raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
     return Upgrade(change.what["from"], to.version, 0, len(change.keys)), change
 
 
 def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> tuple[Upgrade, Change]:
-    hierarchy = read_hierarchy(target, _named)
+    hierarchy = read_hierarchy(target, named_below)
     busy = [path for path, node in hierarchy.nodes.items() if wait and path and LOCK in node.names]
     for path in busy:  # until metadata are written, or the lock of who is gone was silent for long enough
         with locked(attrs.evolve(target, path=target.key(path))):
             pass
     if busy:
-        hierarchy = read_hierarchy(target, _named)
+        hierarchy = read_hierarchy(target, named_below)
     refuse_writers(target, hierarchy)
     _refuse_part(target)
     try:
@@ -203,11 +155,6 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
     if errors := [finding for finding in found if finding.severity == "error"]:
         raise ValidationError(errors)
     return Upgrade(plan.stated, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
-
-
-def _named(attributes: Mapping[str, Any]) -> list[str]:
-    """Return the paths that the attributes of a group name below it, whatever their version."""
-    return [path for fmt in _FORMATS for path in paths_below(fmt.unwrap(attributes))]
 
 
 def _source(hierarchy: Hierarchy) -> Format:
@@ -243,7 +190,7 @@ def _refuse_part(target: Target) -> None:
     for each in above:
         store, path = locate(each)
         parent = Target(store, path, format_for_zarr(3), {})
-        nodes = read_hierarchy(parent, _named, whole=False).nodes
+        nodes = read_hierarchy(parent, named_below, whole=False).nodes
         attributes = nodes[""].attributes if nodes else {}
         name = path.rpartition("/")[2]
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in _FORMATS):
