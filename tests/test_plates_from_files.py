@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner, Result
+from helpers import every_file
 
 from ome_ngff import BatchError, InputError, MissingError, OptionError, convert_plate, open_plate, validate, write_image
 from ome_ngff.cli import main
+from ome_ngff.image import NgffImage, stitched
 from ome_ngff.inputs.wells import found_planes, parse_well
 
 SMALL: dict[str, Any] = {"chunks": 16, "scale_factors": [2]}
@@ -156,7 +159,7 @@ def test_a_folder_of_other_names_shows_the_way_out(here: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "pattern"),
     [
-        pytest.param("r{0:02}c{1:02}f{2:02}p1-ch{3}sk1.tif", "in/r{row}c{column}f{field}p{z}-ch{channel}*.tif", id="numbers"),
+        pytest.param("r{0:02}c{1:02}f{2}p1-ch{3}.tif", "in/r{row}c{column}f{field}p{z}-ch{c}*.tif", id="numbers"),
         pytest.param("{4}{1:02}/s{2}/w{3}.tif", "in/{well}/s{site}/w{c}.tif", id="folders"),
         pytest.param("{4}/{1}/a_{2}_{3}.tif", "in/{row}/{col}/a_{field}_{wavelength}.tif", id="rows in folders"),
         pytest.param("x/y/{4}{1}_f{2}_ch{3}.tif", "in/**/{well}_f{field}_ch{channel}.tif", id="any folder"),
@@ -186,8 +189,8 @@ def test_acquisitions_have_fields_of_their_own(here: Path) -> None:
     for a, f in np.ndindex(2, 2):
         save(here / f"in/round{a + 1}/B03_f{f + 1}.tif", plane(a, f))
     convert_plate("in/round{acquisition}/{well}_f{field}.tif", "out", **SMALL)
-    plate = open_plate("out")
-    assert [(field.path, field.acquisition) for field in plate["B/3"].fields] == [
+    fields = open_plate("out")["B/3"].fields
+    assert [(field.path, field.acquisition) for field in fields] == [
         ("0", 1),
         ("1", 1),
         ("2", 2),
@@ -257,7 +260,7 @@ def test_a_manifest_says_what_each_file_is(here: Path) -> None:
     assert plate["B/3"][0].images[0].channel_names == ["GFP", "DAPI"]
     np.testing.assert_array_equal(level(here / "out", "B/3"), [[plane(0), plane(1)], [plane(2), plane(3)]])
     np.testing.assert_array_equal(level(here / "out", "C/4", 7), [[plane(4), plane(5)], [plane(6), plane(7)]])
-    assert validate("out").ok
+    assert validate("out").valid
 
 
 def test_files_of_several_dimensions_are_fields(here: Path) -> None:
@@ -339,9 +342,9 @@ def test_a_plan_says_what_would_be_written_and_writes_nothing(here: Path) -> Non
 def test_what_is_no_plate_stays_as_it_is(here: Path) -> None:
     operetta(here, [(1, 1)])
     write_image(plane(1), "out")
-    result = run("plate", "in", "out", code=1)
-    assert "Error: " in result.stderr
-    assert open_plate  # nothing but the refusal
+    before = every_file(here / "out")
+    assert "out is an image; a plate needs a group of its own." in run("plate", "in", "out", code=2).stderr
+    assert every_file(here / "out") == before
 
 
 def test_words_of_write_hold_for_each_field(here: Path) -> None:
@@ -373,3 +376,93 @@ def test_processes_that_join_share_the_fields(here: Path) -> None:
         done = convert_plate("in", "out", join=True, **SMALL)
     assert {each.state for each in done} == {"skipped"}
     assert len(open_plate("out")) == 4
+
+
+# Fields side by side -------------------------------------------------------------------------------------------------
+
+PLACES = [(0.0, 0.0), (5.0, 0.5), (-1.0, 4.5), (4.0, 5.0)]  # y and x of four fields of pixels of 0.5, in micrometers
+
+
+def placed(here: Path, places: Iterable[tuple[float, float]] = PLACES, **more: Any) -> str:
+    rows = []
+    for well in ("A1", "B2"):
+        for n, (y, x) in enumerate(places):
+            save(here / f"in/{well}_{n}.tif", plane(n, ord(well[0])))
+            rows.append({"input": f"in/{well}_{n}.tif", "well": well, "field": n, "x": x, "y": y, "scale": 0.5, **more})
+    return manifest(here / "m.csv", rows)
+
+
+def canvas(well: str, mean: bool) -> np.ndarray[Any, Any]:
+    """Lay the fields of PLACES by whole pixels, as NumPy does."""
+    total, count = np.zeros((24, 24)), np.zeros((24, 24))
+    last = np.zeros((24, 24), "uint16")
+    for n, (y, x) in enumerate(PLACES):
+        box = np.s_[round(y / 0.5) + 2 :, round(x / 0.5) :][0:2]
+        here = (slice(box[0].start, box[0].start + 12), slice(box[1].start, box[1].start + 14))
+        last[here] = plane(n, ord(well[0]))
+        total[here] += plane(n, ord(well[0]))
+        count[here] += 1
+    return np.rint(total / np.maximum(count, 1)).astype("uint16") if mean else last
+
+
+@pytest.mark.parametrize(
+    ("words", "mean"), [([], False), (["--overlap", "last"], False), (["--overlap", "mean"], True)]
+)
+def test_fields_are_laid_by_their_positions_in_the_stage(words: list[str], mean: bool, here: Path) -> None:
+    run("plate", placed(here), "out", "--stitch", *words, "--chunks", "8", "--unit", "micrometer", "--verify")
+    plate = open_plate("out")
+    for well in ("A/1", "B/2"):
+        image = plate[well][0].images[0]
+        np.testing.assert_array_equal(image.data, canvas(well, mean))
+        assert (image.scale, image.translation) == ({"y": 0.5, "x": 0.5}, {"y": -1.0, "x": 0.0})
+        assert list(plate[well]) == ["0"]
+    assert run("plate", "m.csv", "out", "--stitch", *words, "--chunks", "8", "--unit", "µm").stderr[-9:] == " skipped\n"
+
+
+def test_a_stored_well_is_stitched_as_its_files_are(here: Path) -> None:
+    convert_plate(placed(here), "out", **SMALL)
+    stitched = open_plate("out").stitch("B/2")
+    np.testing.assert_array_equal(stitched.images[0].data, canvas("B/2", False))
+    np.testing.assert_array_equal(open_plate("out").stitch("B2", overlap="mean").images[0].data, canvas("B/2", True))
+    write_image(stitched.images[0], "whole.zarr", chunks=8)
+    assert validate("whole.zarr").valid
+
+
+def test_positions_between_pixels_are_rounded_and_said(here: Path) -> None:
+    table = placed(here, [(0.0, 0.0), (0.1, 3.1)])
+    with pytest.warns(UserWarning, match=r"of the well [AB]/[12] were rounded to whole pixels, by up to 0\.20 of one"):
+        convert_plate(table, "out", stitch=True, **SMALL)
+    assert level(here / "out", "A/1").shape == (12, 20)
+
+
+@pytest.mark.parametrize(
+    ("places", "change", "why"),
+    [
+        pytest.param([(0, 0), (0, 0)], {}, "Nothing says where the 2 fields of the well A/1 lie", id="nowhere"),
+        pytest.param(PLACES, {"scale": 0.25}, r"pixels of different sizes \(y: 0.5 and 0.25\)", id="sizes"),
+        pytest.param(PLACES, {"input": "in/float.tif"}, "uint16 with y, x, and float32 with y, x", id="types"),
+    ],
+)
+def test_fields_that_cannot_be_one_image_are_refused(places: Any, change: dict[str, Any], why: str, here: Path) -> None:
+    save(here / "in/float.tif", plane(1).astype("float32"))
+    with open(placed(here, places)) as file:
+        rows = list(csv.DictReader(file))
+    rows[1].update(change)
+    with pytest.raises(BatchError, match=why):
+        convert_plate(manifest(here / "m.csv", rows), "out", stitch=True, **SMALL)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "uint64", "float32"])
+def test_means_of_fields_are_exact(dtype: str) -> None:
+    low, high = (0.0, 1.0) if dtype == "float32" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    values = [np.array([[high, high, low + 1]], dtype), np.array([[high - 1, high, low]], dtype)]
+    images = [NgffImage(v, ("y", "x"), translation={"x": float(i)}) for i, v in enumerate(values)]
+    images.append(NgffImage(values[0][:, :1], ("y", "x"), translation={"x": 2.0}))
+    found = np.asarray(stitched(images, "mean").data)
+    one, other = values[0][0], values[1][0]
+    columns = [[one[0]], [one[1], other[0]], [one[2], other[1], one[0]], [other[2]]]
+    wanted = [
+        sum(map(float, each)) / len(each) if dtype == "float32" else round(Fraction(sum(map(int, each)), len(each)))
+        for each in columns
+    ]
+    np.testing.assert_array_equal(found, np.array([wanted], dtype))

@@ -14,13 +14,9 @@ from .write import run_batch
 @click.command("plate", short_help="Write the files of a plate as an OME-Zarr plate.")
 @click.argument("source", metavar="MANIFEST|PATTERN|FOLDER", type=PLACE)
 @click.argument("output", type=PLACE)
-@click.option(
-    "--layout", metavar="96-well|8x12", help="The physical plate.  [default: up to the last well with images]"
-)
+@click.option("--layout", metavar="96-well|8x12", help="The physical plate.  [default: up to the last well]")
 @click.option("--stitch", is_flag=True, help="Lay the fields of each well by their positions into one image.")
-@click.option(
-    "--overlap", type=click.Choice(["last", "mean"]), help="What is seen where fields overlap.  [default: last]"
-)
+@click.option("--overlap", type=click.Choice(["last", "mean"]), help="What wins where fields overlap.  [default: last]")
 @options.source
 @click.option("--name", help="Name of the plate.  [default: that of OUTPUT]")
 @method("resize")
@@ -68,7 +64,7 @@ def command(
     options.refuse_both(join=given["join"], scheduler=scheduler)
     if overlap and not stitch:
         raise click.UsageError("--overlap says how fields are stitched: give --stitch, too.")
-    how = (overlap or "last") if stitch else None
+    how: Any = (overlap or "last") if stitch else None
     batch = plate_batch(source, output, layout=layout, name=name, fmt=given["fmt"], overlap=how, dry_run=given["plan"])
     with settings(workers, memory_target), cluster(None if given["plan"] else workers, scheduler):
         run_batch(batch, report, omero=not no_omero, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import InputError, OptionError, ScaleError
 from ..pixels import LazyArray, Slices
-from ..text import listed, show, warn
+from ..text import show, warn
 from .values import NgffImage
 
 OVERLAPS = ("last", "mean")
@@ -113,23 +114,21 @@ def _refuse_different(images: Sequence[NgffImage], what: str) -> None:
     """Raise where images cannot become one."""
     first = images[0]
     for image in images[1:]:
-        for name in first.dims:
-            sizes = [(each.scale or {}).get(name, 1.0) for each in (first, image)]
-            units = [(each.axes_units or {}).get(name) for each in (first, image)]
-            if image.dims == first.dims and (not np.isclose(*sizes, rtol=1e-6, atol=0) or units[0] != units[1]):
-                shown = " and ".join(f"{n:g} {unit or ''}".strip() for n, unit in zip(sizes, units, strict=True))
-                raise ScaleError(f"The fields of {what} have pixels of different sizes ({name}: {shown}).")
         kinds = [
-            (
-                each.dims,
-                str(each.data.dtype),
-                *(n for d, n in zip(each.dims, each.data.shape, strict=True) if d in "tc"),
-            )
+            f"{each.data.dtype} with "
+            + ", ".join(f"{d} {n}" if d in "tc" else d for d, n in zip(each.dims, each.data.shape, strict=True))
             for each in (first, image)
         ]
         if kinds[0] != kinds[1]:
-            shown = listed([f"{','.join(k[0])} {k[1]} {k[2:] or ''}".strip() for k in kinds], comma=" and ")
-            raise InputError(f"The fields of {what} differ, so they are not parts of one image: {shown}.")
+            raise InputError(f"The fields of {what} are not parts of one image: {kinds[0]}, and {kinds[1]}.")
+        for name in first.dims:
+            mine, other = ((each.scale or {}).get(name, 1.0) for each in (first, image))
+            units = [(each.axes_units or {}).get(name) for each in (first, image)]
+            if not math.isclose(mine, other, rel_tol=1e-6) or units[0] != units[1]:
+                shown = " and ".join(
+                    f"{n:g} {unit or ''}".strip() for n, unit in zip((mine, other), units, strict=True)
+                )
+                raise ScaleError(f"The fields of {what} have pixels of different sizes ({name}: {shown}).")
 
 
 def montage(tiles: Sequence[tuple[int, int, NgffImage]], rows: int, columns: int, name: str) -> NgffImage:

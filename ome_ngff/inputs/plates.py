@@ -108,10 +108,11 @@ class FieldItem(Item):
 
     def open(self, words: Mapping[str, Any]) -> NgffImage:
         """Open the field, or the fields of a well that is stitched as one; pixel sizes that are said hold for each."""
-        name, said = f"{self.well}/{self.field}", {key: words.get(key) for key in ("scale", "axes_units")}
-        images = [
-            adjusted(each.open(self.input, name, words.get("series"), words.get("axes")), **said) for each in self.files
-        ]
+        name, images = f"{self.well}/{self.field}", []
+        for each in self.files:
+            said = {**words, **each.planes[0].words}
+            image = each.open(self.input, name, said.get("series"), said.get("axes"))
+            images.append(adjusted(image, scale=said.get("scale"), axes_units=said.get("axes_units")))
         return images[0] if self.overlap is None else stitched(images, self.overlap, f"the well {self.well}")
 
     def verify(self, words: Mapping[str, Any]) -> None:

@@ -25,24 +25,24 @@ _WELL = r"(?P<well>[A-Z]{1,2}\d{1,2})"
 KNOWN = (
     (
         "Opera or Operetta",
-        r"(?:^|/)r(?P<row>\d+)c(?P<column>\d+)f(?P<field>\d+)p(?P<z>\d+)-ch(?P<c>\d+)(?:sk(?P<t>\d+)fk\d+fl\d+)?\.tiff?",
+        r"(?:^|/)r(?P<row>\d+)c(?P<column>\d+)f(?P<field>\d+)p(?P<z>\d+)-ch(?P<c>\d+)(?:sk(?P<t>\d+)fk\d+fl\d+)?\.(?i:tiff?)",
     ),
     (
         "CellVoyager (Yokogawa)",
-        rf"(?:^|[/_]){_WELL}_T(?P<t>\d+)F(?P<field>\d+)L\d+A\d+Z(?P<z>\d+)C(?P<c>\d+)\.(?:tiff?|png)",
+        rf"(?:^|[/_]){_WELL}_T(?P<t>\d+)F(?P<field>\d+)L\d+A\d+Z(?P<z>\d+)C(?P<c>\d+)\.(?i:tiff?|png)",
     ),
     (
         "ImageXpress",
-        rf"(?:(?:^|/)TimePoint_(?P<t>\d+)/)?(?:(?:^|/)?ZStep_(?P<z>\d+)/)?(?:[^/]*_|(?<=/)|^){_WELL}(?=_[sw]\d)"
-        rf"(?:_s(?P<field>\d+))?(?:_w(?P<c>\d+?))?(?:{_GUID})?\.tiff?",
+        rf"(?:(?:^|/)TimePoint_(?P<t>\d+)/)?(?:(?:^|/)?ZStep_(?P<z>\d+)/)?(?:[^/]*?_|(?<=/)|^){_WELL}(?=_[sw]\d)"
+        rf"(?:_s(?P<field>\d+))?(?:_w(?P<c>\d+?))?(?:{_GUID})?\.(?i:tiff?)",
     ),
     (
         "Cytation",
-        rf"(?:^|/){_WELL}_-?\d+_\d+_(?P<field>\d+)(?:Z(?P<z>\d+))?_(?P<c>[^/_]+)_(?P<t>-?\d+)\.tiff?",
+        rf"(?:^|/){_WELL}_-?\d+_\d+_(?P<field>\d+)(?:Z(?P<z>\d+))?_(?P<c>[^/_]+)_(?P<t>-?\d+)\.(?i:tiff?)",
     ),
     (
         "Cytation (Gen5 before 3)",
-        rf"(?:^|/){_WELL}_(?P<field>\d+)(?:Z(?P<z>\d+))?_(?P<c>[^/_]*[^/_\d][^/_]*)_\d+_(?P<t>\d+)_\d*\.tiff?",
+        rf"(?:^|/){_WELL}_(?P<field>\d+)(?:Z(?P<z>\d+))?_(?P<c>[^/_]*[^/_\d][^/_]*)_\d+_(?P<t>\d+)_\d*\.(?i:tiff?)",
     ),
 )  # fmt: skip
 _ROLES = {"well": "well", "row": "row", "column": "column", "col": "column", "field": "field", "site": "field",
@@ -184,7 +184,7 @@ def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
     ]
     best: tuple[str, list[PlaneFile]] = ("", [])
     for instrument, end in KNOWN:
-        expression = re.compile(rf".*?(?:{end})$", re.IGNORECASE)
+        expression = re.compile(rf".*?(?:{end})$")
         planes = [_plane(file, match) for file in sorted(files) if (match := expression.match(file))]
         best = (instrument, planes) if len(planes) > len(best[1]) else best
     instrument, planes = best
