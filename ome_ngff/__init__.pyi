@@ -73,6 +73,7 @@ from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
 from .write import undo as undo
 from .write import upgrade as upgrade
+from .write import write_overview as write_overview
 from .writer import write_field as write_field
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 from zarr.storage import StorePath
@@ -15,7 +15,7 @@ from ..image import Multiscales, NgffImage, montage, stitched
 from ..pixels import blocks_of
 from ..spec import Dataset, Field, Metadata, Omero, Plate, Scale, Translation, is_integer
 from ..store import Target, find_target
-from ..text import listed, show, warn
+from ..text import show, warn
 from .open import level_image
 from .stored import StoredImage
 
@@ -64,7 +64,8 @@ def overview_of(
     if not found:
         raise MissingError(f"No image of {target} can be opened: {broken[0]}")
     if broken:
-        warn(f"{len(broken)} images of {target} cannot be opened, and are not seen: {listed(broken, 2, '; ')}")
+        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        warn(f"Images of {target} cannot be opened, and are not seen: {broken[0]}{more}")
     number = min(len(image.arrays) for image in found.values()) - 1 if level == "auto" else level
     at = [{name: i for i, name in enumerate(names)} for names in (plate.rows, plate.columns)]
     tiles = []
@@ -135,7 +136,8 @@ def _omero(said: Sequence[Omero | None]) -> Omero | None:
             **{name: max(getattr(each, name) for each in ends) for name in ("max", "end")},
         )
         channels.append(attrs.evolve(channel, window=window))
-    return attrs.evolve(first, channels=channels)
+    kept = {key: value for key, value in first.extra.items() if key != "name"}
+    return attrs.evolve(first, channels=channels, extra=kept)
 
 
 def _alone(image: NgffImage, said: Metadata, omero: Omero | None) -> Multiscales:

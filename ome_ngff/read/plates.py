@@ -11,7 +11,7 @@ from typing import Any, Literal
 from zarr.storage import StorePath
 
 from ..config import config
-from ..exceptions import FormatError, InputError, MissingError, StoreError
+from ..exceptions import FormatError, InputError, MissingError, NgffError, StoreError
 from ..image import Multiscales
 from ..show import Preview, look_at_plate
 from ..spec import Acquisition, Field, Plate, Well, natural, part_of, path_fault
@@ -37,6 +37,13 @@ def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) ->
     """
     target = find_target(readable(getattr(store, "target", store), store_options))
     return StoredPlate(target, plate_of(target))
+
+
+def is_plate(store: Any) -> bool:
+    """Return whether a plate stands at a place; False where there is nothing."""
+    with suppress(NgffError, OSError):
+        return "plate" in find_target(readable(store)).plate_document
+    return False
 
 
 def plate_of(target: Target) -> Plate:

@@ -17,6 +17,7 @@ from .ngff_zarr import tell_spaces as tell_spaces
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .omero import Rendering as Rendering
+from .overviews import write_overview as write_overview
 from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
 from .plates import field_group as field_group
