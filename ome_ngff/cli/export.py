@@ -18,6 +18,7 @@ from .options import PLACE, verbosity
 @click.argument("output", metavar="OUT.ome.tif", type=PLACE)
 @click.option("--level", type=click.IntRange(0), default=0, show_default=True, help="Number of the level.")
 @options.region
+@options.unit
 @click.option("--compression", default="zlib", show_default=True, metavar="NAME", help="zlib, lzw, zstd or none.")
 @click.option("--no-labels", is_flag=True, help="Leave out the labels.")
 @options.overwrite

@@ -133,6 +133,7 @@ def _store_options(ctx: click.Context, param: click.Parameter, texts: Sequence[s
 
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
+UNITS = Parsed("micrometer|t=second,...", parse_units)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
 verbosity = stack(
@@ -152,9 +153,22 @@ source = stack(
     click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
     click.option("--scale", type=SIZES, help="Pixel size per axis; what is left out is taken from INPUT, or 1."),
     click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
-    click.option("--unit", "axes_units", type=Parsed("micrometer|t=second,...", parse_units), help="Unit per axis."),
+    click.option(
+        "--unit",
+        "axes_units",
+        type=UNITS,
+        help="Unit per axis; with --region, what it is in.  [default: pixel]",
+    ),
 )
-region = click.option("--region", type=Parsed("z=0:10,y=100:300", parse_region), help="Part of it, in its pixels.")
+_REGION = Parsed("z=0:10,y=:300,c=DAPI", parse_region)
+region = click.option("--region", type=_REGION, help="Part of it: from and to, or a number, or a channel, by axis.")
+unit = click.option(
+    "--unit",
+    type=Parsed("pixel|micrometer|...", parse_units),
+    default="pixel",
+    show_default=True,
+    help="What --region counts or measures in.",
+)
 scale_factors = click.option(
     "--scale-factors",
     type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
@@ -180,7 +194,14 @@ into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT 
 verify = click.option(
     "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
 )
-report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
+
+
+def report_of(what: str) -> Callable[[F], F]:
+    """Return the option --report of many images."""
+    return click.option("--report", metavar="FILE", help=f"What became of {what}, as .csv or .json.")
+
+
+report = report_of("each INPUT (with --into)")
 memory_target = click.option(
     "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
 )

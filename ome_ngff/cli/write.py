@@ -12,13 +12,14 @@ from .errors import note, verbosity_wanted, warn
 from .options import PLACE, fmt, machine, method, scale_factors, storage, store_option, verbosity
 
 if TYPE_CHECKING:
-    from ..inputs import Conversion
+    from ..inputs import Batch, Conversion
 
 
 @click.command("write", short_help="Write image files as OME-Zarr images.")
 @click.argument("places", metavar="INPUT... OUTPUT", nargs=-1, type=PLACE)
 @options.into
 @options.source
+@options.region
 @click.option("--name", help="Name of the image.  [default: that of INPUT]")
 @method("resize")
 @scale_factors
@@ -65,10 +66,14 @@ def command(
     options.refuse_both(workers=workers, scheduler=scheduler)
     options.refuse_both(join=given["join"], workers=workers)
     options.refuse_both(join=given["join"], scheduler=scheduler)
+    if given["region"] is not None:  # which is in pixels, but for the axes that have a unit
+        given["unit"] = given.pop("axes_units") or "pixel"
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if into is not None:
-            _many(places, into, report, **words)
+            from ..inputs import Batch
+
+            run_batch(Batch.of(places, into), report, **words)
         else:
             _one(*_one_place(places, report), **words)
 
@@ -105,7 +110,7 @@ def _one(
     from .tables import show_outline
 
     copy = copied(source, output, given)
-    draft = copy or drafted(source, output, resume=resume or join, **given)
+    draft = copy or drafted(source, output, resume=resume or join, verify=verify, **given)
     if plan and copy:
         click.echo(f"{source} would be copied to {output} as it is.")
         return
@@ -121,16 +126,15 @@ def _one(
     report(output, as_json)
 
 
-def _many(
-    places: Sequence[str], into: str, report: str | None, *, plan: bool, as_json: bool, resume: bool, **given: Any
+def run_batch(
+    batch: Batch, report: str | None, *, plan: bool, as_json: bool, resume: bool = False, **given: Any
 ) -> None:
+    """Convert all images of a batch, and say what became of them."""
     import json
 
     from ..exceptions import BatchError
-    from ..inputs import Batch
     from .tables import show_outline
 
-    batch = Batch.of(places, into)
     for words in batch.understood:
         note(words)
 

@@ -26,7 +26,8 @@ from ..pixels import (
 from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation
 from ..store import default_chunks, parse_lengths
 from .arrays import to_ngff_image
-from .values import Multiscales, NgffImage, pixel_geometry
+from .selection import pixel_geometry
+from .values import Multiscales, NgffImage
 
 #: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
 LPS = {
@@ -77,7 +78,7 @@ def to_multiscales(
     given = image.given_dims or image.dims
     image = attrs.evolve(image, data=lazy.data, dims=lazy.dims, scale=lazy.scale, translation=lazy.translation)
     if orientation is not None:
-        image = attrs.evolve(image, axes_orientations=_orientations(orientation, image.dims))
+        image = attrs.evolve(image, axes_orientations=parse_orientation(orientation, image.dims))
     image.check()
     axes, shape = image.axes, tuple(image.data.shape)
     reducer = find_method(method if method is not None else Methods.GAUSSIAN)
@@ -127,7 +128,8 @@ def to_multiscales(
     )
 
 
-def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
+def parse_orientation(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
+    """Return the direction of each axis that "LPS", "RAS" or a mapping names."""
     found = orientation
     if isinstance(orientation, str):
         known = ORIENTATIONS.get(orientation.upper())

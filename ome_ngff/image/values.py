@@ -9,7 +9,7 @@ from typing import Any, Literal
 import attrs
 import numpy as np
 
-from ..exceptions import AxesError, OptionError, ScaleError
+from ..exceptions import AxesError, MissingError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..show import Preview
 from ..spec import (
@@ -18,7 +18,6 @@ from ..spec import (
     CoordinateSystem,
     Edge,
     Metadata,
-    PerAxis,
     direction,
     entries,
     is_integer,
@@ -26,6 +25,8 @@ from ..spec import (
     parse_units,
 )
 from ..text import by, mapping_of, show
+from .patches import Patches, lies_on
+from .selection import part, pixels_of, selected
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -38,20 +39,6 @@ def _directions(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
-
-
-def pixel_geometry(
-    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return pixel size and position of the first pixel, a number per axis each; 1 and 0 where they are not given.
-
-    Raises:
-        AxesError: they do not fit the axes. ScaleError: a pixel size is not above zero.
-    """
-    sizes = axes.vector(scale, 1.0, "scale")
-    if any(size <= 0 for size in sizes):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, sizes, strict=True))}).")
-    return sizes, axes.vector(translation, 0.0, "translation")
 
 
 def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
@@ -277,6 +264,85 @@ class Multiscales:
             if not own[k] or not own[0] or (k and level.parent in found - {0}):
                 found.add(k)
         return found | set(range(len(self.levels), len(self.images)))
+
+    def read(self, *, resolution: float | None = None, level: int | None = None, **region: Any) -> NgffImage:
+        """Read a part of the image, such as `read(x=(10, 60), z=5.0, c="DAPI", resolution=0.5)`, by all cores.
+
+        Args:
+            resolution: pixel size along y and x that is needed, in the units of the image: the coarsest level is read
+                whose pixels are at most so large. level: the number of a level instead; 0, the finest, by default.
+            region: by axis, in the units of the image: an interval [from, to) as a tuple, for all pixels whose centres
+                lie in it, None for an end of the image; or a number, for the nearest pixel. Channels are counted, or
+                named. Axes left out are whole.
+
+        Returns:
+            The image of that part, all its axes kept, with its pixels as NumPy and with its own translation.
+
+        Raises:
+            OptionError: the region reaches beyond the image, holds no pixel, or is not understood.
+            ScaleError: no level is as fine. StoreError: a chunk cannot be read.
+        """
+        image, box = selected(self.images, region, resolution, level)
+        found: NgffImage = part(image, box, pixels_of(image.data, box))
+        return found
+
+    def patches(
+        self,
+        size: Any,
+        *,
+        seed: int | None = None,
+        count: int | None = None,
+        labels: str | None = None,
+        resolution: float | None = None,
+        level: int | None = None,
+        **region: Any,
+    ) -> Patches:
+        """Cut the image into patches for training or for inference, read when they are asked for.
+
+        What is returned can be pickled and read by any process, forked or spawned: a dataset of PyTorch as it is.
+
+        Args:
+            size: pixels of a patch: an int for the spatial axes, one per axis, or a dict; axes left out are whole.
+            seed: patches lie at random, and for one seed at the same places. None: they tile the image, in order; what
+                is left at its end is in patches that overlap their neighbours.
+            count: how many; as many as tile the image by default. labels: a label image that is read along with it.
+            resolution, level, region: where patches are taken from, as in `read`.
+
+        Returns:
+            A sequence of arrays of NumPy; of pairs (image, labels) where labels are named.
+
+        Raises:
+            OptionError, ScaleError: see `read`. ChunkError: the size is not understood.
+            MissingError: there are no such labels, or none that lie on the pixels of the level.
+        """
+        image, box = selected(self.images, region, resolution, level)
+        return Patches.of(image, box, size, seed, count, None if labels is None else self._labels_on(labels, image))
+
+    def _labels_on(self, name: str, image: NgffImage) -> NgffImage:
+        """Return the level of a label image whose pixels lie on those of a level of this image."""
+        if name not in self.labels:
+            raise MissingError(f"There are no labels {name!r}; there are {', '.join(self.labels) or 'none'}.")
+        for found in self.labels[name].images:
+            if lies_on(found, image):
+                return found
+        raise MissingError(f"The labels {name!r} have no level with the pixels of {by(image.data.shape)} of the image.")
+
+    def to_datatree(self) -> Any:
+        """Return an `xarray.DataTree`: the levels as `scale0`, `scale1`, ... and those of labels below `labels/<name>`.
+
+        Each level is a dataset with one variable, named like the image, whose coordinates are positions in space.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        import xarray
+
+        found = {f"scale{k}": image.to_xarray().to_dataset(name=image.name) for k, image in enumerate(self.images)}
+        tree = xarray.DataTree.from_dict(found, name=self.images[0].name)
+        for name, labels in self.labels.items():
+            for scale, child in labels.to_datatree().children.items():
+                tree[f"labels/{name}/{scale}"] = child.copy()
+        return tree
 
     def preview(
         self,

@@ -10,13 +10,15 @@ import attrs
 
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
-from ..image import NgffImage
-from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
+from ..image import PIXEL, Lattice, NgffImage, lazy_part
+from ..read import Field, with_parameters
+from ..spec import label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
     Rendering,
     Request,
+    carrying,
     execute,
     execute_labels,
     image_request,
@@ -25,9 +27,11 @@ from ..write import (
     tell_spaces,
     upload,
     write_collection_metadata,
+    write_fields,
 )
 from .open import are_planes, images_in, open_input
 from .originals import Original
+from .spelling import parse_region
 from .zarr_store import SourceImage, label_boxes
 
 _DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
@@ -68,7 +72,8 @@ class Draft:
     Attributes:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
         source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
-        storage: chunks, shards and compression, as they were given.
+        box: the part of the source that the image is; None for all of it. shape: of the source.
+        storage: chunks, shards and compression, as they were given. fields: of transformations that come along.
     """
 
     input: str
@@ -77,6 +82,9 @@ class Draft:
     request: Request
     source: SourceImage | None
     storage: Mapping[str, Any]
+    box: Mapping[str, tuple[int, int]] | None = None
+    shape: Mapping[str, int] = attrs.field(factory=dict)
+    fields: Mapping[str, Field] = attrs.field(factory=dict)
 
     @property
     def parts(self) -> list[Draft]:
@@ -128,7 +136,8 @@ class Draft:
         written: list[str] = []
         left_out: dict[str, str] = {}
 
-        def write_labels(target: Target) -> None:
+        def write_below(target: Target) -> None:
+            write_fields(target, self.fields, overwrite=overwrite, resume=resume, join=join)
             for name in self.source.labels() if self.source is not None else ():
                 try:
                     self._copy_label(target, name, words)
@@ -136,12 +145,13 @@ class Draft:
                 except NgffError as error:
                     left_out[name] = str(error)
 
-        execute(self.request, **words, below=write_labels)
+        execute(self.request, **words, below=write_below)
         return Conversion(self.input, str(self.output), tuple(written), left_out)
 
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
         assert self.source is not None
         labels, said = self.source.label(name)
+        labels = self._same_part(labels, name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
         request = label_request(
@@ -150,6 +160,21 @@ class Draft:
         if found := SourceImage.of(labels):
             tell_spaces(found.metadata, "labels that come along lie as their image does")
         execute_labels(request, name, Annotation(label_metadata=said), **words)
+
+    def _same_part(self, labels: NgffImage, name: str) -> NgffImage:
+        """Return the part of labels that lies on the part of their image.
+
+        Raises:
+            InputError: their pixels are not those of the image.
+        """
+        if self.box is None:
+            return labels
+        sizes = dict(zip(labels.dims, labels.data.shape, strict=True))
+        if not all(size in (1, self.shape.get(axis)) for axis, size in sizes.items()):
+            raise InputError(f"the labels {name!r} have other pixels than the image, so a part of them is not known")
+        box = tuple((0, 1) if size == 1 else self.box[axis] for axis, size in sizes.items())
+        found: NgffImage = lazy_part(labels, box)
+        return found
 
 
 @attrs.frozen(eq=False)
@@ -246,7 +271,7 @@ class Copy:
         return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
 
 
-_AS_IT_IS = {"method": "resize", "omero": True, "labels": True}
+_AS_IT_IS = {"method": "resize", "omero": True, "labels": True, "unit": PIXEL}
 
 
 def copied(source: str | os.PathLike[str], output: Any, given: Mapping[str, Any]) -> Copy | None:
@@ -278,7 +303,7 @@ def drafted(
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
         image = open_input(source, series=series, axes=axes)
-        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+        return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
     if target.package is not None:
         raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
@@ -294,11 +319,11 @@ def drafted(
             here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
             original = attrs.evolve(first, source={**first.source, **here})
         alone = attrs.evolve(original, ome_xml="")
-        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+        drafts.append(drafted_image(image, place, target.child(str(number)), alone, **words))
     return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
 
 
-def _drafted(
+def drafted_image(
     opened: NgffImage,
     source: str,
     output: Any,
@@ -307,12 +332,21 @@ def _drafted(
     omero: bool,
     labels: bool,
     resume: bool,
+    region: Any = None,
+    unit: Any = PIXEL,
+    verify: bool = False,
     **given: Any,
 ) -> Draft:
+    """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
     image = adjusted(opened, **said)
-    stored = SourceImage.of(image)
+    stored, box, shape = SourceImage.of(image), None, tuple(image.data.shape)
+    if region is not None:
+        if verify:
+            raise OptionError("verify=True compares whole images; leave it out, or the region.")
+        box = Lattice.of(image).box(parse_region(region) if isinstance(region, str) else region, unit)
+        image = lazy_part(image, box)
     request = image_request(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
         layout=Layout.parse(**storage), resume=resume, omero=False, **given,
@@ -321,18 +355,28 @@ def _drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
-        request = _with_spaces(request, stored.metadata)
-    return Draft(source, output, image, request, stored if labels else None, storage)
+        request = _with_spaces(request, stored, labels=labels)
+    request, fields = carrying(request)
+    ends = None if box is None else dict(zip(image.dims, box, strict=True))
+    whole = dict(zip(image.dims, shape, strict=True))
+    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
 
 
-def _with_spaces(request: Request, said: Metadata) -> Request:
-    """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
+def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
+
+    Args:
+        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
+    """
+    said = stored.metadata
     if not request.target.fmt.dialect.spaces:
         tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
     elif [axis.name for axis in said.axes] != list(request.names):
         tell_spaces(said, "the image has other axes now")
     else:
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
+        edges = [with_parameters(edge, stored.target) for edge in kept]
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
         request = attrs.evolve(request, metadata=spaced)
     return request
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from ..engine import Progress, check_progress, counter, over_blocks
 from ..exceptions import AxesError, ExistsError, InputError, MissingError, OptionError
+from ..image import PIXEL, Lattice
 from ..pixels import Box, find_method, reordered
 from ..read import StoredImage
 from ..spec import label_names
 from ..store import find_target, readable
 from ..text import warn
-from .spelling import region_box
+from .spelling import parse_region
 from .tiff_writing import COMPRESSIONS, Crop, Recast, TiffImage
 
 _ORDER = "tczyx"
@@ -29,6 +30,7 @@ def export(
     *,
     level: int = 0,
     region: Any = None,
+    unit: Any = PIXEL,
     labels: bool = True,
     compression: str = "zlib",
     overwrite: bool = False,
@@ -43,7 +45,9 @@ def export(
     Args:
         store: the image, as `open_image` takes it.
         output: the file, .tif or .tiff; labels go next to it, as `<name>-labels-<label>.ome.tif`.
-        level: number of the level. region: part of it, in its pixels: `{"z": (0, 10)}` or "z=0:10,y=100:300".
+        level: number of the level. region: part of it, such as `{"z": (0, 10)}` or "z=0:10,y=100:300,c=DAPI"; see
+            `Multiscales.read`. unit: of its numbers: "pixel" of the level, a unit for the axes that it can be the unit
+            of, or units by axis; None for those of the image.
         labels: False leaves out the labels. compression: "zlib", "lzw", "zstd" or "none".
         overwrite: replace files that are there. progress: as in `write_image`.
 
@@ -66,7 +70,8 @@ def export(
     image = StoredImage.of(target)
     if level not in range(len(image.arrays)):
         raise MissingError(f"{target} has the levels 0 to {len(image.arrays) - 1} (got {level}).")
-    box = region_box(region, image.names, image.arrays[level].shape)
+    region = parse_region(region) if isinstance(region, str) else region
+    box = _lattice(image, level).box(region, unit)
     plans = {where: _planned(image, level, box)}
     for name in label_names(target.child("labels").document) if labels else ():
         found = StoredImage.of(target.child(f"labels/{name}"))
@@ -77,13 +82,20 @@ def export(
         inside = {axis: ends for axis, ends in zip(image.names, box, strict=True) if axis in found.names}
         kept = {axis: e for axis, e in inside.items() if found.arrays[number].shape[found.names.index(axis)] > 1}
         place = where.with_name(f"{_stem(where.name)}-labels-{name.replace('/', '_')}.ome.tif")
-        plans[place] = _planned(found, number, region_box(kept, found.names, found.arrays[number].shape), label=name)
+        plans[place] = _planned(found, number, _lattice(found, number).box(kept, PIXEL), label=name)
     _refuse(plans, overwrite=overwrite)
     total = sum(plan.nbytes for plan in plans.values())
     with counter(progress, 0, sum(plan.planes for plan in plans.values()), total, "exporting") as advance:
         for place, plan in plans.items():
             plan.write(place, compression, advance)
     return list(plans)
+
+
+def _lattice(image: StoredImage, level: int) -> Lattice:
+    channels = image.metadata.omero.channels if image.metadata.omero else []
+    sizes, starts = map(tuple, image.geometry(level))
+    shape = tuple(image.arrays[level].shape)
+    return Lattice(image.metadata.axes, shape, sizes, starts, [str(channel.label) for channel in channels])
 
 
 def _stem(name: str) -> str:

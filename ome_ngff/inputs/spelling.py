@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..exceptions import OptionError
-from ..text import mapping_of, refuse_unknown, whole_number
 
 T = TypeVar("T")
 
@@ -72,49 +72,32 @@ def parse_factors(text: str) -> Any:
     return [_pairs(level, _whole) for level in text.split(";") if level.strip()]
 
 
-def parse_region(text: str) -> dict[str, tuple[int | None, int | None]]:
-    """Read "z=0:10,y=100:300,x=:50": from and to (not included) by axis, in pixels; None where it is left out.
+def parse_region(text: str) -> dict[str, Any]:
+    """Read "z=0:10,y=100.5:,c=DAPI": by axis from and to (not included), a number, or the name of a channel.
+
+    Returns:
+        A region as `Lattice.box` takes it; None stands for an end that is left out.
 
     Raises:
         OptionError: it is something else.
     """
-    form = f"A region is z=0:10,y=100:300, in pixels (got {text!r})."
+    form = f"A region is z=0:10,y=100:300 or z=5, by axis (got {text!r})."
 
-    def interval(part: str) -> tuple[int | None, int | None]:
+    def number(part: str) -> float | None:
+        try:
+            return float(part) if part else None
+        except ValueError:
+            raise OptionError(form) from None
+
+    def interval(part: str) -> Any:
         ends = [end.strip() for end in part.split(":")]
-        if len(ends) != 2 or not all(end.isdecimal() or not end for end in ends):
+        if len(ends) > 2 or not part:
             raise OptionError(form)
-        low, high = (int(end) if end else None for end in ends)
-        return low, high
+        if len(ends) == 2:
+            return number(ends[0]), number(ends[1])
+        return number(part) if re.fullmatch(r"[-+.\d][-+.\de]*", part) else part
 
     found = _pairs(text, interval) if "=" in text else None
     if not isinstance(found, dict):
         raise OptionError(form)
     return found
-
-
-def region_box(region: Any, names: Sequence[str], shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Return from and to of each axis of an image.
-
-    Args:
-        region: as text, or as `parse_region` returns it; None is the whole image.
-        names, shape: of the image.
-
-    Raises:
-        OptionError: it names another axis, or pixels that are not there.
-    """
-    given = parse_region(region) if isinstance(region, str) else mapping_of(region, "A region")
-    refuse_unknown([str(name) for name in given if name not in names], names, "The region")
-    box = []
-    for name, size in zip(names, shape, strict=True):
-        ends = given.get(name, (None, None))
-        if isinstance(ends, slice):
-            ends = (ends.start, ends.stop, *filter(lambda step: step != 1, [ends.step or 1]))
-        numbers = [0 if end is None else whole_number(end) for end in ends] if isinstance(ends, (tuple, list)) else []
-        if len(numbers) != 2 or None in numbers:
-            raise OptionError(f"A region is from and to by axis, in pixels, such as z=0:10 (got {name}={ends!r}).")
-        low, high = numbers[0], size if ends[1] is None else numbers[1]
-        if low is None or high is None or not 0 <= low < high <= size:
-            raise OptionError(f"The region {name}={low}:{high} is not inside the image, which has {name}=0:{size}.")
-        box.append((low, high))
-    return tuple(box)

@@ -146,7 +146,8 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     document = target.image_document
     if "multiscales" not in document:
         found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
-        raise InputError(f"{target} is not an OME-Zarr image (it has {found}).")
+        way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
+        raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
 
 

@@ -103,3 +103,20 @@ def in_meters(length: float, unit: str | None) -> float:
         return length * 1e-10
     prefix = (unit or "").removesuffix("meter")
     return length * 10.0 ** _PREFIXES.get(prefix, 0) if (unit or "").endswith("meter") else length
+
+
+_OTHER_UNITS = {
+    "angstrom": 1e-10, "inch": 0.0254, "foot": 0.3048, "yard": 0.9144, "mile": 1609.344, "parsec": 3.0856775814913e16,
+    "minute": 60.0, "hour": 3600.0, "day": 86400.0,
+}  # fmt: skip
+
+
+def times(unit: str, other: str) -> float | None:
+    """Return how many of another unit one unit is; None where they do not measure the same, or are not known."""
+    if not any({unit, other} <= units for units in UNITS.values()):
+        return None
+    one, two = (
+        _OTHER_UNITS.get(name) or 10.0 ** _PREFIXES.get(name.removesuffix("meter").removesuffix("second"), 0)
+        for name in (unit, other)
+    )
+    return one / two

@@ -1,9 +1,11 @@
-"""A change of many documents that is carried out one by one, resumed after any interruption, and undone.
+"""A change of documents and cells that is carried out one by one, resumed after any interruption, and undone.
 
-Before anything changes, `.ome_ngff/changing.zip` holds every document as it is and as it will be. Documents then change
-in an order in which the group is readable at every moment: new ones from the deepest up, that of the group last; then
-those that go, of the group first. Where a document of the group is replaced, and others with it, the group is marked
-meanwhile. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in the other direction.
+Before anything changes, `.ome_ngff/changing.zip` holds every document as it is and as it will be, and says which cells
+change; these lie ready in the journal (`cells`). Where a document of the group is replaced, and others with it, the
+group is marked meanwhile; so is whatever else the change asks for. Cells come first. Documents then change in an order
+in which the group is readable at every moment: new ones from the deepest up, that of the group last; then those that
+go, of the group first; marked ones at the very end. In the end the record is `.ome_ngff/undo.zip`; to undo is the same
+in the other direction.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import attrs
 from ..exceptions import StoreError, TakenOverError
 from ..spec import path_fault
 from ..text import listed
+from .cells import CELLS, Cell, Cells, move_all, name_of_cells, sweep_cells
 from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .holder import HELD, Staging, expel
@@ -34,7 +37,7 @@ from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
-RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+_RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
 _CONTENTS, _NEW, _OLD = "change.json", "new", "old/"
@@ -44,18 +47,25 @@ _MOST = 8 * MOST_BYTES  # of all documents of a change
 
 @attrs.frozen(eq=False)
 class Change:
-    """State which documents change.
+    """State which documents and cells change.
 
     Attributes:
-        what: what it is, for people and for whoever goes on with it: "change", "from", "to".
+        what: what it is, for people and for whoever goes on with it: "change", and "from" and "to", or "of".
         old, new: the documents as they are and as they will be, by their keys below the group.
-        kept: keys of the documents of the hierarchy that stay as they are.
+        kept: keys of the documents of the hierarchy that stay as they are; None where others may come and go, and it
+            can be undone all the same.
+        marked: keys of the documents that carry the mark meanwhile; they are in `old` and in `new`. None: that of the
+            group, where others change with it.
+        cells: what else changes, by its key: cells of arrays, or whole folders. name: of the `Cells` that hold them.
     """
 
     what: Mapping[str, str]
     old: Mapping[str, bytes]
     new: Mapping[str, bytes]
-    kept: frozenset[str]
+    kept: frozenset[str] | None
+    marked: frozenset[str] | None = None
+    cells: Mapping[str, Cell] = attrs.field(factory=dict)
+    name: str = ""
 
     @property
     def back(self) -> Change:
@@ -68,23 +78,31 @@ class Change:
         return {*self.old, *self.new}
 
     @property
-    def marks(self) -> bool:
-        """Whether the group is marked meanwhile: where a document is replaced, and others with it."""
-        return _ROOT in self.old and _ROOT in self.new and len(self.keys) > 1
+    def marks(self) -> frozenset[str]:
+        """Keys of the documents that carry the mark meanwhile."""
+        if self.marked is not None:
+            return self.marked
+        return frozenset({_ROOT}) if _ROOT in self.old and _ROOT in self.new and len(self.keys) > 1 else frozenset()
 
     def tiers(self) -> Iterator[list[str]]:
         """Yield the keys in their order; those of a tier may change in any."""
-        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in self.new)
+        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in set(self.new) - self.marks)
         go = sorted(((_depth(key), key[-7:] == ".zattrs"), key) for key in self.old if key not in self.new)
-        for steps in (come, go):
+        last = sorted(((-_depth(key), True), key) for key in self.marks)
+        for steps in (come, go, last):
             for _, tier in itertools.groupby(steps, lambda step: step[0]):
                 yield [key for _, key in tier]
 
-    def marked(self, content: bytes) -> bytes:
-        """Return the document of the group with the mark."""
-        document = json.loads(content)
-        document["attributes"] = {**(document.get("attributes") or {}), MARK: {"incomplete": dict(self.what)}}
-        return json.dumps(document, indent=2).encode()
+    def with_mark(self, key: str, content: bytes) -> bytes:
+        """Return a document with the mark."""
+        document, mark = json.loads(content), {MARK: {"incomplete": dict(self.what)}}
+        whole = key.rpartition("/")[2] == ".zattrs"
+        new = (
+            {**document, **mark}
+            if whole
+            else {**document, "attributes": {**(document.get("attributes") or {}), **mark}}
+        )
+        return json.dumps(new, indent=2).encode()
 
     def to_bytes(self) -> bytes:
         """Return the record: a ZIP, in which the old documents lie below `old/`, as they lay below the group.
@@ -93,7 +111,10 @@ class Change:
             StoreError: there is more than can be read again.
         """
         lengths = {key: len(content) for key, content in self.new.items()}
-        stated = {"what": dict(self.what), "new": lengths, "kept": sorted(self.kept)}
+        stated: dict[str, Any] = {"what": dict(self.what), "new": lengths, "name": self.name}
+        stated["kept"] = None if self.kept is None else sorted(self.kept)
+        stated["marked"] = None if self.marked is None else sorted(self.marked)
+        stated["cells"] = {key: [cell.was, cell.becomes] for key, cell in self.cells.items()}
         entries = {_CONTENTS: json.dumps(stated).encode(), _NEW: b"".join(self.new.values())}
         entries |= {f"{_OLD}{key}": content for key, content in self.old.items()}
         if sum(map(len, entries.values())) > _MOST:
@@ -121,16 +142,28 @@ class Change:
                 names = [name for name in archive.namelist() if name.startswith(_OLD)]
                 old = {name.removeprefix(_OLD): archive.read(name) for name in names}
             new = {key: whole.read(length) for key, length in stated["new"].items()}
-            kept, what = frozenset(stated["kept"]), {key: str(stated["what"][key]) for key in ("change", "from", "to")}
-            faults = [fault for fault in map(path_fault, {*old, *new, *kept}) if fault]
-            if faults:
-                raise ValueError(faults[0])
+            kept, marked = (None if stated.get(k) is None else frozenset(stated[k]) for k in ("kept", "marked"))
+            what = {
+                str(key): str(value) for key, value in {"change": stated["what"]["change"], **stated["what"]}.items()
+            }
+            cells = {k: Cell(was is True, becomes) for k, (was, becomes) in stated.get("cells", {}).items()}
+            name, unsafe = stated.get("name", ""), {*old, *new, *(kept or ()), *(marked or ()), *cells}
+            faults = [fault for fault in map(path_fault, unsafe) if fault]
+            if faults or not (marked or frozenset()) <= old.keys() & new.keys():
+                raise ValueError((faults or ["it marks what it does not change"])[0])
+            if cells and (name_of_cells(f"{CELLS}{name}") != name or not all(map(_is_digest, cells.values()))):
+                raise ValueError("it names no cells")
         except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"{where} is not a record of a change that can be undone: {error}") from error
-        return cls(what, old, new, kept)
+        return cls(what, old, new, kept, marked, cells, name)
 
     def __str__(self) -> str:
-        return f"the {self.what['change']} from {self.what['from']} to {self.what['to']}"
+        words = (f" {word} {self.what[word]}" for word in ("of", "from", "to") if word in self.what)
+        return f"the {self.what['change']}{''.join(words)}"
+
+
+def _is_digest(cell: Cell) -> bool:
+    return cell.becomes is None or isinstance(cell.becomes, str)
 
 
 @attrs.frozen(eq=False)
@@ -144,17 +177,21 @@ class Record:
 
 def read_record(target: Target, *, done: bool = True) -> Record | None:
     """Return the change of a group that is under way, else, if that is wanted, the last one that was `done`."""
-    for name in (UNDOING, CHANGING, UNDO) if done else (UNDOING, CHANGING):
-        if leads_through_a_link(target, name):
-            raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
-        content = wait_for(target.store, get_bytes(target.store, target.key(name)))
-        if content is not None:
-            change = Change.from_bytes(content, f"{target}/{name}")
-            for key in {key.rpartition("/")[0] + "/" for key in change.keys if "/" in key}:
-                if leads_through_a_link(target, key):
-                    raise StoreError(f"{target} has {key!r} behind a link, which is not written through.")
-            return Record(name, change, content)
-    return None
+    names = (UNDOING, CHANGING, UNDO) if done else (UNDOING, CHANGING)
+    return next((record for record in (_record(target, name) for name in names) if record is not None), None)
+
+
+def _record(target: Target, name: str) -> Record | None:
+    if leads_through_a_link(target, name):
+        raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
+    content = wait_for(target.store, get_bytes(target.store, target.key(name)))
+    if content is None:
+        return None
+    change = Change.from_bytes(content, f"{target}/{name}")
+    for key in {key.rpartition("/")[0] + "/" for key in {*change.keys, *change.cells} if "/" in key}:
+        if leads_through_a_link(target, key):
+            raise StoreError(f"{target} has {key!r} behind a link, which is not written through.")
+    return Record(name, change, content)
 
 
 def carry_out(target: Target, change: Change, claim: Claim) -> None:
@@ -167,14 +204,29 @@ def carry_out(target: Target, change: Change, claim: Claim) -> None:
         TakenOverError: another process goes on with it. StoreError: a document was changed by something else.
     """
     record = change.to_bytes()
-    for folder in {key.rpartition("/")[0] for key in change.keys} if target.folder is not None else ():
-        if not os.access(f"{target.folder}/{folder}", os.W_OK):
+    for folder in (
+        {key.rpartition("/")[0] for key in {*change.keys, *change.cells}} if target.folder is not None else ()
+    ):
+        place = f"{target.folder}/{folder}"
+        if not os.access(place, os.W_OK) and (os.path.exists(place) or folder == ""):
             raise StoreError(f"{target}/{folder} can only be read: ask for the right to write there.")
     with _writing(target, claim) as writer:
         _put_record(target, writer, CHANGING, record)
-        _apply(target, writer, change)
+        _apply(target, writer, change, change, claim)
         writer.put(UNDO, record)
         writer.remove(CHANGING)
+        sweep_cells(target, {change.name})
+
+
+def begin_cells(target: Target) -> Cells:
+    """Begin to prepare the cells of a change, under the lock of its group; what earlier ones have left goes."""
+    return Cells.begin(target, _needed(target))
+
+
+def _needed(target: Target) -> set[str]:
+    """Return the names of the changes of a group whose cells are still needed: to be undone, or gone on with."""
+    found = (_record(target, name) for name in (UNDOING, CHANGING, UNDO))
+    return {record.change.name for record in found if record is not None}
 
 
 def take_back(target: Target, record: Record, claim: Claim) -> None:
@@ -182,10 +234,11 @@ def take_back(target: Target, record: Record, claim: Claim) -> None:
     with _writing(target, claim) as writer:
         _put_record(target, writer, UNDOING, record.content)
         writer.remove(CHANGING)  # where the change was under way; what was done before it can still be undone
-        _apply(target, writer, record.change.back)
+        _apply(target, writer, record.change.back, record.change, claim)
         if _current(target, [UNDO])[UNDO] == record.content:
             writer.remove(UNDO)
         writer.remove(UNDOING)
+        sweep_cells(target, _needed(target))
 
 
 def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
@@ -193,24 +246,31 @@ def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
         writer.put(name, content)
 
 
-def _apply(target: Target, writer: Any, change: Change) -> None:
-    allowed = {change.old.get(_ROOT), change.new.get(_ROOT)}
-    if change.marks:
-        marked = {change.marked(content): content for content in (change.old[_ROOT], change.new[_ROOT])}
-        allowed |= set(marked)
-        now = _current(target, [_ROOT])[_ROOT]
-        _refuse_other(target, _ROOT, now, allowed)
+def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim: Claim) -> None:
+    """Mark what is marked, then move cells, then documents, to where a change leads: that `recorded`, or its `back`."""
+    allowed = {key: {change.old.get(key), change.new.get(key)} for key in change.keys}
+    for key in change.marks:
+        marked = {change.with_mark(key, content) for content in (change.old[key], change.new[key])}
+        now = _current(target, [key])[key]
+        _refuse_other(target, key, now, allowed[key] | marked)
+        allowed[key] |= marked
         if now not in marked and now is not None:
-            writer.put(_ROOT, change.marked(now))
+            writer.put(key, change.with_mark(key, now))
+    if change.cells:
+        cells = Cells.take(target, change.name)
+        move_all(cells, change.cells.items(), claim, back=change is not recorded)
     for tier in change.tiers():
         for start in range(0, len(tier), _AT_ONCE):
             batch = tier[start : start + _AT_ONCE]
             found = _current(target, batch)
             for key in batch:
                 wanted = change.new.get(key)
-                _refuse_other(target, key, found[key], allowed if key == _ROOT else {change.old.get(key), wanted})
+                _refuse_other(target, key, found[key], allowed[key])
                 if found[key] != wanted:
                     writer.remove(key) if wanted is None else writer.put(key, wanted)
+    for key in sorted(set(change.old) - set(change.new), key=_depth, reverse=True):
+        with suppress(OSError):  # something else is in there
+            (target.folder / key).parent.rmdir() if target.folder is not None else None
 
 
 def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
@@ -226,19 +286,31 @@ def _refuse_other(target: Target, key: str, found: bytes | None, allowed: set[by
         )
 
 
-def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes]) -> None:
+def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes] | None = None) -> None:
     """Raise `StoreError` where a hierarchy is not what a change has left.
 
     Args:
-        target: its group. change: the last one. contents: all documents of the hierarchy, by their keys.
+        target: its group. change: the last one.
+        contents: all documents of the hierarchy, by their keys, where these matter.
     """
-    other = [key for key in sorted(change.keys) if contents.get(key) != change.new.get(key)]
-    more = sorted(set(contents) - change.keys - change.kept)
+    keys = sorted(change.keys)
+    there = _current(target, keys) if contents is None else contents
+    other = [key for key in keys if there.get(key) != change.new.get(key)]
+    more = [] if contents is None else sorted(set(contents) - change.keys - (change.kept or frozenset()))
+    if change.cells:
+        cells = Cells.take(target, change.name)
+        other += [key for key, cell in change.cells.items() if cells.differs(key, cell)]
     if other or more:
         raise StoreError(
             f"{target} was changed after {change} (at {listed([*other, *more], 3, ', ')}), so this cannot be undone "
-            f"any more. The documents as they were before are in {UNDO}, below {_OLD}."
+            f"any more. What was there before is in {UNDO}, below {_OLD}"
+            f"{f', and in {JOURNAL}/{CELLS}{change.name}' if change.cells else ''}."
         )
+
+
+def outlasting(names: set[str]) -> set[str]:
+    """Return which names in a journal outlast the writes of its group: records of changes, and their cells."""
+    return {name for name in names if name in _RECORDS or (name_of_cells(name) and names & _RECORDS)}
 
 
 def _depth(key: str) -> int:

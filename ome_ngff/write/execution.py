@@ -26,7 +26,6 @@ from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
-    RECORDS,
     Claim,
     Target,
     attributes_now,
@@ -45,6 +44,7 @@ from ..store import (
     named_faults,
     open_array,
     open_node,
+    outlasting,
     put_file,
     refuse_self,
     remove_spool,
@@ -174,6 +174,8 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         if begun and seen.mark is None:
             end.complete()
             return None
+        for step in request.beforehand:
+            step()
         if request.shared and (seen.mark or {}).get(journal.SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
@@ -367,9 +369,10 @@ def _taken_over(target: Target) -> TakenOverError:
 def _forget_late_notes(target: Target) -> None:
     """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
     there = children(target, JOURNAL)
-    if there - RECORDS:
+    kept = outlasting(there)
+    if there - kept:
         with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
-            for late in (there - RECORDS if there & RECORDS else {""}) if now.mark is None else ():
+            for late in (there - kept if kept else {""}) if now.mark is None else ():
                 delete(now, f"{JOURNAL}/{late}".rstrip("/"))
     delete_empty(target)
 

@@ -67,6 +67,7 @@ class Request:
         attributes: attributes that the group gets besides the metadata.
         said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
+        beforehand: called once the write is not refused, before anything of it is there.
         afterwards: called once the image is finished.
         shared: whether several processes carry it out together.
         copied: levels whose chunks are copied from their source, which has stored them in the same way.
@@ -85,6 +86,7 @@ class Request:
     said: Mapping[str, Any] = attrs.field(factory=dict)
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None = None
+    beforehand: tuple[Callable[[], object], ...] = ()
     afterwards: tuple[Callable[[], object], ...] = ()
     shared: bool = False
     copied: frozenset[int] = frozenset()

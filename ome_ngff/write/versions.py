@@ -19,7 +19,6 @@ from ..exceptions import (
     CodecError,
     FormatError,
     InputError,
-    MissingError,
     NgffError,
     StoreError,
     ValidationError,
@@ -27,18 +26,19 @@ from ..exceptions import (
 from ..read import planned_findings
 from ..spec import (
     Format,
+    Restated,
     format_for_zarr,
     format_from_version,
     format_implementations,
-    paths_below,
     restate,
     stated_version,
     states,
     states_ome,
+    with_names,
+    without_names,
 )
 from ..store import (
     LOCK,
-    UNDO,
     UNDOING,
     Change,
     Hierarchy,
@@ -54,15 +54,13 @@ from ..store import (
     place,
     read_hierarchy,
     read_record,
-    refuse_changed,
-    refuse_linked_journal,
     refuse_writers,
-    take_back,
 )
 from ..text import show, warn
-from .replace import refuse_place
+from .undoing import changed_target, named_below
 
 _FORMATS = tuple(format_implementations())
+_KEPT = ("scale-size",)  # what an older version only warns of, and what no new document changes
 _MOST = 20  # reasons that a message lists
 _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a well, a row, a plate
 
@@ -88,8 +86,9 @@ def upgrade(
 ) -> Upgrade:
     """Turn a stored hierarchy into another version of OME-NGFF, in place: no chunk is read, moved or written.
 
-    An image with its labels, a plate, or a collection of bioformats2raw changes as a whole. Interrupted at any moment,
-    the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next change.
+    An image with its labels, a plate, a collection of bioformats2raw or a scene changes as a whole. Interrupted at any
+    moment, the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next
+    change.
 
     Args:
         group: a path, a URL, a `zarr.Group`, a Zarr store or a mapping: the root of the hierarchy.
@@ -106,7 +105,7 @@ def upgrade(
         IncompleteError: something in it is being written. StoreError: it can only be read. Nothing has changed then.
     """
     to = format_from_version(version)
-    target = _target(group)
+    target = changed_target(group)
     if dry_run:
         return (_under_way(target, to) or _planned(target, to, lossy))[0]
     with named_faults(target, "upgrade it again, or undo it"), locked(target) as (_, claim):
@@ -119,49 +118,6 @@ def upgrade(
     return found
 
 
-def undo(group: Any) -> str:
-    """Take back what was done last to a hierarchy, or is under way: its documents are what they were, byte for byte.
-
-    Args:
-        group: as in `upgrade`.
-
-    Returns:
-        What was undone, in words.
-
-    Raises:
-        MissingError: there is nothing to undo. StoreError: it was changed again since, or can only be read.
-    """
-    target = _target(group)
-    with named_faults(target, "undo it again"), locked(target) as (_, claim):
-        record = read_record(target)
-        if record is None:
-            raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
-        if record.name == UNDO:
-            hierarchy = read_hierarchy(target, _named)
-            refuse_changed(target, record.change, hierarchy.contents)
-            refuse_writers(target, hierarchy)
-        take_back(target, record, claim)
-        forget_copies(target.store, target.path)
-    return str(record.change)
-
-
-def _target(group: Any) -> Target:
-    """Point to a hierarchy that may have documents of both versions of Zarr, while it changes.
-
-    Raises:
-        MissingError: there is nothing. StoreError: it can only be read.
-    """
-    store, path = locate(group)
-    target = Target(store, path, format_for_zarr(3), {})
-    if target.folder is not None and target.folder.is_file():
-        raise StoreError(f"{target} is a file; a ZIP is not changed in place: write another one, with another version.")
-    refuse_place(target)
-    refuse_linked_journal(target)
-    if not read_hierarchy(target, _named, whole=False).nodes:
-        raise MissingError(f"There is no Zarr group at {target}.")
-    return target
-
-
 def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
     """Return what was interrupted, to be finished.
 
@@ -172,20 +128,21 @@ def _under_way(target: Target, to: Format) -> tuple[Upgrade, Change] | None:
     if record is None:
         return None
     change = record.change
-    if record.name == UNDOING or change.what["to"] != to.version:
-        way = "undo(group)" if record.name == UNDOING else f"version={change.what['to']!r}, or undo(group)"
+    upgraded = change.what["to"] if change.what["change"] == "upgrade" else None
+    if record.name == UNDOING or upgraded != to.version:
+        way = "undo(group)" if record.name == UNDOING or upgraded is None else f"version={upgraded!r}, or undo(group)"
         raise StoreError(f"Of {target}, {change} was interrupted; finish that first, with {way}.")
     return Upgrade(change.what["from"], to.version, 0, len(change.keys)), change
 
 
 def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> tuple[Upgrade, Change]:
-    hierarchy = read_hierarchy(target, _named)
+    hierarchy = read_hierarchy(target, named_below)
     busy = [path for path, node in hierarchy.nodes.items() if wait and path and LOCK in node.names]
     for path in busy:  # until metadata are written, or the lock of who is gone was silent for long enough
         with locked(attrs.evolve(target, path=target.key(path))):
             pass
     if busy:
-        hierarchy = read_hierarchy(target, _named)
+        hierarchy = read_hierarchy(target, named_below)
     refuse_writers(target, hierarchy)
     _refuse_part(target)
     try:
@@ -199,15 +156,10 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
             "Pass lossy=True to do without; undo brings it back."
         )
     change = plan.change
-    found = planned_findings(plan.contents, plan.names(hierarchy), to) if change.keys else []
-    if errors := [finding for finding in found if finding.severity == "error"]:
+    found = planned_findings(plan.contents, plan.names(hierarchy), to, plan.tops(hierarchy)) if change.keys else []
+    if errors := [finding for finding in found if finding.severity == "error" and finding.rule not in _KEPT]:
         raise ValidationError(errors)
     return Upgrade(plan.stated, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
-
-
-def _named(attributes: Mapping[str, Any]) -> list[str]:
-    """Return the paths that the attributes of a group name below it, whatever their version."""
-    return [path for fmt in _FORMATS for path in paths_below(fmt.unwrap(attributes))]
 
 
 def _source(hierarchy: Hierarchy) -> Format:
@@ -243,7 +195,7 @@ def _refuse_part(target: Target) -> None:
     for each in above:
         store, path = locate(each)
         parent = Target(store, path, format_for_zarr(3), {})
-        nodes = read_hierarchy(parent, _named, whole=False).nodes
+        nodes = read_hierarchy(parent, named_below, whole=False).nodes
         attributes = nodes[""].attributes if nodes else {}
         name = path.rpartition("/")[2]
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in _FORMATS):
@@ -274,6 +226,7 @@ class Plan:
     _names: dict[str, list[str]] = attrs.field(factory=dict)  # of the dimensions of levels, by their paths
     _links: dict[str, Any] = attrs.field(factory=dict)  # what maps label images onto their images, by their paths
     _arrays: dict[Any, dict[str, bytes]] = attrs.field(factory=dict)
+    _same: dict[str, Restated] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, hierarchy: Hierarchy, source: Format, to: Format, *, lossy: bool) -> Plan:
@@ -319,6 +272,12 @@ class Plan:
         gone = {key.rpartition("/")[2] for key in self.old}
         return {path: node.names - gone | {"zarr.json"} for path, node in hierarchy.nodes.items() if not node.is_array}
 
+    def tops(self, hierarchy: Hierarchy) -> list[str]:
+        """Return the paths of the groups that all others are below: the root; where it was a scene, its images."""
+        attributes = hierarchy.nodes[""].attributes
+        gone = not self.to.dialect.spaces and set(self.source.unwrap(attributes)) <= {"scene", "version"}
+        return [path for path in dict.fromkeys(named_below(attributes)) if path in hierarchy.nodes] if gone else [""]
+
     def _refuse_mixed(self, node: NodeDocuments) -> None:
         formats = node.zarr_formats
         if formats != {self.source.zarr_format}:
@@ -333,12 +292,12 @@ class Plan:
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in others):
             raise FormatError("it has metadata in the way of another version, too; delete those of one")
         if document and (source.dialect.namespace or states_ome(document, name)):
-            found = restate(document, source, to, self._links.get(path))
+            found = self._restated(document, self._links.get(path))
             self.losses += [f"/{path}: {loss}" for loss in found.losses]
             self.images += "multiscales" in document
             self._names |= {_key(path, level): axes for level, axes in found.names.items()}
             self._links |= {_key(path, label): link for label, link in found.links.items()}
-            new, foreign = to.wrap(found.document), source.strip(attributes)
+            new, foreign = to.wrap(found.document) if found.document else {}, source.strip(attributes)
             if set(new) & set(foreign):
                 raise FormatError(
                     f"it has an attribute {show(sorted(set(new) & set(foreign))[0])} of others in the way"
@@ -352,6 +311,17 @@ class Plan:
             return {_key(path, "zarr.json"): _dumped({**known, "attributes": attributes})}
         more = {_key(path, ".zattrs"): _dumped(attributes)} if attributes else {}
         return {_key(path, ".zgroup"): _dumped({"zarr_format": 2}), **more}
+
+    def _restated(self, document: dict[str, Any], link: Any) -> Restated:
+        """Restate a document; those of images that differ by their names alone, once."""
+        unnamed, names = without_names(document)
+        key = json.dumps(unnamed) if names and link is None else ""
+        if key not in self._same:
+            found = restate(document, self.source, self.to, link)
+            if not key or found.links:
+                return found
+            self._same[key] = found
+        return attrs.evolve(self._same[key], document=with_names(self._same[key].document, names))
 
     def _array(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
         names = self._names.get(path)
@@ -385,7 +355,7 @@ def _key(path: str, name: str) -> str:
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(document, indent=2, allow_nan=False).encode()
+        return json.dumps(document, allow_nan=False).encode()
     except ValueError as error:
         raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
 

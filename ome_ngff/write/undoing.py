@@ -1,0 +1,90 @@
+"""Taking back what was done last to a hierarchy: an upgrade, an edit, an update, whatever its record states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import attrs
+
+from ..exceptions import MissingError, StoreError
+from ..spec import format_for_zarr, format_implementations, paths_below
+from ..store import (
+    UNDO,
+    Change,
+    Claim,
+    Target,
+    forget_copies,
+    locate,
+    locked,
+    named_faults,
+    read_hierarchy,
+    read_record,
+    refuse_changed,
+    refuse_linked_journal,
+    refuse_writers,
+    take_back,
+)
+from .replace import refuse_place
+
+_FORMATS = tuple(format_implementations())
+
+
+def undo(group: Any) -> str:
+    """Take back what was done last to a hierarchy, or is under way: its files are what they were, byte for byte.
+
+    Args:
+        group: as in `upgrade`; of labels that were updated, their image.
+
+    Returns:
+        What was undone, in words.
+
+    Raises:
+        MissingError: there is nothing to undo. StoreError: it was changed again since, or can only be read.
+    """
+    target = changed_target(group)
+    with named_faults(target, "undo it again"), locked(target) as (_, claim):
+        record = read_record(target)
+        if record is None:
+            raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
+        with marked_groups_locked(target, record.change):
+            if record.name == UNDO and record.change.kept is None:
+                refuse_changed(target, record.change)
+            elif record.name == UNDO:
+                hierarchy = read_hierarchy(target, named_below)
+                refuse_changed(target, record.change, hierarchy.contents)
+                refuse_writers(target, hierarchy)
+            take_back(target, record, claim)
+        forget_copies(target.store, target.path)
+    return str(record.change)
+
+
+@contextmanager
+def marked_groups_locked(target: Target, change: Change) -> Iterator[list[Claim]]:
+    """Hold the locks of the groups below a target that carry the mark of a change, whose own lock is held."""
+    paths = sorted({key.rpartition("/")[0] for key in change.marks} - {""})
+    with ExitStack() as locks:
+        yield [locks.enter_context(locked(attrs.evolve(target, path=target.key(path))))[1] for path in paths]
+
+
+def changed_target(group: Any) -> Target:
+    """Point to a hierarchy that may have documents of both versions of Zarr, while it changes.
+
+    Raises:
+        MissingError: there is nothing. StoreError: it can only be read.
+    """
+    store, path = locate(group)
+    target = Target(store, path, format_for_zarr(3), {})
+    if target.folder is not None and target.folder.is_file():
+        raise StoreError(f"{target} is a file; a ZIP is not changed in place: write another one that has the change.")
+    refuse_place(target)
+    refuse_linked_journal(target)
+    if not read_hierarchy(target, named_below, whole=False).nodes:
+        raise MissingError(f"There is no Zarr group at {target}.")
+    return target
+
+
+def named_below(attributes: Mapping[str, Any]) -> list[str]:
+    """Return the paths that the attributes of a group name below it, whatever their version."""
+    return [path for fmt in _FORMATS for path in paths_below(fmt.unwrap(attributes))]
