@@ -5,7 +5,6 @@ Every message says what was wanted, what came, and the way out.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -119,5 +118,5 @@ class TakenOverError(StoreError):
     """Another process has begun or resumed a write of the same image; this one has stopped, and harmed nothing."""
 
 
-class QueueFullError(NgffError, queue.Full):
+class QueueFullError(NgffError, BlockingIOError):
     """The queue of a stream has no room for a frame, and the caller does not wait; nothing was taken."""
