@@ -387,6 +387,27 @@ def test_what_others_say_in_the_documents_stays(tmp_path: Path, any_format: Form
         field(tmp_path / "p.zarr", "C/1")
 
 
+@pytest.mark.parametrize("series", [True, False])
+def test_a_plate_in_the_layout_of_bioformats2raw_is_read(tmp_path: Path, series: bool) -> None:
+    group = zarr.open_group(tmp_path / "p.zarr", mode="w", zarr_format=2)
+    rows, columns, wells = [{"name": "B"}], [{"name": "2"}, {"name": "3"}], ("B/2", "B/3")
+    listed = [{"path": path, "rowIndex": 0, "columnIndex": index} for index, path in enumerate(wells)]
+    acquisitions = [{"id": 0}]
+    plate = {"rows": rows, "columns": columns, "wells": listed, "field_count": 1, "acquisitions": acquisitions}
+    group.attrs.update({"bioformats2raw.layout": 3, "plate": {**plate, "version": "0.4", "name": "screen"}})
+    group.create_group("OME").attrs.update({"series": [f"{path}/0" for path in wells]} if series else {})
+    for path in wells:
+        images = [{"path": "0", "acquisition": 0}]
+        group.create_group(path).attrs["well"] = {"images": images, "version": "0.4"}
+        plane(tmp_path / "p.zarr" / path / "0", fmt="0.4")
+    found = open_plate(tmp_path / "p.zarr")
+    assert found.fields == {path: (Field("0", 0),) for path in wells}
+    np.testing.assert_array_equal(found["B3"][0].images[0].data, PIXELS)
+    field(tmp_path / "p.zarr", "B/3", 1)
+    assert attributes(tmp_path / "p.zarr")["bioformats2raw.layout"] == 3
+    assert not validate(tmp_path / "p.zarr").counts["error"]
+
+
 # Opened -------------------------------------------------------------------------------------------------------------
 
 
