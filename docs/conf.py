@@ -68,7 +68,7 @@ _scratch.cleanup()
 PUBLIC = """writer convert image write read spaces spec scale methods format axes config dask_utils io compat
 exceptions""".split()
 SHOWN = {
-    "convert": "convert Conversion open_input describe_input open_labels verify Digest export".split(),
+    "convert": "convert convert_plate Conversion open_input describe_input open_labels verify Digest export".split(),
     "scale": ["Scaler"],
     "spaces": """Affine Bijection ByDimension Coordinates CoordinateSystem Displacements Edge Graph Identity MapAxis
     OnAxes ProjectAxis Ref Rotation Scene Sequence Transformation Unknown compose open_scene write_scene""".split(),

@@ -1,4 +1,6 @@
 from .describe import describe_store as describe_store
+from .fields import Field as Field
+from .fields import with_parameters as with_parameters
 from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
 from .infos import ChannelInfo as ChannelInfo
@@ -7,6 +9,7 @@ from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr
 from .open import open_image as open_image
+from .plates import is_plate as is_plate
 from .plates import open_plate as open_plate
 from .plates import plate_of as plate_of
 from .plates import unlisted_fields as unlisted_fields

@@ -20,6 +20,7 @@ from .plate import Field as Field
 from .plate import Plate as Plate
 from .plate import Well as Well
 from .plate import natural as natural
+from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
 from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
@@ -34,6 +35,9 @@ from .rules.book import name_fault as name_fault
 from .rules.book import part_of as part_of
 from .rules.book import path_fault as path_fault
 from .rules.document import stated_version as stated_version
+from .rules.elsewhere import AtPath as AtPath
+from .rules.elsewhere import at_paths as at_paths
+from .rules.elsewhere import axes_of as axes_of
 from .rules.image import OMERO as OMERO
 from .space.systems import CoordinateSystem as CoordinateSystem
 from .space.systems import Edge as Edge
@@ -58,10 +62,18 @@ from .space.transformations import bound as bound
 from .space.transformations import compose as compose
 from .versions.base import Format as Format
 from .versions.base import factors_of as factors_of
+from .versions.converting import Restated as Restated
 from .versions.converting import paths_below as paths_below
 from .versions.converting import restate as restate
 from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
+from .versions.converting import with_names as with_names
+from .versions.converting import without_names as without_names
+from .versions.editing import Frame as Frame
+from .versions.editing import recolored as recolored
+from .versions.editing import relabeled as relabeled
+from .versions.editing import relaid as relaid
+from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero
