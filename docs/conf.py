@@ -65,7 +65,8 @@ _scratch.cleanup()
 
 
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
-PUBLIC = "writer convert image write read spaces spec scale methods format axes config dask_utils io exceptions".split()
+PUBLIC = """writer convert image write read spaces spec scale methods format axes config dask_utils io compat
+exceptions""".split()
 SHOWN = {
     "convert": "convert convert_plate Conversion open_input describe_input open_labels verify Digest export".split(),
     "scale": ["Scaler"],

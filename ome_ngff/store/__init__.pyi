@@ -81,6 +81,7 @@ from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
+from .places import split_inside as split_inside
 from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
