@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import zarr
 from helpers import attributes, pixels
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import examples
+from oracles import examples, local_mean
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
@@ -578,3 +580,99 @@ def test_an_addition_killed_anywhere_is_readable_and_resumes() -> None:
         if marked or n == 1:
             appended(left, resume=marked)
         assert {k: v for k, v in files(left).items() if ".ome_ngff/" not in k} == files(whole)
+
+
+# Readers meanwhile ----------------------------------------------------------------------------------------------------
+
+HELD = {**WORDS, "chunks": {"t": 4, "c": 1, "y": 8, "x": 8}}
+
+
+def frame_of(t: int) -> np.ndarray:
+    """Return the frames of a time point, none of which is like another."""
+    return STACK[t % 5] + np.uint16(t)
+
+
+def look(place: Path) -> int:
+    """Read an image that is growing, as we and as others do, and return how long it is."""
+    images = open_image(place).images
+    n = len(images[0].data)
+    assert [len(image.data) for image in images] == [n] * 3
+    if n:
+        np.testing.assert_array_equal(images[0].data[n - 1], frame_of(n - 1))
+        wanted = np.rint(local_mean(frame_of(n - 1), (1, 2, 2)))
+        np.testing.assert_array_equal(images[1].data[n - 1], wanted)
+        group = zarr.open_group(place, mode="r")
+        levels = [group[str(k)] for k in range(3)]
+        m = levels[0].shape[0]
+        np.testing.assert_array_equal(levels[0][m - 1], frame_of(m - 1))
+        assert levels[2][n - 1].any()
+    return n
+
+
+def test_readers_never_see_what_is_half_done(tmp_path: Path) -> None:
+    place, seen = tmp_path / "image.zarr", [0]
+    failed: list[BaseException] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        try:
+            begun.wait(60)
+            while not ended.is_set():
+                seen.append(look(place))
+        except BaseException as error:
+            failed.append(error)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with stream_image(place, (None, 2, 20, 24), "uint16", **HELD) as stream:
+        begun.set()
+        for t in range(40):
+            stream.append(frame_of(t))
+            if t % 3:
+                stream.flush()
+    write_image(STACK, tmp_path / "other", **WORDS)  # another moment
+    ended.set()
+    watching.join(60)
+    assert not failed
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert look(place) == 40
+
+
+SCRIPT = """
+import sys
+import time
+import numpy as np
+from test_growing import HELD, frame_of
+from ome_ngff import stream_image
+
+with stream_image(sys.argv[1], (None, 2, 20, 24), "uint16", resume=True, **HELD) as stream:
+    print("begun", flush=True)
+    for t in range(stream.shape[0], 10**6):
+        stream.append(frame_of(t), time=t)
+        time.sleep(0.02)  # as a camera does
+"""
+
+
+@pytest.mark.slow
+def test_a_stream_that_is_killed_loses_nothing_that_was_seen(tmp_path: Path) -> None:
+    place, least = tmp_path / "image.zarr", 0
+    for more in (0, 3, 6):
+        killed = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(place)], cwd=Path(__file__).parent, stdout=subprocess.PIPE
+        )
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == b"begun\n"
+        while (seen := look(place)) < least + more:
+            assert killed.poll() is None
+        killed.kill()
+        killed.communicate()
+        assert least <= seen <= look(place)
+        least = look(place)
+    with stream_image(place, (None, 2, 20, 24), "uint16", resume=True, **HELD) as stream:
+        stream.append(frame_of(least))
+    stack = np.stack([frame_of(t) for t in range(least + 1)])
+    kept = {name: content for name, content in files(place).items() if name not in ("frames.jsonl", "zarr.json")}
+    assert kept == {k: v for k, v in written(tmp_path / "whole", stack, **HELD).items() if k != "zarr.json"}
+    said = [json.loads(line)["t"] for line in (place / "frames.jsonl").read_text().splitlines()]
+    assert said == list(range(least))
