@@ -13,6 +13,7 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
     "cloud": "cloud",
     "paper": "paper",
     "all": "everything",
