@@ -1,7 +1,7 @@
 """A process that streams frames into an image: run by the interpreter that has the library; it answers in JSON.
 
-It stands alone, so that the environment of a peer needs nothing of ours. Arguments: the library, the folder, the frames,
-and milliseconds between two of them (0: as fast as they are taken).
+It stands alone, so that the environment of a peer needs nothing of ours. Arguments: the library, the folder, the
+frames, and milliseconds between two of them (0: as fast as they are taken).
 """
 
 from __future__ import annotations
