@@ -24,6 +24,7 @@ from .plates import create_plate as create_plate
 from .plates import field_group as field_group
 from .plates import repair_plate as repair_plate
 from .request import Request as Request
+from .resume import agree as agree
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
 from .undoing import undo as undo
