@@ -14,6 +14,7 @@ COMMANDS = {
     "plan": "planning",
     "upgrade": "upgrades",
     "cloud": "cloud",
+    "paper": "paper",
     "all": "everything",
 }
 

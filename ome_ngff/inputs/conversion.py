@@ -335,7 +335,7 @@ def drafted(
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
         image = open_input(source, series=series, axes=axes)
-        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+        return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
     above = attrs.evolve(target, package=None)
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
@@ -350,11 +350,11 @@ def drafted(
             here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
             original = attrs.evolve(first, source={**first.source, **here})
         alone = attrs.evolve(original, ome_xml="")
-        drafts.append(_drafted(image, place, above.child(str(number)), alone, **words))
+        drafts.append(drafted_image(image, place, above.child(str(number)), alone, **words))
     return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
 
 
-def _drafted(
+def drafted_image(
     opened: NgffImage,
     source: str,
     output: Any,
@@ -368,6 +368,7 @@ def _drafted(
     verify: bool = False,
     **given: Any,
 ) -> Draft:
+    """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
     image = adjusted(opened, **said)

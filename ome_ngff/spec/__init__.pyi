@@ -20,6 +20,7 @@ from .plate import Field as Field
 from .plate import Plate as Plate
 from .plate import Well as Well
 from .plate import natural as natural
+from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
 from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
@@ -68,6 +69,11 @@ from .versions.converting import states as states
 from .versions.converting import states_ome as states_ome
 from .versions.converting import with_names as with_names
 from .versions.converting import without_names as without_names
+from .versions.editing import Frame as Frame
+from .versions.editing import recolored as recolored
+from .versions.editing import relabeled as relabeled
+from .versions.editing import relaid as relaid
+from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
 from .versions.parts import decode_omero as decode_omero

@@ -12,9 +12,11 @@ from .attributes import put_attributes as put_attributes
 from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
+from .cells import copy_below as copy_below
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
+from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import outlasting as outlasting
 from .change import read_record as read_record
@@ -47,6 +49,8 @@ from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
+from .lengths import LengthDocument as LengthDocument
+from .lengths import stored_behind as stored_behind
 from .nodes import children as children
 from .nodes import children_of as children_of
 from .nodes import create_arrays as create_arrays
@@ -67,6 +71,7 @@ from .opening import node_of as node_of
 from .opening import open_array as open_array
 from .opening import open_node as open_node
 from .opening import settled as settled
+from .opening import with_length as with_length
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
@@ -76,6 +81,8 @@ from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
+from .places import split_inside as split_inside
+from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import PLANNED as PLANNED

@@ -29,6 +29,7 @@ MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finishe
 PLANNED = "planned"  # in what is said: the attributes of a plate without wells, which is none yet
 _DEEPEST = 3  # groups above a field: its well, its row, its plate
 ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
+FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
 
 
 @attrs.frozen
@@ -67,6 +68,11 @@ class Target:
         said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
+    @property
+    def growing(self) -> bool:
+        """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
+        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
+
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""
         mark = self.mark or {}
@@ -77,10 +83,11 @@ class Target:
                 "or take it back with undo."
             )
         if "change" in mark:
-            of = f" of {show(mark['of']).strip(chr(39))}" if "of" in mark else ""
+            of = f" of {str(mark['of'])[:200]}" if "of" in mark else ""
+            way = " and resume=True" if mark["change"] == "update" else ""
             raise IncompleteError(
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
-                "finish it with the same call and resume=True, or take it back with undo."
+                f"finish it with the same call{way}, or take it back with undo."
             )
 
     @property

@@ -1,6 +1,8 @@
+from .appending import append_image as append_image
 from .arguments import image_request as image_request
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
+from .changing import Edit as Edit
 from .documents import add_metadata as add_metadata
 from .documents import get_metadata as get_metadata
 from .documents import write_collection_metadata as write_collection_metadata
@@ -8,6 +10,7 @@ from .documents import write_label_metadata as write_label_metadata
 from .documents import write_multiscales_metadata as write_multiscales_metadata
 from .documents import write_plate_metadata as write_plate_metadata
 from .documents import write_well_metadata as write_well_metadata
+from .editing import edit_image as edit_image
 from .execution import execute as execute
 from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
@@ -19,14 +22,20 @@ from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .ngff_zarr import write_fields as write_fields
 from .omero import Rendering as Rendering
+from .overviews import write_overview as write_overview
 from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
 from .plates import field_group as field_group
 from .plates import repair_plate as repair_plate
+from .relabeling import delete_labels as delete_labels
+from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
 from .resume import agree as agree
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .streams import Stream as Stream
+from .streams import stream_image as stream_image
+from .streams import stream_labels as stream_labels
 from .undoing import undo as undo
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload

@@ -231,6 +231,8 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
             refuse_self(source, target, replaced)
     if not request.shared:
         _refuse_unshared(request)
+    if resume and "growing" in (target.mark or {}):
+        raise StoreError(f"{target} is a stream, or is being added to; go on by stream_image or append_image.")
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
         if request.shared and target.mark is None:
