@@ -154,7 +154,7 @@ def _converted(
         if dry_run:
             return attrs.evolve(draft.planned(), input=item.input, output=item.output)
         if draft.package is not None and draft.package.there and not overwrite:
-            draft.refuse_unlike(find_target(readable(output)))
+            draft.refuse_unlike(find_target(readable(draft.package.file)))
             found = Conversion(item.input, item.output, state="skipped")
         else:
             found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
