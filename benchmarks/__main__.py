@@ -14,6 +14,7 @@ COMMANDS = {
     "plan": "planning",
     "upgrade": "upgrades",
     "stream": "streams",
+    "plate": "plates",
     "cloud": "cloud",
     "paper": "paper",
     "all": "everything",
