@@ -13,7 +13,10 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
+    "plate": "plates",
     "cloud": "cloud",
+    "paper": "paper",
     "all": "everything",
 }
 

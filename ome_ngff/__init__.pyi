@@ -5,6 +5,7 @@ from .config import config as config
 from .convert import Conversion as Conversion
 from .convert import Digest as Digest
 from .convert import convert as convert
+from .convert import convert_plate as convert_plate
 from .convert import describe_input as describe_input
 from .convert import export as export
 from .convert import open_input as open_input
@@ -24,6 +25,7 @@ from .exceptions import MethodError as MethodError
 from .exceptions import MissingError as MissingError
 from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
+from .exceptions import QueueFullError as QueueFullError
 from .exceptions import ScaleError as ScaleError
 from .exceptions import SpaceError as SpaceError
 from .exceptions import StoreError as StoreError
@@ -67,7 +69,9 @@ from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .spec import Well as Well
 from .write import Edit as Edit
+from .write import Stream as Stream
 from .write import add_levels as add_levels
+from .write import append_image as append_image
 from .write import create_plate as create_plate
 from .write import delete_labels as delete_labels
 from .write import edit_image as edit_image
@@ -75,10 +79,13 @@ from .write import rebuild_levels as rebuild_levels
 from .write import remove_levels as remove_levels
 from .write import rename_labels as rename_labels
 from .write import repair_plate as repair_plate
+from .write import stream_image as stream_image
+from .write import stream_labels as stream_labels
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
 from .write import undo as undo
 from .write import upgrade as upgrade
+from .write import write_overview as write_overview
 from .writer import write_field as write_field
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata

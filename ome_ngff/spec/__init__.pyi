@@ -20,6 +20,7 @@ from .plate import Field as Field
 from .plate import Plate as Plate
 from .plate import Well as Well
 from .plate import natural as natural
+from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
 from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
