@@ -246,13 +246,13 @@ class Plate:
         lines: list[list[Any]]
         lines = [[part.get("name") for _, part in entries(part_of(plate, what), "")] for what in ("rows", "columns")]
         rows, columns = (tuple(str(name) if is_integer(name) else name for name in names) for names in lines)
-        if not all(isinstance(name, str) for name in (*rows, *columns)):
+        if any(map(path_fault, (*rows, *columns))):
             raise FormatError(f"The rows and columns of a plate have names (got {show(rows)} and {show(columns)}).")
         wells: dict[str, None] = {}
         for _, part in entries(part_of(plate, "wells"), ""):
             path: Any = part.get("path")
             row, _, column = path.partition("/") if isinstance(path, str) else ("", "", "")
-            if path_fault(path) or row not in rows or column not in columns:
+            if row not in rows or column not in columns:
                 raise FormatError(f"A well of a plate is a row and a column of it, as in 'A/1' (got {show(path)}).")
             wells[path] = None
         known = {field.name for field in attrs.fields(Acquisition)}
