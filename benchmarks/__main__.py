@@ -13,6 +13,7 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
     "plate": "plates",
     "cloud": "cloud",
     "paper": "paper",
