@@ -13,6 +13,8 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
+    "plate": "plates",
     "cloud": "cloud",
     "paper": "paper",
     "all": "everything",

@@ -30,6 +30,7 @@ from .plates import repair_plate as repair_plate
 from .relabeling import delete_labels as delete_labels
 from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
+from .resume import agree as agree
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
 from .streams import Stream as Stream

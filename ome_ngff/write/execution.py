@@ -83,9 +83,7 @@ def execute(
         if below is not None:
             below(request.target)
         return tasks
-    words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
-    if words:
-        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+    package.refuse_words(resume=resume, compute=not compute)
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with named_faults(request.target, "write it again"), package.staged() as folder:
         inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
