@@ -538,6 +538,61 @@ def test_means_of_fields_are_exact(dtype: str) -> None:
     np.testing.assert_array_equal(found, np.array([wanted], dtype))
 
 
+IMAGE = """<Image Version="1"><id>{id}</id><State>Ok</State><URL>{url}</URL><ChannelID>{ch}</ChannelID>{more}
+<PositionX Unit="m">{x}</PositionX><PositionY Unit="m">{y}</PositionY><PositionZ Unit="m">{z}</PositionZ></Image>"""
+FACTS = """<ChannelName>{name}</ChannelName><ImageResolutionX Unit="m">5E-07</ImageResolutionX>
+<ImageResolutionY Unit="m">5E-07</ImageResolutionY>"""
+NAMES = ("HOECHST 33342", "Alexa 488")
+
+
+def index(here: Path, version: int) -> None:
+    """Write the index of a plate of four fields of 2 channels and 2 planes, as Harmony 5 and 6 do."""
+    images, entries = [], ""
+    for f, (y, x) in enumerate(PLACES):
+        for ch, z in np.ndindex(2, 2):
+            name = f"r01c01f{f + 1:02}p{z + 1:02}-ch{ch + 1}sk1fk1fl1.tiff"
+            save(here / "in/Images" / name, plane(f, ch, z))
+            more = FACTS.format(name=NAMES[ch]) if version == 5 else ""
+            place = {"x": f"{x}E-06", "y": f"{-y}E-06", "z": f"{3 * z}E-06"}
+            images.append(IMAGE.format(id=len(images), url=name, ch=ch + 1, more=more, **place))
+    for ch in range(2) if version == 6 else ():
+        entries += f'<Entry ChannelID="{ch + 1}">{FACTS.format(name=NAMES[ch])}</Entry>'
+    wells = "<Wells><Well><Image id='0'/></Well></Wells>"
+    text = f"<Maps><Map>{entries}</Map></Maps>{wells}<Images>{''.join(images)}</Images>"
+    space = f"http://www.perkinelmer.com/PEHH/HarmonyV{version}"
+    (here / "in/Images/Index.idx.xml").write_text(f'<EvaluationInputData xmlns="{space}">{text}</EvaluationInputData>')
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path) -> None:
+    index(here, version)
+    convert_plate("in", "out", stitch=True, **SMALL)
+    image = open_plate("out")["A/1"][0].images[0]
+    assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, list(NAMES))
+    assert image.axes_units == dict.fromkeys("zyx", "micrometer")
+    assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1.0, "x": 0.0}
+    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    for f, (y, x) in enumerate(PLACES):
+        low, left = round(y / 0.5) + 2, round(x / 0.5)
+        for ch, z in np.ndindex(2, 2):
+            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
+    np.testing.assert_array_equal(image.data, wanted)
+
+
+def test_options_win_over_the_index(here: Path) -> None:
+    index(here, 5)
+    convert_plate("in", "out", scale={"y": 2.0, "x": 2.0}, **SMALL)
+    assert open_plate("out")["A/1"][1].images[0].scale == {"c": 1.0, "z": 3.0, "y": 2.0, "x": 2.0}
+
+
+def test_an_index_that_is_broken_is_said(here: Path) -> None:
+    index(here, 5)
+    (here / "in/Images/Index.idx.xml").write_text("<EvaluationInputData><Images>")
+    with pytest.warns(UserWarning, match=r"Index.idx.xml is not understood and left out"):
+        convert_plate("in", "out", **SMALL)
+    assert open_plate("out")["A/1"][1].images[0].channel_names == ["ch1", "ch2"]
+
+
 SHARED = """
 import sys
 from ome_ngff import convert_plate
