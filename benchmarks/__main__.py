@@ -14,6 +14,8 @@ COMMANDS = {
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
+    "plate": "plates",
     "cloud": "cloud",
     "paper": "paper",
     "all": "everything",

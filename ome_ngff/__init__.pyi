@@ -25,6 +25,7 @@ from .exceptions import MethodError as MethodError
 from .exceptions import MissingError as MissingError
 from .exceptions import NgffError as NgffError
 from .exceptions import OptionError as OptionError
+from .exceptions import QueueFullError as QueueFullError
 from .exceptions import ScaleError as ScaleError
 from .exceptions import SpaceError as SpaceError
 from .exceptions import StoreError as StoreError
@@ -68,11 +69,15 @@ from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .spec import Well as Well
 from .write import Edit as Edit
+from .write import Stream as Stream
+from .write import append_image as append_image
 from .write import create_plate as create_plate
 from .write import delete_labels as delete_labels
 from .write import edit_image as edit_image
 from .write import rename_labels as rename_labels
 from .write import repair_plate as repair_plate
+from .write import stream_image as stream_image
+from .write import stream_labels as stream_labels
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr
 from .write import undo as undo

@@ -16,7 +16,7 @@ import attrs
 
 from ..engine import Progress, check_progress, counter
 from ..exceptions import BatchError, ExistsError, MissingError, NgffError, OptionError
-from ..store import locate, open_node
+from ..store import find_target, locate, open_node, readable
 from ..text import listed, warn
 from . import verification
 from .conversion import Conversion, copied, drafted
@@ -153,8 +153,12 @@ def _converted(
         state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
             return attrs.evolve(draft.planned(), input=item.input, output=item.output)
-        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
-        found = attrs.evolve(found, state=state)
+        if draft.package is not None and draft.package.there and not overwrite:
+            draft.refuse_unlike(find_target(readable(draft.package.file)))
+            found = Conversion(item.input, item.output, state="skipped")
+        else:
+            found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
+            found = attrs.evolve(found, state=state)
         if verify:
             item.verify(words)
     except Exception as error:  # of any library; the others go on

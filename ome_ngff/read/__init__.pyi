@@ -5,6 +5,7 @@ from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
 from .infos import ChannelInfo as ChannelInfo
 from .infos import ImageInfo as ImageInfo
+from .infos import PlateInfo as PlateInfo
 from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr

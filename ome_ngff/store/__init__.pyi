@@ -49,6 +49,8 @@ from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
+from .lengths import LengthDocument as LengthDocument
+from .lengths import stored_behind as stored_behind
 from .nodes import children as children
 from .nodes import children_of as children_of
 from .nodes import create_arrays as create_arrays
@@ -70,6 +72,7 @@ from .opening import open_array as open_array
 from .opening import open_node as open_node
 from .opening import read_box as read_box
 from .opening import settled as settled
+from .opening import with_length as with_length
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
@@ -79,6 +82,8 @@ from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
+from .places import split_inside as split_inside
+from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import PLANNED as PLANNED
@@ -90,3 +95,4 @@ from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
+from .zip import Package as Package

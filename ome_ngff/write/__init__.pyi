@@ -1,3 +1,4 @@
+from .appending import append_image as append_image
 from .arguments import image_request as image_request
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
@@ -29,8 +30,12 @@ from .plates import repair_plate as repair_plate
 from .relabeling import delete_labels as delete_labels
 from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
+from .resume import agree as agree
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .streams import Stream as Stream
+from .streams import stream_image as stream_image
+from .streams import stream_labels as stream_labels
 from .undoing import undo as undo
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload

@@ -83,9 +83,7 @@ def execute(
         if below is not None:
             below(request.target)
         return tasks
-    words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
-    if words:
-        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+    package.refuse_words(resume=resume, compute=not compute)
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with named_faults(request.target, "write it again"), package.staged() as folder:
         inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
@@ -233,6 +231,8 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
             refuse_self(source, target, replaced)
     if not request.shared:
         _refuse_unshared(request)
+    if resume and "growing" in (target.mark or {}):
+        raise StoreError(f"{target} is a stream, or is being added to; go on by stream_image or append_image.")
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
         if request.shared and target.mark is None:
