@@ -13,6 +13,7 @@ from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
+from .change import LEVELS as LEVELS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
