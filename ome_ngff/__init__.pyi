@@ -70,10 +70,13 @@ from .spec import Translation as Translation
 from .spec import Well as Well
 from .write import Edit as Edit
 from .write import Stream as Stream
+from .write import add_levels as add_levels
 from .write import append_image as append_image
 from .write import create_plate as create_plate
 from .write import delete_labels as delete_labels
 from .write import edit_image as edit_image
+from .write import rebuild_levels as rebuild_levels
+from .write import remove_levels as remove_levels
 from .write import rename_labels as rename_labels
 from .write import repair_plate as repair_plate
 from .write import stream_image as stream_image

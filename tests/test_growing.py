@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import zarr
 from helpers import attributes, pixels
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import examples
+from oracles import examples, local_mean
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
@@ -31,7 +33,8 @@ from ome_ngff import (
     write_image,
     write_labels,
 )
-from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError
+from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
+from ome_ngff.read.describe import describe_store
 
 RNG = np.random.default_rng(7)
 STACK = RNG.integers(1, 4000, (5, 2, 20, 24), dtype="uint16")
@@ -486,6 +489,47 @@ def test_an_axis_that_is_downsampled_does_not_grow(tmp_path: Path) -> None:
         append_image(STACK[0], tmp_path / "a", "z")
 
 
+@pytest.mark.parametrize("in_folder", [True, False], ids=["folder", "memory"])
+def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool) -> None:
+    grown: Any = tmp_path / "grown" if in_folder else {}
+    older = stream_image(grown, (None, 2, 20, 24), "uint16", **WORDS)
+    older.append(STACK[0])
+    older.flush()
+    newer = stream_image(grown, (None, 2, 20, 24), "uint16", resume=True, **WORDS)
+    older.append(STACK[4])
+    with pytest.raises(TakenOverError):
+        older.close()
+    for frame in STACK[1:]:
+        newer.append(frame)
+    newer.close()
+    assert files(grown) == written(tmp_path / "whole", STACK, **WORDS)
+
+
+def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
+    place = tmp_path / "image.zarr"
+    write_image(STACK, place, **WORDS, fmt="0.5")
+    write_labels((STACK % 5).astype("uint32"), place, "cells")
+    before = files(place)
+    with pytest.raises(ExistsError):
+        stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
+    with pytest.raises(StoreError, match="ZIP"):
+        stream_image(tmp_path / "image.zip", (None, 2, 20, 24), "uint16", **WORDS)
+    assert files(place) == before
+    with stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS) as stream:
+        stream.append(STACK[0])
+    assert files(place) == written(tmp_path / "whole", STACK[:1], **WORDS)
+
+
+def test_info_says_that_an_image_is_being_added_to() -> None:
+    grown: dict[str, Any] = {}
+    with stream_image(grown, (None, 2, 20, 24), "uint16", **WORDS) as stream:
+        stream.append(STACK[0])
+        stream.flush()
+        image = describe_store(grown).images[0]
+        assert image.complete
+        assert "being added to" in image.notes[0]
+
+
 # Kills ----------------------------------------------------------------------------------------------------------------
 
 
@@ -520,10 +564,10 @@ KILLED = {"chunks": {"t": 2, "c": 1, "y": 16, "x": 16}, "axes": "tcyx", "scale_f
 SHORT = STACK[:3, :, :16, :16]
 
 
-def streamed(store: Any, *, resume: bool = False) -> None:
+def streamed(store: Any, *, resume: bool = False, stop: int = 3) -> None:
     """Stream what is missing of a short stack, frame by frame."""
     with stream_image(store, (None, 2, 16, 16), "uint16", resume=resume, **KILLED) as stream:
-        for frame in SHORT[stream.shape[0] :].reshape(-1, 16, 16):
+        for frame in SHORT[stream.shape[0] : stop].reshape(-1, 16, 16):
             stream.append(frame, stage=1)
             stream.flush()
 
@@ -531,6 +575,12 @@ def streamed(store: Any, *, resume: bool = False) -> None:
 def appended(store: Any, *, resume: bool = False) -> None:
     """Add the end of a short stack to its beginning."""
     append_image(SHORT[1:], store, resume=resume)
+
+
+def refuse_ahead(store: dict[str, Any]) -> None:
+    """Fail where level 0 is longer than another level: others would look for pixels there."""
+    first, second = (zarr.open_array(MemoryStore(store), path=k, mode="r").shape[0] for k in "01")
+    assert first <= second
 
 
 def steps_of(work: Callable[[Any], None], before: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -549,14 +599,21 @@ def steps_of(work: Callable[[Any], None], before: dict[str, Any]) -> Iterator[di
 
 
 def test_a_stream_killed_anywhere_is_readable_and_resumes() -> None:
-    whole: dict[str, Any] = {}
-    streamed(whole)
+    shorter: list[dict[str, Any]] = [{} for _ in range(4)]
+    for stop in (1, 2, 3):
+        streamed(shorter[stop], stop=stop)
+    whole = shorter[3]
     for left in steps_of(streamed, {}):
         try:
             images = open_image(left).images
             n = images[0].data.shape[0]
             np.testing.assert_array_equal(images[0].data, SHORT[:n])
             np.testing.assert_array_equal(images[1].data, level(whole, 1)[:n])
+            refuse_ahead(left)
+            if n:
+                ended = dict(left)
+                streamed(ended, resume=True, stop=n)
+                assert files(ended) == files(shorter[n])
         except NgffError:
             assert not any(key.startswith(("0/c", "1/c")) for key in left)
         streamed(left, resume=True)
@@ -574,7 +631,104 @@ def test_an_addition_killed_anywhere_is_readable_and_resumes() -> None:
         n = images[0].data.shape[0]
         np.testing.assert_array_equal(images[0].data, SHORT[:n])
         np.testing.assert_array_equal(images[1].data, level(whole, 1)[:n])
+        refuse_ahead(left)
         marked = "incomplete" in attributes(left).get("ome_ngff", {})
         if marked or n == 1:
             appended(left, resume=marked)
         assert {k: v for k, v in files(left).items() if ".ome_ngff/" not in k} == files(whole)
+
+
+# Readers meanwhile ----------------------------------------------------------------------------------------------------
+
+HELD = {**WORDS, "chunks": {"t": 4, "c": 1, "y": 8, "x": 8}}
+
+
+def frame_of(t: int) -> np.ndarray:
+    """Return the frames of a time point, none of which is like another."""
+    return STACK[t % 5] + np.uint16(t)
+
+
+def look(place: Path) -> int:
+    """Read an image that is growing, as we and as others do, and return how long it is."""
+    images = open_image(place).images
+    n = len(images[0].data)
+    assert [len(image.data) for image in images] == [n] * 3
+    if n:
+        np.testing.assert_array_equal(images[0].data[n - 1], frame_of(n - 1))
+        wanted = np.rint(local_mean(frame_of(n - 1), (1, 2, 2)))
+        np.testing.assert_array_equal(images[1].data[n - 1], wanted)
+        group = zarr.open_group(place, mode="r")
+        levels = [group[str(k)] for k in range(3)]
+        m = levels[0].shape[0]
+        np.testing.assert_array_equal(levels[0][m - 1], frame_of(m - 1))
+        assert levels[2][n - 1].any()
+    return n
+
+
+def test_readers_never_see_what_is_half_done(tmp_path: Path) -> None:
+    place, seen = tmp_path / "image.zarr", [0]
+    failed: list[BaseException] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        try:
+            begun.wait(60)
+            while not ended.is_set():
+                seen.append(look(place))
+        except BaseException as error:
+            failed.append(error)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with stream_image(place, (None, 2, 20, 24), "uint16", **HELD) as stream:
+        begun.set()
+        for t in range(40):
+            stream.append(frame_of(t))
+            if t % 3:
+                stream.flush()
+    write_image(STACK, tmp_path / "other", **WORDS)  # another moment
+    ended.set()
+    watching.join(60)
+    assert not failed
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert look(place) == 40
+
+
+SCRIPT = """
+import sys
+import time
+import numpy as np
+from test_growing import HELD, frame_of
+from ome_ngff import stream_image
+
+with stream_image(sys.argv[1], (None, 2, 20, 24), "uint16", resume=True, **HELD) as stream:
+    print("begun", flush=True)
+    for t in range(stream.shape[0], 10**6):
+        stream.append(frame_of(t), time=t)
+        time.sleep(0.02)  # as a camera does
+"""
+
+
+@pytest.mark.slow
+def test_a_stream_that_is_killed_loses_nothing_that_was_seen(tmp_path: Path) -> None:
+    place, least = tmp_path / "image.zarr", 0
+    for more in (0, 3, 6):
+        killed = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(place)], cwd=Path(__file__).parent, stdout=subprocess.PIPE
+        )
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == b"begun\n"
+        while (seen := look(place)) < least + more:
+            assert killed.poll() is None
+        killed.kill()
+        killed.communicate()
+        assert least <= seen <= look(place)
+        least = look(place)
+    with stream_image(place, (None, 2, 20, 24), "uint16", resume=True, **HELD) as stream:
+        stream.append(frame_of(least))
+    stack = np.stack([frame_of(t) for t in range(least + 1)])
+    kept = {name: content for name, content in files(place).items() if name not in ("frames.jsonl", "zarr.json")}
+    assert kept == {k: v for k, v in written(tmp_path / "whole", stack, **HELD).items() if k != "zarr.json"}
+    said = [json.loads(line)["t"] for line in (place / "frames.jsonl").read_text().splitlines()]
+    assert said == list(range(least))

@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import zarr
@@ -338,6 +339,14 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     assert every_file(tmp_path) == before
     assert repair_plate(tmp_path / "p.zarr", acquisition=1) == ("A/1/0",)
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)
+
+
+def test_fields_that_are_tasks_are_listed_when_they_are_computed(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"axes": "yx", "scale_factors": [2], "chunks": 8, "compute": False}
+    tasks = [task for n in range(3) for task in write_field(PIXELS, tmp_path / "p.zarr", "B/3", n, **words)]
+    assert not open_plate(tmp_path / "p.zarr").wells
+    dask.compute(*tasks)
+    assert list(open_plate(tmp_path / "p.zarr")["B3"]) == ["0", "1", "2"]
 
 
 # Replaced -----------------------------------------------------------------------------------------------------------

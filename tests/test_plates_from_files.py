@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +20,19 @@ import tifffile
 from click.testing import CliRunner, Result
 from helpers import every_file
 
-from ome_ngff import BatchError, InputError, MissingError, OptionError, convert_plate, open_plate, validate, write_image
+import ome_ngff
+from ome_ngff import (
+    BatchError,
+    InputError,
+    MissingError,
+    OptionError,
+    convert_plate,
+    create_plate,
+    open_plate,
+    validate,
+    write_field,
+    write_image,
+)
 from ome_ngff.cli import main
 from ome_ngff.image import NgffImage, stitched
 from ome_ngff.inputs.wells import found_planes, parse_well
@@ -234,6 +250,28 @@ def test_what_is_no_well_is_refused(text: str) -> None:
         parse_well(text)
 
 
+@pytest.mark.parametrize("columns", ["1-12", "01-12"])
+def test_a_plate_that_is_there_names_its_columns(columns: str, here: Path) -> None:
+    create_plate("out", "A-H", columns)
+    for n, name in enumerate(("B03", "C4")):
+        save(here / f"in/{name}_f1.tif", plane(n))
+    convert_plate("in/{well}_f{field}.tif", "out", **SMALL)
+    plate = open_plate("out")
+    assert list(plate) == (["B/3", "C/4"] if columns == "1-12" else ["B/03", "C/04"])
+    for n, names in enumerate((("B03", "B3", "B/3", "B/03", ("B", 3)), ("C04", "C4", "C/4", "C/04", ("C", "04")))):
+        for well in names:
+            np.testing.assert_array_equal(plate[well][0].images[0].data, plane(n))
+
+
+@pytest.mark.parametrize("name", ["B3", "B/3", "B/03"])
+def test_a_well_is_read_with_and_without_zeros(name: str, here: Path) -> None:
+    write_field(plane(1), "out", name, **SMALL)
+    for well in ("B3", "B03", "B/3", "B/03"):
+        assert well in open_plate("out")
+        np.testing.assert_array_equal(level(here / "out", well), plane(1))
+    assert "B33" not in open_plate("out")
+
+
 # Manifests -----------------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +466,38 @@ def test_a_stored_well_is_stitched_as_its_files_are(here: Path) -> None:
     assert validate("whole.zarr").valid
 
 
+def test_positions_of_files_lay_them(here: Path) -> None:
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
+    for n, (y, x) in enumerate(PLACES):
+        stage = {"PositionX": [x + 7e3], "PositionXUnit": ["µm"], "PositionY": [y + 9e3], "PositionYUnit": ["µm"]}
+        tifffile.imwrite(f"A01_s{n}.ome.tif", plane(n, ord("A")), metadata={"axes": "YX", **size, "Plane": stage})
+    convert_plate("{well}_s{field}.ome.tif", "out", stitch="mean", **SMALL)
+    np.testing.assert_array_equal(level(here / "out", "A/1"), canvas("A/1", True))
+    assert open_plate("out")["A/1"][0].images[0].translation == {"y": 8999.0, "x": 7000.0}
+
+
+def test_fields_of_several_planes_are_stitched_whole(here: Path) -> None:
+    rows = []
+    for f, ch, t in np.ndindex(2, 2, 3):
+        save(here / f"in/{f}{ch}{t}.tif", plane(f, ch, t))
+        rows.append(
+            {"input": f"in/{f}{ch}{t}.tif", "well": "A1", "field": f, "channel": ch, "t": t, "x": 10 * f, "y": 0}
+        )
+    convert_plate(manifest(here / "m.csv", rows), "out", stitch=True, **SMALL)
+    wanted = np.zeros((3, 2, 12, 24), "uint16")
+    for f, ch, t in np.ndindex(2, 2, 3):
+        wanted[t, ch, :, 10 * f : 10 * f + 14] = plane(f, ch, t)
+    np.testing.assert_array_equal(level(here / "out", "A/1"), wanted)
+
+
+def test_a_file_of_a_stitched_well_that_has_changed_is_noticed(here: Path) -> None:
+    table = placed(here)
+    convert_plate(table, "out", stitch=True, **SMALL)
+    save(here / "in/A1_3.tif", plane(99))
+    with pytest.raises(BatchError, match="1 of 2 inputs could not be converted"):
+        convert_plate(table, "out", stitch=True, **SMALL)
+
+
 def test_positions_between_pixels_are_rounded_and_said(here: Path) -> None:
     table = placed(here, [(0.0, 0.0), (0.1, 3.1)])
     with pytest.warns(UserWarning, match=r"of the well [AB]/[12] were rounded to whole pixels, by up to 0\.20 of one"):
@@ -466,3 +536,83 @@ def test_means_of_fields_are_exact(dtype: str) -> None:
         for each in columns
     ]
     np.testing.assert_array_equal(found, np.array([wanted], dtype))
+
+
+IMAGE = """<Image Version="1"><id>{id}</id><State>Ok</State><URL>{url}</URL><ChannelID>{ch}</ChannelID>{more}
+<PositionX Unit="m">{x}</PositionX><PositionY Unit="m">{y}</PositionY><PositionZ Unit="m">{z}</PositionZ></Image>"""
+FACTS = """<ChannelName>{name}</ChannelName><ImageResolutionX Unit="m">5E-07</ImageResolutionX>
+<ImageResolutionY Unit="m">5E-07</ImageResolutionY>"""
+NAMES = ("HOECHST 33342", "Alexa 488")
+
+
+def index(here: Path, version: int) -> None:
+    """Write the index of a plate of four fields of 2 channels and 2 planes, as Harmony 5 and 6 do."""
+    images, entries = [], ""
+    for f, (y, x) in enumerate(PLACES):
+        for ch, z in np.ndindex(2, 2):
+            name = f"r01c01f{f + 1:02}p{z + 1:02}-ch{ch + 1}sk1fk1fl1.tiff"
+            save(here / "in/Images" / name, plane(f, ch, z))
+            more = FACTS.format(name=NAMES[ch]) if version == 5 else ""
+            place = {"x": f"{x}E-06", "y": f"{-y}E-06", "z": f"{3 * z}E-06"}
+            images.append(IMAGE.format(id=len(images), url=name, ch=ch + 1, more=more, **place))
+    for ch in range(2) if version == 6 else ():
+        entries += f'<Entry ChannelID="{ch + 1}">{FACTS.format(name=NAMES[ch])}</Entry>'
+    wells = "<Wells><Well><Image id='0'/></Well></Wells>"
+    text = f"<Maps><Map>{entries}</Map></Maps>{wells}<Images>{''.join(images)}</Images>"
+    space = f"http://www.perkinelmer.com/PEHH/HarmonyV{version}"
+    (here / "in/Images/Index.idx.xml").write_text(f'<EvaluationInputData xmlns="{space}">{text}</EvaluationInputData>')
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path) -> None:
+    index(here, version)
+    convert_plate("in", "out", stitch=True, **SMALL)
+    image = open_plate("out")["A/1"][0].images[0]
+    assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, list(NAMES))
+    assert image.axes_units == dict.fromkeys("zyx", "micrometer")
+    assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1.0, "x": 0.0}
+    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    for f, (y, x) in enumerate(PLACES):
+        low, left = round(y / 0.5) + 2, round(x / 0.5)
+        for ch, z in np.ndindex(2, 2):
+            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
+    np.testing.assert_array_equal(image.data, wanted)
+
+
+def test_options_win_over_the_index(here: Path) -> None:
+    index(here, 5)
+    convert_plate("in", "out", scale={"y": 2.0, "x": 2.0}, **SMALL)
+    assert open_plate("out")["A/1"][1].images[0].scale == {"c": 1.0, "z": 3.0, "y": 2.0, "x": 2.0}
+
+
+def test_an_index_that_is_broken_is_said(here: Path) -> None:
+    index(here, 5)
+    (here / "in/Images/Index.idx.xml").write_text("<EvaluationInputData><Images>")
+    with pytest.warns(UserWarning, match=r"Index.idx.xml is not understood and left out"):
+        convert_plate("in", "out", **SMALL)
+    assert open_plate("out")["A/1"][1].images[0].channel_names == ["ch1", "ch2"]
+
+
+SHARED = """
+import sys
+from ome_ngff import convert_plate
+convert_plate("in", "out", join=True, chunks=16, scale_factors=[2])
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_lose_no_field(here: Path) -> None:
+    operetta(here, [(r, c) for r in range(1, 5) for c in range(1, 7)], fields=2)
+    environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent)}
+    workers = [subprocess.Popen([sys.executable, "-c", SHARED], env=environment) for _ in range(3)]
+    while len(list((here / "out").glob("*/*/*/0/zarr.json"))) < 10 and workers[0].poll() is None:
+        time.sleep(0.02)
+    workers[0].kill()
+    assert [worker.wait(timeout=240) for worker in workers][1:] == [0, 0]
+    done = convert_plate("in", "out", join=True, **SMALL)
+    assert {each.state for each in done} == {"skipped"}
+    assert (len(open_plate("out")), sum(map(len, open_plate("out").fields.values()))) == (24, 48)
+    for r, c, f in np.ndindex(4, 6, 2):
+        wanted = [[plane(r + 1, c + 1, f, ch, z) for z in (0, 1)] for ch in (0, 1)]
+        np.testing.assert_array_equal(level(here / "out", f"{'ABCD'[r]}/{c + 1}", f), wanted)
+    assert validate("out").valid

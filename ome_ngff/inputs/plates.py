@@ -14,6 +14,7 @@ from ..image import NgffImage, stitched
 from ..text import listed
 from ..write import FieldPlace, create_plate
 from . import verification
+from .arrange import even_step
 from .batch import Batch
 from .conversion import Draft, adjusted, drafted_image
 from .expansion import Item
@@ -71,9 +72,26 @@ class FieldFiles:
             channels = tuple(seen[value] for value in self.lines["c"]) if "c" in self.lines else None
             grid = tuple(map(len, self.lines.values()))
             image = open_planes(folder, Planes(names, grid, tuple(self.lines), channels), where, name, series, axes)
+        image = self._indexed(image)
         position = {axis: at for axis, at in first.position.items() if axis in image.dims}
         moved = {**(image.translation or {}), **position} if position else image.translation
         return attrs.evolve(image, name=name, translation=moved)
+
+    def _indexed(self, image: NgffImage) -> NgffImage:
+        """Add what the index of the instrument says."""
+        first = self.planes[0].index
+        if first is None:
+            return image
+        heights = {plane.at.get("z"): plane.index.height for plane in self.planes if plane.index}
+        known = [heights[z] for z in self.lines.get("z", ()) if heights.get(z) is not None]
+        step = even_step([height for height in known if height is not None])
+        scale = {**first.scale, **({"z": step} if step and "z" in self.lines else {})}
+        return attrs.evolve(
+            image,
+            scale={**(image.scale or {}), **scale},
+            axes_units={**(image.axes_units or {}), **dict.fromkeys(scale, "micrometer")},
+            translation={**(image.translation or {}), **(first.position if first.scale else {})},
+        )
 
 
 @attrs.frozen

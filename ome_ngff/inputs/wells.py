@@ -17,6 +17,7 @@ from ..spec import row_name
 from ..text import listed
 from .expansion import WORDS, table_rows, words_of
 from .families import FAMILIES
+from .harmony import Indexed, indexed
 from .naming import axis_of
 
 _GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -59,6 +60,7 @@ class PlaneFile:
         path: of the file. well: its row and column, such as ("B", 3). field, acquisition: as they are called.
         at: its number, or the name of its channel, by axis. spans: where these stand in the path.
         words: arguments of `convert` for it alone. position: x and y of the stage, where a manifest has them.
+        index: what the index of its instrument says of it.
     """
 
     path: str
@@ -69,6 +71,7 @@ class PlaneFile:
     spans: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
     words: Mapping[str, Any] = attrs.field(factory=dict)
     position: Mapping[str, float] = attrs.field(factory=dict)
+    index: Indexed | None = None
 
     def renamed(self, axis_values: Mapping[str, int | str]) -> str:
         """Return the path that the plane of other numbers would have; in words where names do not say them."""
@@ -83,6 +86,8 @@ class PlaneFile:
     def channel(self) -> str:
         """Return the name of its channel: that in words, or the number with the letters before it."""
         value = self.at.get("c", "")
+        if self.index and self.index.channel:
+            return self.index.channel
         if isinstance(value, str):
             return value
         low, high = self.spans.get("c", (0, 0))
@@ -150,7 +155,7 @@ def _matching(pattern: str) -> tuple[list[PlaneFile], str]:
         others = f"; {os.path.basename(files[0])!r} is not like it" if files else ""
         raise MissingError(f"No file matches {pattern}{others}.")
     rest = len(files) - len(planes)
-    return _from_zero(planes), f"{len(planes)} files match the pattern" + (f"; {rest} others left out" if rest else "")
+    return _settled(planes), f"{len(planes)} files match the pattern" + (f"; {rest} others left out" if rest else "")
 
 
 def _role(group: str) -> str:
@@ -201,13 +206,21 @@ def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
     others = Counter("thumbnails" if "_thumb" in file.lower() else "other images" for file in files)
     others.subtract({"other images": len(planes)})
     said += "".join(f"; {count} {what} left out" for what, count in sorted(others.items()) if count > 0)
-    return _from_zero([_in_folder(folder, plane) for plane in kept]), said
+    return _settled([_in_folder(folder, plane) for plane in kept]), said
 
 
-def _from_zero(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
-    """Count fields from 0, as plates do, where names count from 1."""
+def _settled(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
+    """Count fields from 0, as plates do, where names count from 1; look up what an index next to the files says."""
     shift = min(int(plane.field) for plane in planes) > 0
-    return [attrs.evolve(plane, field=int(plane.field) - shift) for plane in planes]
+    known = {folder: indexed(folder) for folder in {os.path.dirname(plane.path) for plane in planes}}
+    return [
+        attrs.evolve(
+            plane,
+            field=int(plane.field) - shift,
+            index=known[os.path.dirname(plane.path)].get(os.path.basename(plane.path)),
+        )
+        for plane in planes
+    ]
 
 
 def _without_projections(planes: Sequence[PlaneFile]) -> list[PlaneFile]:

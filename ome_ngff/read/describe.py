@@ -55,6 +55,7 @@ from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, PlateInfo, Store
 from .plates import plate_of, unlisted_fields, wells_below
 
 Document = Mapping[str, Any]
+_GROWING = "being added to; what can be read is complete, and resume=True goes on where that was left off"
 _CHANGING = "being upgraded, or that was interrupted: finish it with upgrade, or take it back with undo"
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
 
@@ -173,7 +174,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     target = find_target(group) if progress else None
     fmt = format_of(group)
-    changes = part_of(mark, "change") is not None
+    changes, grows = part_of(mark, "change") is not None, part_of(mark, "growing") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
@@ -186,12 +187,18 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 path,
                 name=name if isinstance(name, str) else None,
                 method=method if isinstance(method, str) else None,
-                complete=mark is None or changes,
+                complete=mark is None or changes or grows,
                 progress=progress,
                 axes=axes,
                 levels=tuple(levels),
                 channels=_channels(document),
-                notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                notes=(_CHANGING,)
+                if changes
+                else (_GROWING, *notes)
+                if grows
+                else tuple(notes)
+                if mark is None
+                else (),
                 helpers={} if target is None else at_work(target),
                 rate=None if target is None else journal.pace(target),
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),

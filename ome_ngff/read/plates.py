@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, Literal
 
+import attrs
 from zarr.storage import StorePath
 
 from ..config import config
@@ -205,7 +206,7 @@ class StoredPlate(Mapping[str, "StoredWell"]):
 
     def __getitem__(self, well: str | tuple[str, str | int]) -> StoredWell:
         try:
-            path = self.plate.place(well)
+            path = self._place(well)
         except FormatError as error:
             raise KeyError(str(error)) from None
         if path not in self.wells:
@@ -216,9 +217,13 @@ class StoredPlate(Mapping[str, "StoredWell"]):
             raise MissingError(f"The plate {self.target} lists the well {path}, which is not there.")
         return StoredWell(self.target, path, found[path])
 
+    def _place(self, well: object) -> str:
+        """Return the path of a well that can be there: none is new."""
+        return attrs.evolve(self.plate, grows=False).place(well)
+
     def __contains__(self, well: object) -> bool:
         with suppress(FormatError):
-            return self.plate.place(well) in self.wells
+            return self._place(well) in self.wells
         return False
 
     def __iter__(self) -> Iterator[str]:

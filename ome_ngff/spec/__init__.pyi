@@ -73,6 +73,7 @@ from .versions.editing import Frame as Frame
 from .versions.editing import recolored as recolored
 from .versions.editing import relabeled as relabeled
 from .versions.editing import relaid as relaid
+from .versions.editing import releveled as releveled
 from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths

@@ -16,6 +16,9 @@ from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
 from .labels.request import label_pyramid_request as label_pyramid_request
 from .labels.request import label_request as label_request
+from .leveling import add_levels as add_levels
+from .leveling import rebuild_levels as rebuild_levels
+from .leveling import remove_levels as remove_levels
 from .ngff_zarr import carrying as carrying
 from .ngff_zarr import tell_spaces as tell_spaces
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr

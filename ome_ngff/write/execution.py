@@ -353,8 +353,11 @@ def _arrays(
     there = {
         path: open_array(target.store, target.key(path), mode="r+")
         for k, path in enumerate(request.paths)
-        if (k in request.kept or not fresh) and isinstance(open_node(target.store, target.key(path)), zarr.Array)
+        if k not in request.stands
+        and (k in request.kept or not fresh)
+        and isinstance(open_node(target.store, target.key(path)), zarr.Array)
     }
+    there |= {request.paths[k]: array for k, array in request.stands.items()}
     missing = {path: documents[path] for path in request.paths if path not in there}
     there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
     return {k: there[path] for k, path in enumerate(request.paths)}
