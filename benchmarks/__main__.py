@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "kernels": "kernels",
     "write": "speed",
+    "read": "reading",
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",

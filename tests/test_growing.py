@@ -520,6 +520,19 @@ def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
     assert files(place) == written(tmp_path / "whole", STACK[:1], **WORDS)
 
 
+def test_a_stream_in_an_object_store_grows_and_goes_on(bucket: str) -> None:
+    place, words = f"{bucket}/grown.zarr", {**WORDS, "chunks": {"t": 2, "y": 8, "x": 8}}
+    for start, stop in ((0, 3), (3, 5)):
+        with stream_image(place, (None, 2, 20, 24), "uint16", resume=True, **words) as stream:
+            for n, frame in enumerate(STACK[start:stop], start=start + 1):
+                stream.append(frame, stage=n)
+                stream.flush()
+                assert [len(image.data) for image in open_image(place).images] == [n] * 3
+    append_image(STACK, place)
+    np.testing.assert_array_equal(open_image(place).images[0].data, np.concatenate([STACK, STACK]))
+    assert validate(place).valid
+
+
 def test_info_says_that_an_image_is_being_added_to() -> None:
     grown: dict[str, Any] = {}
     with stream_image(grown, (None, 2, 20, 24), "uint16", **WORDS) as stream:

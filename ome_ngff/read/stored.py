@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
-from ..store import Target, attributes_now, open_node, place, with_length
+from ..store import Target, attributes_now, open_node, place, read_box, with_length
 
 
 @attrs.frozen(eq=False)
@@ -118,7 +118,8 @@ class StoredLevel(LazyArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         try:
-            return np.asarray(self.array[box]).astype(self.dtype, copy=False)
+            found = read_box(self.array, [(part.start, part.stop) for part in box])
+            return np.asarray(found).astype(self.dtype, copy=False)
         except MissingError:
             raise
         except Exception as error:  # every codec and every file system has errors of its own

@@ -71,6 +71,7 @@ from .opening import missing_chunks as missing_chunks
 from .opening import node_of as node_of
 from .opening import open_array as open_array
 from .opening import open_node as open_node
+from .opening import read_box as read_box
 from .opening import settled as settled
 from .opening import with_length as with_length
 from .origins import is_local as is_local
