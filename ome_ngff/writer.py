@@ -14,9 +14,11 @@ from .spec import AxesLike, Format, PerAxis, Transformations, UnitsLike
 from .store import Layout, opened
 from .write import (
     Annotation,
+    FieldPlace,
     add_metadata,
     execute,
     execute_labels,
+    field_group,
     get_metadata,
     image_request,
     label_pyramid_request,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_metadata",
     "get_metadata",
+    "write_field",
     "write_image",
     "write_label_metadata",
     "write_labels",
@@ -137,6 +140,69 @@ def write_image(
     return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
 
 
+def write_field(
+    image: Any,
+    plate: Any,
+    well: str | tuple[str, str | int],
+    field: int | str = 0,
+    acquisition: int | None = 0,
+    *,
+    scale_factors: ScaleFactors | None = None,
+    name: str | None = None,
+    method: str | Methods | Method | None = "resize",
+    scaler: Scaler | None = None,
+    fmt: Format | str | None = None,
+    axes: AxesLike | None = None,
+    coordinate_transformations: Transformations | None = None,
+    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    compute: bool = True,
+    scale: PerAxis | None = None,
+    axes_units: UnitsLike | None = None,
+    translation: PerAxis | None = None,
+    chunks: Any = None,
+    shards: Any = None,
+    compression: Any = None,
+    omero: Mapping[str, Any] | bool | None = None,
+    channel_names: Sequence[str] | None = None,
+    channel_colors: Sequence[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    join: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
+    **unknown: Never,
+) -> list[Delayed]:
+    """Write an array as a field of a plate, from any process, in any order, with nothing prepared.
+
+    The plate, the well and the acquisition appear with their first field, and are listed once it is finished. Without
+    `create_plate`, rows and columns are those up to the last ones with images. The words that are not explained here
+    are those of `write_image`.
+
+    Args:
+        plate: the group of the plate. well: as in "B/3". field: its number, or its name, in the well.
+        acquisition: number of the pass over the plate that it is of; None leaves it out.
+        name: of the image; None takes its place, as in "B/3/0".
+        fmt: OME-NGFF version; None takes that of the plate, else 0.5.
+
+    Returns:
+        As `write_image`.
+
+    Raises:
+        FormatError: the plate has another version, or no such well; the field is of another acquisition.
+    """
+    refuse_words(unknown, write_field)
+    where = FieldPlace.of(opened(plate, store_options), well, field, acquisition, fmt, overwrite=overwrite)
+    request = image_request(
+        image, where.target, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+        scale_factors=scale_factors, method=method, scaler=scaler, name=name or where.path, omero=omero,
+        channel_names=channel_names, channel_colors=channel_colors,
+        layout=Layout.parse(chunks, shards, compression, storage_options),
+        coordinate_transformations=coordinate_transformations, resume=resume or join,
+    )  # fmt: skip
+    request = where.listed(request)
+    return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
+
+
 def write_labels(
     labels: Any,
     group: Any,
@@ -162,6 +228,8 @@ def write_labels(
     label_id: str | None = None,
     source: str | Mapping[str, Any] | None = None,
     check: bool = False,
+    well: str | tuple[str, str | int] | None = None,
+    field: int | str = 0,
     overwrite: bool = False,
     resume: bool = False,
     join: bool = False,
@@ -196,6 +264,7 @@ def write_labels(
         label_id: name of the table's column that has the label values; None takes "label-value", "label" or the index.
         source: path from the label image to its image; `{"image": "../../"}` by default.
         check: raise where colours or properties name a label that does not occur; reads the labels once more.
+        well, field: of the image, as in `write_field`, where `group` is a plate.
         label_metadata: colors, properties and source in one dict, as ome-zarr has them.
 
     Returns:
@@ -207,6 +276,7 @@ def write_labels(
     """
     refuse_words(unknown, write_labels)
     group = opened(group, store_options)
+    group = group if well is None else field_group(group, well, field, fmt)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_request(
         labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,

@@ -12,7 +12,9 @@ from ..text import nearest_word
 from .errors import reported
 from .options import verbosity
 
-COMMANDS = ("create", "write", "labels", "scale", "export", "info", "validate", "preview", "upgrade")
+COMMANDS = (
+    "create", "write", "plate", "labels", "scale", "export", "info", "validate", "preview", "upgrade", "edit"
+)  # fmt: skip
 
 
 class Commands(click.Group):

@@ -11,12 +11,15 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
-from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
-from ..store import Layout, Target, children, find_target, is_elsewhere, readable
+from ..read import Field, with_parameters
+from ..spec import label_names, parse_numbers, parse_units, placed
+from ..store import Layout, Package, Target, children, find_target, is_elsewhere, named_faults, readable
 from ..write import (
     Annotation,
     Rendering,
     Request,
+    agree,
+    carrying,
     execute,
     execute_labels,
     image_request,
@@ -25,6 +28,7 @@ from ..write import (
     tell_spaces,
     upload,
     write_collection_metadata,
+    write_fields,
 )
 from .open import are_planes, images_in, open_input
 from .originals import Original
@@ -70,7 +74,7 @@ class Draft:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
         source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
         box: the part of the source that the image is; None for all of it. shape: of the source.
-        storage: chunks, shards and compression, as they were given.
+        storage: chunks, shards and compression, as they were given. fields: of transformations that come along.
     """
 
     input: str
@@ -81,11 +85,21 @@ class Draft:
     storage: Mapping[str, Any]
     box: Mapping[str, tuple[int, int]] | None = None
     shape: Mapping[str, int] = attrs.field(factory=dict)
+    fields: Mapping[str, Field] = attrs.field(factory=dict)
 
     @property
     def parts(self) -> list[Draft]:
         """The conversion of each image: this one."""
         return [self]
+
+    @property
+    def package(self) -> Package | None:
+        """The single file that the output becomes; None where it is a group."""
+        return self.request.target.package
+
+    def refuse_unlike(self, target: Target) -> None:
+        """Raise `StoreError` where a finished image is not the one that would be written."""
+        agree(attrs.evolve(self.request, target=target))
 
     @property
     def understood(self) -> str:
@@ -132,7 +146,8 @@ class Draft:
         written: list[str] = []
         left_out: dict[str, str] = {}
 
-        def write_labels(target: Target) -> None:
+        def write_below(target: Target) -> None:
+            write_fields(target, self.fields, overwrite=overwrite, resume=resume, join=join)
             for name in self.source.labels() if self.source is not None else ():
                 try:
                     self._copy_label(target, name, words)
@@ -140,7 +155,7 @@ class Draft:
                 except NgffError as error:
                     left_out[name] = str(error)
 
-        execute(self.request, **words, below=write_labels)
+        execute(self.request, **words, below=write_below)
         return Conversion(self.input, str(self.output), tuple(written), left_out)
 
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
@@ -192,6 +207,18 @@ class Collection:
         """The conversion of each image."""
         return list(self.drafts)
 
+    @property
+    def package(self) -> Package | None:
+        """The single file that the output becomes; None where it is a group."""
+        return self.target.package
+
+    def refuse_unlike(self, target: Target) -> None:
+        """Raise `StoreError` where a finished collection is not the one that would be written."""
+        if len(children(target, "") - _DOCUMENTS) != len(self.drafts):
+            raise StoreError(f"{target} does not hold {len(self.drafts)} images; pass overwrite=True to replace it.")
+        for number, draft in enumerate(self.drafts):
+            draft.refuse_unlike(target.child(str(number)))
+
     def planned(self) -> Conversion:
         """Return what the conversion would be, with the outline of the first image."""
         if not self.drafts:
@@ -203,14 +230,24 @@ class Collection:
         self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
     ) -> Conversion:
         """Write the images, and at last what says that they belong together."""
+        words: dict[str, Any] = {"resume": resume, "join": join, "progress": progress}
+        if self.package is not None:
+            self.package.refuse_words(resume=resume or join)
+            self.package.refuse(overwrite=overwrite, zarr_format=self.target.fmt.zarr_format)
+            with named_faults(self.target, "write it again"), self.package.staged() as folder:
+                return attrs.evolve(self, target=find_target(folder, self.target.fmt))._run(overwrite=False, **words)
         self._refuse(overwrite=overwrite, resume=resume or join)
+        return self._run(overwrite=overwrite, **words)
+
+    def _run(self, **words: Any) -> Conversion:
         labels: list[str] = []
         left_out: dict[str, str] = {}
         numbers = [str(number) for number in range(len(self.drafts))]
         for number in numbers:
-            done = self.drafts.pop(0).run(
-                overwrite=overwrite, resume=resume, join=join, progress=progress
-            )  # closes what was read
+            draft = self.drafts.pop(0)  # which closes what was read
+            if draft.request.target.store is not self.target.store:  # in a folder that will be a ZIP
+                draft = attrs.evolve(draft, request=attrs.evolve(draft.request, target=self.target.child(number)))
+            done = draft.run(**words)
             labels += [f"{number}/{name}" for name in done.labels]
             left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
         write_collection_metadata(self.target, numbers, self.ome_xml)
@@ -298,10 +335,9 @@ def drafted(
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
         image = open_input(source, series=series, axes=axes)
-        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+        return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
-    if target.package is not None:
-        raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
+    above = attrs.evolve(target, package=None)
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
         raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
     drafts: list[Draft] = []
@@ -314,11 +350,11 @@ def drafted(
             here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
             original = attrs.evolve(first, source={**first.source, **here})
         alone = attrs.evolve(original, ome_xml="")
-        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+        drafts.append(drafted_image(image, place, above.child(str(number)), alone, **words))
     return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
 
 
-def _drafted(
+def drafted_image(
     opened: NgffImage,
     source: str,
     output: Any,
@@ -332,6 +368,7 @@ def _drafted(
     verify: bool = False,
     **given: Any,
 ) -> Draft:
+    """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
     image = adjusted(opened, **said)
@@ -349,20 +386,28 @@ def _drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
-        request = _with_spaces(request, stored.metadata)
+        request = _with_spaces(request, stored, labels=labels)
+    request, fields = carrying(request)
     ends = None if box is None else dict(zip(image.dims, box, strict=True))
     whole = dict(zip(image.dims, shape, strict=True))
-    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole)
+    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
 
 
-def _with_spaces(request: Request, said: Metadata) -> Request:
-    """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
+def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
+
+    Args:
+        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
+    """
+    said = stored.metadata
     if not request.target.fmt.dialect.spaces:
         tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
     elif [axis.name for axis in said.axes] != list(request.names):
         tell_spaces(said, "the image has other axes now")
     else:
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
+        edges = [with_parameters(edge, stored.target) for edge in kept]
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
         request = attrs.evolve(request, metadata=spaced)
     return request
 

@@ -3,13 +3,17 @@ from . import places as places
 from . import temporary as temporary
 from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
+from .attributes import attributes_below as attributes_below
 from .attributes import attributes_now as attributes_now
 from .attributes import forget_copies as forget_copies
 from .attributes import forget_lock as forget_lock
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
+from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
+from .cells import copy_below as copy_below
+from .change import LEVELS as LEVELS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
@@ -47,7 +51,10 @@ from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
+from .lengths import LengthDocument as LengthDocument
+from .lengths import stored_behind as stored_behind
 from .nodes import children as children
+from .nodes import children_of as children_of
 from .nodes import create_arrays as create_arrays
 from .nodes import delete as delete
 from .nodes import delete_empty as delete_empty
@@ -68,6 +75,7 @@ from .opening import open_node as open_node
 from .opening import read_box as read_box
 from .opening import settled as settled
 from .opening import twin as twin
+from .opening import with_length as with_length
 from .opening import write_box as write_box
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
@@ -78,8 +86,11 @@ from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
+from .places import split_inside as split_inside
+from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
+from .target import PLANNED as PLANNED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said
@@ -88,3 +99,4 @@ from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
+from .zip import Package as Package

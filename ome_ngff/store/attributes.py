@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,10 +17,11 @@ from zarr.abc.store import Store
 from ..exceptions import StoreError
 from .claims import Claim, alone
 from .cloud import CloudStore
+from .documents import get_bytes, parse
 from .faults import named_faults
-from .inline import wait_for
+from .inline import together, wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
-from .places import in_memory
+from .places import in_memory, place
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
@@ -69,16 +70,29 @@ def update_document(target: Target, change: Mapping[str, Any] | Callable[[dict[s
             process changes it meanwhile; it is called again where this one was stopped for so long that another took
             over.
     """
+
+    def changed(now: Target) -> Mapping[str, Any]:
+        now.refuse_change()
+        document = now.document
+        document.pop("version", None)
+        new = change if isinstance(change, Mapping) else change(dict(document))
+        return {**target.fmt.strip(now.attributes or {}), **target.fmt.wrap({**document, **new})}
+
+    update_attributes(target, changed)
+
+
+def update_attributes(target: Target, change: Callable[[Target], Mapping[str, Any] | None]) -> None:
+    """Replace the attributes of a group by what a function makes of the group as it is now; None leaves them.
+
+    No other process changes them meanwhile; the function is called again where this one was stopped for so long that
+    another took over.
+    """
     done = False
     while not done:
         with named_faults(target, "do it again"), _now(target) as (now, version, sure):
-            now.refuse_change()
-            document = now.document
-            document.pop("version", None)
-            new = change if isinstance(change, Mapping) else change(dict(document))
-            attributes = {**target.fmt.strip(now.attributes or {}), **target.fmt.wrap({**document, **new})}
+            attributes = change(now)
             # If not, this process was stopped for so long that another has the lock, and changes it.
-            done = sure() and put_attributes(now, attributes, version)
+            done = attributes is None or (sure() and put_attributes(now, attributes, version))
 
 
 @contextmanager
@@ -100,12 +114,13 @@ def update_said(target: Target, said: Mapping[str, Any]) -> None:
     Raises:
         StoreError: a write of it is under way.
     """
-    done = False
-    while not done:
-        with named_faults(target, "do it again"), _now(target) as (now, version, sure):
-            if now.mark is not None or not sure():
-                raise StoreError(f"{target} is being written by another process.")
-            done = put_attributes(now, {**(now.attributes or {}), MARK: {**now.said, **said}}, version)
+
+    def changed(now: Target) -> Mapping[str, Any]:
+        if now.mark is not None:
+            raise StoreError(f"{target} is being written by another process.")
+        return {**(now.attributes or {}), MARK: {**now.said, **said}}
+
+    update_attributes(target, changed)
 
 
 @contextmanager
@@ -158,6 +173,20 @@ def _attributes(target: Target) -> tuple[dict[str, Any] | None, Mapping[str, Any
         return None if stored is None else dict(attributes), version
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"The metadata of {target} cannot be read: {error}") from error
+
+
+def attributes_below(target: Target, paths: Iterable[str]) -> list[dict[str, Any] | None]:
+    """Return the attributes of groups below a target, of its version of Zarr, all read at the same time; None for none.
+
+    Raises:
+        StoreError: some cannot be read.
+    """
+    keys = [target.key(f"{path}/{_name(target)}") for path in paths]
+    contents = wait_for(target.store, together(target.store, (get_bytes(target.store, key) for key in keys)))
+    found: list[Any] = [c and parse(c, place(target.store, key)) for c, key in zip(contents, keys, strict=True)]
+    if target.fmt.zarr_format == 3:
+        found = [each and each.get("attributes", {}) for each in found]
+    return [None if each is None else dict(each) if isinstance(each, Mapping) else {} for each in found]
 
 
 def forget_copies(store: Store, path: str) -> None:

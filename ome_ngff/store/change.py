@@ -4,7 +4,8 @@ Before anything changes, `.ome_ngff/changing.zip` holds every document as it is 
 change; these lie ready in the journal (`cells`). Where a document of the group is replaced, and others with it, the
 group is marked meanwhile; so is whatever else the change asks for. Cells come first. Documents then change in an order
 in which the group is readable at every moment: new ones from the deepest up, that of the group last; then those that
-go, of the group first. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in the other direction.
+go, of the group first; marked ones at the very end. In the end the record is `.ome_ngff/undo.zip`; to undo is the same
+in the other direction.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
 _CONTENTS, _NEW, _OLD = "change.json", "new", "old/"
@@ -85,9 +87,10 @@ class Change:
 
     def tiers(self) -> Iterator[list[str]]:
         """Yield the keys in their order; those of a tier may change in any."""
-        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in self.new)
+        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in set(self.new) - self.marks)
         go = sorted(((_depth(key), key[-7:] == ".zattrs"), key) for key in self.old if key not in self.new)
-        for steps in (come, go):
+        last = sorted(((-_depth(key), True), key) for key in self.marks)
+        for steps in (come, go, last):
             for _, tier in itertools.groupby(steps, lambda step: step[0]):
                 yield [key for _, key in tier]
 
@@ -271,6 +274,9 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
                 _refuse_other(target, key, found[key], allowed[key])
                 if found[key] != wanted:
                     writer.remove(key) if wanted is None else writer.put(key, wanted)
+    for key in sorted(set(change.old) - set(change.new), key=_depth, reverse=True):
+        with suppress(OSError):  # something else is in there
+            (target.folder / key).parent.rmdir() if target.folder is not None else None
 
 
 def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
@@ -310,7 +316,7 @@ def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes]
 
 def outlasting(names: set[str]) -> set[str]:
     """Return which names in a journal outlast the writes of its group: records of changes, and their cells."""
-    return {name for name in names if name in _RECORDS or (name_of_cells(name) and names & _RECORDS)}
+    return {name for name in names if name in {*_RECORDS, LEVELS} or (name_of_cells(name) and names & _RECORDS)}
 
 
 def _depth(key: str) -> int:

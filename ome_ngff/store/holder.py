@@ -179,6 +179,7 @@ class Holder:
     helper: str = ""
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
+    _claims: Claims | None = attrs.field(init=False, default=None)
 
     @property
     def _name(self) -> str:
@@ -209,16 +210,21 @@ class Holder:
         Raises:
             TakenOverError: the group has another holder by now.
         """
-        self.helper = name_holder()
+        self.helper, self._claims = name_holder(), None
         self._stage()
         self.compare()
 
     def claims(self) -> Claims:
-        """Return the claims of the units of this write, in the name of this helper; it is expelled with them."""
-        found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
-        if self._journal is not None:
-            (self._journal / self._name / "claims").mkdir(exist_ok=True)
-        return attrs.evolve(found, holder=self.helper, expel=self._expel)
+        """Return the claims of the units of this write, in the name of this helper; it is expelled with them.
+
+        They are the same ones each time, which remember who has been silent since when.
+        """
+        if self._claims is None:
+            found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
+            if self._journal is not None:
+                (self._journal / self._name / "claims").mkdir(exist_ok=True)
+            self._claims = attrs.evolve(found, holder=self.helper, expel=self._expel)
+        return self._claims
 
     def _expel(self, helper: str) -> None:
         """End what a helper of this write does that has been silent; once this ends, nothing gets into place."""
@@ -262,19 +268,45 @@ class Holder:
                 raise
             raise
 
+    def put(self, name: str, content: bytes) -> None:
+        """Replace a small file below the group in one step.
+
+        Raises:
+            TakenOverError: another process writes the group by now.
+        """
+        if self._group is not None:
+            self._group.put(name, content)
+            return
+        self.compare()
+        buffer = default_buffer_prototype().buffer.from_bytes(content)
+        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+
+    def append(self, name: str, content: bytes, whole: bytes) -> None:
+        """Add to a file below the group; where that cannot be, replace it by what it is then. Raises as `put`."""
+        if self.target.folder is None:
+            self.put(name, whole)
+            return
+        self.look()
+        with open(self.target.folder / name, "ab") as file:
+            file.write(content)
+
+    def remove(self, name: str) -> None:
+        """Delete a file below the group, if it is there; raises as `put`."""
+        if self._group is not None:
+            self._group.remove(name)
+            return
+        self.compare()
+        with suppress(FileNotFoundError):
+            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.
 
         Raises:
             TakenOverError: another process writes the group by now.
         """
-        key = note_key(self.target, what)
-        if self._group is not None:
-            self._group.put(key, _DONE)
-        elif self.target.store.supports_deletes:
-            self.compare()
-            buffer = default_buffer_prototype().buffer.from_bytes(_DONE)
-            wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
+        if self._group is not None or self.target.store.supports_deletes:
+            self.put(note_key(self.target, what), _DONE)
 
     def look(self) -> None:
         """Raise `TakenOverError` where another process writes the group by now."""

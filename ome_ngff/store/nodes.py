@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
-from .inline import run_inline, wait_for
+from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
 from .places import place
 from .target import MARK, Target
@@ -160,13 +160,18 @@ def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocume
 
 def children(target: Target, name: str) -> set[str]:
     """Return the names of what stands directly below a path below a target, metadata too; empty where nothing does."""
+    return children_of(target, [name])[0]
 
-    async def names() -> list[str]:
-        return [key async for key in target.store.list_dir(target.key(name))]
 
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return {key.strip("/").rpartition("/")[2] for key in wait_for(target.store, names())}
-    return set()
+def children_of(target: Target, names: Iterable[str]) -> list[set[str]]:
+    """Return what `children` does for several paths, all listed at the same time."""
+
+    async def listed(name: str) -> set[str]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return {key.strip("/").rpartition("/")[2] async for key in target.store.list_dir(target.key(name))}
+        return set()
+
+    return wait_for(target.store, together(target.store, map(listed, names)))
 
 
 def delete(target: Target, name: str) -> None:

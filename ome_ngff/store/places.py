@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -22,6 +23,7 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, Stor
 
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
+from ..spec import path_fault
 from ..text import mapping_of
 from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype, reopen_zip
@@ -99,10 +101,10 @@ def _named(group: Any) -> tuple[Store, str]:
     if hasattr(group, "fmt") and isinstance(getattr(group, "store", None), Store):
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
-        text = text_of(group)
+        text, inner = split_inside(text_of(group))
         if "://" in text and not text.startswith("file://"):
-            return open_url(text), ""
-        return LocalStore(Path(text.removeprefix("file://")).expanduser()), ""
+            return open_url(text), inner
+        return LocalStore(Path(text.removeprefix("file://")).expanduser()), inner
     if made_by(group, "fsspec") and hasattr(group, "root"):
         local = "file" in getattr(group.fs, "protocol", ())
         return LocalStore(Path(group.root)) if local else FsspecStore.from_mapper(group), ""
@@ -142,6 +144,24 @@ class BytesMapping(MutableMapping[str, Any]):
     __hash__ = None  # type: ignore[assignment]
 
 
+def split_inside(path: str) -> tuple[str, str]:
+    """Split "plate.zarr::B/3/0" into a place and the path inside it, and "plate.zip/B/3/0", too; most have none.
+
+    Raises:
+        OptionError: the path inside leads out.
+    """
+    where, _, inner = path.partition("::")
+    if "://" in inner or os.path.exists(path):  # the first are chains of fsspec, such as "simplecache::s3://..."
+        return path, ""
+    archive = re.match(rf"(.+?({'|'.join(map(re.escape, ENDINGS))}))[/\\]", path, re.IGNORECASE)
+    if archive and not inner and os.path.isfile(archive[1]):
+        where, inner = archive[1], path[archive.end() :]
+    inner = inner.strip("/")
+    if inner and path_fault(inner):
+        raise OptionError(f"{path} leads nowhere. {path_fault(inner)}")
+    return (where, inner) if inner else (path, "")
+
+
 def opened(group: Any, store_options: Mapping[str, Any] | None) -> Any:
     """Turn a URL with options into a store; every other place stays as it is.
 
@@ -151,23 +171,24 @@ def opened(group: Any, store_options: Mapping[str, Any] | None) -> Any:
     if not store_options:
         return group
     options = mapping_of(store_options, "store_options")
-    text = text_of(group) if isinstance(group, (str, os.PathLike)) else ""
+    text, inner = split_inside(text_of(group)) if isinstance(group, (str, os.PathLike)) else ("", "")
     if "://" not in text:
         raise OptionError(f"store_options are for the store behind a URL (got {text or type(group).__name__}).")
-    return open_url(text, options)
+    store = open_url(text, options)
+    return StorePath(store, inner) if inner else store
 
 
 def readable(group: Any, store_options: Mapping[str, Any] | None = None) -> Any:
     """Turn a place that is only read into one that `find_target` takes: zip files, and URLs with options."""
     group = opened(group, store_options)
     if isinstance(group, (str, os.PathLike)):
-        text = text_of(group)
+        text, inner = split_inside(text_of(group))
         if text.lower().endswith(ENDINGS) and Path(text).is_file():
             if not zipfile.is_zipfile(text):
                 raise StoreError(f"{text} is not a ZIP, or was not written to its end.")
             store = ZipStore(Path(text).absolute(), mode="r", read_only=True)
             setattr(store, _WRITTEN, f"zip://{text}")
-            return store
+            return StorePath(store, inner) if inner else store
     return group
 
 

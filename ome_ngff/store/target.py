@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import MemoryStore, StorePath
+from zarr.storage import LocalStore, MemoryStore
 
 from ..exceptions import ExistsError, FormatError, IncompleteError, StoreError
-from ..spec import Format, format_for_zarr, format_from_version, part_of, stated_format
+from ..spec import (
+    Format,
+    format_for_zarr,
+    format_from_version,
+    format_implementations,
+    part_of,
+    stated_format,
+)
 from ..text import show
 from .opening import open_node
 from .places import folder_of, locate, place
 from .zip import Package
 
 MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
+PLANNED = "planned"  # in what is said: the attributes of a plate without wells, which is none yet
+_DEEPEST = 3  # groups above a field: its well, its row, its plate
 ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
+FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
 
 
 @attrs.frozen
@@ -58,6 +68,11 @@ class Target:
         said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
+    @property
+    def growing(self) -> bool:
+        """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
+        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
+
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""
         mark = self.mark or {}
@@ -68,10 +83,11 @@ class Target:
                 "or take it back with undo."
             )
         if "change" in mark:
-            of = f" of {show(mark['of']).strip(chr(39))}" if "of" in mark else ""
+            of = f" of {str(mark['of'])[:200]}" if "of" in mark else ""
+            way = " and resume=True" if mark["change"] == "update" else ""
             raise IncompleteError(
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
-                "finish it with the same call and resume=True, or take it back with undo."
+                f"finish it with the same call{way}, or take it back with undo."
             )
 
     @property
@@ -93,10 +109,16 @@ class Target:
         """Return the path in the store of something below the group."""
         return f"{self.path}/{name}" if self.path else name
 
+    @property
+    def plate_document(self) -> dict[str, Any]:
+        """Metadata of the existing group, or of the plate that it becomes with its first well."""
+        planned = self.said.get(PLANNED)
+        return self.document or self.fmt.unwrap(planned if isinstance(planned, Mapping) else {})
+
     def child(self, name: str) -> Target:
-        """Point to a group below this one."""
+        """Point to a group below this one, in the same version."""
         self.refuse_package()
-        return find_target(StorePath(self.store, self.key(name)), self.fmt)
+        return _found(self.store, self.key(name), self.fmt)
 
     def refuse_package(self) -> None:
         """Raise `StoreError` for a ZIP: nothing can be added to it later."""
@@ -126,6 +148,14 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
     if package is not None:
         return Target(MemoryStore(), "", fmt or format_for_zarr(3), None, package=package)
     store, path = locate(group)
+    target = _found(store, path, fmt)
+    handle = group if isinstance(group, zarr.Group) and not group.read_only else None
+    if fmt is not None:
+        _refuse_other(target)
+    return target if target.attributes is None else attrs.evolve(target, handle=handle)
+
+
+def _found(store: Store, path: str, fmt: Format | None) -> Target:
     found = open_node(store, path, None if fmt is None else fmt.zarr_format)
     if isinstance(found, zarr.Array):
         raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
@@ -138,25 +168,65 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
             f"{place(store, path)} is a group of Zarr v{here}, but OME-NGFF {fmt.version} is stored in Zarr "
             f"v{fmt.zarr_format}; write to another place, or leave out the format."
         )
-    handle = group if isinstance(group, zarr.Group) and not group.read_only else None
-    stated = fmt or format_said(attributes)
-    return Target(store, path, stated or _format_of_parents(store, path, here), attributes, handle)
+    return Target(store, path, fmt or format_said(attributes) or _format_of_parents(store, path, here), attributes)
+
+
+def _refuse_other(target: Target) -> None:
+    """Raise `FormatError` where a version is asked for in a plate that has another one."""
+    stated = format_said(target.attributes or {})
+    if stated == target.fmt:
+        return
+    here = [(target, stated)] if stated and _is_of_plate(target.attributes or {}) else []
+    for where, version in (*here, *_plates_above(target.store, target.path)):
+        if version != target.fmt:
+            raise FormatError(
+                f"{where} is OME-Zarr {version.version}, so {target} cannot be {target.fmt.version}: a plate has one "
+                "version. Leave out the format, or upgrade the plate."
+            )
 
 
 def format_said(attributes: Mapping[str, Any]) -> Format | None:
     """Return the format that attributes state, be it in the mark of a write that is under way; None for none."""
-    begun = part_of(part_of(attributes.get(MARK), "incomplete"), "metadata")
+    mark = attributes.get(MARK)
+    begun = part_of(part_of(mark, "incomplete"), "metadata") or part_of(mark, PLANNED)
     return stated_format(attributes) or (stated_format(begun) if isinstance(begun, Mapping) else None)
 
 
+def _is_of_plate(attributes: Mapping[str, Any]) -> bool:
+    planned = part_of(attributes.get(MARK), PLANNED) is not None
+    return planned or any({"plate", "well"} & set(fmt.unwrap(attributes)) for fmt in format_implementations())
+
+
+def _plates_above(store: Store, path: str) -> Iterator[tuple[str, Format]]:
+    """Yield the wells and plates that a group is in, and their versions: in its store, and in the folders around it."""
+    parts = path.split("/") if path else []
+    above = [(store, "/".join(parts[:depth])) for depth in range(len(parts))][::-1]
+    root = folder_of(store)
+    if root is not None:
+        above += [(LocalStore(folder), "") for folder in root.parents]
+    for where in above[:_DEEPEST]:
+        try:
+            node = open_node(*where)
+        except StoreError:  # of others, who may keep what they like there
+            continue
+        stated = format_said(dict(node.attrs)) if isinstance(node, zarr.Group) else None
+        if isinstance(node, zarr.Group) and stated is not None and _is_of_plate(dict(node.attrs)):
+            yield place(*where), stated
+
+
 def _format_of_parents(store: Store, path: str, zarr_format: int | None = None) -> Format:
-    """Take the version that the nearest group above states, so that a hierarchy has one; else that of its Zarr."""
-    while path and zarr_format != 2:
-        path = path.rpartition("/")[0]
-        parent = open_node(store, path)
+    """Take the version that the nearest group above states, so that a hierarchy has one; else that of its Zarr.
+
+    Of folders around a store, only plates and wells count.
+    """
+    above = path
+    while above and zarr_format != 2:
+        above = above.rpartition("/")[0]
+        parent = open_node(store, above)
         if isinstance(parent, zarr.Group):
             zarr_format = zarr_format or parent.metadata.zarr_format
             stated = format_said(dict(parent.attrs))
             if stated is not None and stated.zarr_format == zarr_format:
                 return stated
-    return format_for_zarr(zarr_format or 3)
+    plate = next((fmt for _, fmt in _plates_above(store, path) if zarr_format in (None, fmt.zarr_format)), None)
+    return plate or format_for_zarr(zarr_format or 3)

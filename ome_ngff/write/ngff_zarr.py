@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 import attrs
+from zarr.storage import StorePath
 
 from ..engine import Progress
-from ..exceptions import AxesError, OptionError
+from ..exceptions import AxesError, OptionError, SpaceError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
-from ..spec import Axes, Format, Metadata
+from ..read import Field, open_image
+from ..spec import Axes, Format, Metadata, Transformation, bound
 from ..store import Layout, Target, find_target, opened, parse_lengths
 from ..text import refuse_unknown, warn
 from .execution import execute
@@ -27,10 +29,12 @@ def to_ngff_zarr(
     multiscales: Multiscales,
     version: str | Format | None = None,
     overwrite: bool = True,
-    chunks_per_shard: int | tuple[int, ...] | Mapping[str, int] | None = None,
+    use_tensorstore: bool = False,
+    chunk_store: None = None,
     progress: Progress = None,
-    compression: Any = None,
+    chunks_per_shard: int | tuple[int, ...] | Mapping[str, int] | None = None,
     *,
+    compression: Any = None,
     omero: bool = True,
     resume: bool = False,
     join: bool = False,
@@ -53,8 +57,9 @@ def to_ngff_zarr(
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
         omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute, store_options: as in `write_image`.
-        others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
-            asks for how and not what, nothing changes. Any other word is an error.
+        use_tensorstore, chunk_store: of ngff-zarr, so that arguments by position mean the same; True changes nothing,
+            and chunks are always where the metadata is.
+        others: words of ngff-zarr: `compressor` and `compressors` mean `compression`. Any other word is an error.
 
     Returns:
         An empty list, or with `compute=False` the tasks.
@@ -63,6 +68,11 @@ def to_ngff_zarr(
         NgffError: one of its children; the disk is as it was.
     """
     compression = _their_words(others, compression)
+    if not isinstance(use_tensorstore, bool) or chunk_store is not None:
+        raise OptionError(
+            "use_tensorstore is True or False, and chunk_store None: chunks are where the metadata is. By position, "
+            "progress and chunks_per_shard follow after these."
+        )
     if not isinstance(multiscales, Multiscales):
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
@@ -79,7 +89,10 @@ def to_ngff_zarr(
         below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
         target.fmt.validate(target.fmt.wrap(below[name].document()), kept=("transformation-type-known",))
 
+    request, fields = carrying(request)
+
     def write_below(image: Target) -> None:
+        write_fields(image, fields, overwrite=overwrite, resume=resume, join=join)
         for name, request in below.items():
             parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
@@ -95,7 +108,7 @@ def to_ngff_zarr(
     )
     tasks = execute(
         request, overwrite=overwrite and not (resume or join), resume=resume, join=join, compute=compute,
-        progress=progress, below=write_below if labels else None,
+        progress=progress, below=write_below if labels or fields else None,
     )  # fmt: skip
     for written in (multiscales, *labels.values()) if compute else ():
         written.forget_cache()
@@ -163,13 +176,48 @@ def tell_spaces(metadata: Metadata, why: str) -> None:
         )
 
 
+def carrying(request: Request) -> tuple[Request, dict[str, Field]]:
+    """Return a request whose transformations do not need what they were read from, and fields to be written with it.
+
+    Matrices that are stored at a path come into the document; a field is an image, which is written below the new one.
+    """
+    fields: dict[str, Field] = {}
+
+    def settled(t: Any) -> Transformation:
+        source = t.loaded
+        try:
+            if isinstance(source, Field):
+                source.open()
+                fields[source.path] = source
+                t = attrs.evolve(t, path=source.path)
+            elif source is not None:
+                t = attrs.evolve(t, path=None, **{t.type: t.rows.tolist()})
+        except SpaceError as error:
+            warn(f"A transformation of {request.metadata.name!r} comes along without its parameters. {error}")
+        return cast(Transformation, t)
+
+    edges = [attrs.evolve(edge, transformation=bound(edge.transformation, settled)) for edge in request.metadata.edges]
+    return attrs.evolve(request, metadata=attrs.evolve(request.metadata, edges=edges)), fields
+
+
+def write_fields(image: Target, fields: Mapping[str, Field], *, overwrite: bool, resume: bool, join: bool) -> None:
+    """Write the fields of an image's transformations below it, where they are not there already."""
+    for path, field in fields.items():
+        source = StorePath(field.target.store, field.target.key(path))
+        if StorePath(image.store, image.key(path)) == source:
+            continue
+        there = find_target(image).child(path)
+        request = _request(there, open_image(source), Layout.parse())
+        execute(request, overwrite=overwrite and not (resume or join), resume=resume, join=join)
+
+
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
     """Return the compression, which scripts for ngff-zarr give under other names."""
-    known = ("compressor", "compressors", "use_tensorstore")
+    known = ("compressor", "compressors")
     refuse_unknown(
         [word for word in others if word not in known], [*signature(to_ngff_zarr).parameters], "to_ngff_zarr"
     )
-    given = [value for value in (compression, *map(others.get, known[:2])) if value is not None]
+    given = [value for value in (compression, *map(others.get, known)) if value is not None]
     if len(given) > 1:
         raise OptionError(f"Give the compression once (got {', '.join(map(repr, given))}).")
     return given[0] if given else None

@@ -10,6 +10,7 @@ import attrs
 from ...exceptions import Finding, FormatError, ScaleError, ValidationError
 from ..dialect import Dialect
 from ..metadata import Metadata, Scale, Translation, to_documents
+from ..plate import Plate, Well
 from ..rules.book import stated
 from ..rules.document import document_findings, stated_version
 from ..rules.image import TRANSFORMATIONS
@@ -114,6 +115,16 @@ class Format:
     def well(self, images: list[Document]) -> Document:
         """Return the document of a well."""
         return {"well": self.dialect.stamp({"images": images})}
+
+    def encode_plate(self, plate: Plate, before: Mapping[str, Any] | None = None) -> Document:
+        """Return the document of a plate; what the document `before` says besides stays in it."""
+        return self.plate(**plate.to_document((before or {}).get("plate")))
+
+    def encode_well(self, well: Well, before: Mapping[str, Any] | None = None) -> Document:
+        """Return the document of a well; what the document `before` says besides stays in it."""
+        there = (before or {}).get("well")
+        parts = dict(there) if isinstance(there, Mapping) else {}
+        return {"well": {**parts, **self.well(well.to_document(parts.get("images")))["well"]}}
 
     # Rules ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,316 @@
+"""Plates: made, filled by any number of processes, and mended.
+
+A field is an image like any other. Once it is finished, its well lists it, and then its plate the well: each document
+is replaced alone, under its lock or on the condition that it is the one that was read, so none is lost. What a process
+has finished but not listed, when it is killed, its next call lists, or `repair_plate`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+
+from ..exceptions import ExistsError, FormatError, MissingError, OptionError, TakenOverError
+from ..read import plate_of, unlisted_fields, wells_below
+from ..spec import Field, Format, Plate, Well, is_integer, path_fault
+from ..store import (
+    MARK,
+    PLANNED,
+    Target,
+    attributes_now,
+    children,
+    delete_empty,
+    delete_group,
+    find_target,
+    format_said,
+    open_node,
+    opened,
+    update_attributes,
+)
+from ..text import show
+from . import replace
+from .request import Request
+
+_DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs"}
+_GROWS = "grows"  # in what is said: nobody has stated the layout
+_REPLACES = "replaces"  # in what is said: wells of a plate that was replaced, which are still to be cleared away
+
+
+def create_plate(
+    group: Any,
+    rows: Any = "A-H",
+    columns: Any = 12,
+    *,
+    name: str | None = None,
+    acquisitions: Iterable[Any] | None = None,
+    fmt: Format | str | None = None,
+    overwrite: bool = False,
+    store_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Make a plate, or say what the layout of one that is being filled is.
+
+    The layout is the physical one, whichever wells get images. A plate becomes one for others with its first field;
+    until then the layout waits in its group. Several processes may make the same call.
+
+    Args:
+        group: where the plate goes, as in `write_image`.
+        rows: "A-H", a number, or a list of names; or "384-well", for plates of 6, 12, 24, 48, 96, 384 and 1536 wells.
+        columns: "1-12", "01-12", a number, or a list of names.
+        name: of the plate; None takes that of its folder.
+        acquisitions: numbers, or dicts of the specification; others come with their first field.
+        fmt: OME-NGFF version; None takes that of the group, else 0.5.
+        overwrite: replace a plate that is there, with all its fields; for one process alone.
+        store_options: as in `write_image`.
+
+    Raises:
+        ExistsError: there is another plate, or something else. OptionError: it is not a layout.
+        FormatError: the group has another version, or a rule of the specification is broken.
+    """
+    target = _target(opened(group, store_options), fmt)
+    layout = Plate.of(rows, columns, name=name, acquisitions=acquisitions)
+    sample = layout.with_well(f"{layout.rows[0]}/{layout.columns[0]}", Well())
+    target.fmt.validate(target.fmt.wrap(target.fmt.encode_plate(sample)), "plate")
+
+    def planned(now: Target) -> dict[str, Any] | None:
+        there = _there(now)
+        if overwrite and there is not None:
+            waiting = [*there.wells, *_waiting(now)]
+            now = attrs.evolve(now, attributes=_without("plate", now))
+            return _attributes(now, layout, {_REPLACES: sorted({*waiting})})
+        try:
+            new = layout if there is None else layout.declared(there)
+        except ExistsError as error:
+            raise ExistsError(f"{target} {error}; pass overwrite=True to replace it.") from None
+        return None if new == there else _attributes(now, new)
+
+    if _waiting(target) and not overwrite:
+        raise ExistsError(f"{target} is being replaced, or that was interrupted; pass overwrite=True to finish it.")
+    update_attributes(target, planned)
+    if overwrite:
+        _clear(target)
+
+
+@attrs.frozen
+class FieldPlace:
+    """Point to a field of a plate, neither of which need be there, once all that is known does not speak against it.
+
+    Attributes:
+        plate: its group. well: path of the well. field: name and acquisition. new: whether the plate is not there yet.
+    """
+
+    plate: Target
+    well: str
+    field: Field
+    new: bool
+
+    @classmethod
+    def of(
+        cls, plate: Any, well: Any, field: int | str, acquisition: int | None, fmt: Any, *, overwrite: bool = False
+    ) -> FieldPlace:
+        """Parse a place, and look at what is there; nothing is touched.
+
+        Raises:
+            FormatError: the plate has another version, or no such well; the field is of another acquisition.
+            ExistsError: there is something else than a plate.
+        """
+        target = _target(plate, fmt)
+        there = _there(target)
+        value = there or Plate(grows=True)
+        path = value.place(well)
+        if not (is_integer(field, 0) or isinstance(field, str)):
+            raise OptionError(f"A field is a number or a name (got {show(field)}).")
+        if acquisition is not None and not is_integer(acquisition, 0):
+            raise OptionError(f"An acquisition is the number of one, from 0 (got {show(acquisition)}).")
+        found = Field(str(field), acquisition)
+        below = target.child(path)
+        refuse_other_kind(below, "well")
+        before = Well.from_document(below.document.get("well"))
+        known = {each.path: each.acquisition for each in before.fields}.get(found.path)
+        if known not in (None, acquisition) and acquisition is not None and not overwrite:
+            raise FormatError(
+                f"The field {found.path} of {path} is of acquisition {known}, not {acquisition}: fields have names of "
+                "their own, whatever their acquisition. Give this one another, or pass overwrite=True."
+            )
+        after = before.with_field(found)
+        fmt = target.fmt
+        fmt.validate(fmt.wrap(fmt.encode_well(after, below.document)), "well")
+        whole = value.with_well(path, after)
+        if whole != there:
+            fmt.validate(fmt.wrap(fmt.encode_plate(whole, target.document)), "plate")
+        return cls(target, path, found, there is None)
+
+    @property
+    def path(self) -> str:
+        """Path of the field in the plate."""
+        return f"{self.well}/{self.field.path}"
+
+    @property
+    def target(self) -> Target:
+        """The group of the field."""
+        return self.plate.child(self.path)
+
+    def listed(self, request: Request) -> Request:
+        """Return the request of an image as one that makes the plate before, and lists the field afterwards."""
+        prepare = (partial(_plan, self.plate),) if self.new else ()
+        said = {**request.said, "acquisition": self.field.acquisition}
+        register = partial(register_field, self.plate, self.well, self.field)
+        return attrs.evolve(request, beforehand=prepare, afterwards=(*request.afterwards, register), said=said)
+
+
+def refuse_other_kind(target: Target, kind: str) -> None:
+    """Raise where a group is something else than a plate, or a well, or is being written or changed."""
+    target.refuse_change()
+    others = sorted(set(target.document) & {"multiscales", "plate", "well", "labels", "scene"} - {kind})
+    if target.mark is not None or others:
+        what = "an image" if target.mark is not None or others == ["multiscales"] else f"a group with {others[0]}"
+        raise ExistsError(f"{target} is {what}; a {kind} needs a group of its own.")
+
+
+def field_group(plate: Any, well: Any, field: int | str, fmt: Format | str | None) -> Target:
+    """Point to a field of a plate, whose image may come later, to write labels of it.
+
+    Raises:
+        FormatError: the plate has another version, or no such well.
+    """
+    target = _target(plate, fmt)
+    return target.child(f"{(_there(target) or Plate(grows=True)).place(well)}/{field}")
+
+
+def register_field(plate: Target, well: str, field: Field) -> None:
+    """List a field in its well, and the well in its plate, where they are not.
+
+    Raises:
+        TakenOverError: the field has gone, since its plate was replaced.
+    """
+    below, found = attrs.evolve(plate, path=plate.key(well), attributes={}, handle=None), Well()  # it is there by now
+
+    def in_well(now: Target) -> dict[str, Any] | None:
+        nonlocal found
+        if open_node(now.store, now.key(field.path)) is None:
+            raise TakenOverError(f"Another process has replaced {plate}, and the field {well}/{field.path} with it.")
+        before = Well.from_document(now.document.get("well"))
+        found = before.with_field(field)
+        more = now.fmt.wrap({**now.document, **now.fmt.encode_well(found, now.document)})
+        return None if found == before else {**now.fmt.strip(now.attributes or {}), **more}
+
+    def in_plate(now: Target) -> dict[str, Any] | None:
+        there = _there(now) or Plate(grows=True)
+        new = there.with_well(well, found)
+        return None if new == there and "plate" in now.document else _attributes(now, new)
+
+    try:
+        update_attributes(below, in_well)
+    except TakenOverError:
+        delete_empty(below)
+        raise
+    # Most fields change nothing in their plate, and then nobody waits for its lock.
+    if in_plate(attrs.evolve(plate, attributes=attributes_now(plate) or {})) is not None:
+        update_attributes(plate, in_plate)
+
+
+def repair_plate(
+    group: Any, *, acquisition: int | None = None, store_options: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """List the wells and fields that are there and not listed, as killed processes and other writers leave them.
+
+    Args:
+        group: the plate. acquisition: of fields that do not state theirs; needed where the plate has several.
+
+    Returns:
+        The paths of the fields that were listed, such as "B/3/0".
+
+    Raises:
+        MissingError: there is no plate. FormatError: a field might be of any of several acquisitions.
+    """
+    target = _target(opened(group, store_options), None)
+    plate = _there(target)
+    if plate is None:
+        raise MissingError(f"There is no plate at {target}; make one with create_plate.")
+    fields = unlisted_fields(target, plate)
+    ids = [each.id for each in plate.acquisitions]
+    known = acquisition if acquisition is not None else ids[0] if len(ids) == 1 else None
+    unknown = [f"{well}/{field.path}" for well, field in fields if field.acquisition is None and known is None]
+    if unknown and len(ids) > 1:
+        raise FormatError(f"{unknown[0]} may be of acquisition {ids}; pass acquisition= to say of which.")
+    for well, field in fields:
+        number = known if field.acquisition is None else field.acquisition
+        register_field(target, well, attrs.evolve(field, acquisition=number))
+    return tuple(f"{well}/{field.path}" for well, field in fields)
+
+
+def _target(group: Any, fmt: Format | str | None) -> Target:
+    """Point to the group of a plate, which can be written."""
+    target = find_target(getattr(group, "target", group), fmt)
+    target.refuse_package()
+    replace.refuse_place(target)
+    refuse_other_kind(target, "plate")
+    return target
+
+
+def _there(target: Target) -> Plate | None:
+    """Return what a group says of the plate that it is, or becomes; None where it is none."""
+    stated = format_said(target.attributes or {})
+    if stated not in (None, target.fmt):
+        raise FormatError(f"Another process has made {target} in OME-Zarr {stated.version}, not {target.fmt.version}.")
+    return plate_of(target) if "plate" in target.plate_document else None
+
+
+def _plan(target: Target) -> None:
+    """Make a plate whose layout follows from its wells, where there is none."""
+    update_attributes(target, lambda now: None if _there(now) else _attributes(now, Plate(grows=True)))
+
+
+def _attributes(now: Target, plate: Plate, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the attributes of a group that becomes a plate: as a document once it has wells, until then as a plan."""
+    refuse_other_kind(now, "plate")
+    if plate.name is None:
+        place = re.split(r"[/\\]", str(now).rstrip("/\\"))[-1]
+        plate = attrs.evolve(plate, name=re.sub(r"(\.ome)?\.zarr$", "", place, flags=re.IGNORECASE) or "plate")
+    fmt, said = now.fmt, {key: value for key, value in now.said.items() if key not in (PLANNED, _GROWS)}
+    document = fmt.encode_plate(plate, now.plate_document)
+    said |= {**(more or {}), **({_GROWS: True} if plate.grows else {})}
+    said |= {} if plate.wells else {PLANNED: fmt.wrap(document)}
+    kept = {key: value for key, value in fmt.strip(now.attributes or {}).items() if key != MARK}
+    others = {key: value for key, value in now.document.items() if key != "version"}
+    stated = fmt.wrap({**others, **document} if plate.wells else others) if plate.wells or others else {}
+    return {**kept, **stated, **({MARK: said} if said else {})}
+
+
+def _without(part: str, now: Target) -> dict[str, Any]:
+    """Return the attributes of a group without its plate, or its well."""
+    others = {key: value for key, value in now.document.items() if key not in ("version", part)}
+    kept = {key: value for key, value in now.fmt.strip(now.attributes or {}).items() if key != MARK}
+    return {**kept, **(now.fmt.wrap(others) if others else {})}
+
+
+def _waiting(target: Target) -> list[str]:
+    named = target.said.get(_REPLACES)
+    return [path for path in named if not path_fault(path)] if isinstance(named, list) else []
+
+
+def _clear(target: Target) -> None:
+    """Delete the fields of the plate that was replaced, and groups that this leaves empty; files of others stay."""
+    target = attrs.evolve(target, attributes=attributes_now(target) or {})
+    waiting = _waiting(target)
+    for well, found in wells_below(target, waiting).items():
+        below = target.child(well)
+        for field in found.fields:
+            image = below.child(field.path)
+            replace.clear(image, replace.to_replace(image, []), lambda: None)
+            delete_group(below, field.path)
+        update_attributes(below, partial(_without, "well"))
+        for path in (well, well.partition("/")[0]):
+            if children(target, path) <= _DOCUMENTS:
+                delete_group(target, path)
+    if waiting:
+        update_attributes(target, _cleared)
+
+
+def _cleared(now: Target) -> dict[str, Any]:
+    said = {key: value for key, value in now.said.items() if key != _REPLACES}
+    kept = {key: value for key, value in (now.attributes or {}).items() if key != MARK}
+    return {**kept, **({MARK: said} if said else {})}
