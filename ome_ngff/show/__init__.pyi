@@ -8,3 +8,5 @@ from .contrast import windows_of as windows_of
 from .preview import Preview as Preview
 from .thumbnail import as_html as as_html
 from .view import look as look
+from .viewer import Viewer as Viewer
+from .viewer import view as view
