@@ -66,7 +66,11 @@ from .spec import Plate as Plate
 from .spec import Scale as Scale
 from .spec import Translation as Translation
 from .spec import Well as Well
+from .write import Edit as Edit
 from .write import create_plate as create_plate
+from .write import delete_labels as delete_labels
+from .write import edit_image as edit_image
+from .write import rename_labels as rename_labels
 from .write import repair_plate as repair_plate
 from .write import to_ngff_zarr as to_ngff_zarr
 from .write import to_ome_zarr as to_ome_zarr

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import distributed
 import numpy as np
 import pytest
@@ -74,3 +77,80 @@ def test_a_forked_process_leaves_the_client_of_its_parent_alone(client: distribu
     in_child(lambda: (write(str(tmp_path / "b")), label(str(tmp_path / "b"))))
     label(str(tmp_path / "a"))
     assert every_file(tmp_path / "a") == every_file(tmp_path / "b")
+
+
+def test_workers_of_a_cluster_help_with_a_joint_write(client: distributed.Client, tmp_path: Path) -> None:
+    words = {**WORDS, "method": "gaussian", "chunks": 8, "scale_factors": [2, 4]}
+    write_image(VOLUME, tmp_path / "alone", **words)
+
+    def count(dask_worker: Any) -> list[str]:
+        from ome_ngff.engine import sharing
+
+        ran, unit = list[str](), sharing.run_unit
+
+        def counted(job: Any, *place: int, **options: Any) -> int:
+            ran.append("-".join(map(str, place)))
+            return unit(job, *place, **options)
+
+        sharing.run_unit = counted
+        dask_worker.ran, dask_worker.unit = ran, unit
+        return ran
+
+    def counted(dask_worker: Any) -> list[str]:
+        from ome_ngff.engine import sharing
+
+        sharing.run_unit = dask_worker.unit
+        return list(dask_worker.ran)
+
+    seen: list[tuple[int, int]] = []
+    client.run(count)
+    with ome_ngff.config.set(task_target="20kB", memory_target="1MB"):
+        write_image(VOLUME, tmp_path / "a", **words, join=True, progress=lambda *state: seen.append(state))
+    (ran,) = client.run(counted).values()
+    assert len(ran) == len(set(ran)) > 5  # by the worker alone, which has nothing to wait for
+    assert seen[-1][0] == seen[-1][1]
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
+
+
+def test_a_joint_write_goes_on_where_all_workers_are_lost(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(VOLUME, tmp_path / "alone", **WORDS)
+    monkeypatch.setattr(client, "scheduler_info", lambda **words: {"workers": {}})
+    write_image(VOLUME, tmp_path / "a", **WORDS, join=True)
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
+
+
+def test_what_a_helping_worker_finds_broken_reaches_the_caller(client: distributed.Client, tmp_path: Path) -> None:
+    def broken(block: Any) -> Any:
+        raise ValueError("this block is broken")
+
+    source = da.from_array(VOLUME, chunks=16).map_blocks(broken, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    with pytest.raises(ValueError, match="block is broken"):
+        write_image(source, tmp_path / "a", **WORDS, join=True)
+    with pytest.raises(IncompleteError):
+        open_image(tmp_path / "a")
+
+
+@pytest.mark.slow
+def test_a_helping_worker_that_is_lost_costs_no_pixel(tmp_path: Path) -> None:
+    def slow(block: Any) -> Any:
+        time.sleep(0.02)
+        return block
+
+    lazy = da.from_array(VOLUME, chunks=8).map_blocks(slow, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
+    words = {**WORDS, "chunks": 8}
+    write_image(VOLUME, tmp_path / "alone", **words)
+    options: dict[str, Any] = {"dashboard_address": ":0", "n_workers": 3, "threads_per_worker": 1}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        pids = list(client.run(os.getpid).values())
+
+        def kill_one(done: int, total: int) -> None:
+            if pids and done > total / 8:
+                os.kill(pids.pop(), signal.SIGKILL)
+                pids.clear()
+
+        with ome_ngff.config.set(task_target=1, claim_patience=2):
+            write_image(lazy, tmp_path / "a", **words, join=True, progress=kill_one)
+    assert not pids
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")

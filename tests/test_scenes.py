@@ -14,6 +14,7 @@ from helpers import every_file
 
 from ome_ngff import (
     Axis,
+    ExistsError,
     FormatError,
     InputError,
     MissingError,
@@ -152,6 +153,20 @@ def test_a_conversion_keeps_what_is_said_of_spaces_or_says_so(turned: Path, tmp_
         convert(place, tmp_path / "film.zarr", fmt="0.6", axes="tyx")
 
 
+@pytest.mark.parametrize("labels", [True, False])
+def test_links_to_labels_go_where_labels_stay_behind(tmp_path: Path, labels: bool) -> None:
+    place = tmp_path / "a.zarr"
+    image(place)
+    write_labels(PIXELS, place, "cells")
+    link = Edge("physical", ("labels/cells", "physical"), Translation([0, 0]))
+    change(place, coordinateTransformations=[link.to_document()])
+    convert(place, tmp_path / "copy.zarr", fmt="0.6", labels=labels)
+    assert [edge.output.path for edge in open_image(tmp_path / "copy.zarr").transformations] == [
+        "labels/cells"
+    ] * labels
+    assert validate(tmp_path / "copy.zarr").valid
+
+
 @WARNED
 def test_what_0_5_cannot_hold_is_named_when_it_is_left_out(turned: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"left out \(atlas, stage, warped\): OME-Zarr 0.5 cannot hold them"):
@@ -268,6 +283,54 @@ def test_a_matrix_at_a_path_is_read_when_it_is_applied(turned: Path) -> None:
     zarr.save(str(turned / "coordinateTransformations/matrix"), np.array([[1.0, 0, 5], [0, 2, 6]]))
     assert found.transform([1, 2], "physical", "warped").tolist() == [6, 10]
     assert found.transform([6, 10], "warped", "physical").tolist() == [1, 2]
+
+
+def _by_conversion(source: Path, output: Path) -> None:
+    convert(source, output, fmt="0.6")
+
+
+def _by_writing(source: Path, output: Path) -> None:
+    to_ngff_zarr(output, open_image(source), version="0.6")
+
+
+@pytest.mark.parametrize("copy", [_by_conversion, _by_writing])
+@pytest.mark.parametrize("name", ["copy.zarr", "copy.ozx"])
+def test_a_copy_brings_stored_parameters_along(turned: Path, tmp_path: Path, copy: Any, name: str) -> None:
+    y, x = np.meshgrid(np.arange(8.0), np.arange(8.0), indexing="ij")
+    field(turned / "coordinateTransformations/field", np.stack([y, 10 * x]))
+    zarr.save(str(turned / "matrix"), np.array([[1.0, 0, 5], [0, 2, 6]]))
+    ends = {"input": {"name": "physical"}, "output": {"name": "warped"}}
+    steps = [
+        {"type": "displacements", "path": "/coordinateTransformations/field", "interpolation": "nearest"},
+        {"type": "affine", "path": "matrix"},
+    ]
+    systems = change(turned)["coordinateSystems"]
+    change(
+        turned,
+        coordinateSystems=[each for each in systems if each["name"] in ("physical", "warped")],
+        coordinateTransformations=[{"type": "sequence", "transformations": steps, **ends}],
+    )
+    expected = open_image(turned).transform([3, 5.5], "physical", "warped")
+    copy(turned, tmp_path / name)
+    copy(turned, tmp_path / "again.zarr")
+    shutil.rmtree(turned)
+    found = open_image(tmp_path / name)
+    assert found.transform([3, 5.5], "physical", "warped").tolist() == expected.tolist()
+    moved, matrix = found.transformations[0].transformation.transformations
+    assert (moved.interpolation, matrix.to_document()["affine"]) == ("nearest", [[1.0, 0, 5], [0, 2, 6]])
+    assert validate(tmp_path / name, data=True).counts["error"] == 0
+    with pytest.raises(ExistsError):
+        convert(tmp_path / name, tmp_path / "again.zarr", fmt="0.6")
+    convert(tmp_path / name, tmp_path / "again.zarr", fmt="0.6", overwrite=True)
+    assert validate(tmp_path / "again.zarr").seen["vector fields"] == 1
+
+
+def test_parameters_that_are_not_there_are_named_in_a_copy(turned: Path, tmp_path: Path) -> None:
+    systems = [each for each in change(turned)["coordinateSystems"] if each["name"] in ("physical", "warped")]
+    change(turned, coordinateSystems=systems)
+    opened(turned, type="affine", path="matrix")
+    with pytest.warns(UserWarning, match="comes along without its parameters. There is no matrix at 'matrix'"):
+        convert(turned, tmp_path / "copy.zarr", fmt="0.6")
 
 
 def test_a_field_that_is_not_there_is_named_when_it_is_needed(turned: Path) -> None:

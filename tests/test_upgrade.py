@@ -23,6 +23,7 @@ from mutations import damaged
 from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import (
+    Axis,
     CodecError,
     FormatError,
     FormatV04,
@@ -33,15 +34,21 @@ from ome_ngff import (
     StoreError,
     ValidationError,
     open_image,
+    open_scene,
     undo,
     upgrade,
     validate,
     write_image,
     write_labels,
+    write_plate_metadata,
+    write_scene,
+    write_well_metadata,
 )
 from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
+from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
+from ome_ngff.write import versions
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -340,18 +347,138 @@ def test_dimensions_get_the_names_that_the_version_asks_for(tmp_path: Path) -> N
     assert every_file(image) == before
 
 
-def test_a_scene_does_not_go_back(tmp_path: Path) -> None:
-    image = an_image(tmp_path / "scene" / "image", "0.6")
-    place = image.parent
-    ends = {"input": {"name": "physical", "path": "image"}, "output": {"name": "world"}}
-    scene = {"coordinateSystems": [{"name": "world", "axes": _entry(image)["coordinateSystems"][0]["axes"]}]}
-    scene["coordinateTransformations"] = [{"type": "identity", **ends}]
-    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.6", "scene": scene}}}
-    (place / "zarr.json").write_text(json.dumps(group))
-    before = every_file(place)
-    with pytest.raises(FormatError, match=r"it is a scene, which OME-Zarr 0\.5 has not"):
-        upgrade(place, "0.5", lossy=True)
+def a_scene(folder: Path, *edges: Edge, fmt: str = "0.6") -> Path:
+    """Write two images of 0.6 with labels, and a scene of them."""
+    for name in ("left", "right"):
+        an_image(folder / name, fmt)
+    axes = [Axis(name, "space", "millimeter") for name in "zyx"]
+    write_scene(folder, edges, [CoordinateSystem("world", axes)])
+    return folder
+
+
+PLACED = (
+    Edge(("left", "physical"), "world", Scale([0.001] * 3)),
+    Edge("world", ("right", "physical"), Sequence([Scale([1000] * 3), Translation([0, 5, 0])])),
+)
+
+
+def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(tmp_path: Path) -> None:
+    place = a_scene(tmp_path / "scene", *PLACED)
+    before, corner, points = every_file(place), np.zeros(3), {}
+    for name in ("left", "right"):
+        points[name] = open_scene(place).transform(corner, f"{name}/0", "world")
+    with pytest.raises(FormatError, match=r"cannot hold: /: the name of the coordinate system 'world' of the scene\."):
+        upgrade(place)
     assert every_file(place) == before
+    with pytest.warns(UserWarning, match="'world' of the scene"):
+        done = upgrade(place, lossy=True)
+    assert done.images == 4
+    for name in ("left", "right"):
+        image = open_image(place / name)
+        assert {axis.unit for axis in image.metadata.axes} == {"millimeter"}
+        np.testing.assert_allclose([*image.images[0].translation.values()], points[name])
+        assert validate(place / name).valid
+    assert "ome" not in zarr.open_group(place, mode="r").attrs
+    undo(place)
+    assert every_file(place) == before
+
+
+def test_what_a_scene_says_beyond_scales_and_shifts_is_listed(tmp_path: Path) -> None:
+    place = a_scene(tmp_path / "scene", PLACED[0], Edge(("right", "physical"), "world", MapAxis([2, 1, 0])))
+    before = every_file(place)
+    words = r"'world' of the scene; /: the transformation scale from left.* /: the transformation mapAxis from right"
+    with pytest.raises(FormatError, match=words):
+        upgrade(place)
+    assert every_file(place) == before
+    with pytest.warns(UserWarning, match="of the scene") as caught:
+        upgrade(place, lossy=True)
+    assert len(caught) == 3
+    assert open_image(place / "left").images[0].scale["y"] == KNOWN["scale"]["y"]
+    undo(place)
+    assert every_file(place) == before
+
+
+def test_a_scene_of_a_candidate_becomes_one_of_the_release(tmp_path: Path) -> None:
+    place = a_scene(tmp_path / "scene", *PLACED)
+    expected = open_scene(place).transform([1, 2, 3], "left/0", ("right", "physical"))
+    for path in place.rglob("zarr.json"):
+        path.write_text(path.read_text().replace('"version": "0.6"', '"version": "0.6rc0"'))
+    assert upgrade(place, "0.6").source == "0.6rc0"
+    assert "0.6rc0" not in "".join(path.read_text() for path in place.rglob("zarr.json"))
+    assert validate(place).valid
+    assert open_scene(place).transform([1, 2, 3], "left/0", ("right", "physical")).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("source", ["0.4", "0.5"])
+def test_images_of_a_scene_are_upgraded_forward_before_it_is_made(tmp_path: Path, source: str) -> None:
+    for name in ("left", "right"):
+        upgrade(an_image(tmp_path / name, source), "0.6")
+    write_scene(tmp_path, PLACED, [CoordinateSystem("world", [Axis(name, "space", "millimeter") for name in "zyx"])])
+    assert validate(tmp_path, data=True).counts["error"] == 0
+    assert upgrade(tmp_path, "0.6").documents == 0
+
+
+@pytest.mark.parametrize(("source", "to"), [("0.4", "0.5"), ("0.4", "0.6"), ("0.5", "0.6")])
+def test_a_plate_with_labels_goes_forward_and_back(tmp_path: Path, source: str, to: str) -> None:
+    plate = tmp_path / "plate.zarr"
+    write_plate_metadata(plate, ["A"], ["1"], ["A/1"], fmt=source, name="plate", field_count=1)
+    write_well_metadata(zarr.open_group(plate, mode="a").create_group("A/1"), ["0"], fmt=source)
+    an_image(plate / "A/1/0", source)
+    before, pixels = every_file(plate), np.asarray(open_image(plate / "A/1/0").labels["cells"].images[0].data)
+    assert upgrade(plate, to).images == 2
+    report = validate(plate, data=True)
+    assert (report.version, report.counts["error"], report.seen["labels"]) == (to, 0, 1)
+    label = open_image(plate / "A/1/0").labels["cells"]
+    np.testing.assert_array_equal(np.asarray(label.images[0].data), pixels)
+    undo(plate)
+    assert every_file(plate) == before
+
+
+def a_plate(place: Path, fields: int) -> Path:
+    """Write a plate of 0.4 whose images differ by their names alone."""
+    names = [str(field) for field in range(fields)]
+    write_plate_metadata(place, ["A"], ["1"], ["A/1"], fmt="0.4", name="plate", field_count=fields)
+    write_well_metadata(zarr.open_group(place, mode="a").create_group("A/1"), names, fmt="0.4")
+    for name in names:
+        by_hand(place / "A/1" / name, np.zeros((2, 8, 16), "uint8"))
+        path = place / "A/1" / name / ".zattrs"
+        document = json.loads(path.read_text())
+        document["multiscales"][0]["name"] = f"field {name}"
+        path.write_text(json.dumps(document))
+    return place
+
+
+@pytest.mark.parametrize("to", ["0.5", "0.6"])
+def test_images_that_differ_by_their_names_are_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    def counted(fields: int) -> dict[str, int]:
+        place = a_plate(tmp_path / str(fields), fields)
+        calls = {"restate": 0, "findings": 0}
+
+        def count(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+            def counting(*given: Any, **more: Any) -> Any:
+                calls[name] += 1
+                return call(*given, **more)
+
+            return counting
+
+        with monkeypatch.context() as patched:
+            patched.setattr(versions, "restate", count("restate", versions.restate))
+            patched.setattr(Format, "findings", count("findings", Format.findings))
+            upgrade(place, to)
+        return calls
+
+    assert counted(2) == counted(5)
+    names = [open_image(tmp_path / "5/A/1" / str(field)).metadata.name for field in range(5)]
+    assert names == [f"field {field}" for field in range(5)]
+
+
+def test_the_last_of_many_like_images_is_judged_as_the_first(tmp_path: Path) -> None:
+    path = a_plate(tmp_path / "plate", 5) / "A/1/4/0/.zarray"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "shape": [8, 8], "chunks": [8, 8]}))
+    with pytest.raises(ValidationError, match="/A/1/4/0: The array has 2 dimensions for 3 axes"):
+        upgrade(tmp_path / "plate")
 
 
 # What is undone -----------------------------------------------------------------------------------------------------

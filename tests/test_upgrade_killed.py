@@ -19,6 +19,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import (
+    Axis,
     FormatV05,
     IncompleteError,
     MissingError,
@@ -29,16 +30,21 @@ from ome_ngff import (
     upgrade,
     write_image,
     write_labels,
+    write_scene,
 )
+from ome_ngff.spaces import CoordinateSystem, Edge
 from ome_ngff.store.holder import Staging, expel
 from ome_ngff.store.target import Target
 
 PIXELS = np.arange(6 * 20 * 30, dtype="uint16").reshape(6, 20, 30)
+AXES = [Axis(name, "space") for name in "zyx"]
 WAYS = [
     pytest.param("0.4", "0.5", id="0.4-0.5"),
+    pytest.param("0.4", "0.6", id="0.4-0.6"),
     pytest.param("0.5", "0.4", id="0.5-0.4"),
     pytest.param("0.5", "0.6", id="0.5-0.6"),
     pytest.param("0.6", "0.4", id="0.6-0.4"),
+    pytest.param("0.6", "0.5", id="0.6-0.5"),
 ]
 
 
@@ -131,6 +137,24 @@ def test_killed_at_any_step_it_goes_on_or_back(source: str, to: str, way: str) -
             undo(store)
             gone = ".ome_ngff/undo.zip" if last == steps - 1 else ""  # of what was done before that
             assert store.contents() == {key: content for key, content in before.items() if key != gone}, last
+
+
+def test_a_scene_killed_on_its_way_back_goes_on_or_back() -> None:
+    begun = Dying()
+    write_image(PIXELS, zarr.storage.StorePath(begun, "left"), axes="zyx", chunks=16, scale_factors=[2], fmt="0.6")
+    write_scene(begun, [Edge(("left", "physical"), "world")], [CoordinateSystem("world", AXES)])
+    before, start = begun.contents(), dict(begun._store_dict)
+    with pytest.warns(UserWarning, match="the name of the coordinate system 'world'"):
+        steps, after = steps_of(start, lambda place: upgrade(place, "0.5", lossy=True))
+    for last in range(1, steps):
+        store = dying(start, last)
+        with pytest.raises(Killed):
+            upgrade(store, "0.5", lossy=True)
+        store.last, other = None, dying(dict(store._store_dict), None)
+        upgrade(store, "0.5", lossy=True)  # what was planned, and warned of, before it was killed
+        assert store.contents() == after
+        undo(other)
+        assert other.contents() == before
 
 
 @pytest.mark.parametrize(("source", "to"), WAYS)

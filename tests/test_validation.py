@@ -61,6 +61,25 @@ def found(nodes: Nodes, fmt: Format, **options: Any) -> set[str]:
 # Each rule -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_right_scene_breaks_no_rule() -> None:
+    fmt = FormatV06()
+    report = validate(build(sample("scene", fmt), fmt), strict=True, data=True)
+    assert (report.findings, report.kind) == ((), "scene")
+    assert report.seen == {"scenes": 1, "images": 2, "vector fields": 1, "arrays": 6, "chunks": 6}
+
+
+@pytest.mark.parametrize("version", ["0.6.dev3", "0.7"])
+def test_drafts_are_named_and_judged_by_no_other_rules(tmp_path: Path, version: str) -> None:
+    nodes = sample("image", FormatV06())
+    nodes["/"]["document"] |= {"version": version, "multiscales": [{"axes": []}]}
+    store = build(nodes, FormatV06())
+    (tmp_path / "attributes.json").write_text(json.dumps({"ome": {"version": version, "multiscales": []}}))
+    for source in (store, tmp_path / "attributes.json"):
+        (finding,) = validate(source).findings
+        assert (finding.rule, finding.severity) == ("version-known", "error")
+        assert f"OME-Zarr '{version}' is not known here" in finding.what
+
+
 @every_kind
 def test_a_right_hierarchy_breaks_no_rule(any_format: Format, kind: str) -> None:
     report = validate(build(sample(kind, any_format), any_format), strict=True, data=True)
@@ -126,6 +145,7 @@ def test_what_the_specification_allows_is_accepted(any_format: Format, kind: str
 )
 def test_a_root_alone_lacks_what_it_names(any_format: Format, kind: str, lacking: set[str]) -> None:
     """The published hierarchies are such roots: what is called valid there lacks its arrays here, and nothing else."""
+    lacking = lacking | ({"vectors-there"} if (kind, any_format) == ("image", FormatV06()) else set())
     assert found({"/": sample(kind, any_format)["/"]}, any_format) == lacking
 
 

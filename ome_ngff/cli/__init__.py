@@ -12,7 +12,7 @@ from ..text import nearest_word
 from .errors import reported
 from .options import verbosity
 
-COMMANDS = ("create", "write", "labels", "scale", "export", "info", "validate", "preview", "upgrade")
+COMMANDS = ("create", "write", "labels", "scale", "export", "info", "validate", "preview", "upgrade", "edit")
 
 
 class Commands(click.Group):

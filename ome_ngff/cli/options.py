@@ -133,9 +133,9 @@ def _store_options(ctx: click.Context, param: click.Parameter, texts: Sequence[s
 
 PLACE = click.Path(readable=False)  # taken as it is, so that it may be a URL; a shell completes files
 SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
+UNITS = Parsed("micrometer|t=second,...", parse_units)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
-_UNITS = Parsed("micrometer|t=second,...", parse_units)
 verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),
@@ -156,7 +156,7 @@ source = stack(
     click.option(
         "--unit",
         "axes_units",
-        type=Parsed("micrometer|t=second,...", parse_units),
+        type=UNITS,
         help="Unit per axis; with --region, what it is in.  [default: pixel]",
     ),
 )

@@ -71,6 +71,7 @@ def _line(finding: Finding) -> str:
 def _summary(report: Report) -> str:
     seen = ", ".join(f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in report.seen.items())
     found = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in report.counts.items() if count)
-    what = f"{report.kind} of OME-Zarr {report.version}" if report.kind else "not an OME-Zarr"
+    version = f"OME-Zarr {report.version}" if report.version else "a version that is not known"
+    what = f"{report.kind} of {version}" if report.kind else "not an OME-Zarr"
     verdict = "valid" if report.valid and report.kind else "not valid"
     return f"{report.path}: {what}{f' ({seen})' if seen else ''}: {verdict}{f', {found}' if found else ''}"

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ..config import config
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import pack, unpack
 from ..spec import entries_of
@@ -46,6 +47,7 @@ class Job:
         resumable: whether finished units are noted for a later resume.
         shared: whether other processes help that make the same call.
         copied: levels whose source is stored as they are to be: its chunks are copied, not encoded anew.
+        patience: seconds of silence after which what another helper is at may be taken over.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class Job:
     resumable: bool
     shared: bool = False
     copied: frozenset[int] = frozenset()
+    patience: float = attrs.field(factory=lambda: config.claim_patience)
 
     def __reduce__(self) -> Any:
         """Pickle our arrays by their places: where the job arrives they are opened as they were here.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
 
+from ..store import journal
 from .allocator import kept_memory
-from .job import Job
+from .job import Job, SentJob
 from .progress import Meter, Progress, metered
 from .sharing import end_shared, run_shared
 from .surroundings import active_client, dask_scheduler
@@ -19,6 +20,7 @@ from .workers import WorkerPool
 
 GRAPH_BYTES = 8 * 2**20
 _MOMENT = 0.2  # seconds between two looks at what units have done
+_TURN = 2.0  # seconds for which a worker of a cluster begins units, before it is asked again
 
 
 # Running ------------------------------------------------------------------------------------------------------------
@@ -34,6 +36,9 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
     """
     with metered(progress, sum(map(job.plan.bytes_in, done)), job.plan.bytes_read) as meter:
         if job.shared:
+            client = active_client()
+            if client is not None:
+                done = _help_on_cluster(client, job, done, meter)
             run_shared(job, done, meter)
             end_shared(job, end)
             return
@@ -94,7 +99,7 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
     The job travels inside the graph, so that a lost worker's tasks can start again; pixels in memory that are too many
     for a graph go to every worker instead.
     """
-    from distributed import as_completed, wait
+    from distributed import as_completed
 
     held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
     if held > GRAPH_BYTES:
@@ -108,10 +113,54 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
             future.result()
             meter.add(job.plan.bytes_in(f"{number}-{numbers[future.key]}"))
     except BaseException:
-        begun = {key for keys in client.processing().values() for key in keys}
-        client.cancel([future for future in futures if future.key not in begun])
-        wait([future for future in futures if future.key in begun])
+        _call_off(client, futures)
         raise
+
+
+def _call_off(client: Any, futures: Sequence[Any]) -> None:
+    """Call off what no worker is at, and wait for the rest."""
+    from distributed import wait
+
+    begun = {key for keys in client.processing().values() for key in keys}
+    client.cancel([future for future in futures if future.key not in begun])
+    wait([future for future in futures if future.key in begun])
+
+
+def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set[str]:
+    """Let every worker of a client help, those that come later too; return the units that are done in the end.
+
+    A worker that is lost has but claimed units, which the others take over; where all are lost, some units are left.
+    """
+    from distributed import KilledWorker, wait
+
+    shared, helping = client.scatter(job, broadcast=True, hash=False), dict[str, Any]()
+    try:
+        while len(done) < job.plan.units and (workers := client.scheduler_info(n_workers=-1)["workers"]):
+            for name in workers:
+                if name not in helping:
+                    words = {"workers": [name], "allow_other_workers": True, "pure": False}
+                    helping[name] = client.submit(help_for, shared, _TURN, **words)
+            with suppress(TimeoutError):
+                wait(list(helping.values()), timeout=2 * _TURN, return_when="FIRST_COMPLETED")
+            for name, future in [*helping.items()]:
+                if future.done():
+                    with suppress(KilledWorker):
+                        del helping[name]
+                        future.result()
+            news = journal.noted(job.target) - {journal.CLEARED} - done
+            meter.add(sum(map(job.plan.bytes_in, news)))
+            meter.show()
+            done = done | news
+    finally:
+        _call_off(client, list(helping.values()))
+    return done
+
+
+def help_for(job: Job | SentJob, seconds: float) -> None:
+    """Help with a write that processes share, with units that can be begun within a time."""
+    job = job.here()
+    with metered(None, 0, job.plan.bytes_read) as meter:
+        run_shared(job, journal.noted(job.target) - {journal.CLEARED}, meter, seconds)
 
 
 def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]:

@@ -7,6 +7,7 @@ has been silent for a while is expelled, and its unit done by another; if it wak
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from zlib import crc32
 
 import attrs
 
-from ..config import config
 from ..exceptions import TakenOverError
 from ..store import Claim, Claims, journal
 from .allocator import kept_memory
@@ -38,17 +38,17 @@ def name_of(unit: Unit) -> str:
     return f"{unit[0]}-{unit[1]}"
 
 
-def run_shared(job: Job, done: set[str], meter: Meter) -> None:
+def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf) -> None:
     """Do units until all are done, by this process or by others.
 
     Args:
         job: what to do, with a holder that helps. done: names of the units that are done.
-        meter: counts the bytes of all.
+        meter: counts the bytes of all. seconds: after which no other unit is begun.
 
     Raises:
         TakenOverError: another process has begun the write anew, or finished it.
     """
-    share = _Share(job, meter)
+    share = _Share(job, meter, time.monotonic() + seconds)
     share.learn(done, tell=False)
     plan = job.plan
     at_once = max((work.at_once for work in plan.passes), default=1)
@@ -85,7 +85,7 @@ def end_shared(job: Job, end: Callable[[], None]) -> None:
     claims, pause = job.holder.claims(), _SHORTEST
     while True:
         with _told(job):
-            claim = claims.take(END, config.claim_patience)
+            claim = claims.take(END, job.patience)
         if claim is not None:
             try:
                 job.holder.compare()
@@ -114,6 +114,7 @@ class _Share:
 
     job: Job
     meter: Meter
+    until: float
     _claims: Claims = attrs.field(init=False)
     _todo: list[deque[int]] = attrs.field(init=False)
     _done: set[Unit] = attrs.field(init=False, factory=set)
@@ -185,7 +186,7 @@ class _Share:
         """Return a unit that is ours now; None once all are done. Wait where others are at all that is left."""
         pause = _SHORTEST
         with self._turn:
-            while not self._stopped and len(self._done) < self.job.plan.units:
+            while not self._stopped and len(self._done) < self.job.plan.units and time.monotonic() < self.until:
                 with _told(self.job):
                     found = self._try_each()
                 if found is not None:
@@ -210,7 +211,7 @@ class _Share:
                 if unit in self._done:
                     continue
                 ready = self._done.issuperset(self.job.plan.awaits(*unit))
-                claim = self._claims.take(name_of(unit), config.claim_patience) if ready else None
+                claim = self._claims.take(name_of(unit), self.job.patience) if ready else None
                 if claim is not None and self._is_left(unit, claim):
                     return unit, claim
                 if claim is None:

@@ -3,6 +3,7 @@ from .given import Given as Given
 from .given import facts_of_coordinates as facts_of_coordinates
 from .pyramid import LPS as LPS
 from .pyramid import RAS as RAS
+from .pyramid import parse_orientation as parse_orientation
 from .pyramid import to_multiscales as to_multiscales
 from .regions import label_properties as label_properties
 from .regions import label_values as label_values

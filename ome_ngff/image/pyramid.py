@@ -78,7 +78,7 @@ def to_multiscales(
     given = image.given_dims or image.dims
     image = attrs.evolve(image, data=lazy.data, dims=lazy.dims, scale=lazy.scale, translation=lazy.translation)
     if orientation is not None:
-        image = attrs.evolve(image, axes_orientations=_orientations(orientation, image.dims))
+        image = attrs.evolve(image, axes_orientations=parse_orientation(orientation, image.dims))
     image.check()
     axes, shape = image.axes, tuple(image.data.shape)
     reducer = find_method(method if method is not None else Methods.GAUSSIAN)
@@ -128,7 +128,8 @@ def to_multiscales(
     )
 
 
-def _orientations(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
+def parse_orientation(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:
+    """Return the direction of each axis that "LPS", "RAS" or a mapping names."""
     found = orientation
     if isinstance(orientation, str):
         known = ORIENTATIONS.get(orientation.upper())

@@ -11,12 +11,14 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
-from ..spec import Metadata, label_names, parse_numbers, parse_units, placed
+from ..read import Field, with_parameters
+from ..spec import label_names, parse_numbers, parse_units, placed
 from ..store import Layout, Target, children, find_target, is_elsewhere, readable
 from ..write import (
     Annotation,
     Rendering,
     Request,
+    carrying,
     execute,
     execute_labels,
     image_request,
@@ -25,6 +27,7 @@ from ..write import (
     tell_spaces,
     upload,
     write_collection_metadata,
+    write_fields,
 )
 from .open import are_planes, images_in, open_input
 from .originals import Original
@@ -70,7 +73,7 @@ class Draft:
         input, output: as in `Conversion`. image: the source with what options say of it. request: its write.
         source: the OME-Zarr image that the pixels come from, with labels that come along; None for any other source.
         box: the part of the source that the image is; None for all of it. shape: of the source.
-        storage: chunks, shards and compression, as they were given.
+        storage: chunks, shards and compression, as they were given. fields: of transformations that come along.
     """
 
     input: str
@@ -81,6 +84,7 @@ class Draft:
     storage: Mapping[str, Any]
     box: Mapping[str, tuple[int, int]] | None = None
     shape: Mapping[str, int] = attrs.field(factory=dict)
+    fields: Mapping[str, Field] = attrs.field(factory=dict)
 
     @property
     def parts(self) -> list[Draft]:
@@ -132,7 +136,8 @@ class Draft:
         written: list[str] = []
         left_out: dict[str, str] = {}
 
-        def write_labels(target: Target) -> None:
+        def write_below(target: Target) -> None:
+            write_fields(target, self.fields, overwrite=overwrite, resume=resume, join=join)
             for name in self.source.labels() if self.source is not None else ():
                 try:
                     self._copy_label(target, name, words)
@@ -140,7 +145,7 @@ class Draft:
                 except NgffError as error:
                     left_out[name] = str(error)
 
-        execute(self.request, **words, below=write_labels)
+        execute(self.request, **words, below=write_below)
         return Conversion(self.input, str(self.output), tuple(written), left_out)
 
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
@@ -349,20 +354,28 @@ def _drafted(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
-        request = _with_spaces(request, stored.metadata)
+        request = _with_spaces(request, stored, labels=labels)
+    request, fields = carrying(request)
     ends = None if box is None else dict(zip(image.dims, box, strict=True))
     whole = dict(zip(image.dims, shape, strict=True))
-    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole)
+    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
 
 
-def _with_spaces(request: Request, said: Metadata) -> Request:
-    """Let the coordinate systems of a stored image come along, and the transformations from one to another."""
+def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
+
+    Args:
+        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
+    """
+    said = stored.metadata
     if not request.target.fmt.dialect.spaces:
         tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
     elif [axis.name for axis in said.axes] != list(request.names):
         tell_spaces(said, "the image has other axes now")
     else:
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=said.edges)
+        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
+        edges = [with_parameters(edge, stored.target) for edge in kept]
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
         request = attrs.evolve(request, metadata=spaced)
     return request
 

@@ -1,4 +1,6 @@
 from .describe import describe_store as describe_store
+from .fields import Field as Field
+from .fields import with_parameters as with_parameters
 from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
 from .infos import ChannelInfo as ChannelInfo

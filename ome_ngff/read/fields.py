@@ -22,14 +22,17 @@ _MARGIN = 12  # pixels around a box, which a cubic spline depends on
 def with_parameters(edge: Edge, target: Target) -> Edge:
     """Return an edge that knows where the arrays of its parameters are: at paths from the group that states it."""
 
-    def load(t: Transformation, path: str, interpolation: str | None) -> Any:
-        there = path.removeprefix("/")
+    def loaded(t: Any) -> Transformation:
+        there = t.path.removeprefix("/")
         if path_fault(there):
             raise SpaceError(f"The parameters of a transformation cannot be read. {path_fault(there)}")
         matrix = t.type in ("affine", "rotation")
-        return Matrix(target, there) if matrix else Field(target, there, interpolation, t.type)
+        found: Transformation = attrs.evolve(
+            t, loaded=Matrix(target, there) if matrix else Field(target, there, t.interpolation, t.type)
+        )
+        return found
 
-    return attrs.evolve(edge, transformation=bound(edge.transformation, load))
+    return attrs.evolve(edge, transformation=bound(edge.transformation, loaded))
 
 
 @attrs.frozen
@@ -66,7 +69,7 @@ class Field:
     def __call__(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         from scipy.ndimage import map_coordinates
 
-        found, axis = self._open()
+        found, axis = self.open()
         scale, translation = (np.delete(numbers, axis) for numbers in found.geometry(0))
         shape = np.delete(found.arrays[0].shape, axis)
         if points.shape[-1] != len(shape):
@@ -87,7 +90,7 @@ class Field:
             )
         return vectors.reshape(*points.shape[:-1], -1)
 
-    def _open(self) -> tuple[StoredImage, int]:
+    def open(self) -> tuple[StoredImage, int]:
         """Open the image, and find the axis that its vectors lie along."""
         if self.interpolation not in (None, *ORDERS):
             warn(f"The interpolation {self.interpolation!r} is not known; the field {self.path!r} is taken as linear.")

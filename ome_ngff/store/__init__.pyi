@@ -12,9 +12,11 @@ from .attributes import put_attributes as put_attributes
 from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
+from .cells import copy_below as copy_below
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
+from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import outlasting as outlasting
 from .change import read_record as read_record

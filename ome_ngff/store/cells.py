@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .claims import Claim, name_holder
 from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
+from .objects import list_objects
 from .target import Target
 from .zarr_private import default_buffer_prototype
 
@@ -68,7 +69,12 @@ class Cells:
         """
         sweep_cells(target, kept)
         name = uuid4().hex
-        return cls(target, name, f"{JOURNAL}/{CELLS}{name}")
+        cells = cls(target, name, f"{JOURNAL}/{CELLS}{name}")
+        if target.folder is not None:
+            cells._path(cells.folder).mkdir(parents=True)
+        else:
+            cells._set(f"{cells.folder}/begun", b"")  # so that something is there where nothing comes, too
+        return cells
 
     @classmethod
     def take(cls, target: Target, name: str) -> Cells:
@@ -227,6 +233,27 @@ class Cells:
             if self._path(key).is_dir():
                 return FOLDER
             raise
+
+
+def copy_below(target: Target, start: str, end: str, instead: Mapping[str, bytes]) -> None:
+    """Store what is below a path of a group at another one, too: in a folder as second names, which cost no bytes.
+
+    Args:
+        target: the group. start, end: the paths. instead: what some files below are instead, by their keys there.
+    """
+    if target.folder is None:
+        found = {key: None for key in list_objects(attrs.evolve(target, path=target.key(start)))} | dict(instead)
+        cells = Cells(target, "", "")
+        for key, content in found.items():
+            content = cells._get(f"{start}/{key}") if content is None else content
+            if content is not None:
+                cells._set(f"{end}/{key}", content)
+        return
+    place = target.folder / end
+    shutil.copytree(target.folder / start, place, copy_function=lambda *ends: _link(*map(Path, ends)))
+    for key, content in instead.items():
+        (place / key).unlink(missing_ok=True)
+        (place / key).write_bytes(content)
 
 
 def name_of_cells(child: str) -> str | None:

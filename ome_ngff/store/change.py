@@ -4,7 +4,8 @@ Before anything changes, `.ome_ngff/changing.zip` holds every document as it is 
 change; these lie ready in the journal (`cells`). Where a document of the group is replaced, and others with it, the
 group is marked meanwhile; so is whatever else the change asks for. Cells come first. Documents then change in an order
 in which the group is readable at every moment: new ones from the deepest up, that of the group last; then those that
-go, of the group first. In the end the record is `.ome_ngff/undo.zip`; to undo is the same in the other direction.
+go, of the group first; marked ones at the very end. In the end the record is `.ome_ngff/undo.zip`; to undo is the same
+in the other direction.
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ class Change:
 
     def tiers(self) -> Iterator[list[str]]:
         """Yield the keys in their order; those of a tier may change in any."""
-        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in self.new)
+        come = sorted(((-_depth(key), key[-7:] != ".zattrs"), key) for key in set(self.new) - self.marks)
         go = sorted(((_depth(key), key[-7:] == ".zattrs"), key) for key in self.old if key not in self.new)
-        for steps in (come, go):
+        last = sorted(((-_depth(key), True), key) for key in self.marks)
+        for steps in (come, go, last):
             for _, tier in itertools.groupby(steps, lambda step: step[0]):
                 yield [key for _, key in tier]
 
@@ -266,6 +268,9 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
                 _refuse_other(target, key, found[key], allowed[key])
                 if found[key] != wanted:
                     writer.remove(key) if wanted is None else writer.put(key, wanted)
+    for key in sorted(set(change.old) - set(change.new), key=_depth, reverse=True):
+        with suppress(OSError):  # something else is in there
+            (target.folder / key).parent.rmdir() if target.folder is not None else None
 
 
 def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:

@@ -138,10 +138,11 @@ async def _read_node(target: Target, path: str) -> tuple[NodeDocuments, dict[str
 
 def _refuse_links(target: Target, path: str, names: Iterable[str]) -> None:
     """Raise `StoreError` where a node, or one of its documents, is behind a link, which is never written through."""
-    if target.folder is None:
+    folder = target.folder
+    if folder is None:
         return
     for step in (*([path] if path else ()), *(_joined(path, name) for name in names)):
-        if os.path.islink(target.folder / step):
+        if os.path.islink(f"{folder}/{step}"):
             raise StoreError(f"{target} has {step!r} behind a link, which is not written through; remove the link.")
 
 

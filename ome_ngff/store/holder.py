@@ -179,6 +179,7 @@ class Holder:
     helper: str = ""
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
+    _claims: Claims | None = attrs.field(init=False, default=None)
 
     @property
     def _name(self) -> str:
@@ -209,16 +210,21 @@ class Holder:
         Raises:
             TakenOverError: the group has another holder by now.
         """
-        self.helper = name_holder()
+        self.helper, self._claims = name_holder(), None
         self._stage()
         self.compare()
 
     def claims(self) -> Claims:
-        """Return the claims of the units of this write, in the name of this helper; it is expelled with them."""
-        found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
-        if self._journal is not None:
-            (self._journal / self._name / "claims").mkdir(exist_ok=True)
-        return attrs.evolve(found, holder=self.helper, expel=self._expel)
+        """Return the claims of the units of this write, in the name of this helper; it is expelled with them.
+
+        They are the same ones each time, which remember who has been silent since when.
+        """
+        if self._claims is None:
+            found = claims_for(self.target, f"{JOURNAL}/{self._name}/claims")
+            if self._journal is not None:
+                (self._journal / self._name / "claims").mkdir(exist_ok=True)
+            self._claims = attrs.evolve(found, holder=self.helper, expel=self._expel)
+        return self._claims
 
     def _expel(self, helper: str) -> None:
         """End what a helper of this write does that has been silent; once this ends, nothing gets into place."""

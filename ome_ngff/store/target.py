@@ -77,10 +77,11 @@ class Target:
                 "or take it back with undo."
             )
         if "change" in mark:
-            of = f" of {show(mark['of']).strip(chr(39))}" if "of" in mark else ""
+            of = f" of {str(mark['of'])[:200]}" if "of" in mark else ""
+            way = " and resume=True" if mark["change"] == "update" else ""
             raise IncompleteError(
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
-                "finish it with the same call and resume=True, or take it back with undo."
+                f"finish it with the same call{way}, or take it back with undo."
             )
 
     @property

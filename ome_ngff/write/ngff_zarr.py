@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 import attrs
+from zarr.storage import StorePath
 
 from ..engine import Progress
-from ..exceptions import AxesError, OptionError
+from ..exceptions import AxesError, OptionError, SpaceError
 from ..image import Multiscales
 from ..pixels import Methods, as_labels, as_source, find_method
-from ..spec import Axes, Format, Metadata
+from ..read import Field, open_image
+from ..spec import Axes, Format, Metadata, Transformation, bound
 from ..store import Layout, Target, find_target, opened, parse_lengths
 from ..text import refuse_unknown, warn
 from .execution import execute
@@ -79,7 +81,10 @@ def to_ngff_zarr(
         below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
         target.fmt.validate(target.fmt.wrap(below[name].document()), kept=("transformation-type-known",))
 
+    request, fields = carrying(request)
+
     def write_below(image: Target) -> None:
+        write_fields(image, fields, overwrite=overwrite, resume=resume, join=join)
         for name, request in below.items():
             parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
@@ -95,7 +100,7 @@ def to_ngff_zarr(
     )
     tasks = execute(
         request, overwrite=overwrite and not (resume or join), resume=resume, join=join, compute=compute,
-        progress=progress, below=write_below if labels else None,
+        progress=progress, below=write_below if labels or fields else None,
     )  # fmt: skip
     for written in (multiscales, *labels.values()) if compute else ():
         written.forget_cache()
@@ -161,6 +166,41 @@ def tell_spaces(metadata: Metadata, why: str) -> None:
             f"The coordinate systems and transformations of {metadata.name!r} beyond the first are left out "
             f"({left_out}): {why}."
         )
+
+
+def carrying(request: Request) -> tuple[Request, dict[str, Field]]:
+    """Return a request whose transformations do not need what they were read from, and fields to be written with it.
+
+    Matrices that are stored at a path come into the document; a field is an image, which is written below the new one.
+    """
+    fields: dict[str, Field] = {}
+
+    def settled(t: Any) -> Transformation:
+        source = t.loaded
+        try:
+            if isinstance(source, Field):
+                source.open()
+                fields[source.path] = source
+                t = attrs.evolve(t, path=source.path)
+            elif source is not None:
+                t = attrs.evolve(t, path=None, **{t.type: t.rows.tolist()})
+        except SpaceError as error:
+            warn(f"A transformation of {request.metadata.name!r} comes along without its parameters. {error}")
+        return cast(Transformation, t)
+
+    edges = [attrs.evolve(edge, transformation=bound(edge.transformation, settled)) for edge in request.metadata.edges]
+    return attrs.evolve(request, metadata=attrs.evolve(request.metadata, edges=edges)), fields
+
+
+def write_fields(image: Target, fields: Mapping[str, Field], *, overwrite: bool, resume: bool, join: bool) -> None:
+    """Write the fields of an image's transformations below it, where they are not there already."""
+    for path, field in fields.items():
+        source = StorePath(field.target.store, field.target.key(path))
+        if StorePath(image.store, image.key(path)) == source:
+            continue
+        there = find_target(image).child(path)
+        request = _request(there, open_image(source), Layout.parse())
+        execute(request, overwrite=overwrite and not (resume or join), resume=resume, join=join)
 
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:

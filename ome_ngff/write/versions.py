@@ -26,6 +26,7 @@ from ..exceptions import (
 from ..read import planned_findings
 from ..spec import (
     Format,
+    Restated,
     format_for_zarr,
     format_from_version,
     format_implementations,
@@ -33,6 +34,8 @@ from ..spec import (
     stated_version,
     states,
     states_ome,
+    with_names,
+    without_names,
 )
 from ..store import (
     LOCK,
@@ -57,6 +60,7 @@ from ..text import show, warn
 from .undoing import changed_target, named_below
 
 _FORMATS = tuple(format_implementations())
+_KEPT = ("scale-size",)  # what an older version only warns of, and what no new document changes
 _MOST = 20  # reasons that a message lists
 _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a well, a row, a plate
 
@@ -82,8 +86,9 @@ def upgrade(
 ) -> Upgrade:
     """Turn a stored hierarchy into another version of OME-NGFF, in place: no chunk is read, moved or written.
 
-    An image with its labels, a plate, or a collection of bioformats2raw changes as a whole. Interrupted at any moment,
-    the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next change.
+    An image with its labels, a plate, a collection of bioformats2raw or a scene changes as a whole. Interrupted at any
+    moment, the same call goes on, and `undo` takes back what was done; `undo` also does so later, until the next
+    change.
 
     Args:
         group: a path, a URL, a `zarr.Group`, a Zarr store or a mapping: the root of the hierarchy.
@@ -151,8 +156,8 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
             "Pass lossy=True to do without; undo brings it back."
         )
     change = plan.change
-    found = planned_findings(plan.contents, plan.names(hierarchy), to) if change.keys else []
-    if errors := [finding for finding in found if finding.severity == "error"]:
+    found = planned_findings(plan.contents, plan.names(hierarchy), to, plan.tops(hierarchy)) if change.keys else []
+    if errors := [finding for finding in found if finding.severity == "error" and finding.rule not in _KEPT]:
         raise ValidationError(errors)
     return Upgrade(plan.stated, to.version, plan.images, len(change.keys), tuple(plan.losses)), change
 
@@ -221,6 +226,7 @@ class Plan:
     _names: dict[str, list[str]] = attrs.field(factory=dict)  # of the dimensions of levels, by their paths
     _links: dict[str, Any] = attrs.field(factory=dict)  # what maps label images onto their images, by their paths
     _arrays: dict[Any, dict[str, bytes]] = attrs.field(factory=dict)
+    _same: dict[str, Restated] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, hierarchy: Hierarchy, source: Format, to: Format, *, lossy: bool) -> Plan:
@@ -266,6 +272,12 @@ class Plan:
         gone = {key.rpartition("/")[2] for key in self.old}
         return {path: node.names - gone | {"zarr.json"} for path, node in hierarchy.nodes.items() if not node.is_array}
 
+    def tops(self, hierarchy: Hierarchy) -> list[str]:
+        """Return the paths of the groups that all others are below: the root; where it was a scene, its images."""
+        attributes = hierarchy.nodes[""].attributes
+        gone = not self.to.dialect.spaces and set(self.source.unwrap(attributes)) <= {"scene", "version"}
+        return [path for path in dict.fromkeys(named_below(attributes)) if path in hierarchy.nodes] if gone else [""]
+
     def _refuse_mixed(self, node: NodeDocuments) -> None:
         formats = node.zarr_formats
         if formats != {self.source.zarr_format}:
@@ -280,12 +292,12 @@ class Plan:
         if any(states_ome(fmt.unwrap(attributes), name) for fmt in others):
             raise FormatError("it has metadata in the way of another version, too; delete those of one")
         if document and (source.dialect.namespace or states_ome(document, name)):
-            found = restate(document, source, to, self._links.get(path))
+            found = self._restated(document, self._links.get(path))
             self.losses += [f"/{path}: {loss}" for loss in found.losses]
             self.images += "multiscales" in document
             self._names |= {_key(path, level): axes for level, axes in found.names.items()}
             self._links |= {_key(path, label): link for label, link in found.links.items()}
-            new, foreign = to.wrap(found.document), source.strip(attributes)
+            new, foreign = to.wrap(found.document) if found.document else {}, source.strip(attributes)
             if set(new) & set(foreign):
                 raise FormatError(
                     f"it has an attribute {show(sorted(set(new) & set(foreign))[0])} of others in the way"
@@ -299,6 +311,17 @@ class Plan:
             return {_key(path, "zarr.json"): _dumped({**known, "attributes": attributes})}
         more = {_key(path, ".zattrs"): _dumped(attributes)} if attributes else {}
         return {_key(path, ".zgroup"): _dumped({"zarr_format": 2}), **more}
+
+    def _restated(self, document: dict[str, Any], link: Any) -> Restated:
+        """Restate a document; those of images that differ by their names alone, once."""
+        unnamed, names = without_names(document)
+        key = json.dumps(unnamed) if names and link is None else ""
+        if key not in self._same:
+            found = restate(document, self.source, self.to, link)
+            if not key or found.links:
+                return found
+            self._same[key] = found
+        return attrs.evolve(self._same[key], document=with_names(self._same[key].document, names))
 
     def _array(self, path: str, node: NodeDocuments) -> dict[str, bytes]:
         names = self._names.get(path)
@@ -332,7 +355,7 @@ def _key(path: str, name: str) -> str:
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(document, indent=2, allow_nan=False).encode()
+        return json.dumps(document, allow_nan=False).encode()
     except ValueError as error:
         raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
 

@@ -145,7 +145,18 @@ def _scene() -> dict[str, Any]:
         }
         for number in range(2)
     ]
-    return {"coordinateSystems": [{"name": "world", "axes": space}], "coordinateTransformations": tiles}
+    parameters = {"turned": ("affine", "matrix"), "warped": ("displacements", "field")}
+    further = [
+        {
+            "type": kind,
+            "path": f"coordinateTransformations/{path}",
+            "input": {"name": "world"},
+            "output": {"name": name},
+        }
+        for name, (kind, path) in parameters.items()
+    ]
+    systems = [{"name": name, "axes": space} for name in ("world", *parameters)]
+    return {"coordinateSystems": systems, "coordinateTransformations": [*tiles, *further]}
 
 
 _DIRECTIONS = ("inferior-to-superior", "posterior-to-anterior", "left-to-right")
@@ -161,6 +172,20 @@ def _image_label(fmt: Format) -> dict[str, Any]:
         properties=[{"label-value": 1, "area": 1200}, {"label-value": 2, "area": 800}],
         source={"image": "../../"},
     )
+
+
+def flat_image(fmt: Format, first: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the document of an image of two levels with the axes y and x, and another one before them."""
+    axes = [*([first] if first else []), *({"name": name, "type": "space", "unit": "micrometer"} for name in "yx")]
+    more = len(axes) - 2
+    steps = [{"type": "scale", "scale": [*[1.0] * more, size, size]} for size in (1.0, 2.0)]
+    shift = {"type": "translation", "translation": [*[0.0] * more, 0.5, 0.5]}
+    datasets = [
+        {"path": "0", "coordinateTransformations": steps[:1]},
+        {"path": "1", "coordinateTransformations": [steps[1], shift]},
+    ]
+    metadata = {"description": "mean of blocks", "method": "ome_ngff.methods.LocalMean", "version": "1.0"}
+    return fmt.multiscale(axes, datasets, "flat", type="local_mean", metadata=metadata)
 
 
 def _plate(fmt: Format) -> dict[str, Any]:

@@ -23,15 +23,18 @@ import numpy as np
 import zarr
 from zarr.storage import MemoryStore, ZipStore
 
-from ome_ngff.format import Format, format_from_version, format_implementations
+from ome_ngff.format import Format, FormatV06, format_from_version, format_implementations
 from ome_ngff.spec.rules.book import MISSING, Rule
 from ome_ngff.store.target import MARK
 from ome_ngff.store.zarr_private import default_buffer_prototype
 
-from .documents import place, put
+from .documents import flat_image, place, put
 from .documents import sample as document
 
 Nodes = dict[str, dict[str, Any]]
+_SIZES = ((0, 4), (1, 2))
+_PARAMETERS = "/coordinateTransformations"
+_VECTORS = {"name": "d", "type": "displacement", "discrete": True}
 _AXES = ["t", "c", "z", "y", "x"]
 
 
@@ -39,8 +42,15 @@ def sample(kind: str, fmt: Format) -> Nodes:
     """Return a hierarchy that breaks no rule, not even as a note.
 
     Args:
-        kind: "image", "plate", "bf2raw", "numbered": a collection of bioformats2raw without `series`, or "zip".
+        kind: "image", "plate", "bf2raw", "numbered": a collection of bioformats2raw without `series`, "scene", "zip".
     """
+    if kind == "scene":  # whatever the version, so that each can be asked about it
+        own = FormatV06()
+        tiles = [_flat(f"/tile_{number}", flat_image(own), ()) for number in range(2)]
+        matrix: Nodes = {f"{_PARAMETERS}/matrix": {"shape": [2, 3], "dtype": "float64"}}
+        field = _flat(f"{_PARAMETERS}/field", flat_image(own, _VECTORS), (2,))
+        whole = {key: part for key, part in document(kind, own).items() if key != "version"}
+        return {"/": {"document": whole}, _PARAMETERS: {}, **tiles[0], **tiles[1], **matrix, **field}
     image = _image("/", document("image", fmt), "uint16", fmt)
     if kind == "zip":
         comment = json.dumps({"ome": {"version": fmt.version}})
@@ -168,12 +178,29 @@ def _files(store: MemoryStore) -> dict[str, bytes]:
     return {key: buffer.to_bytes() for key, buffer in store._store_dict.items()}
 
 
+def _flat(path: str, said: dict[str, Any], more: tuple[int, ...]) -> Nodes:
+    names = [axis["name"] for axis in said["multiscales"][0]["coordinateSystems"][0]["axes"]]
+    levels = {f"{path}/{k}": {"shape": [*more, n, n], "dtype": "float32", "dimension_names": names} for k, n in _SIZES}
+    return {path: {"document": said}, **levels}
+
+
 def _image(path: str, said: dict[str, Any], dtype: str, fmt: Format) -> Nodes:
     levels: Nodes = {
         f"{path.rstrip('/')}/{level}": {"shape": [2, 2, 4, size, size], "dtype": dtype, "dimension_names": list(_AXES)}
         for level, size in enumerate((8, 4))
     }
-    return {path: {"document": said}, **levels}
+    below = f"{path.rstrip('/')}{_PARAMETERS}"
+    spaces = said["multiscales"][0].get("coordinateSystems")
+    if spaces is None:
+        return {path: {"document": said}, **levels}
+    axes = [_VECTORS, *spaces[0]["axes"][2:]]
+    steps = [{"type": "scale", "scale": [1.0] * 4}]
+    vectors = fmt.multiscale(
+        axes, [{"path": "0", "coordinateTransformations": steps}], "field", type="none", metadata={}
+    )
+    array = {"shape": [3, 2, 4, 4], "dtype": "float32", "dimension_names": list("dzyx")}
+    field = {f"{below}/field": {"document": vectors}, f"{below}/field/0": array}
+    return {path: {"document": said}, **levels, below: {}, **field}
 
 
 __all__ = ["Nodes", "build", "sample", "wrong"]

@@ -15,7 +15,20 @@ from ome_zarr.reader import Reader
 from ome_zarr.writer import write_image as their_write_image
 from ome_zarr.writer import write_labels as their_write_labels
 
-from ome_ngff import open_image, to_multiscales, to_ngff_image, to_ngff_zarr, write_image, write_labels
+from ome_ngff import (
+    open_image,
+    open_scene,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    validate,
+    write_image,
+    write_labels,
+    write_plate_metadata,
+    write_scene,
+    write_well_metadata,
+)
+from ome_ngff.spaces import Edge, Translation
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (24, 64, 72)).astype("uint16")
 FORMATS = {"0.4": FormatV04(), "0.5": FormatV05()}
@@ -76,3 +89,29 @@ def test_ome_zarr_reads_ours(tmp_path: Path, version: str) -> None:
     np.testing.assert_array_equal(np.asarray(nodes[0].data[0]), PIXELS)
     assert [level.shape for level in nodes[0].data] == [(24, 64, 72), (24, 32, 36), (24, 16, 18)]
     assert any("fives" in str(node.zarr) for node in nodes)
+
+
+def test_ngff_zarr_validates_every_kind_of_ours_in_0_6(tmp_path: Path) -> None:
+    write_plate_metadata(tmp_path / "p", ["A"], ["1"], ["A/1"], fmt="0.6", name="plate", field_count=1)
+    write_well_metadata(zarr.open_group(tmp_path / "p").create_group("A/1"), ["0"])
+    image = tmp_path / "p/A/1/0"
+    write_image(PIXELS, image, axes="zyx", scale_factors=[2], fmt="0.6")
+    write_labels(PIXELS % 5, image, "fives", axes="zyx", scale_factors=[2], colors={1: "FF0000"})
+    kinds = {"p": "plate", "p/A/1": "well", "p/A/1/0": "image", "p/A/1/0/labels/fives": "label"}
+    for place, kind in kinds.items():
+        for strict in (False, True):
+            attributes = dict(zarr.open_group(tmp_path / place, mode="r").attrs)
+            ngff_zarr.validate(attributes, version="0.6", model=kind, strict=strict)
+
+
+def test_scenes_of_ours_and_of_ngff_zarr_are_read_by_each_other(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        write_image(PIXELS, tmp_path / "ours" / name, axes="zyx", scale=0.5, scale_factors=[2], fmt="0.6")
+    edge = Edge(("right", "physical"), ("left", "physical"), Translation([0, 5, 3]))
+    write_scene(tmp_path / "ours", [edge])
+    read = ngff_zarr.from_ome_zarr(str(tmp_path / "ours"), kind="scene", validate=True)
+    assert list(read.images) == ["right", "left"]
+    ngff_zarr.to_ome_zarr(str(tmp_path / "theirs"), read, version="0.6")
+    scene = open_scene(tmp_path / "theirs")
+    assert scene.transform([1, 2, 3], "right/0", ("left", "physical")).tolist() == [0.5, 6.0, 4.5]
+    assert validate(tmp_path / "theirs", data=True).counts["error"] == 0

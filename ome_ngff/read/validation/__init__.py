@@ -40,7 +40,7 @@ class Report:
         path: what was checked.
         kind: "image", "label image", "labels", "plate", "well", "bioformats2raw" or "group"; None if nothing there
             could be OME-Zarr.
-        version: OME-NGFF version whose rules were applied.
+        version: OME-NGFF version whose rules were applied; None where that of a draft could not be.
         findings: in the order in which the hierarchy was walked. With `strict=True`, warnings have become errors.
         seen: number of images, labels, plates, wells, arrays and chunks that were checked.
     """
@@ -130,7 +130,7 @@ def validate(
     walk.root(node)
     if isinstance(place, ZipStore) and not path:
         zarr_format = node.metadata.zarr_format if isinstance(node, zarr.Group) else None
-        walk.findings += zip_findings(place.path, zarr_format, None if walk.kind is None else walk.fmt.version)
+        walk.findings += zip_findings(place.path, zarr_format, walk.version)
     if node is None and not walk.findings:
         below = walk.groups_below()
         raise MissingError(f"There is no Zarr group at {name}{f', but below it: {below}' if below else ''}.")
@@ -142,7 +142,7 @@ def validate(
     walk.finish()
     findings = stricter(walk.findings) if strict else walk.findings
     seen = {what: count for what, count in walk.seen.items() if count}
-    return Report(name, walk.kind, None if walk.kind is None else walk.fmt.version, tuple(findings), seen)
+    return Report(name, walk.kind, walk.version, tuple(findings), seen)
 
 
 def _document_file(place: Any) -> Path | None:
@@ -169,4 +169,5 @@ def _check_file(file: Path, asked: Format | None, strict: bool) -> Report:
     fmt = asked or detect_format(known, there[0] if there else CurrentFormat())
     findings = [*FILE(file.name, content, False), *fmt.findings(attributes)]
     kind = kind_of(fmt.unwrap(known)) if there else None
-    return Report(str(file), kind, fmt.version if there else None, tuple(stricter(findings) if strict else findings))
+    judged = there and not any(finding.rule == "version-known" for finding in findings)
+    return Report(str(file), kind, fmt.version if judged else None, tuple(stricter(findings) if strict else findings))

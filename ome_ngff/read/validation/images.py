@@ -157,11 +157,17 @@ def _dtype(image: ImageFacts) -> Faults:
             yield level.where, what, "Write all levels with the data type of the first."
 
 
-@PYRAMID.should(
-    "scale-shape",
-    at="/.document.multiscales[0].datasets[1].coordinateTransformations[0].scale",
-    wrong=[1.0, 1.0, 1.0, 2.0, 2.0],
-)
+_SECOND = "/.document.multiscales[0].datasets[1].coordinateTransformations[0].scale"
+
+
+@PYRAMID.must("scale-size", at=_SECOND, wrong=[1.0, 1.0, 1.0, 2.0, 2.0], since="0.6")
+def _scale_size(image: ImageFacts) -> Faults:
+    """The scale MUST be the size of a pixel or, where there is none, the factor relative to the first level, which is
+    1.0 along an axis that is not downsampled."""
+    return _scale_shape(image)
+
+
+@PYRAMID.should("scale-shape", at=_SECOND, wrong=[1.0, 1.0, 1.0, 2.0, 2.0], until="0.5")
 def _scale_shape(image: ImageFacts) -> Faults:
     """The `scale` specifies the pixel size of a level: where it is f times that of the first, the level is f times
     smaller, to one pixel."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeGuard
 
 import attrs
@@ -16,10 +17,12 @@ import zarr
 
 from ...exceptions import Finding
 from ...spec import (
+    AtPath,
     CurrentFormat,
     Format,
     FormatV04,
     Rules,
+    at_paths,
     entries,
     format_implementations,
     is_list,
@@ -28,14 +31,17 @@ from ...spec import (
     path_fault,
 )
 from ...store import MARK
-from ..describe import format_of, kind_of
+from ..describe import format_of, kind_of, scene_paths
 from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, WellFacts
+from .spaces import FIELD as VECTORS
+from .spaces import FIELD_THERE, MATRIX, MATRIX_THERE, PLACE, REFERENCE, SCENE, systems_of
 from .tree import Broken, Node, Tree, joined, spelled
 
 Document = Mapping[str, Any]
 MOST_WELLS = 1536  # wells of the largest plate on the market
+_FIELDS = "vector fields"  # what they are counted as
 _DEEPEST = 4  # groups that are searched between labels and a label image
 _FORMATS = tuple(format_implementations())
 
@@ -53,6 +59,7 @@ class Walk:
     Attributes:
         findings: what was found. seen: numbers of what was checked. arrays: paths of all arrays.
         kind: that of the root; None if it is not OME-Zarr. fmt: the format whose rules apply.
+        version: that of the format; None where none apply.
     """
 
     def __init__(self, tree: Tree, fmt: Format | None, everything: bool) -> None:
@@ -62,8 +69,10 @@ class Walk:
         self.seen: Counter[str] = Counter()
         self.arrays: dict[str, None] = {}
         self.kind: str | None = None
+        self.version: str | None = None
         self.fmt: Format = fmt or CurrentFormat()
         self._fmt_given = fmt is not None
+        self._fields: dict[str, list[ImageFacts]] = {}
 
     def root(self, node: Node) -> None:
         if not isinstance(node, zarr.Group):
@@ -78,17 +87,20 @@ class Walk:
         document = facts.document
         if document or MARK in node.attrs or any(fmt.unwrap(node.attrs) for fmt in _FORMATS):
             self.kind = kind_of(document)
+            self.version = None if any(f.rule == "version-known" for f in self.findings) else self.fmt.version
         elif below := self.groups_below():
             hint = f"Check one of the groups below: {below}."
             self.findings = [attrs.evolve(f, hint=hint) if f.rule == "document-kind" else f for f in self.findings]
+        if self.version is None:
+            return
         if "multiscales" in document:
             images = self._image("", facts)
             self._labels("", facts, images)
             if "image-label" in document:
                 self._label("", document, images, None, "")
-        checks = {"labels": self._label_list, "plate": self._plate, "well": self._well}
+        checks = {"labels": self._label_list, "plate": self._plate, "well": self._well, "scene": self._scene}
         for key, check in {**checks, "bioformats2raw.layout": self._collection}.items():
-            if key in document:
+            if key in document and (key != "scene" or facts.fmt.dialect.spaces):
                 check("", document)
 
     def groups_below(self) -> str:
@@ -173,6 +185,9 @@ class Walk:
         self.findings.extend(omero_findings(facts.document.get("omero"), images))
         self._ask(LABEL_VALUES, spelled(path), facts.document.get("image-label"))
         self.seen[kind] += bool(images)
+        for where, multiscale in entries(facts.document.get("multiscales"), f"{spelled(path)}: multiscales"):
+            if facts.fmt.dialect.spaces and kind != _FIELDS:
+                self._edges(path, multiscale, where)
         return images
 
     def _level(self, path: str, absent: bool, parts: tuple[Document, ...], fmt: Format) -> LevelFacts:
@@ -189,6 +204,62 @@ class Walk:
             if isinstance(level.node, zarr.Array):
                 self._files(path, level.node)
         return level
+
+    # Spaces --------------------------------------------------------------------------------------------------------
+
+    def _scene(self, path: str, document: Document) -> None:
+        scene, where = document["scene"], f"{spelled(path)}: scene"
+        self.seen["scenes"] += 1
+        placed = [below for below in scene_paths(scene) if not path_fault(below)]
+        for full in (joined(path, below) for below in placed):
+            if isinstance(node := self._open(full), zarr.Group):
+                self._image_group(full, node)
+        self._edges(path, scene, where, in_scene=True)
+        known = {below.partition("/")[0] for below in placed}
+        more = (name for name in sorted(self.tree.names(path) - known))
+        self._ask(
+            SCENE, where, scene, [name for name in more if _has(self.tree.open(joined(path, name)), "multiscales")]
+        )
+
+    def _edges(self, path: str, holder: Any, where: str, *, in_scene: bool = False) -> None:
+        """Check what the transformations of an image or a scene refer to: systems of others, stored parameters."""
+        known: dict[str, dict[str, Any] | None] = {"": systems_of([holder])}
+        for at, edge in entries(part_of(holder, "coordinateTransformations"), f"{where}.coordinateTransformations"):
+            axes: list[Any] = []
+            for end in ("input", "output"):
+                below, name = part_of(edge.get(end), "path") or "", part_of(edge.get(end), "name")
+                if path_fault(below or "here"):
+                    axes.append(None)
+                    continue
+                if below not in known:
+                    known[below] = self._systems(joined(path, below))
+                if below:
+                    self._ask(REFERENCE, f"{at}.{end}", below, name, known[below])
+                axes.append((known[below] or {}).get(name) if isinstance(name, str) else None)
+            for found in at_paths(edge, axes[0], None if axes[1] is None else len(axes[1]), at):
+                self._parameters(path, found, in_scene)
+
+    def _systems(self, path: str) -> dict[str, Any] | None:
+        """Return the coordinate systems of an image; None where there is none."""
+        node = self.tree.open(path)
+        return systems_of(format_of(node).unwrap(node.attrs)["multiscales"]) if _has(node, "multiscales") else None
+
+    def _parameters(self, path: str, found: AtPath, in_scene: bool) -> None:
+        full = joined(path, found.path)
+        for above in PurePosixPath(found.path).parents[:-1]:
+            if (between := joined(path, str(above))) not in self._fields:
+                self._fields[between] = []
+                self._open(between)
+        node = self._open(full, MATRIX_THERE if found.is_matrix else FIELD_THERE)
+        if in_scene:
+            self._ask(PLACE, found.where, found.path)
+        if found.is_matrix:
+            self._ask(MATRIX, spelled(full), node, found)
+        elif isinstance(node, zarr.Group):
+            if full not in self._fields:
+                self._fields[full] = self._image(full, self._group(full, node, "image"), _FIELDS)
+            for field in self._fields[full][:1]:
+                self._ask(VECTORS, field, found)
 
     # Labels --------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ...text import show
 from ..dialect import Dialect
 from .axes import UNITS_GIVEN, axes_findings
 from .book import MISSING, Faults, Rules, entries, is_list, is_number, is_objects, part_of, path_fault
-from .spaces import flat, space_findings
+from .spaces import GROUP, flat, space_findings
 
 
 def image_findings(document: Mapping[str, Any], dialect: Dialect) -> Iterator[Finding]:
@@ -20,6 +20,7 @@ def image_findings(document: Mapping[str, Any], dialect: Dialect) -> Iterator[Fi
     if "multiscales" in document:
         multiscales = document["multiscales"]
         yield from MULTISCALES(multiscales, version=version)
+        yield from GROUP(multiscales, "multiscales", version=version)
         for where, multiscale in entries(multiscales, "multiscales"):
             if dialect.spaces:
                 yield from space_findings(multiscale, where, version)

@@ -294,6 +294,25 @@ def _edge_label(edge: Document, multiscale: Document, where: str) -> Faults:
         yield where, what, "Apply anything else to the pixels of the labels."
 
 
+GROUP = Rules("image", since="0.6")
+
+
+@GROUP.note("system-name-group", at="multiscales", wrong=[
+    {"name": name, "coordinateSystems": [{"name": "physical", "axes": []}]} for name in ("nuclei", "membranes")
+])  # fmt: skip
+def _group_unique(multiscales: Any, where: str) -> Faults:
+    """References cannot tell several multiscales of a group apart: no two of them should have a coordinate system of
+    the same name."""
+    owners: dict[str, set[str]] = {}
+    for place, multiscale in entries(multiscales, where):
+        for _, system in entries(multiscale.get("coordinateSystems"), ""):
+            owners.setdefault(str(system.get("name")), set()).add(place)
+    for name, places in owners.items():
+        if len(places) > 1:
+            what = f"{len(places)} images of this group have a coordinate system {show(name)}."
+            yield where, what, "Rename it in all but one; a reference means that of the first."
+
+
 # Scenes ---------------------------------------------------------------------------------------------------------------
 
 

@@ -65,8 +65,8 @@ PARAMETERS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "displacements": {"path": _PATH},
     "coordinates": {"path": _PATH},
 }
-_MATRICES = ("affine", "rotation")
-_FIELDS = ("displacements", "coordinates")
+MATRICES = ("affine", "rotation")
+FIELDS = ("displacements", "coordinates")
 
 
 def transformation_findings(t: Any, n: int | None, m: int | None, where: str, depth: int = 0) -> Iterator[Finding]:
@@ -113,24 +113,24 @@ def nesting(t: Any) -> int:
 
 def inputs(t: Any, depth: int = 0) -> int | None:
     """Return how many axes the input of a transformation has, as far as its parameters say it."""
-    kind = _kind(t)
+    kind = kind_of_transformation(t)
     if kind in ("scale", "translation", "mapAxis"):
         return len(t[kind])
-    if kind in _MATRICES and kind in t:
+    if kind in MATRICES and kind in t:
         return len(t[kind][0]) - (kind == "affine")
     if kind == "bijection" and depth < DEEPEST:
         return inputs(t["forward"], depth + 1)
     if kind == "sequence" and depth < DEEPEST:
         for child in t["transformations"]:
             count = inputs(child, depth + 1)
-            if count is not None or _kind(child) not in ("identity", "rotation", "displacements"):
+            if count is not None or kind_of_transformation(child) not in ("identity", "rotation", "displacements"):
                 return count
     return None
 
 
 def outputs(t: Any, n: int | None, depth: int = 0) -> int | None:
     """Return how many axes the output of a transformation has whose input has `n`."""
-    kind = _kind(t)
+    kind = kind_of_transformation(t)
     if kind in ("identity", "displacements"):
         return n
     if kind == "affine":
@@ -150,7 +150,7 @@ def outputs(t: Any, n: int | None, depth: int = 0) -> int | None:
     return None
 
 
-def _kind(t: Any) -> str | None:
+def kind_of_transformation(t: Any) -> str | None:
     """Return the type of a transformation whose parameters have the right form."""
     kind = t.get("type") if isinstance(t, Mapping) else None
     return kind if isinstance(kind, str) and kind in PARAMETERS and not _misfits(t) else None
@@ -164,9 +164,9 @@ def _misfits(t: Document) -> dict[str, str]:
     absent = [key for key in wanted if key not in t]
     if kind in ("scale", "translation") and "path" in t:
         wrong["path"] = "left out, as the numbers stand in the document"
-    if kind not in (*_MATRICES, "projectAxis"):
+    if kind not in (*MATRICES, "projectAxis"):
         return wrong | {key: wanted[key][1] for key in absent}
-    if len(absent) == 2 or (not absent and kind in _MATRICES):
+    if len(absent) == 2 or (not absent and kind in MATRICES):
         wrong[kind] = f"given by {' or '.join(wanted)}"
     return wrong
 
@@ -279,7 +279,7 @@ def _axes(t: Document, n: int | None, m: int | None, where: str) -> Faults:
 @TRANSFORMATION.must("parameter-path", at=f"{_EDGE}[5].transformations[1].transformation.path", wrong="../field")
 def _path(t: Document, n: int | None, m: int | None, where: str) -> Faults:
     """The `path` leads to the array or the group that holds the parameters, in the same hierarchy."""
-    if t["type"] in (*_MATRICES, *_FIELDS) and "path" in t:
+    if t["type"] in (*MATRICES, *FIELDS) and "path" in t:
         fault = path_fault(t["path"].removeprefix("/"))
         if fault:
             yield f"{where}.path", fault, "Write the path from the group of this document."
@@ -292,7 +292,7 @@ def _path(t: Document, n: int | None, m: int | None, where: str) -> Faults:
 )
 def _relative(t: Document, n: int | None, m: int | None, where: str) -> Faults:
     """What a `path` is relative to SHOULD be clear: the group of the document."""
-    if t["type"] in (*_MATRICES, *_FIELDS) and str(t.get("path", "")).startswith("/"):
+    if t["type"] in (*MATRICES, *FIELDS) and str(t.get("path", "")).startswith("/"):
         what = f"The path should be relative to the group of this document (got {show(t['path'])})."
         yield f"{where}.path", what, "Leave out the '/' it begins with."
 
@@ -302,7 +302,7 @@ def _relative(t: Document, n: int | None, m: int | None, where: str) -> Faults:
 )
 def _interpolation(t: Document, n: int | None, m: int | None, where: str) -> Faults:
     """The field "interpolation" SHOULD be "nearest", "linear" or "cubic"."""
-    if t["type"] in _FIELDS and t.get("interpolation", "linear") not in ("nearest", "linear", "cubic"):
+    if t["type"] in FIELDS and t.get("interpolation", "linear") not in ("nearest", "linear", "cubic"):
         what = f"The interpolation should be nearest, linear or cubic (got {show(t['interpolation'])})."
         yield f"{where}.interpolation", what, "Write one of these; readers that know no other take linear."
 
@@ -313,7 +313,7 @@ def _interpolation(t: Document, n: int | None, m: int | None, where: str) -> Fau
 })  # fmt: skip
 def _needed(t: Document, n: int | None, m: int | None, where: str) -> Faults:
     """A bijection SHOULD be used only where the inverse of the transformation has no closed form."""
-    if t["type"] == "bijection" and any(_kind(t[half]) in _CLOSED for half in ("forward", "inverse")):
+    if t["type"] == "bijection" and any(kind_of_transformation(t[half]) in _CLOSED for half in ("forward", "inverse")):
         yield where, "A bijection should be used for what has no inverse of a closed form.", "Write one half alone."
 
 

@@ -506,20 +506,13 @@ def _merged(before: list[Transformation], after: Transformation) -> list[Transfo
     return [*before, after]
 
 
-def bound(t: Transformation, load: Callable[[Transformation, str, str | None], Any]) -> Transformation:
-    """Return a transformation whose parameters that are stored at a path, its own and those inside, can be read.
-
-    Args:
-        load: called with a transformation, its path, and its interpolation; returns what gives the vectors at points,
-            or, for a matrix, what gives its rows.
-    """
+def bound(t: Transformation, change: Callable[[Any], Transformation]) -> Transformation:
+    """Return a transformation in which those with parameters at a path, it or what is inside of it, are changed."""
     if isinstance(t, Sequence):
-        return attrs.evolve(t, transformations=[bound(each, load) for each in t.transformations])
+        return attrs.evolve(t, transformations=[bound(each, change) for each in t.transformations])
     if isinstance(t, ByDimension):
-        items = [attrs.evolve(item, transformation=bound(item.transformation, load)) for item in t.transformations]
+        items = [attrs.evolve(item, transformation=bound(item.transformation, change)) for item in t.transformations]
         return attrs.evolve(t, transformations=items)
     if isinstance(t, Bijection):
-        return attrs.evolve(t, forward=bound(t.forward, load), inverse=bound(t.inverse, load))
-    if isinstance(t, (_Matrix, _Field)) and t.path is not None:
-        return attrs.evolve(t, loaded=load(t, t.path, getattr(t, "interpolation", None)))
-    return t
+        return attrs.evolve(t, forward=bound(t.forward, change), inverse=bound(t.inverse, change))
+    return change(t) if isinstance(t, (_Matrix, _Field)) and t.path is not None else t

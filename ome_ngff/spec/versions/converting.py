@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -23,8 +23,17 @@ _OF_GROUPS = ("multiscales", "plate", "well", "image-label", "bioformats2raw.lay
 _MEANINGLESS = ("discrete", "longName")  # of an axis, before 0.6
 
 
-#: the coordinate system of a label image, and what maps it onto its image
-Link = tuple[str | None, list[Placement]]
+@attrs.frozen
+class Link:
+    """Hold what maps a coordinate system of an image onto what that is a part of: a label image onto its image.
+
+    Attributes:
+        system: its name. steps: scale and shift. axes: those of the system of a scene that they lead to.
+    """
+
+    system: str | None
+    steps: list[Placement]
+    axes: Any = None
 
 
 @attrs.frozen
@@ -34,7 +43,8 @@ class Restated:
     Attributes:
         document: of the other version. losses: what it cannot hold, in words.
         names: of the dimensions of each level, by its path.
-        links: what maps label images onto this image, by their paths: it has to go into their own transformations.
+        links: what maps label images onto this image, or images onto this scene, by their paths: it has to go into
+            their own transformations.
     """
 
     document: Document
@@ -47,16 +57,15 @@ def restate(document: Mapping[str, Any], source: Format, to: Format, link: Link 
     """Return the document of a group in another version.
 
     Args:
-        document: as `unwrap` returns it. source, to: the versions. link: what maps this label image onto its image.
+        document: as `unwrap` returns it. source, to: the versions. link: what maps this label image onto its image, or
+            this image onto its scene.
 
     Raises:
-        FormatError: it states another version than the source, or the new one has nothing of the kind.
+        FormatError: it states another version than the source.
     """
     stated = stated_version(document)
     if stated is not None and not states(source, stated):
         raise FormatError(f"it is OME-Zarr {show(stated)} in a hierarchy of {source.version}")
-    if "scene" in document and not to.dialect.spaces:
-        raise FormatError(f"it is a scene, which OME-Zarr {to.version} has not; write copies of its images")
     found = {key: part for key, part in document.items() if key != "version"}
     for key in _PARTS:
         if isinstance(found.get(key), Mapping):
@@ -69,6 +78,8 @@ def restate(document: Mapping[str, Any], source: Format, to: Format, link: Link 
     losses: list[str] = []
     links: dict[str, Link] = {}
     names: dict[str, list[str]] = {}
+    if not to.dialect.spaces and "scene" in found:
+        links |= _scene(found.pop("scene"), losses)
     if is_list(found.get("multiscales")):
         found["multiscales"] = list(found["multiscales"])
         for number, entry in enumerate(found["multiscales"]):
@@ -76,6 +87,21 @@ def restate(document: Mapping[str, Any], source: Format, to: Format, link: Link 
                 found["multiscales"][number] = _image(document, number, source, to, link, losses, links)
                 names |= _names(source.flat(entry))
     return Restated(found, tuple(losses), names, links)
+
+
+def without_names(document: Mapping[str, Any]) -> tuple[Document, list[str]]:
+    """Return the document of a group without the names of its images, and these; none where one has no name."""
+    images = document.get("multiscales")
+    names = [part_of(image, "name") for image in images] if is_list(images) else []
+    if not all(isinstance(name, str) and name for name in names):
+        return dict(document), []
+    return with_names(document, [""] * len(names)), names
+
+
+def with_names(document: Mapping[str, Any], names: Sequence[str]) -> Document:
+    """Return the document of a group with other names of its images."""
+    images = zip(document.get("multiscales", ()), names, strict=True)
+    return {**document, **({"multiscales": [{**image, "name": name} for image, name in images]} if names else {})}
 
 
 def states(fmt: Format, stated: str) -> bool:
@@ -101,10 +127,11 @@ def _image(
     if not to.dialect.spaces:
         losses += _losses(metadata, links)
         axes = [{k: v for k, v in axis.items() if k not in _MEANINGLESS} for axis in axes] if is_objects(axes) else axes
-        if link is not None and link[0] in (None, metadata.intrinsic.name):
-            metadata = _folded(metadata, link[1])
+        same = link is None or link.axes is None or _spelled(link.axes) == _spelled(axes)
+        if link is not None and same and link.system in (None, metadata.intrinsic.name):
+            metadata, axes = _folded(metadata, link.steps), link.axes or axes
         elif link is not None:
-            losses.append(f"the transformation between its coordinate system {show(link[0])} and its image")
+            losses.append(f"the transformation that is of its coordinate system {show(link.system)}")
     whole = _upright(metadata) if to.dialect.spaces else attrs.evolve(metadata, others=[], edges=[])
     (found,) = to.encode(whole)["multiscales"]
     if "name" not in entry:
@@ -151,28 +178,53 @@ def _losses(metadata: Metadata, links: dict[str, Link]) -> Iterator[str]:
         yield f"the coordinate system {show(system.name)}"
     for edge in metadata.edges:
         label = next((ref for ref in (edge.input, edge.output) if ref.path), None)
-        folded = None if label is None else _link(edge, label, metadata)
+        folded = None if label is None else _steps(edge, label, metadata.intrinsic.name, len(metadata.axes))
         if label is not None and label.path is not None and folded is not None:
-            links[label.path.strip("/")] = (label.name, folded)
+            links[label.path.strip("/")] = Link(label.name, folded)
         else:
             yield f"the transformation {edge}"
 
 
-def _link(edge: Edge, label: Ref, metadata: Metadata) -> list[Placement] | None:
-    """Return the scale and shift that map a label image onto its image; None where it is more than that."""
-    other = edge.output if edge.input == label else edge.input
+def _steps(edge: Edge, end: Ref, name: str, n: int) -> list[Placement] | None:
+    """Return the scale and shift that map one end of an edge onto a system of `n` axes; None where it is more."""
+    other = edge.output if edge.input == end else edge.input
     try:
-        leads = edge.transformation if edge.input == label else edge.transformation.inverted()
-        matrix = leads.matrix(len(metadata.axes))
+        leads = edge.transformation if edge.input == end else edge.transformation.inverted()
+        matrix = leads.matrix(n)
     except NgffError:
         return None
-    n = len(metadata.axes)
-    if other != Ref(metadata.intrinsic.name) or matrix is None or matrix.shape != (n, n + 1):
+    if other != Ref(name) or matrix is None or matrix.shape != (n, n + 1):
         return None
     scale = np.diag(matrix[:, :n])
     if (matrix[:, :n] != np.diag(scale)).any() or not (scale > 0).all():
         return None
     return [Scale(scale.tolist()), Translation(matrix[:, n].tolist())]
+
+
+def _scene(scene: Any, losses: list[str]) -> dict[str, Link]:
+    """Return what maps the images of a scene onto its system, where it has one that scales and shifts lead to.
+
+    Anything else is added to `losses`, and so is the name of the system.
+    """
+    systems = {part_of(each, "name"): part_of(each, "axes") for each in entries_of(part_of(scene, "coordinateSystems"))}
+    edges = [Edge.parse(each) for each in entries_of(part_of(scene, "coordinateTransformations"))]
+    name, axes = next(iter(systems.items())) if len(systems) == 1 else (None, None)
+    links: dict[str, Link] = {}
+    for edge in edges if isinstance(name, str) and is_objects(axes) else ():
+        ends = [ref for ref in (edge.input, edge.output) if ref.path]
+        steps = _steps(edge, ends[0], str(name), len(axes or ())) if len(ends) == 1 else None
+        if steps is not None:
+            links[str(ends[0].path).strip("/")] = Link(ends[0].name, steps, axes)
+    if len(links) == len(edges):
+        losses += [] if name == "physical" else [f"the name of the coordinate system {show(name)} of the scene"]
+        return links
+    losses += [f"the coordinate system {show(each)} of the scene" for each in systems]
+    losses += [f"the transformation {edge} of the scene" for edge in edges]
+    return {}
+
+
+def _spelled(axes: Any) -> list[Any]:
+    return [part_of(axis, "name") for axis in entries_of(axes)]
 
 
 def _names(multiscale: Mapping[str, Any]) -> dict[str, list[str]]:
