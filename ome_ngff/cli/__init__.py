@@ -1,4 +1,4 @@
-"""The command line: one command per file, loaded when it is used. A new one is a file and a word in `COMMANDS`."""
+"""The command line: one command per file, loaded when it is used. A new one is a file and a word in `GROUPS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from ..text import nearest_word
 from .errors import reported
 from .options import verbosity
 
-COMMANDS = ("create", "write", "labels", "scale", "export", "info", "validate", "preview", "upgrade", "edit")
+GROUPS = {
+    "Write": ("create", "write", "labels", "scale"),
+    "Change": ("edit", "upgrade"),
+    "Look and check": ("info", "validate", "preview", "view"),
+    "Give away": ("export",),
+}
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
+_EXAMPLES = (
+    "ome-ngff write tissue.tif tissue.ome.zarr",
+    "ome-ngff labels nuclei.tif tissue.ome.zarr --colors auto",
+    "ome-ngff view tissue.ome.zarr",
+)
 
 
 class Commands(click.Group):
@@ -27,6 +38,15 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f".{name}", __name__).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands in groups, and show how a first image is made."""
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(f"{name:<8}", each.get_short_help_str(80)) for name, each in commands if each])
+        with formatter.section("Examples"):
+            formatter.write("".join(f"  {line}\n" for line in _EXAMPLES))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command that the arguments start with."""

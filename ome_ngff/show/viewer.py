@@ -23,7 +23,7 @@ from .protocols import PyramidLike
 from .served import Served, answers
 from .server import PageServer
 
-_SIDE = 600  # pixels of the screen that the image is as wide as, at first
+_SIDES = {"xy": 520, "4panel-alt": 260}  # pixels of the screen that the image is as wide as, at first
 _SHADER = (
     "#uicontrol invlerp contrast\n#uicontrol vec3 color color\nvoid main() { emitRGB(color * contrast()); }\n"
 )
@@ -186,7 +186,7 @@ def _state(layers: Sequence[_Layer], url: str) -> dict[str, Any]:
     shape = served.shape(0)
     finest = min(scale[i] for i in space)
     widest = max(shape[i] * scale[i] / finest for i in space)
-    deep = len(space) > 2 and shape[space[-3]] > 1
+    layout = "4panel-alt" if len(space) > 2 and shape[space[-3]] > 1 else "xy"
     names: set[str] = set()
     for layer in layers:  # which are told apart by their names
         while layer.shown["name"] in names:
@@ -195,12 +195,13 @@ def _state(layers: Sequence[_Layer], url: str) -> dict[str, Any]:
     return {
         "dimensions": {dims[i]: [scale[i], units[i]] for i in order},
         "position": [translation[i] / scale[i] + (shape[i] // 2 if i in space else 0) + 0.5 for i in order],
-        "crossSectionScale": widest / _SIDE,
+        "crossSectionScale": widest / _SIDES[layout],
         "projectionScale": 1.5 * widest,
         "layers": [
             {"source": f"zarr3://{url}data/{number}/"} | layer.shown for number, layer in enumerate(layers)
         ],
-        "layout": "4panel-alt" if deep else "xy",
+        "layout": layout,
+        "crossSectionBackgroundColor": "#000000",
         "showAxisLines": False,
         "showDefaultAnnotations": False,
     }
