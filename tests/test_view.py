@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import tensorstore
-import zarr
 from browser import look_at, needs_browser
 
 import ome_ngff
@@ -52,7 +50,15 @@ COLORS = {3: (255, 0, 0, 255), 70_000: (0, 255, 255, 255)}
 def written(path: Path, fmt: str = "0.5") -> Path:
     """Write a small image of two channels with labels."""
     write_image(
-        PIXELS, path, axes="czyx", fmt=fmt, chunks=(1, 4, 8, 8), scale_factors=[2], omero=OMERO, method="nearest", **SPACE
+        PIXELS,
+        path,
+        axes="czyx",
+        fmt=fmt,
+        chunks=(1, 4, 8, 8),
+        scale_factors=[2],
+        omero=OMERO,
+        method="nearest",
+        **SPACE,
     )
     write_labels(NUCLEI, path, "nuclei", colors=COLORS)
     return path
@@ -95,7 +101,11 @@ def state_of(viewer: Any) -> dict[str, Any]:
 def level_of(viewer: Any, layer: int, level: int) -> np.ndarray:
     """Read what a layer serves with TensorStore, as any reader of Zarr would."""
     path = urlsplit(viewer.url)
-    store = {"driver": "http", "base_url": f"{path.scheme}://{path.netloc}", "path": f"{path.path}data/{layer}/{level}/"}
+    store = {
+        "driver": "http",
+        "base_url": f"{path.scheme}://{path.netloc}",
+        "path": f"{path.path}data/{layer}/{level}/",
+    }
     return np.asarray(tensorstore.open({"driver": "zarr3", "kvstore": store}).result().read().result())
 
 
@@ -186,13 +196,12 @@ def test_chosen_labels_are_shown_and_others_are_named(image: Multiscales) -> Non
         pytest.param("data/0/0/c/99/0/0", id="chunk"),
         pytest.param("data/0/0/c/0/0", id="dimensions"),
         pytest.param("data/0/0/c/-1/0/0", id="negative"),
-        pytest.param("data/٠/zarr.json", id="digits of others"),
+        pytest.param("data/%D9%A0/zarr.json", id="digits of others"),
         pytest.param("data/0/.zattrs", id="key"),
     ],
 )
 def test_nothing_but_what_is_served_is_found(viewer: Any, path: str) -> None:
-    quoted = path.encode().decode("latin-1")
-    assert ask(viewer.url + quoted.replace("٠", "%D9%A0"))[0] == 404 if quoted == path else True
+    assert ask(viewer.url + path)[0] == 404
 
 
 def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
@@ -299,15 +308,15 @@ def test_a_browser_shows_image_and_labels_offline(tmp_path: Path) -> None:
         picture, complaints = look_at(viewer.url, tmp_path / "profile", shows)
     assert shows(picture), complaints
     left, right = panes(picture)[60, 60], panes(picture)[60, 200]
-    assert left[2] > 100 and left[0] < 20, "the image is blue, at half of its contrast"
-    assert right[0] > 60 and right[2] > 50, "labels lie on it, red"
+    np.testing.assert_allclose(left, [0, 0, 128], atol=3, err_msg="the image is blue, at half of its contrast")
+    np.testing.assert_allclose(right, [102, 0, 77], atol=12, err_msg="labels lie on it, red")
     assert not [line for line in complaints if "exception" in line or "Content Security" in line]
 
 
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     written(tmp_path / "a.ome.zarr")
-    words = [sys.executable, "-W", "error", "-m", "ome_ngff", "view", "a.ome.zarr", "--no-browser", "--labels", "nuclei"]
+    words = [sys.executable, "-W", "error", "-m", "ome_ngff", "view", "a.ome.zarr", "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment)
     try:

@@ -19,6 +19,14 @@ GROUPS = {
     "Give away": ("export",),
 }
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
+_MEANT = {
+    **dict.fromkeys(("convert", "import", "to-zarr"), "write"),
+    **dict.fromkeys(("open", "show", "serve", "browse", "napari"), "view"),
+    **dict.fromkeys(("ls", "list", "inspect", "describe", "metadata"), "info"),
+    **dict.fromkeys(("check", "lint", "verify"), "validate"),
+    **dict.fromkeys(("thumbnail", "picture", "report"), "preview"),
+    **dict.fromkeys(("downsample", "pyramid"), "scale"),
+}
 _EXAMPLES = (
     "ome-ngff write tissue.tif tissue.ome.zarr",
     "ome-ngff labels nuclei.tif tissue.ome.zarr --colors auto",
@@ -51,7 +59,9 @@ class Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command that the arguments start with."""
         if args[0] not in COMMANDS:
-            ctx.fail(f"There is no command {args[0]!r}.{nearest_word(args[0], COMMANDS)} Known: {', '.join(COMMANDS)}.")
+            meant = _MEANT.get(args[0])
+            hint = f" Did you mean {meant!r}?" if meant else nearest_word(args[0], COMMANDS)
+            ctx.fail(f"There is no command {args[0]!r}.{hint} Known: {', '.join(COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:

@@ -51,7 +51,7 @@ def reported() -> Iterator[None]:
         if isinstance(error, _HELP):
             raise
         command = error.ctx.command_path if error.ctx is not None else "ome-ngff"
-        raise Refused(f"{_in_one_line(error.format_message())} See '{command} --help'.") from None
+        raise Refused(f"{_in_one_line(_hinted(error))} See '{command} --help'.") from None
     except (NgffError, OSError) as error:
         if getattr(error, "errno", None) == errno.EPIPE:
             raise
@@ -66,6 +66,31 @@ def reported() -> Iterator[None]:
     except Exception as error:
         _trace()
         raise Failed(f"{type(error).__name__}: {_in_one_line(str(error))} (-vv shows where)") from None
+
+
+#: options of other tools, and what they are here
+_MEANT = {
+    **dict.fromkeys(("--pixel-size", "--voxel-size", "--pixelsize", "--spacing", "--resolution"), "--scale"),
+    **dict.fromkeys(
+        ("--levels", "--factors", "--n-levels", "--num-levels", "--downscale", "--pyramid"), "--scale-factors"
+    ),
+    **dict.fromkeys(("--chunk", "--chunk-size", "--tile-size", "--tiles", "--chunkshape"), "--chunks"),
+    **dict.fromkeys(("--force", "--clobber"), "--overwrite"),
+    **dict.fromkeys(("--units", "--axes-units"), "--unit"),
+    **dict.fromkeys(("--compressor", "--codec"), "--compression"),
+    **dict.fromkeys(("--out", "--output-file"), "--output"),
+    **dict.fromkeys(("--jobs", "--threads", "--processes", "--nproc"), "--workers"),
+    **dict.fromkeys(("--version", "--ngff-version", "--to"), "--format"),
+    **dict.fromkeys(("--anon", "--storage-options"), "--store-option"),
+}
+
+
+def _hinted(error: click.UsageError) -> str:
+    """Return what a usage error says; of an option that another tool has, what it is called here."""
+    options = {word for each in _parameters() for word in each.opts}
+    if isinstance(error, click.NoSuchOption) and (meant := _MEANT.get(error.option_name)) in options:
+        return f"No such option: {error.option_name} Did you mean {meant}?"
+    return error.format_message()
 
 
 def _trace() -> None:
@@ -145,7 +170,9 @@ _WORDS = {
     r"\bmemory_target\b": "--memory-target",
     r" and scaler\b| or a scaler\b": "",
 }
-_PYTHON = re.compile(r"\b[a-z]\w*=(?:True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|[a-z]\w*\([^)]*\)|\b[a-z]+_[a-z_]+\(")
+_PYTHON = re.compile(
+    r"\b[a-z]\w*=(?:True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|[a-z]\w*\([^)]*\)|\b[a-z]+_[a-z_]+\("
+)
 _NONE_HERE = (
     r"(?<=pass )\w+=True to [^.;]*?(?:,| or) (?=--)",
     r",? or \w+=True to [^.;]+",
@@ -198,9 +225,9 @@ def _options_of_others() -> dict[str, str]:
     if group is None or not isinstance(group.command, click.Group):
         return {}
     commands = [group.command.get_command(group, name) for name in group.command.list_commands(group)]
-    return {
-        name: option for each in commands if each is not None for name, option in _options(each.params).items()
-    } | {"resume": "--resume"}
+    return {name: option for each in commands if each is not None for name, option in _options(each.params).items()} | {
+        "resume": "--resume"
+    }
 
 
 def _parameters() -> list[click.Parameter]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .errors import say, verbosity_wanted
-from .options import PLACE, Parsed, store_option, verbosity
+from .options import STORE, Parsed, store_option, verbosity
 
 
 def _level(text: str) -> int | None:
@@ -25,7 +25,7 @@ def _level(text: str) -> int | None:
 
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image.")
-@click.argument("path", type=PLACE)
+@click.argument("path", type=STORE)
 @click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")

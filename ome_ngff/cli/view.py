@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from contextlib import suppress
 
 import click
 
 from .errors import note, say
-from .options import PLACE, store_option, verbosity
+from .options import STORE, store_option, verbosity
 
 
 @click.command("view", short_help="Look at an OME-Zarr image in the browser.")
-@click.argument("path", type=PLACE)
+@click.argument("path", type=STORE)
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to show; may be repeated.  [default: all]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Of this machine.  [default: any]")
 @click.option("--browser/--no-browser", default=True, help="Whether to open the browser.  [default: browser]")
@@ -25,13 +26,9 @@ def command(path: str, labels: tuple[str, ...], port: int, browser: bool) -> Non
     """
     from ..read import open_shown
 
-    with open_shown(path).view(list(labels) or None, port=port) as viewer:
+    with open_shown(path).view(list(labels) or None, port=port) as viewer, suppress(KeyboardInterrupt):
         say(viewer.url)
+        note("The page is there until Ctrl-C.")
         if browser and not viewer.open():
             note("There is no browser here; open the address above in one on this machine.")
-        note("Ctrl-C ends it.")
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            note("")
+        threading.Event().wait()

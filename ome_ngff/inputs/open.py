@@ -103,6 +103,15 @@ def is_foreign(path: str) -> bool:
     return bool(inner) or _is_sequence(where) or family_of(os.path.abspath(where)) is not ZARR
 
 
+def foreign_file(path: str) -> str | None:
+    """Return what a file of others is, such as "a TIFF file"; None for a Zarr, a JSON file, and what is not there."""
+    where, _ = _place(path)
+    if not os.path.isfile(where) or not os.path.getsize(where) or where.lower().endswith(".json"):
+        return None
+    family = family_of(os.path.abspath(where))
+    return None if family is ZARR else family.name
+
+
 def describe_input(
     path: str | os.PathLike[str],
     *,

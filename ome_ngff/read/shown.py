@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import zarr
 from zarr.storage import StorePath
 
 from ..exceptions import MissingError
@@ -29,7 +30,7 @@ def open_shown(place: Any) -> Multiscales:
         return _first(next(iter(plate.values())))
     if "well" in document or "bioformats2raw.layout" in document:
         node = open_node(target.store, target.path)
-        paths = sorted(path for path in members(node) if path.isdecimal()) if node is not None else []
+        paths = [path for path in members(node) if path.isdecimal()] if isinstance(node, zarr.Group) else []
         if paths:
             return open_image(StorePath(target.store, target.key(min(paths, key=int))))
     document_of(target)  # says what is wrong, if anything is

@@ -76,7 +76,8 @@ class Served:
     def _chunks(self, level: ImageLike) -> tuple[int, ...]:
         given = getattr(level.data, "chunksize", None) or getattr(level.data, "chunks", None)
         known = given is not None and all(isinstance(n, int) for n in given)
-        lengths = [int((given if known else level.data.shape)[i]) for i in self.kept]
+        whole: Sequence[int] = given if known and given else level.data.shape
+        lengths = [int(whole[i]) for i in self.kept]
         while np.prod(lengths, dtype=object) * self.dtype.itemsize > (_STORED if known else _LARGEST):
             longest = max(range(len(lengths)), key=lengths.__getitem__)
             lengths[longest] = -(-lengths[longest] // 2)
@@ -142,8 +143,8 @@ class Served:
         _, _, units = self.geometry(0)
         names = {"m": "meter", "s": "second"}
         axes = [
-            {"name": self.axes[i].name} | ({"type": t} if (t := self.axes[i].type) else {}) | ({"unit": names[u]} if u else {})
-            for i, u in zip(self.kept, units, strict=True)
+            {k: v for k, v in (("name", axis.name), ("type", axis.type), ("unit", names.get(unit))) if v}
+            for axis, unit in zip((self.axes[i] for i in self.kept), units, strict=True)
         ]
         datasets = []
         for level in range(len(self.levels)):

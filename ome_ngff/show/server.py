@@ -24,7 +24,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' data: blob:; form-action 'none'"
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' data: blob:; "
+        "form-action 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -72,9 +73,8 @@ class PageServer:
         """Return what a request for a path gets."""
         below = unquote(urlsplit(path).path)
         token, slash, key = below.removeprefix(_BELOW).partition("/")
-        if not slash or not below.startswith(_BELOW) or not secrets.compare_digest(token.encode(), self._token.encode()):
-            return None
-        return self._answer(key)
+        known = below.startswith(_BELOW) and secrets.compare_digest(token.encode(), self._token.encode())
+        return self._answer(key) if known and slash else None
 
 
 class _Server(ThreadingHTTPServer):
@@ -88,10 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802  # the name is that of the standard library
+    def do_GET(self) -> None:  # the name is that of the standard library
         self._reply()
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET
 
     def _reply(self) -> None:
         if self.headers.get("Host") != self.server.page.host:

@@ -24,9 +24,7 @@ from .served import Served, answers
 from .server import PageServer
 
 _SIDES = {"xy": 520, "4panel-alt": 260}  # pixels of the screen that the image is as wide as, at first
-_SHADER = (
-    "#uicontrol invlerp contrast\n#uicontrol vec3 color color\nvoid main() { emitRGB(color * contrast()); }\n"
-)
+_SHADER = "#uicontrol invlerp contrast\n#uicontrol vec3 color color\nvoid main() { emitRGB(color * contrast()); }\n"
 # The client in the wheel takes its state from an address behind "#!"; it expects to be at "/v/<token>/", and to hear of
 # events from a server of its own, without which it goes on about being disconnected.
 _START = b"""if (!location.hash) history.replaceState(null, "", "#!" + new URL("state.json", location.href));
@@ -127,7 +125,7 @@ def _channels(image: PyramidLike) -> list[_Layer]:
         return [_segmentation(image, image.metadata.name)]
     count = Plane.of(image, 0).length("c")
     channels = seen_channels(image, count, range(count))
-    layers = []
+    layers: list[_Layer] = []
     for channel, window in zip(channels, _windows(image, channels), strict=True):
         contrast = {"range": list(window), "window": sorted(window)}
         look = {
@@ -197,9 +195,7 @@ def _state(layers: Sequence[_Layer], url: str) -> dict[str, Any]:
         "position": [translation[i] / scale[i] + (shape[i] // 2 if i in space else 0) + 0.5 for i in order],
         "crossSectionScale": widest / _SIDES[layout],
         "projectionScale": 1.5 * widest,
-        "layers": [
-            {"source": f"zarr3://{url}data/{number}/"} | layer.shown for number, layer in enumerate(layers)
-        ],
+        "layers": [{"source": f"zarr3://{url}data/{number}/"} | layer.shown for number, layer in enumerate(layers)],
         "layout": layout,
         "crossSectionBackgroundColor": "#000000",
         "showAxisLines": False,
