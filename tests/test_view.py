@@ -327,3 +327,4 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         assert process.wait(20) == 0
     finally:
         process.kill()
+        process.communicate()

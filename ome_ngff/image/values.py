@@ -394,9 +394,9 @@ class Multiscales:
             MissingError: neuroglancer is not installed, or there is no such label image.
             InputError: there is no picture of it. OptionError: the port cannot be used.
         """
-        from ..show import view
+        from ..show import serve
 
-        return view(self, labels, port)
+        return serve(self, labels, port)
 
     def _repr_html_(self) -> str:
         from ..show import as_html

@@ -9,4 +9,4 @@ from .preview import Preview as Preview
 from .thumbnail import as_html as as_html
 from .view import look as look
 from .viewer import Viewer as Viewer
-from .viewer import view as view
+from .viewer import serve as serve
