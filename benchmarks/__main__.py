@@ -10,10 +10,14 @@ import click
 COMMANDS = {
     "kernels": "kernels",
     "write": "speed",
+    "read": "reading",
     "memory": "memory",
     "plan": "planning",
     "upgrade": "upgrades",
+    "stream": "streams",
+    "plate": "plates",
     "cloud": "cloud",
+    "paper": "paper",
     "all": "everything",
 }
 

@@ -21,8 +21,8 @@ PLAN = """
 import json, sys, time
 import dask.array as da
 from benchmarks.worker import peak_mib
-from ome_ngff.layout import Layout
-from ome_ngff.arguments import image_request
+from ome_ngff.store import Layout
+from ome_ngff.write.arguments import image_request
 image = da.zeros((25600, 32768, 65536), chunks=(512, 1024, 1024), dtype="uint16")
 begin = time.perf_counter()
 layout = Layout.parse(chunks=(128, 128, 128), shards=(512, 1024, 1024))

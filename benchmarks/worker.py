@@ -1,7 +1,7 @@
 """A process that writes images on command: run by the interpreter that has the library, told what to do in JSON lines.
 
 It stands alone, so that the environment of a peer needs nothing of ours. The first argument is the library; commands
-are `load` (pixels into memory, or a lazy source), and `write` (one write, timed here).
+are `load` (pixels into memory, or a lazy source), `write` (one write, timed here), and `plate` (many fields).
 """
 
 from __future__ import annotations
@@ -106,13 +106,75 @@ class Floor:
         return {"id": codec["name"], **config}, found
 
 
+def no_image(pixels: Any, to: Path, job: Job) -> None:
+    raise NotImplementedError("this library is asked for plates alone")
+
+
 # library -> the distributions it comes with, what writes
 LIBRARIES: dict[str, tuple[str, Callable[[Any, Path, Job], None]]] = {
     "ours": ("ome-ngff", ours),
     "floor": ("numcodecs", Floor()),
     "ome-zarr": ("ome-zarr", ome_zarr),
     "ngff-zarr": ("ngff-zarr", ngff_zarr),
+    "ngio": ("ngio", no_image),
+    "yaozarrs": ("yaozarrs", no_image),
 }
+
+
+# Plates: each field of (row, column, field) gets the same pixels, in three levels of one chunk each -------------------
+
+CHUNK, AHEAD = 1080, 2  # AHEAD: levels besides the first
+Places = list[list[str]]
+
+
+def our_plate(pixels: Any, to: str, places: Places) -> None:
+    from ome_ngff import write_field
+
+    for row, column, field in places:
+        write_field(pixels, to, f"{row}/{column}", field, axes="yx", scale_factors=[2, 4], chunks=CHUNK)
+
+
+def ngff_zarr_plate(pixels: Any, to: str, places: Places) -> None:
+    import ngff_zarr as nz
+
+    rows, columns = (list(dict.fromkeys(place[i] for place in places)) for i in (0, 1))
+    wells = dict.fromkeys((row, column) for row, column, _ in places)
+    listed = [nz.PlateWell(f"{r}/{c}", rows.index(r), columns.index(c)) for r, c in wells]
+    lines = ([nz.PlateColumn(name) for name in columns], [nz.PlateRow(name) for name in rows])
+    plate = nz.Plate(*lines, listed, version="0.5", name="plate", field_count=2)
+    nz.to_hcs_zarr(nz.HCSPlate(to, plate), to)
+    for row, column, field in places:
+        image = nz.to_ngff_image(pixels, dims=["y", "x"])
+        levels = nz.to_multiscales(image, scale_factors=[2, 4], chunks=(CHUNK, CHUNK))
+        nz.write_hcs_well_image(to, levels, plate, row, column, int(field), None, version="0.5")
+
+
+def ngio_plate(pixels: Any, to: str, places: Places) -> None:
+    import ngio  # type: ignore[import-not-found, unused-ignore]
+
+    plate = ngio.create_empty_plate(to, "plate", ngff_version="0.5")
+    for row, column, field in places:
+        plate.add_image(row, column, field)
+        store = plate.get_image_store(row, column, field)
+        words = {"axes_names": ["y", "x"], "levels": AHEAD + 1, "chunks": (CHUNK, CHUNK), "ngff_version": "0.5"}
+        ngio.create_ome_zarr_from_array(store, pixels, pixelsize=1.0, overwrite=True, **words)
+
+
+def yaozarrs_plate(pixels: Any, to: str, places: Places) -> None:
+    from yaozarrs import v05  # type: ignore[import-not-found, unused-ignore]
+    from yaozarrs.write.v05 import write_plate  # type: ignore[import-not-found, unused-ignore]
+
+    levels = [pixels[:: 2**k, :: 2**k].copy() for k in range(AHEAD + 1)]  # it makes none
+    axes = [v05.SpaceAxis(name=name, unit="micrometer") for name in "yx"]
+    steps = [[v05.ScaleTransformation(scale=[2.0**k] * 2)] for k in range(AHEAD + 1)]
+    datasets = [v05.Dataset(path=str(k), coordinateTransformations=step) for k, step in enumerate(steps)]
+    image = v05.Image(multiscales=[v05.Multiscale(axes=axes, datasets=datasets)])
+    write_plate(to, {tuple(place): (image, levels) for place in places}, chunks=(CHUNK, CHUNK))
+
+
+PLATES: dict[str, Callable[[Any, str, Places], None]] = {
+    "ours": our_plate, "ngff-zarr": ngff_zarr_plate, "ngio": ngio_plate, "yaozarrs": yaozarrs_plate,
+}  # fmt: skip
 
 
 # The protocol --------------------------------------------------------------------------------------------------------
@@ -170,6 +232,10 @@ def main() -> None:
         if command["do"] == "lazy":
             images[:] = [lazy(command["brick"], command["shape"], command["chunks"])]
             return {}
+        if command["do"] == "plate":
+            before = sum(os.times()[:4])
+            PLATES[sys.argv[1]](images[0], command["to"], command["places"])
+            return {"cpu": sum(os.times()[:4]) - before}
         return write(library, images, command["to"], command["job"])
 
     for line in sys.stdin:

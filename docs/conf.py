@@ -65,9 +65,10 @@ _scratch.cleanup()
 
 
 # What scripts use, in the order of the API page: modules at the top whole, of a room what `ome_ngff` itself has.
-PUBLIC = "writer convert image write read spaces spec scale methods format axes config dask_utils io exceptions".split()
+PUBLIC = """writer convert image write read spaces spec scale methods format axes config dask_utils io compat
+exceptions""".split()
 SHOWN = {
-    "convert": "convert Conversion open_input describe_input open_labels verify Digest export".split(),
+    "convert": "convert convert_plate Conversion open_input describe_input open_labels verify Digest export".split(),
     "scale": ["Scaler"],
     "spaces": """Affine Bijection ByDimension Coordinates CoordinateSystem Displacements Edge Graph Identity MapAxis
     OnAxes ProjectAxis Ref Rotation Scene Sequence Transformation Unknown compose open_scene write_scene""".split(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Never
+from typing import Any, Literal, Never
 
 from .engine import Progress
 from .image import PIXEL
@@ -12,7 +12,7 @@ from .inputs import Conversion as Conversion
 from .inputs import Digest as Digest
 from .inputs import InputImage as InputImage
 from .inputs import InputInfo as InputInfo
-from .inputs import converted
+from .inputs import converted, plate_batch
 from .inputs import describe_input as describe_input
 from .inputs import export as export
 from .inputs import open_input as open_input
@@ -96,4 +96,68 @@ def convert(
             compression=compression, omero=omero, labels=labels, region=region, unit=unit, overwrite=overwrite,
             resume=resume, join=join,
             report=report, dry_run=dry_run, verify=verify, progress=progress,
+        )  # fmt: skip
+
+
+def convert_plate(
+    source: str | os.PathLike[str],
+    plate: str | os.PathLike[str],
+    *,
+    layout: str | None = None,
+    stitch: Literal["last", "mean"] | bool = False,
+    series: int | str | None = None,
+    axes: str | Sequence[str] | None = None,
+    scale: float | Sequence[float] | Mapping[str, float] | None = None,
+    translation: float | Sequence[float] | Mapping[str, float] | None = None,
+    axes_units: str | Mapping[str, str] | None = None,
+    name: str | None = None,
+    scale_factors: ScaleFactors | None = None,
+    method: str | Methods | Method = "resize",
+    fmt: Format | str | None = None,
+    chunks: Any = None,
+    shards: Any = None,
+    compression: Any = None,
+    omero: bool = True,
+    overwrite: bool = False,
+    join: bool = False,
+    report: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    verify: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
+    **unknown: Never,
+) -> list[Conversion]:
+    """Write the files of a plate as an OME-Zarr plate; the words that are not explained here are those of `convert`.
+
+    Fields that are there already are skipped, those that were interrupted are finished. Any number of processes may
+    make the same call with `join`.
+
+    Args:
+        source: a manifest, which is a CSV with the columns input and well (or row and column) and, where wanted, field,
+            acquisition, channel, z, t, x, y and arguments of `convert`; a pattern of the paths of the files, such as
+            "r{row}c{column}f{field}p{z}-ch{channel}*.tiff"; or a folder, where the names of Opera and Operetta,
+            ImageXpress, CellVoyager and Cytation are recognised.
+        plate: the group of the plate.
+        layout: of the physical plate, such as "96-well" or "8x12"; None takes the rows and columns up to the last well
+            with images, or those of the plate that is there.
+        stitch: whether the fields of each well become one image, by their positions: those that the files state, or x
+            and y of the manifest. "last" and True let the last field win where they overlap, "mean" takes the mean.
+        name: of the plate.
+
+    Returns:
+        What was done, one value for each field.
+
+    Raises:
+        BatchError: some fields have failed, such as those that lack planes; the others were written.
+        NgffError: one of its children, before the first write.
+    """
+    refuse_words(unknown, convert_plate)
+    overlap: Any = "last" if stitch is True else stitch or None
+    with behind_urls(store_options):
+        batch = plate_batch(source, plate, layout=layout, name=name, fmt=fmt, overlap=overlap, dry_run=dry_run)
+        return batch.run(
+            overwrite=overwrite, join=join, progress=progress, report=report, dry_run=dry_run, verify=verify,
+            series=series, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
+            scale_factors=scale_factors, method=method, fmt=fmt, chunks=chunks, shards=shards, compression=compression,
+            omero=omero,
         )  # fmt: skip

@@ -116,3 +116,7 @@ class LostError(StoreError):
 
 class TakenOverError(StoreError):
     """Another process has begun or resumed a write of the same image; this one has stopped, and harmed nothing."""
+
+
+class QueueFullError(NgffError, BlockingIOError):
+    """The queue of a stream has no room for a frame, and the caller does not wait; nothing was taken."""

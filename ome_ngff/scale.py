@@ -10,7 +10,7 @@ import attrs
 from .engine import Progress
 from .pixels import Methods as Methods
 from .pixels import Scaler as _Scaler
-from .spec import AxesLike
+from .spec import AxesLike, Format
 from .store import behind_urls
 from .write import write_scaled
 
@@ -25,6 +25,7 @@ class Scaler(_Scaler):  # noqa: D101  the words stand there
         output_directory: Any,
         axes: AxesLike | None = None,
         *,
+        fmt: Format | str | None = None,
         overwrite: bool = False,
         progress: Progress = None,
         store_options: Mapping[str, Any] | None = None,
@@ -33,12 +34,13 @@ class Scaler(_Scaler):  # noqa: D101  the words stand there
 
         Args:
             input_array: path of the array.
-            output_directory: path of the new image, or with `in_place` of the group that holds the array.
+            output_directory: path of the new image, or with `in_place` of the group that holds the array; where that
+                is an image, see `add_levels`.
             axes: its axes; may be left out for 2D and 5D.
-            overwrite, progress, store_options: as in `write_image`.
+            fmt, overwrite, progress, store_options: as in `write_image`.
 
         Raises:
             LabelError: `labeled`, and the method gives values that the array does not have.
         """
         with behind_urls(store_options):
-            write_scaled(self, input_array, output_directory, axes, overwrite, progress)
+            write_scaled(self, input_array, output_directory, axes, overwrite, progress, fmt)

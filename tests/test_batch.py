@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -348,6 +349,23 @@ def test_an_image_of_other_settings_is_not_skipped(folder: Path, words: Any) -> 
         convert(["in/b.tif"], "out", **{**common, **words})
     assert every_file(folder) == before
     assert convert(["in/b.tif"], "out", overwrite=True, **{**common, **words})[0].state == "written"
+
+
+def test_single_files_of_a_table_are_skipped_or_named(folder: Path) -> None:
+    Path("jobs.csv").write_text("input,output,series\nin/b.tif,b.ozx,\nin/a.ome.tif,a.zip,all\n")
+    assert [each.state for each in convert("jobs.csv", "out", scale_factors=[2])] == ["written", "written"]
+    before = every_file(folder)
+    assert [each.state for each in convert("jobs.csv", "out", scale_factors=[2])] == ["skipped", "skipped"]
+    assert every_file(folder) == before
+    with pytest.raises(BatchError) as caught:
+        convert("jobs.csv", "out", scale_factors=[2], scale=7)
+    assert [each.state for each in caught.value.done] == ["failed", "failed"]
+    said = caught.value.done[0].error
+    assert "b.ozx was written with other settings" in said
+    assert re.search(
+        r"multiscales\[0\].datasets\[0\].coordinateTransformations\[0\].scale\[\d\]: there .*, now 7", said
+    )
+    assert every_file(folder) == before
 
 
 def test_an_image_of_another_file_is_not_skipped(folder: Path) -> None:

@@ -145,6 +145,13 @@ def test_a_volume_gets_levels_that_are_smaller_in_y_and_x_alone(tmp_path: Path, 
 # Parts ---------------------------------------------------------------------------------------------------------------
 
 
+def test_axes_of_one_pixel_that_a_tiff_cannot_tell_are_said(tmp_path: Path) -> None:
+    made(tmp_path / "a", "tczyx", (1, 2, 1, 40, 40), "uint8", scale_factors=[2])
+    with pytest.warns(UserWarning, match="has the length 1 along t,z, which an OME-TIFF cannot tell from no such"):
+        export(tmp_path / "a", tmp_path / "a.ome.tif")
+    assert tifffile.imread(tmp_path / "a.ome.tif").shape == (2, 40, 40)
+
+
 def test_a_part_of_a_level_lies_where_it_lay(tmp_path: Path) -> None:
     made(tmp_path / "a", "czyx", (2, 8, 60, 80), "uint16", scale_factors=[2], translation={"y": 4.0})
     export(tmp_path / "a", tmp_path / "a.ome.tif", level=1, region={"z": (2, 5), "x": slice(10, None), "c": (1, 2)})

@@ -22,7 +22,7 @@ ORDER = ("exceptions", "text", "config", "spec", "pixels", "store", "engine", "s
 ORDER = (*ORDER, "inputs", "faces", "cli")
 ROOMS = [name for name in ORDER if (PACKAGE / name).is_dir()]
 # What may reach upwards, at the moment when it is called: (module, room).
-UPWARDS: set[tuple[str, str]] = set()
+UPWARDS = {("image/values", "write")}
 # Insides of other libraries, each in one file.
 INSIDES = {
     r"zarr\.core|zarr\._|\._async_": "store/zarr_private",
@@ -140,7 +140,10 @@ def test_the_top_of_the_package_is_seen_at_a_glance() -> None:
 def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> None:
     using = set()
     for module in modules():
+        keys = {key for node in ast.walk(tree(module)) if isinstance(node, ast.Dict) for key in node.keys}
         for node in ast.walk(tree(module)):
+            if node in keys:  # a word of a document, not an attribute that is asked for by its name
+                continue
             named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             named += [f".{node.attr}"] if isinstance(node, ast.Attribute) else []
@@ -153,7 +156,10 @@ def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> N
 @pytest.mark.parametrize("name", ["spec", "pixels", "show"])
 def test_a_room_that_knows_nothing_of_zarr_imports_none(name: str) -> None:
     for module in (module for module in modules() if room(module) == name):
+        keys = {key for node in ast.walk(tree(module)) if isinstance(node, ast.Dict) for key in node.keys}
         for node in ast.walk(tree(module)):
+            if node in keys:  # a word of a document, not an attribute that is asked for by its name
+                continue
             named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not [each for each in named if each.partition(".")[0] == "zarr"], module

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import re
 import sys
 import tracemalloc
 import warnings
@@ -28,7 +29,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 from pylibCZIrw import czi
 
-from ome_ngff.exceptions import AxesError, InputError, MissingError
+import ome_ngff
+from ome_ngff import convert
+from ome_ngff.exceptions import AxesError, InputError, MissingError, NgffError
 from ome_ngff.inputs import FAMILIES, open_input
 
 SHAPE = (6, 96, 128)
@@ -190,6 +193,52 @@ def test_opening_a_file_reads_no_pixels_and_slicing_only_some_of_them(any_kind: 
         tracemalloc.stop()
     np.testing.assert_array_equal(corner, whole[40:42, 60:90, 100:130])
     assert peak < whole.nbytes / 3
+
+
+FAMILY = [
+    "tiff-strips", "planes", "npy-fortran", "npz-deflated", "zarr-3", "hdf5", "nifti-gzip", "mrc",
+    "nrrd-packed", "imaris", "dicom", "czi",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_conversion_of_each_family_stays_near_the_memory_target(kind: str, tmp_path: Path) -> None:
+    peaks = []
+    for number, whole in enumerate([volume((32, 64, 64)), volume((32, 256, 512))]):  # the first imports
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        where = KINDS[kind](folder, whole)
+        # The contrast of channels is measured in 16 MiB, whatever the target.
+        words: dict[str, Any] = {"axes": "zyx", "chunks": 64, "scale_factors": [2], "omero": False}
+        with ome_ngff.config.set(memory_target="2MiB", task_target="512kB", workers=1):
+            tracemalloc.start()
+            try:
+                convert(where, tmp_path / f"{number}.zarr", **words)
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        np.testing.assert_array_equal(open_input(tmp_path / f"{number}.zarr").data[20:22], whole[20:22])
+    assert peaks[1] < 2 * 2**21 <= whole.nbytes / 2
+
+
+PACKED = [
+    "tiff-strips", "tiff-tiles", "planes", "npz-deflated", "zarr-2", "zarr-3", "hdf5", "nifti-gzip", "nrrd-packed",
+    "meta-image-packed", "imaris",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_damage_in_packed_pixels_is_an_error_that_names_the_file(kind: str, tmp_path: Path) -> None:
+    where = KINDS[kind](tmp_path, volume())
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in ("zarr.json", ".zarray")]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    largest.write_bytes(content)
+    with pytest.raises(NgffError, match=re.escape(str(largest if "zarr" not in kind else where))):
+        convert(where, tmp_path / "out.zarr", axes="zyx")
 
 
 def test_many_threads_read_one_file_at_once(any_kind: Any, tmp_path: Path) -> None:

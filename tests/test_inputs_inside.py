@@ -178,6 +178,23 @@ def test_all_images_become_a_collection(positions: Path, tmp_path: Path, fmt: st
     models.bioformats2raw.BioFormats2Raw.from_zarr(zarr.open_group(output, mode="r"))
 
 
+def test_all_images_become_a_collection_in_one_file(positions: Path, tmp_path: Path) -> None:
+    convert(positions, tmp_path / "all.zarr", series="all", scale_factors=[2])
+    convert(positions, tmp_path / "all.ozx", series="all", scale_factors=[2])
+    report = validate(tmp_path / "all.ozx", data=True)
+    assert (report.kind, report.valid, report.seen["images"]) == ("bioformats2raw", True, 3)
+    for number in range(3):
+        image, same = (open_input(tmp_path / name, series=number) for name in ("all.ozx", "all.zarr"))
+        assert (image.name, image.scale) == (same.name, same.scale)
+        np.testing.assert_array_equal(image.data[...], same.data[...])
+    before = every_file(tmp_path)
+    with pytest.raises(ExistsError, match="already exists"):
+        convert(positions, tmp_path / "all.ozx", series="all")
+    with pytest.raises(OptionError, match="which is written in one go; leave out resume"):
+        convert(positions, tmp_path / "all.ozx", series="all", resume=True)
+    assert every_file(tmp_path) == before
+
+
 def test_the_command_writes_all_and_resumes_and_refuses(positions: Path, tmp_path: Path) -> None:
     words = ("write", positions, tmp_path / "all.zarr", "--series", "all")
     assert run(*words).exit_code == 0
@@ -223,7 +240,6 @@ def test_a_collection_is_read_series_by_series_and_copied(positions: Path, tmp_p
     [
         pytest.param("image.zarr", ExistsError, "is an image, .* needs a group of its own", id="image"),
         pytest.param("other.zarr", StoreError, "has 7, not of these images", id="other-group"),
-        pytest.param("all.ozx", OptionError, "would be one file", id="zip"),
         pytest.param("all.tif", StoreError, "would be a folder of Zarr", id="ending"),
     ],
 )

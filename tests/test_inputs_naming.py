@@ -7,6 +7,7 @@ import json
 import warnings
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import h5py
 import numpy as np
@@ -215,3 +216,27 @@ def test_every_order_of_words_gives_the_same_image(tmp_path: Path) -> None:
         names = [words.get(axis, axis) for axis in order]
         zarr.create_array(tmp_path / f"{i}.zarr", data=turned("".join(order)), dimension_names=names)
         same(open_input(tmp_path / f"{i}.zarr"), "czyx")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("Zeit Kanal Tiefe Höhe Breite", id="German"),
+        pytest.param("Zeitpunkt Kanäle Schicht Zeile Spalte", id="German-rows"),
+        pytest.param("temps canal profondeur hauteur largeur", id="French"),
+        pytest.param("temps canaux coupes lignes colonnes", id="French-rows"),
+        pytest.param("tiempo canal profundidad altura anchura", id="Spanish"),
+        pytest.param("tempo canais profundidade linha coluna", id="Portuguese"),
+        pytest.param("tempo canale profondità altezza larghezza", id="Italian"),
+        pytest.param("tijd kanaal diepte hoogte breedte", id="Dutch"),
+        pytest.param("时间 通道 深度 高度 宽度", id="Chinese"),
+        pytest.param("時間 チャンネル 深さ 高さ 幅", id="Japanese"),
+        pytest.param("timestep wavelength plane row column", id="English"),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_words_for_axes_are_known_in_the_languages_of_laboratories(tmp_path: Path, words: str, form: Any) -> None:
+    names = [normalize(form, word) for word in words.split()]
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("pixels", data=turned("tczyx"), dimension_names=names)
+    same(open_input(tmp_path / "a.zarr/pixels"), "tczyx")

@@ -110,3 +110,48 @@ def test_formats_of_microscopes_are_told_where_to_go(tmp_path: Path, name: str) 
     (tmp_path / name).write_bytes(b"no such magic" + bytes(1000))
     with pytest.raises(InputError, match=r"not an image that can be read here: .* bioformats2raw"):
         open_input(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "dpi", "micrometers"),
+    [
+        pytest.param("a.png", 25400, 1.0, id="png-1"),
+        pytest.param("a.png", 254000, 0.1, id="png-0.1"),
+        pytest.param("a.jpg", 12700, 2.0, id="jpeg-2"),
+        pytest.param("a.png", 72, None, id="png-72"),
+        pytest.param("a.png", 96, None, id="png-96"),
+        pytest.param("a.jpg", 300, None, id="jpeg-300"),
+        pytest.param("a.jpg", 1200, None, id="jpeg-1200"),
+        pytest.param("a.png", 700, None, id="png-too-large"),
+    ],
+)
+def test_the_resolution_of_a_picture_is_judged_as_that_of_a_tiff(
+    tmp_path: Path, name: str, dpi: int, micrometers: float | None
+) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.zeros((20, 30), "uint8")).save(tmp_path / name, dpi=(dpi, dpi))
+    if micrometers is None:
+        with pytest.warns(
+            UserWarning, match=rf"has a resolution of {dpi}(\.01)? dpi .* it is not taken as a pixel size"
+        ):
+            assert not open_input(tmp_path / name).axes_units
+        return
+    image = open_input(tmp_path / name)
+    assert image.scale == pytest.approx({"y": micrometers, "x": micrometers}, rel=1e-4)
+    assert image.axes_units == {"y": "micrometer", "x": "micrometer"}
+
+
+def test_a_jpeg_that_counts_dots_per_centimeter_or_in_its_exif(tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture = Image.fromarray(np.zeros((20, 30), "uint8"))
+    picture.save(tmp_path / "a.jpg", dpi=(5000, 5000))
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    content[content.index(b"JFIF") + 7] = 2  # the unit of its density
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert open_input(tmp_path / "a.jpg").scale == {"y": 2.0, "x": 2.0}
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 10000.0, 20000.0, 3
+    picture.save(tmp_path / "b.jpg", exif=exif)
+    assert open_input(tmp_path / "b.jpg").scale == {"y": 0.5, "x": 1.0}

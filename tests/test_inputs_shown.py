@@ -143,6 +143,31 @@ def test_the_command_stores_the_ids_of_a_palette(make: Any, tmp_path: Path) -> N
     assert [axis["name"] for axis in document(where)["multiscales"][0]["axes"]] == ["y", "x"]
 
 
+@pytest.mark.parametrize("samples", [3, 4])
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif"])
+def test_a_mask_in_shades_of_grey_is_its_ids(tmp_path: Path, samples: int, name: str) -> None:
+    grey = np.stack([IDS] * 3 + [np.full_like(IDS, 255)] * (samples - 3), axis=-1)
+    if name.endswith("png"):
+        Image.fromarray(grey).save(tmp_path / name)
+    else:
+        tifffile.imwrite(tmp_path / name, np.stack([grey] * 5), photometric="rgb", metadata={"axes": "ZYXS"})
+    wanted = IDS if name.endswith("png") else np.stack([IDS] * 5)
+    labels = open_labels(tmp_path / name)
+    assert (labels.dims, labels.channel_names) == (("y", "x") if wanted.ndim == 2 else ("z", "y", "x"), None)
+    np.testing.assert_array_equal(labels.data[...], wanted)
+    np.testing.assert_array_equal(labels.data[..., 5:9, 3], wanted[..., 5:9, 3])
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif"])
+def test_one_pixel_of_another_colour_makes_a_mask_a_picture(tmp_path: Path, name: str) -> None:
+    colours = np.stack([IDS] * 3, axis=-1)
+    colours[-1, -1, 2] += 1
+    save = Image.fromarray(colours).save if name.endswith("png") else lambda p: tifffile.imwrite(p, colours)
+    save(tmp_path / name)
+    with pytest.raises(LabelError, match=r"holds colours \(red, green, blue\), and labels are whole numbers"):
+        open_labels(tmp_path / name)
+
+
 def test_planes_with_palettes_are_colours_or_ids(tmp_path: Path) -> None:
     for z in range(3):
         png(tmp_path / f"z{z}.png")

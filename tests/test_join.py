@@ -284,9 +284,10 @@ def units_told(folder: Path) -> Counter[str]:
     return Counter(itertools.chain.from_iterable(file.read_text().split() for file in folder.glob("told-*[0-9]")))
 
 
-def test_processes_that_join_do_each_unit_once(tmp_path: Path, alone: dict[str, str]) -> None:
-    joined = [start(tmp_path / "joint", tmp_path / f"told-{i}") for i in range(3)]
-    assert [process.wait(300) for process in joined] == [0, 0, 0]
+@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_processes_that_join_do_each_unit_once(tmp_path: Path, alone: dict[str, str], count: int) -> None:
+    joined = [start(tmp_path / "joint", tmp_path / f"told-{i}") for i in range(count)]
+    assert [process.wait(300) for process in joined] == [0] * count
     assert every_file(tmp_path / "joint") == alone
     assert set(units_told(tmp_path).values()) == {1}
 

@@ -21,6 +21,7 @@ from ome_zarr_models.v05 import HCS as HCS05
 from ome_zarr_models.v05 import Image as Image05
 
 from ome_ngff import FormatV04, FormatV05, Methods, Scaler
+from ome_ngff.compat import OMEZarrImage, OMEZarrLabels, OMEZarrMultiscale
 from ome_ngff.exceptions import ExistsError, LabelError, NgffError, OptionError, ScaleError, StoreError, ValidationError
 from ome_ngff.writer import write_image, write_labels, write_multiscale, write_multiscales_metadata
 
@@ -43,7 +44,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def run_script(name: str) -> dict[str, Any]:
-        text = re.sub(r"^from ome_zarr\.", "from ome_ngff.", (SCRIPTS / f"{name}.py").read_text(), flags=re.MULTILINE)
+        text = (SCRIPTS / f"{name}.py").read_text()
+        text = re.sub(r"^from ome_zarr import", "from ome_ngff.compat import", text, flags=re.MULTILINE)
+        text = re.sub(r"^from ome_zarr\.", "from ome_ngff.", text, flags=re.MULTILINE)
         found: dict[str, Any] = {"__name__": "__main__"}
         exec(compile(text, f"{name}.py", "exec"), found)
         return found
@@ -187,6 +190,42 @@ def test_formats_axes_scalers_and_dask_functions_answer_alike(run: Run) -> None:
     np.testing.assert_array_equal(found["means"].compute(), np.rint(means))
     assert found["zoomed"].shape == (2, 32, 24)
     np.testing.assert_array_equal(found["picked"].compute(), image[:, ::2, ::2])
+
+
+def test_the_classes_write_images_labels_and_what_is_said_of_them(run: Run) -> None:
+    script = run("classes")
+    assert script["shapes"] == [(2, 10, 64, 64), (2, 5, 32, 32), (2, 3, 16, 16), (2, 2, 8, 8)]
+    np.testing.assert_array_equal(pixels("image.ome.zarr")[0], script["data"])
+    assert [level.shape for level in pixels("image.ome.zarr")] == script["shapes"]
+    channels = document("image.ome.zarr")["omero"]["channels"]
+    assert [(c["label"], c["color"], c["window"]["start"], c["window"]["end"]) for c in channels] == [
+        ("DAPI", "00FFFF", 0, 255),
+        ("GFP", "FF00FF", 0, 255),
+    ]
+    first = script["first"]
+    assert (first.axes, first.scale["z"], first.axes_units["y"]) == (list("czyx"), 0.5, "micrometer")
+    assert script["before"] is None
+    assert document("labels.zarr/labels")["labels"] == ["one", "two"]
+    np.testing.assert_array_equal(pixels("labels.zarr/labels/two")[0], 2 * script["blobs"])
+    assert {c["label-value"] for c in document("labels.zarr/labels/one")["image-label"]["colors"]} == {0, 1}
+    for said in (script["read"], script["alone"]):
+        assert (said["colors"], said["properties"]) == (script["colors"], script["classes"])
+    assert document("custom.zarr")["multiscales"][0]["version"] == "0.4"
+    assert [scale_of(d) for d in datasets("custom.zarr")] == [[1, 1, 1], [1, 2, 2], [2, 4, 4]]
+    assert "image-label" in document("alone.zarr")
+
+
+def test_the_classes_refuse_what_they_cannot_keep(tmp_path: Path) -> None:
+    image = OMEZarrImage(np.zeros((20, 20), "uint8"), "yx")
+    with pytest.raises(OptionError, match="follow from the scale"):
+        OMEZarrMultiscale(image, [2], coordinateTransformations=[])
+    OMEZarrMultiscale(image, [2]).to_ome_zarr(tmp_path / "a")
+    with pytest.raises(OptionError, match="leave out storage_options"):
+        OMEZarrMultiscale.from_ome_zarr(tmp_path / "a").to_ome_zarr(tmp_path / "b", storage_options={"chunks": 8})
+    labels = OMEZarrLabels(image, [2])
+    OMEZarrMultiscale(image, [2], labels=labels).to_ome_zarr(tmp_path / "a")
+    with pytest.warns(UserWarning, match="has the labels 'image' already, which stay"):
+        OMEZarrMultiscale(image, [2], labels=[labels]).to_ome_zarr(tmp_path / "a")
 
 
 def test_attributes_set_by_the_script_and_those_of_images_both_stay(run: Run) -> None:

@@ -71,6 +71,49 @@ def is_image(path: Path) -> bool:
     return isinstance(zarr.open(path, mode="r"), zarr.Group) and "multiscales" in document(path)
 
 
+def test_arguments_by_position_and_chunks_of_dask_mean_the_same(run: Run) -> None:
+    script = run("by_position")
+    np.testing.assert_array_equal(pixels("example.ome.zarr")[0], script["data"])
+    assert zarr.open_array("whole.zarr/scale0/cells", mode="r").chunks == (16, 32, 64)
+    assert document("whole.zarr")["multiscales"][0]["version"] == "0.4"
+    stored = zarr.open_array("by_axis.zarr/scale0/cells", mode="r")
+    assert (stored.chunks, stored.shards) == ((32, 32, 32), (32, 64, 64))
+    np.testing.assert_array_equal(stored[...], script["volume"])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "message"),
+    [
+        pytest.param({"y": (8, 16, 8)}, "one length, but for the last", id="uneven"),
+        pytest.param({"y": (8, 16)}, "one length, but for the last", id="growing"),
+        pytest.param({"y": ()}, "one length, but for the last", id="none"),
+        pytest.param({"q": None}, "does not know 'q'", id="axis"),
+    ],
+)
+def test_chunks_that_cannot_be_stored_are_refused(chunks: Any, message: str) -> None:
+    with pytest.raises(NgffError, match=message):
+        to_multiscales(np.zeros((32, 32), "uint8"), [2], chunks=chunks)
+
+
+def test_words_of_ngff_zarr_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
+    multiscales = to_multiscales(np.zeros((32, 32), "uint8"), [])
+    for wrong in ((2,), (True, {})):
+        with pytest.raises(OptionError, match="chunks are where the metadata is"):
+            to_ngff_zarr(tmp_path / "a", multiscales, "0.5", True, *wrong)
+
+
+def test_a_pyramid_writes_itself(tmp_path: Path) -> None:
+    data = np.arange(32 * 32, dtype="uint16").reshape(32, 32)
+    assert to_multiscales(data, [2], "Dask_Image_Nearest").to_ome_zarr(tmp_path / "a", "0.4") == []
+    assert document(tmp_path / "a")["multiscales"][0]["version"] == "0.4"
+    np.testing.assert_array_equal(pixels(tmp_path / "a")[1], data[::2, ::2])
+
+
+@pytest.mark.parametrize("name", ["resize", "RESIZE", "Resize", "ITKWASM_Gaussian", "Resize_Image"])
+def test_methods_are_known_in_any_case(name: str) -> None:
+    assert Methods(name) in (Methods.RESIZE, Methods.GAUSSIAN)
+
+
 def test_the_first_steps_end_where_they_should(run: Run) -> None:
     script = run("first_steps")
     first, *coarser = pixels("cells.ome.zarr")

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 from helpers import attributes, document, every_file
+from hierarchies import put_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,8 +37,10 @@ from ome_ngff import (
     OptionError,
     Plate,
     Well,
+    convert,
     create_plate,
     open_image,
+    open_input,
     open_plate,
     repair_plate,
     validate,
@@ -40,8 +50,10 @@ from ome_ngff import (
     write_plate_metadata,
     write_well_metadata,
 )
-from ome_ngff.format import Format
+from ome_ngff.cli import main
+from ome_ngff.format import CurrentFormat, Format
 from ome_ngff.spec.plate import PLATE_FORMATS
+from ome_ngff.store.zip import pack
 from ome_ngff.write import plates
 
 PIXELS = np.arange(16 * 16, dtype="uint16").reshape(16, 16)
@@ -329,6 +341,14 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)
 
 
+def test_fields_that_are_tasks_are_listed_when_they_are_computed(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"axes": "yx", "scale_factors": [2], "chunks": 8, "compute": False}
+    tasks = [task for n in range(3) for task in write_field(PIXELS, tmp_path / "p.zarr", "B/3", n, **words)]
+    assert not open_plate(tmp_path / "p.zarr").wells
+    dask.compute(*tasks)
+    assert list(open_plate(tmp_path / "p.zarr")["B3"]) == ["0", "1", "2"]
+
+
 # Replaced -----------------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +394,27 @@ def test_what_others_say_in_the_documents_stays(tmp_path: Path, any_format: Form
     assert document(tmp_path / "p.zarr/A/1")["well"]["images"][:2] == [{"path": "z", "focus": 3}, {"path": "a"}]
     with pytest.raises(FormatError, match="no well C/1"):
         field(tmp_path / "p.zarr", "C/1")
+
+
+@pytest.mark.parametrize("series", [True, False])
+def test_a_plate_in_the_layout_of_bioformats2raw_is_read(tmp_path: Path, series: bool) -> None:
+    group = zarr.open_group(tmp_path / "p.zarr", mode="w", zarr_format=2)
+    rows, columns, wells = [{"name": "B"}], [{"name": "2"}, {"name": "3"}], ("B/2", "B/3")
+    listed = [{"path": path, "rowIndex": 0, "columnIndex": index} for index, path in enumerate(wells)]
+    acquisitions = [{"id": 0}]
+    plate = {"rows": rows, "columns": columns, "wells": listed, "field_count": 1, "acquisitions": acquisitions}
+    group.attrs.update({"bioformats2raw.layout": 3, "plate": {**plate, "version": "0.4", "name": "screen"}})
+    group.create_group("OME").attrs.update({"series": [f"{path}/0" for path in wells]} if series else {})
+    for path in wells:
+        images = [{"path": "0", "acquisition": 0}]
+        group.create_group(path).attrs["well"] = {"images": images, "version": "0.4"}
+        plane(tmp_path / "p.zarr" / path / "0", fmt="0.4")
+    found = open_plate(tmp_path / "p.zarr")
+    assert found.fields == {path: (Field("0", 0),) for path in wells}
+    np.testing.assert_array_equal(found["B3"][0].images[0].data, PIXELS)
+    field(tmp_path / "p.zarr", "B/3", 1)
+    assert attributes(tmp_path / "p.zarr")["bioformats2raw.layout"] == 3
+    assert not validate(tmp_path / "p.zarr").counts["error"]
 
 
 # Opened -------------------------------------------------------------------------------------------------------------
@@ -438,3 +479,200 @@ def test_what_is_missing_or_no_plate_says_so(tmp_path: Path) -> None:
     for ask in (lambda: open_plate(tmp_path / "p.zarr").fields, lambda: open_plate(tmp_path / "p.zarr")["B3"]):
         with pytest.raises(MissingError, match="B/3"):
             ask()
+
+
+# What it costs ------------------------------------------------------------------------------------------------------
+
+
+class Counted(zarr.storage.MemoryStore):
+    """Count calls by their kind and the name of the document, and remember which keys are written."""
+
+    def __init__(self, *args: Any, **words: Any) -> None:
+        super().__init__(*args, **words)
+        self.forget()
+
+    def forget(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.written: list[str] = []
+
+    async def get(self, key: str, *args: Any, **words: Any) -> Any:
+        self.calls[f"get {key.rpartition('/')[2]}"] += 1
+        return await super().get(key, *args, **words)
+
+    async def set(self, key: str, *args: Any, **words: Any) -> None:
+        self.calls["set"] += 1
+        self.written.append(key)
+        await super().set(key, *args, **words)
+
+    async def set_if_not_exists(self, *args: Any, **words: Any) -> None:
+        self.calls["create"] += 1
+        await super().set_if_not_exists(*args, **words)
+
+    async def exists(self, *args: Any) -> bool:
+        self.calls["exists"] += 1
+        return await super().exists(*args)
+
+    async def list_dir(self, *args: Any) -> Any:
+        self.calls["list"] += 1
+        async for key in super().list_dir(*args):
+            yield key
+
+
+def screen(rows: int, columns: int, fields: int) -> Counted:
+    """Make the documents of a plate, all of whose wells have fields, without images."""
+    fmt, store = CurrentFormat(), Counted()
+    well = Well(tuple(Field(str(number), 0) for number in range(fields)))
+    plate = Plate.of(rows, columns, name="screen")
+    for path in product(plate.rows, plate.columns):
+        plate = plate.with_well("/".join(path), well)
+        put(store, "/".join(path), fmt.encode_well(well))
+        put(store, path[0], {})
+    put(store, "", fmt.encode_plate(plate))
+    return store
+
+
+def put(store: Counted, path: str, document: dict[str, Any]) -> None:
+    said = {"zarr_format": 3, "node_type": "group", "attributes": CurrentFormat().wrap(document) if document else {}}
+    put_file(store, f"{path}/zarr.json".lstrip("/"), json.dumps(said).encode())
+
+
+def test_a_field_costs_the_same_calls_in_a_plate_of_any_size() -> None:
+    def costs(store: Counted, well: str, number: int) -> tuple[Counter[str], list[str]]:
+        store.forget()
+        field(store, well, number)
+        return store.calls, [key for key in store.written if key.count("/") in (0, 2) and key.endswith("zarr.json")]
+
+    small, large = (screen(*shape, 3) for shape in ((1, 2), (8, 24)))
+    for store in (small, large):
+        for well in ("A/1", "A/2"):
+            field(store, well, 3)
+    assert costs(small, "A/1", 4) == costs(large, "A/1", 4)
+    calls, written = costs(large, "A/2", 4)  # field_count is 5 by now
+    assert (calls, written) == costs(small, "A/2", 4)
+    assert written == ["A/2/zarr.json"]
+    assert costs(large, "A/1", 5)[1] == ["A/1/zarr.json", "zarr.json"]
+    assert sum(calls.values()) < 110
+
+
+def test_a_plate_of_384_wells_is_listed_by_one_call_per_well() -> None:
+    store = screen(16, 24, 9)
+    store.forget()
+    plate = open_plate(store)
+    assert len(plate) == 384
+    assert store.calls["get zarr.json"] == 1
+    store.forget()
+    assert sum(len(fields) for fields in plate.fields.values()) == 384 * 9
+    assert store.calls == {"get zarr.json": 384}
+    store.forget()
+    assert [list(plate[well]) for well in ("P/24", "A1")] == [[str(number) for number in range(9)]] * 2
+    assert not store.calls
+    assert list(open_plate(store)["P24"]) == list(plate["A1"])
+    assert store.calls["get zarr.json"] == 2
+
+
+# Everywhere an image is taken ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """A folder with a plate, and the same as a single file."""
+    field(tmp_path / "p.zarr", scale=0.5)
+    nuclei(tmp_path / "p.zarr", well="B/3")
+    pack(tmp_path / "p.zarr", tmp_path / "p.ozx")
+    return tmp_path
+
+
+INSIDE = ["p.zarr::B/3/0", "p.zarr/B/3/0", "p.ozx::/B/3/0", "p.ozx/B/3/0"]
+
+
+@pytest.mark.parametrize("place", INSIDE)
+def test_an_image_in_a_plate_is_taken_everywhere(packed: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(packed)
+    for where in (place, str(packed / place), packed / place):
+        np.testing.assert_array_equal(open_image(where).images[0].data, PIXELS)
+    assert list(open_image(place).labels) == ["labels"]
+    assert validate(place).kind == "image"
+    np.testing.assert_array_equal(np.asarray(open_input(place).data), PIXELS)
+    convert(place, "c.ome.zarr")
+    assert open_image("c.ome.zarr").images[0].scale == {"y": 0.5, "x": 0.5}
+    run = CliRunner()
+    for words in (["preview", place, "-o", "x.png"], ["write", place, "d.ome.zarr"]):
+        assert run.invoke(main, words, catch_exceptions=False).exit_code == 0
+    assert "levels made by resize" in run.invoke(main, ["info", place]).output
+    assert open_plate(place.partition("B/3")[0].rstrip(":/")).fields == {"B/3": (Field("0", 0),)}
+
+
+def test_a_path_inside_that_leads_out_is_refused(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr")
+    for inner in ("../p.zarr/B/3/0", "B/../../p.zarr"):
+        with pytest.raises(OptionError, match="leads nowhere"):
+            open_image(f"{tmp_path}/p.zarr::{inner}")
+    with pytest.raises(MissingError):
+        open_image(f"{tmp_path}/p.zarr::B/3/1")
+
+
+def test_a_plate_is_shown_as_a_table_and_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    create_plate("p.zarr", "A-C", 4, name="screen")
+    for well, number in (("B/2", 0), ("B/2", 1), ("C/4", 0), ("A/1", 0)):
+        field("p.zarr", well, number)
+    (tmp_path / "p.zarr" / "A" / "1").rename(tmp_path / "p.zarr" / "A" / "3")
+    shown = CliRunner().invoke(main, ["info", "p.zarr"]).output
+    assert "name 'screen', 3 rows, 4 columns: 3 wells with 3 fields" in shown
+    assert [line.split() for line in shown.splitlines() if re.match("  [ABC] ", line)] == [
+        ["A", "!", ".", ".", "."], ["B", ".", "2", ".", "."], ["C", ".", ".", ".", "1"],
+    ]  # fmt: skip
+    assert "not there: A/1." in shown
+    assert "lists them): A/3/0." in shown
+    stated = json.loads(CliRunner().invoke(main, ["info", "--json", "p.zarr"]).output)["plate"]
+    assert (stated["wells"], stated["unlisted"]) == ({"A/1": None, "B/2": 2, "C/4": 1}, ["A/3/0"])
+    rules = {finding.rule: finding.what for finding in validate("p.zarr").findings}
+    assert "/A/1" in rules["well-there"]
+    assert "/A/3/0" in rules["plate-listed"]
+
+
+def test_a_plate_without_wells_says_that_it_is_none_yet(tmp_path: Path, any_format: Format) -> None:
+    create_plate(tmp_path / "p.zarr", fmt=any_format)
+    report = validate(tmp_path / "p.zarr")
+    assert (report.kind, [finding.rule for finding in report.findings]) == ("plate", ["plate-empty"])
+    assert open_plate(tmp_path / "p.zarr").unlisted() == ()
+    assert "plate" not in document(tmp_path / "p.zarr")
+    field(tmp_path / "p.zarr", "H/12")
+    assert not errors(tmp_path / "p.zarr")
+
+
+# Processes that are killed ------------------------------------------------------------------------------------------
+
+WRITER = """
+import sys, random
+import numpy as np
+from ome_ngff import write_field
+place, seed = sys.argv[1], int(sys.argv[2])
+rng = random.Random(seed)
+every = [(f"{row}/{column}", n) for row in sys.argv[3] for column in range(1, 4) for n in range(2)]
+rng.shuffle(every)
+for well, number in every:
+    pixels = np.full((32, 32), ord(well[0]) * 100 + int(well[2:]) * 10 + number, "uint16")
+    write_field(pixels, place, well, number, axes="yx", chunks=8, scale_factors=[2], join=True)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_lose_no_field(tmp_path: Path) -> None:
+    rng, place = random.Random(0), str(tmp_path / "p.zarr")
+    start = [sys.executable, "-c", WRITER, place]
+    running = [subprocess.Popen([*start, str(seed), "AB"]) for seed in range(3)]
+    for seed in range(3, 6):
+        time.sleep(rng.uniform(1.5, 2.5))
+        running[seed % 3].kill()
+        running[seed % 3].wait()
+        running[seed % 3] = subprocess.Popen([*start, str(seed), "AB"])
+    assert [process.wait(120) for process in running] == [0] * 3
+    plate = open_plate(place)
+    values = plate.map(lambda image: {int(v) for level in image.images for v in np.unique(level.data.compute())})
+    assert values == {
+        f"{row}/{column}/{n}": {ord(row) * 100 + column * 10 + n}
+        for row, column, n in product("AB", range(1, 4), range(2))
+    }
+    assert not plate.unlisted()
+    assert validate(place, data=True).counts["error"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import multiprocessing
@@ -159,6 +160,24 @@ def test_a_read_needs_no_dask_and_one_call(place: Path, monkeypatch: pytest.Monk
     with dask.config.set(scheduler=pytest.fail):
         image.read(x=(3, 5), z=1)
     assert len(boxes) == 1
+
+
+def test_a_read_opens_the_chunks_it_needs_and_no_document(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    own = io.open
+
+    def noted(file: Any, *args: Any, **words: Any) -> Any:
+        if str(file).startswith(str(place)):
+            looked.append(str(Path(file).relative_to(place)))
+        return own(file, *args, **words)
+
+    monkeypatch.setattr("builtins.open", noted)
+    monkeypatch.setattr("io.open", noted)
+    image = open_image(place)
+    assert sorted(looked) == [*(f"{level}/zarr.json" for level in "012"), "zarr.json"]
+    looked.clear()
+    image.read(c="GFP", y=(2.0, 3.0), x=3.0)  # rows 20 to 30, in one chunk
+    assert looked == ["0/c/1/0/1/0"] * 2  # at what it says of itself, and at its blocks
 
 
 def test_what_was_read_is_not_the_array_it_came_from() -> None:

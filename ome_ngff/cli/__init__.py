@@ -13,7 +13,7 @@ from .errors import reported
 from .options import verbosity
 
 GROUPS = {
-    "Write": ("create", "write", "labels", "scale"),
+    "Write": ("create", "write", "labels", "scale", "plate"),
     "Change": ("edit", "upgrade"),
     "Look and check": ("info", "validate", "preview", "view"),
     "Give away": ("export",),

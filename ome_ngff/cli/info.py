@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..exceptions import InputError, MissingError, NgffError
-from ..text import by, size
+from ..text import by, listed, printable, size
 from . import options
 from .errors import say, verbosity_wanted, warn
 from .options import PLACE, store_option, verbosity
@@ -20,7 +20,7 @@ from .tables import number, table
 
 if TYPE_CHECKING:
     from ..inputs import InputImage, InputInfo
-    from ..read import ArrayInfo, AxisInfo, ImageInfo, StoreInfo
+    from ..read import ArrayInfo, AxisInfo, ImageInfo, PlateInfo, StoreInfo
 
 
 _MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "scene": "images", "group": "groups"}
@@ -37,8 +37,8 @@ _EVERY = 2.0  # seconds between two looks
 def command(path: str, wait: bool, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
-    It may be any OME-Zarr, finished or not, a bare Zarr group or array, or whatever 'write' takes, such as a TIFF with
-    several images. Of a folder of other things, the images in it are listed.
+    It may be any OME-Zarr, finished or not, a plate (shown as a map of its wells), a bare Zarr group or array, or
+    whatever 'write' takes, such as a TIFF with several images. Of a folder of other things, the images in it are listed.
     """
     from ..inputs import describe_input, is_foreign
     from ..read import describe_store
@@ -125,11 +125,34 @@ def _show_store(found: StoreInfo) -> None:
         _show_image(image)
     _show_labels(found.labels)
     table("arrays", *_arrays(found.arrays))
-    if found.members:
+    if found.plate is not None:
+        _show_plate(found.plate)
+    elif found.members:
         count, what = len(found.members), _MEMBERS.get(found.kind, "members")
         more = f" and {count - _MOST} more" if count > _MOST else ""
         click.echo()
         say(f"{count} {what}: {', '.join(found.members[:_MOST])}{more}")
+
+
+def _show_plate(plate: PlateInfo) -> None:
+    """Show a plate as a table, and as a map of its wells with the number of fields of each."""
+    fields = sum(count or 0 for count in plate.wells.values())
+    size = f"{len(plate.rows)} rows, {len(plate.columns)} columns"
+    say(f"name {plate.name!r}, {size}: {len(plate.wells)} wells with {fields} fields")
+    table("acquisitions", ("acquisition", "fields"), [(name, str(n)) for name, n in plate.acquisitions.items()])
+    cells = {path: "!" if count is None else str(count) for path, count in plate.wells.items()}
+    width = max(map(len, (*cells.values(), *plate.columns)), default=1)
+    if plate.rows:
+        click.echo("\nfields per well")
+        above = max(map(len, plate.rows))
+        lines = [("", plate.columns), *((r, [cells.get(f"{r}/{c}", ".") for c in plate.columns]) for r in plate.rows)]
+        for name, line in lines:
+            click.echo(f"  {printable(name):{above}}  {' '.join(f'{printable(cell):>{width}}' for cell in line)}")
+    if missing := [path for path, count in plate.wells.items() if count is None]:
+        warn(f"Wells that are listed, and not there: {listed(missing, _MOST, ', ')}.")
+    if plate.unlisted:
+        fields_there = listed(plate.unlisted, _MOST, ", ")
+        warn(f"Fields that are there, and not listed (repair_plate in Python lists them): {fields_there}.")
 
 
 def _show_image(image: ImageInfo) -> None:

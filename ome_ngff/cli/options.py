@@ -212,7 +212,14 @@ into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT 
 verify = click.option(
     "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
 )
-report = click.option("--report", metavar="FILE", help="What became of each INPUT, as .csv or .json (with --into).")
+
+
+def report_of(what: str) -> Callable[[F], F]:
+    """Return the option --report of many images."""
+    return click.option("--report", metavar="FILE", help=f"What became of {what}, as .csv or .json.")
+
+
+report = report_of("each INPUT (with --into)")
 memory_target = click.option(
     "--memory-target", type=Parsed("SIZE", parse_bytes), help="Memory for all tasks at once.  [default: 512MiB]"
 )

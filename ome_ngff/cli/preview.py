@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import say, verbosity_wanted
-from .options import STORE, Parsed, store_option, verbosity
+from .errors import note, say, verbosity_wanted
+from .options import STORE, Parsed, progress, store_option, verbosity
+
+if TYPE_CHECKING:
+    from ..show import Preview
 
 
 def _level(text: str) -> int | None:
@@ -24,7 +27,7 @@ def _level(text: str) -> int | None:
         raise ValueError(f"{text!r} is not a level; write auto, or a number such as 0.") from None
 
 
-@click.command("preview", short_help="Make a picture of an OME-Zarr image.")
+@click.command("preview", short_help="Make a picture of an OME-Zarr image or plate.")
 @click.argument("path", type=STORE)
 @click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
@@ -42,29 +45,69 @@ def _level(text: str) -> int | None:
 )
 @click.option("--time", type=click.IntRange(0), default=0, metavar="N", help="The time point.  [default: 0]")
 @click.option("--bar/--no-bar", default=True, help="Whether to draw a scale bar.  [default: bar]")
+@click.option("--acquisition", type=click.IntRange(0), metavar="N", help="Of a plate: whose fields.  [default: all]")
+@click.option("--field", metavar="N", help="Of a plate: which field of each well.  [default: 0]")
+@click.option("--store", is_flag=True, help="Of a plate: keep the overview as the image plate_overview in it, too.")
 @store_option
 @verbosity
 def command(path: str, output: str | None, channels: tuple[str, ...], **given: Any) -> None:
-    """Make a picture of the OME-Zarr image PATH: a folder, a zip file or a URL.
+    """Make a picture of the OME-Zarr image or plate PATH: a folder, a zip file or a URL.
 
-    Channels have their colours and contrast from the image's metadata; without any, contrast is that of the pixels.
-    Where no FILE is given, the picture is shown in terminals that can (iTerm2, WezTerm, kitty, Ghostty).
+    Channels have their colours and contrast from the image's metadata; without any, contrast is that of the pixels. Of
+    a plate, one field of each well is shown, from its coarsest level. Where no FILE is given, the picture is shown in
+    terminals that can (iTerm2, WezTerm, kitty, Ghostty).
     """
-    from ..read import open_image
+    from ..read import is_plate, open_image
     from ..show import look
 
-    view = look(open_image(path), channels=channels or None, **given)
+    of_plate = {name: given.pop(name) for name in ("acquisition", "field", "store")}
+    words = {**given, "channels": channels or None}
+    paint: Callable[[], Preview]
+    if is_plate(path):
+        picture = _plate(path, **words, **of_plate)
+        paint, text = lambda: picture, picture.text
+    else:
+        alone = [f"--{name}" for name, value in of_plate.items() if value not in (None, False)]
+        if alone:
+            raise click.UsageError(f"{' and '.join(alone)}: {path} is not a plate.")
+        view = look(open_image(path), **words)
+        paint, text = view.paint, str(view)
     protocol = None if output else terminal_protocol(os.environ) if sys.stdout.isatty() else None
     if output:
-        view.paint().save(output)
+        paint().save(output)
     elif protocol:
-        for piece in escapes(view.paint().png(), protocol):
+        for piece in escapes(paint().png(), protocol):
             sys.stdout.write(piece)
         click.echo()
     if verbosity_wanted() >= (1 if output else 0):
-        say(str(view))
+        say(text)
     if not output and not protocol and verbosity_wanted() >= 0:
         click.echo("This terminal shows no pictures; save it with -o preview.png.")
+
+
+def _plate(
+    path: str,
+    *,
+    labels: tuple[str, ...],
+    fill: bool,
+    level: int | None,
+    acquisition: int | None,
+    field: str | None,
+    store: bool,
+    **words: Any,
+) -> Preview:
+    """Make a picture of a plate."""
+    from ..read import open_plate
+    from ..write import write_overview
+
+    if labels or fill:
+        raise click.UsageError("Labels are drawn on an image, such as PLATE::B/3/0.")
+    chosen: dict[str, Any] = {"level": "auto" if level is None else level, "acquisition": acquisition}
+    chosen["field"] = int(field) if (field or "0").isdecimal() and field is not None else field or 0
+    if store:
+        name = write_overview(path, **chosen, progress=progress())
+        note(f"The overview is kept as {path.rstrip('/')}/{name}")
+    return open_plate(path).preview(**chosen, **words)
 
 
 def terminal_protocol(environment: Mapping[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from .errors import note, verbosity_wanted, warn
 from .options import PLACE, fmt, machine, method, scale_factors, storage, store_option, verbosity
 
 if TYPE_CHECKING:
-    from ..inputs import Conversion
+    from ..inputs import Batch, Conversion
 
 
 @click.command("write", short_help="Write image files as OME-Zarr images.")
@@ -71,7 +71,9 @@ def command(
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}
     with settings(workers, memory_target), cluster(None if plan else workers, scheduler):
         if into is not None:
-            _many(places, into, report, **words)
+            from ..inputs import Batch
+
+            run_batch(Batch.of(places, into), report, **words)
         else:
             _one(*_one_place(places, report), **words)
 
@@ -124,16 +126,15 @@ def _one(
     report(output, as_json)
 
 
-def _many(
-    places: Sequence[str], into: str, report: str | None, *, plan: bool, as_json: bool, resume: bool, **given: Any
+def run_batch(
+    batch: Batch, report: str | None, *, plan: bool, as_json: bool, resume: bool = False, **given: Any
 ) -> None:
+    """Convert all images of a batch, and say what became of them."""
     import json
 
     from ..exceptions import BatchError
-    from ..inputs import Batch
     from .tables import show_outline
 
-    batch = Batch.of(places, into)
     for words in batch.understood:
         note(words)
 

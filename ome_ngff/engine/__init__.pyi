@@ -1,6 +1,9 @@
 from .cache import cached as cached
 from .cutting import PIECE_BYTES as PIECE_BYTES
 from .cutting import make_plan as make_plan
+from .growing import Growth as Growth
+from .growing import GrowthPlan as GrowthPlan
+from .growing import trim as trim
 from .job import Job as Job
 from .job import help_with as help_with
 from .job import prepare as prepare
@@ -15,3 +18,4 @@ from .schedule import run as run
 from .surroundings import active_client as active_client
 from .surroundings import dask_scheduler as dask_scheduler
 from .surroundings import spread as spread
+from .workers import enter_shared as enter_shared

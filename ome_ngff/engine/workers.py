@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -45,6 +46,44 @@ class WorkerPool:
             setattr(self._buffers, name, buffer)
         found: Array = buffer[:size].view(dtype).reshape(shape)
         return found
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Let a thread do something, after what was submitted before."""
+        assert self.threads is not None
+        self.threads.submit(work)
+
+
+_SHARED: list[tuple[WorkerPool, int]] = []
+_SHARED_LOCK = threading.Lock()
+
+
+def enter_shared(count: int) -> WorkerPool:
+    """Return threads that all share who ask for so many, until each of them has left."""
+    with _SHARED_LOCK:
+        found = next((entry for entry in _SHARED if entry[0].count == count), None)
+        pool, users = found or (WorkerPool(count), 0)
+        _SHARED[:] = [*(entry for entry in _SHARED if entry is not found), (pool, users + 1)]
+        return pool
+
+
+def leave_shared(pool: WorkerPool) -> None:
+    """Leave threads to the others that share them; the last one ends them."""
+    with _SHARED_LOCK:
+        users = next((users for each, users in _SHARED if each is pool), 0)
+        _SHARED[:] = [entry for entry in _SHARED if entry[0] is not pool] + ([(pool, users - 1)] if users > 1 else [])
+    if users == 1:
+        pool.__exit__()
+
+
+def _forget_shared() -> None:
+    """Start anew in a process that was forked, where there are no threads."""
+    global _SHARED_LOCK
+    _SHARED_LOCK = threading.Lock()
+    _SHARED.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forget_shared)
 
 
 class TaskGroup:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..engine import cached
-from ..exceptions import MethodError, OptionError
+from ..exceptions import ChunkError, MethodError, OptionError
 from ..pixels import (
     Method,
     Methods,
@@ -23,8 +23,9 @@ from ..pixels import (
     levels,
     reduce_whole,
 )
-from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation
+from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation, by_name
 from ..store import default_chunks, parse_lengths
+from ..text import show
 from .arrays import to_ngff_image
 from .selection import pixel_geometry
 from .values import Multiscales, NgffImage
@@ -62,8 +63,9 @@ def to_multiscales(
             keeps at least that; or factors relative to level 0: ints for every spatial axis, or dicts by axis.
         method: how levels are made; None is `Methods.GAUSSIAN`.
         chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
-            mapping by axis. None: 128 for volumes, 256 for planes. Where it is given, the lazy levels come in such
-            blocks, or in several times larger ones where there would be more than 4096.
+            mapping by axis; for an axis also all its chunks as dask has them, or None for those of the data. None: 128
+            for volumes, 256 for planes. Where it is given, the lazy levels come in such blocks, or in several times
+            larger ones where there would be more than 4096.
         progress: a bar (True) or a callable of (bytes done, bytes in all) for the spooling that `cache=True` does.
         cache: True spools the source to `config.cache_store` first, so that a costly source is computed once however
             often the pyramid is looked at; what is cached goes when the pyramid is written. None and False leave it to
@@ -86,6 +88,8 @@ def to_multiscales(
         raise MethodError(f"{reducer.name!r} gives residuals in memory; see Scaler.{reducer.name}.")
     if isinstance(chunks, Sequence) and len(chunks) == len(given):
         chunks = dict(zip(given, chunks, strict=True))
+    if isinstance(chunks, Mapping):
+        chunks = {name: _length(name, lengths, image) for name, lengths in by_name(chunks, image.dims).items()}
     plane = 256 if len(axes.spatial) > 1 else LINE
     lengths = parse_lengths(chunks, axes, default_chunks(shape, axes, plane=plane), "chunks")
     base, start = pixel_geometry(axes, image.scale, image.translation)
@@ -126,6 +130,17 @@ def to_multiscales(
         source=pixels,
         uncached=uncached,
     )
+
+
+def _length(name: Any, lengths: Any, image: NgffImage) -> Any:
+    """Return the length of the chunks of an axis, of which all may be given, or None for those of the data."""
+    if lengths is None and name in image.dims:
+        return image.data.chunksize[image.dims.index(name)]
+    if not isinstance(lengths, (tuple, list)):
+        return lengths
+    if not lengths or len({*lengths[:-1]}) > 1 or lengths[-1] > lengths[0]:
+        raise ChunkError(f"The chunks of an axis have one length, but for the last (got {show(lengths)} for {name}).")
+    return lengths[0]
 
 
 def parse_orientation(orientation: Any, dims: Sequence[str]) -> dict[str, Any]:

@@ -318,6 +318,12 @@ class Multiscales:
         image, box = selected(self.images, region, resolution, level)
         return Patches.of(image, box, size, seed, count, None if labels is None else self._labels_on(labels, image))
 
+    def to_ome_zarr(self, group: Any, *args: Any, **words: Any) -> list[Any]:
+        """Write the pyramid, as `to_ngff_zarr(group, multiscales, ...)` does."""
+        from ..write import to_ngff_zarr
+
+        return to_ngff_zarr(group, self, *args, **words)
+
     def _labels_on(self, name: str, image: NgffImage) -> NgffImage:
         """Return the level of a label image whose pixels lie on those of a level of this image."""
         if name not in self.labels:

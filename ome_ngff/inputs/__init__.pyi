@@ -12,6 +12,7 @@ from .open import describe_input as describe_input
 from .open import foreign_file as foreign_file
 from .open import is_foreign as is_foreign
 from .open import open_input as open_input
+from .plates import plate_batch as plate_batch
 from .segmentation import open_labels as open_labels
 from .spelling import parse_axes as parse_axes
 from .spelling import parse_factors as parse_factors

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import attrs
 
 from ..engine import Progress, check_progress, counter
 from ..exceptions import BatchError, ExistsError, MissingError, NgffError, OptionError
-from ..store import locate, open_node
+from ..store import find_target, locate, open_node, readable
 from ..text import listed, warn
 from . import verification
 from .conversion import Conversion, copied, drafted
@@ -30,10 +31,12 @@ class Batch:
 
     Attributes:
         items: one for each image. understood: in words, what folders and patterns were taken for.
+        scattered: whether processes that join each begin with others: many small images, each made by one.
     """
 
     items: tuple[Item, ...]
     understood: tuple[str, ...] = ()
+    scattered: bool = False
 
     @classmethod
     def of(cls, inputs: Sequence[str | os.PathLike[str]], into: str | os.PathLike[str]) -> Batch:
@@ -92,11 +95,12 @@ class Batch:
         check_progress(progress)
         save = None if report is None else _report_to(Path(report))
         done: list[Conversion] = []
-        sizes = [item.size for item in self.items]
+        items = random.Random().sample(self.items, len(self.items)) if join and self.scattered else self.items
+        sizes = [item.size for item in items]
         ticks = [max(1, math.ceil(size / _TICK)) for size in sizes]
         try:
             with counter(progress, 0, sum(ticks), sum(sizes), "converting") as advance:
-                for item, weight in zip(self.items, ticks, strict=True):
+                for item, weight in zip(items, ticks, strict=True):
                     share = _Share(advance, weight)
                     how = {"overwrite": overwrite, "join": join, "dry_run": dry_run, "verify": verify}
                     done.append(_converted(item, share, given, **how))
@@ -104,7 +108,7 @@ class Batch:
                         told(done[-1])
         finally:
             if save is not None:
-                save([*done, *(Conversion(i.input, i.output, state="not begun") for i in self.items[len(done) :])])
+                save([*done, *(Conversion(i.input, i.output, state="not begun") for i in items[len(done) :])])
         failed = [each for each in done if each.state == "failed"]
         if failed:
             first = f"{failed[0].input}: {failed[0].error}"
@@ -136,8 +140,7 @@ def _converted(
     begun = time.monotonic()
     try:
         words = {**given, **item.words}
-        source, output = item.from_here(item.input), item.from_here(item.output)
-        draft = drafted(source, output, resume=join, verify=verify, **words)
+        draft = item.draft(overwrite=overwrite, resume=join, verify=verify, **words)
         parts = [part.request.target for part in draft.parts]
         there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
         for target in there if not overwrite else ():
@@ -150,10 +153,14 @@ def _converted(
         state = "written" if overwrite or not there else "skipped" if whole else "resumed"
         if dry_run:
             return attrs.evolve(draft.planned(), input=item.input, output=item.output)
-        found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
-        found = attrs.evolve(found, state=state)
+        if draft.package is not None and draft.package.there and not overwrite:
+            draft.refuse_unlike(find_target(readable(draft.package.file)))
+            found = Conversion(item.input, item.output, state="skipped")
+        else:
+            found = draft.run(overwrite=overwrite, resume=bool(there) and not overwrite, join=join, progress=share)
+            found = attrs.evolve(found, state=state)
         if verify:
-            verification.verify(source, output, series=words.get("series"), axes=words.get("axes"))
+            item.verify(words)
     except Exception as error:  # of any library; the others go on
         kind = "" if isinstance(error, NgffError) else f"{type(error).__name__}: "
         found = Conversion(item.input, item.output, state="failed", error=kind + " ".join(str(error).split()))

@@ -13,11 +13,12 @@ from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreE
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
 from ..read import Field, with_parameters
 from ..spec import label_names, parse_numbers, parse_units, placed
-from ..store import Layout, Target, children, find_target, is_elsewhere, readable
+from ..store import Layout, Package, Target, children, find_target, is_elsewhere, named_faults, readable
 from ..write import (
     Annotation,
     Rendering,
     Request,
+    agree,
     carrying,
     execute,
     execute_labels,
@@ -90,6 +91,15 @@ class Draft:
     def parts(self) -> list[Draft]:
         """The conversion of each image: this one."""
         return [self]
+
+    @property
+    def package(self) -> Package | None:
+        """The single file that the output becomes; None where it is a group."""
+        return self.request.target.package
+
+    def refuse_unlike(self, target: Target) -> None:
+        """Raise `StoreError` where a finished image is not the one that would be written."""
+        agree(attrs.evolve(self.request, target=target))
 
     @property
     def understood(self) -> str:
@@ -197,6 +207,18 @@ class Collection:
         """The conversion of each image."""
         return list(self.drafts)
 
+    @property
+    def package(self) -> Package | None:
+        """The single file that the output becomes; None where it is a group."""
+        return self.target.package
+
+    def refuse_unlike(self, target: Target) -> None:
+        """Raise `StoreError` where a finished collection is not the one that would be written."""
+        if len(children(target, "") - _DOCUMENTS) != len(self.drafts):
+            raise StoreError(f"{target} does not hold {len(self.drafts)} images; pass overwrite=True to replace it.")
+        for number, draft in enumerate(self.drafts):
+            draft.refuse_unlike(target.child(str(number)))
+
     def planned(self) -> Conversion:
         """Return what the conversion would be, with the outline of the first image."""
         if not self.drafts:
@@ -208,14 +230,24 @@ class Collection:
         self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
     ) -> Conversion:
         """Write the images, and at last what says that they belong together."""
+        words: dict[str, Any] = {"resume": resume, "join": join, "progress": progress}
+        if self.package is not None:
+            self.package.refuse_words(resume=resume or join)
+            self.package.refuse(overwrite=overwrite, zarr_format=self.target.fmt.zarr_format)
+            with named_faults(self.target, "write it again"), self.package.staged() as folder:
+                return attrs.evolve(self, target=find_target(folder, self.target.fmt))._run(overwrite=False, **words)
         self._refuse(overwrite=overwrite, resume=resume or join)
+        return self._run(overwrite=overwrite, **words)
+
+    def _run(self, **words: Any) -> Conversion:
         labels: list[str] = []
         left_out: dict[str, str] = {}
         numbers = [str(number) for number in range(len(self.drafts))]
         for number in numbers:
-            done = self.drafts.pop(0).run(
-                overwrite=overwrite, resume=resume, join=join, progress=progress
-            )  # closes what was read
+            draft = self.drafts.pop(0)  # which closes what was read
+            if draft.request.target.store is not self.target.store:  # in a folder that will be a ZIP
+                draft = attrs.evolve(draft, request=attrs.evolve(draft.request, target=self.target.child(number)))
+            done = draft.run(**words)
             labels += [f"{number}/{name}" for name in done.labels]
             left_out |= {f"{number}/{name}": why for name, why in done.left_out.items()}
         write_collection_metadata(self.target, numbers, self.ome_xml)
@@ -303,10 +335,9 @@ def drafted(
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
         image = open_input(source, series=series, axes=axes)
-        return _drafted(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
+        return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
-    if target.package is not None:
-        raise OptionError(f"{target} would be one file; write a collection of images to a folder.")
+    above = attrs.evolve(target, package=None)
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
         raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
     drafts: list[Draft] = []
@@ -319,11 +350,11 @@ def drafted(
             here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
             original = attrs.evolve(first, source={**first.source, **here})
         alone = attrs.evolve(original, ome_xml="")
-        drafts.append(_drafted(image, place, target.child(str(number)), alone, **words))
+        drafts.append(drafted_image(image, place, above.child(str(number)), alone, **words))
     return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
 
 
-def _drafted(
+def drafted_image(
     opened: NgffImage,
     source: str,
     output: Any,
@@ -337,6 +368,7 @@ def _drafted(
     verify: bool = False,
     **given: Any,
 ) -> Draft:
+    """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
     image = adjusted(opened, **said)

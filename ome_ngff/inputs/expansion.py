@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import attrs
 
 from ..exceptions import MissingError, NgffError, OptionError
 from ..text import refuse_unknown
+from . import verification
+from .conversion import Collection, Draft, drafted
 from .families import FAMILIES, Family, folder_family
 from .spelling import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .tiff_files import parts_of
 
 SUFFIX = ".ome.zarr"
-_COLUMNS: dict[str, Callable[[str], Any]] = {
+WORDS: dict[str, Callable[[str], Any]] = {
     "series": str, "axes": parse_axes, "scale": parse_sizes, "translation": parse_sizes, "axes_units": parse_units,
     "name": str, "scale_factors": parse_factors, "method": str, "fmt": str, "chunks": parse_lengths,
     "shards": parse_lengths, "compression": str, "region": parse_region,
@@ -41,6 +43,15 @@ class Item:
         """Return a path as it leads there from the folder that the process is in by now."""
         stays = "://" in path or os.getcwd() == self._folder
         return path if stays else os.path.join(self._folder, path)
+
+    def draft(self, *, overwrite: bool, **words: Any) -> Draft | Collection:
+        """Parse the conversion; the arguments are those of `drafted`. It is the run that overwrites what is there."""
+        return drafted(self.from_here(self.input), self.from_here(self.output), **words)
+
+    def verify(self, words: Mapping[str, Any]) -> None:
+        """Compare the image with its input."""
+        source, output = self.from_here(self.input), self.from_here(self.output)
+        verification.verify(source, output, series=words.get("series"), axes=words.get("axes"))
 
     @property
     def place(self) -> str:
@@ -158,40 +169,60 @@ def _rows(table: str, into: str) -> Iterator[Item]:
         OptionError: a column or a value is not understood; nothing has been written.
     """
     folder = os.path.dirname(table)
+    for line, cells in table_rows(table, ("input", "output", *WORDS)):
+        if not cells.get("input"):
+            raise OptionError(f"Line {line} of {table} has no input.")
+        source = cells["input"]
+        source = source if "://" in source else os.path.join(folder, source)
+        output = cells.get("output") or _stem(source) + SUFFIX
+        if ".." in Path(output).parts:
+            raise OptionError(
+                f"Line {line} of {table}: the output {output!r} leads out of {into}; write its whole path if that is "
+                "meant."
+            )
+        try:
+            words = words_of(cells)
+        except (NgffError, ValueError) as error:
+            raise OptionError(f"Line {line} of {table}: {error}") from None
+        yield Item(source, output if "://" in output else _join(into, output), words)
+
+
+def table_rows(
+    table: str, known: Sequence[str], also: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a CSV, with commas, semicolons or tabs, whose first line names the columns.
+
+    Args:
+        known: names that columns can have, of which "input" has to be there. also: other names of theirs.
+
+    Returns:
+        The number of each line that is not empty, and its cells by the name of their column.
+
+    Raises:
+        OptionError: a column is not known, or a line has more cells than there are columns.
+    """
+    others = {**_ALSO, **(also or {})}
     with open(table, encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
         reader = csv.DictReader(file, delimiter=max(",;\t", key=first.count))
-        names = {name: _column(name) for name in reader.fieldnames or () if name and name.strip()}
-        refuse_unknown([n for n in names.values() if n not in _KNOWN], _KNOWN, table)
+        names = {name: _column(name, others) for name in reader.fieldnames or () if name and name.strip()}
+        refuse_unknown([n for n in names.values() if n not in known], (*known, *others), table)
         if "input" not in names.values():
             raise OptionError(f"{table} has no column 'input' (it has {', '.join(names) or 'none'}).")
         for row in reader:
             cells = {names[name]: (row[name] or "").strip() for name in names}
-            if not any(cells.values()):
-                continue
-            if not cells["input"] or None in row:
-                raise OptionError(f"Line {reader.line_num} of {table} has no input, or more cells than columns.")
-            source = cells["input"]
-            source = source if "://" in source else os.path.join(folder, source)
-            output = cells.get("output") or _stem(source) + SUFFIX
-            if ".." in Path(output).parts:
-                raise OptionError(
-                    f"Line {reader.line_num} of {table}: the output {output!r} leads out of {into}; write its whole "
-                    "path if that is meant."
-                )
-            words: dict[str, Any] = {}
-            for name, parse in _COLUMNS.items():
-                try:
-                    words |= {name: parse(cells[name])} if cells.get(name) else {}
-                except (NgffError, ValueError) as error:
-                    raise OptionError(f"Line {reader.line_num} of {table}: {error}") from None
-            yield Item(source, output if "://" in output else _join(into, output), words)
+            if any(cells.values()):
+                if None in row:
+                    raise OptionError(f"Line {reader.line_num} of {table} has more cells than columns.")
+                yield reader.line_num, cells
 
 
-_KNOWN = ("input", "output", *_COLUMNS, *_ALSO)
+def words_of(cells: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of `convert` in a line of a table."""
+    return {name: parse(cells[name]) for name, parse in WORDS.items() if cells.get(name)}
 
 
-def _column(name: str) -> str:
+def _column(name: str, also: Mapping[str, str]) -> str:
     word = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return _ALSO.get(word, word)
+    return also.get(word, word)

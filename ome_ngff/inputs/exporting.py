@@ -16,7 +16,7 @@ from ..pixels import Box, find_method, reordered
 from ..read import StoredImage
 from ..spec import label_names
 from ..store import find_target, readable
-from ..text import warn
+from ..text import listed, warn
 from .spelling import parse_region
 from .tiff_writing import COMPRESSIONS, Crop, Recast, TiffImage
 
@@ -129,6 +129,10 @@ def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffI
     axes = image.metadata.axes
     if any(axis.orientation for axis in axes):
         warn(f"{image.target} says in which direction its axes grow, which an OME-TIFF has no place for.")
+    shape = image.arrays[level].shape
+    ones = [name for name, n in zip(image.names, shape, strict=True) if n == 1 and name not in "yx"]
+    if ones and not label:
+        warn(f"{image.target} has the length 1 along {listed(ones)}, which an OME-TIFF cannot tell from no such axis.")
     order = sorted(range(len(axes)), key=lambda i: _ORDER.index(image.names[i]))
     whole = box == tuple((0, n) for n in image.arrays[level].shape)
     source, ends = _turned(image, level, order), tuple(box[i] for i in order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unicodedata import normalize
 
 import attrs
 import numpy as np
@@ -16,12 +17,19 @@ from ..spec import KNOWN_AXES, axis_name
 from ..text import warn
 from .arrange import Facts, unit_named
 
-_WORDS = {
-    "t": "times timepoint timepoints time_point time_points timelapse frame frames cycle cycles",
-    "c": "channels ch chan band bands color colour colors colours wavelength wavelengths wave waves lambda dye stain",
-    "z": "depths plane planes slice slices section sections layer layers focus zplane z_plane zslice z_slice axial",
-    "y": "heights row rows line lines vertical",
-    "x": "widths column columns col cols horizontal",
+_WORDS = {  # in English, German, French, Spanish, Portuguese, Italian, Dutch, Chinese and Japanese
+    "t": "times timepoint timepoints time_point time_points timelapse timestep time_step frame frames cycle cycles "
+    "zeit zeitpunkt temps tiempo tempo tijd 时间 時間",
+    "c": "channels ch chan band bands color colour colors colours wavelength wavelengths wave waves lambda dye stain "
+    "spectral marker fluorophore kanal kanäle farbe wellenlänge canal canaux couleur canales canais canale canali "
+    "kanaal 通道 チャンネル チャネル",
+    "z": "depths plane planes slice slices section sections layer layers focus zplane z_plane zslice z_slice axial "
+    "tiefe ebene ebenen schicht schichten profondeur coupe coupes plan plans profundidad corte cortes plano planos "
+    "profundidade profondità fetta diepte 深度 深さ 层",
+    "y": "heights row rows line lines vertical höhe zeile zeilen hauteur ligne lignes altura alto fila filas linha "
+    "altezza riga righe hoogte 高度 高さ 行",
+    "x": "widths column columns col cols horizontal breite spalte spalten largeur colonne colonnes anchura ancho "
+    "columna columnas largura coluna larghezza colonna breedte 宽度 幅 列",
     "s": "s sample samples rgb rgba",
 }
 _AXES = {word: axis for axis, words in _WORDS.items() for word in words.split()}
@@ -29,7 +37,7 @@ _AXES = {word: axis for axis, words in _WORDS.items() for word in words.split()}
 
 def axis_of(word: Any) -> str | None:
     """Return the axis that a name such as "T", "time [s]" or "Frames" stands for; None for one that is not known."""
-    small = re.sub(r"[\[(].*|\s+$", "", str(word or "")).strip().lower()
+    small = normalize("NFC", re.sub(r"[\[(].*|\s+$", "", str(word or "")).strip().lower())
     named = axis_name(small)
     return named if named in KNOWN_AXES else _AXES.get(small)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
-from ..store import behind_urls
+from ..store import behind_urls, split_inside
 from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
@@ -96,11 +96,11 @@ def are_planes(path: str) -> bool:
 
 
 def is_foreign(path: str) -> bool:
-    """Return whether something is there that is not a Zarr of its own: a file of others, planes, or "file::inner"."""
+    """Return whether something is there that is not a Zarr, nor in one: a file of others, or planes."""
     where, inner = _place(path)
     if "://" in where or (not inner and not os.path.exists(where) and not glob.has_magic(where)):
         return False
-    return bool(inner) or _is_sequence(where) or family_of(os.path.abspath(where)) is not ZARR
+    return _is_sequence(where) or family_of(os.path.abspath(where), inner) is not ZARR
 
 
 def foreign_file(path: str) -> str | None:
@@ -154,6 +154,6 @@ def _is_sequence(path: str) -> bool:
 def _place(path: str) -> tuple[str, str]:
     """Split "file.h5::/path" into the file and the name inside it."""
     if "::" not in path or os.path.exists(path):
-        return path, ""
+        return split_inside(path)
     where, _, inner = path.partition("::")
     return where, inner.strip("/")

@@ -16,7 +16,7 @@ import zarr
 from zarr.storage import StorePath
 
 from ..exceptions import NgffError
-from ..image import NgffImage
+from ..image import Mosaic, NgffImage
 from ..spec import format_implementations
 from ..store import MARK, ORIGINAL, find_target, get_bytes, sync
 from ..text import warn
@@ -102,8 +102,8 @@ def _identity(path: str, image: NgffImage, where: str | None, series: int | str 
     found: dict[str, Any] = {"name": name}
     kept = getattr(data, "origin", None)  # where a header names another file, the pixels
     files = list(dict.fromkeys(filter(None, [where, str(kept) if isinstance(kept, Path) and kept.is_file() else None])))
-    if isinstance(data, (SequenceArray, DicomArray)):
-        files = [os.path.join(data.folder, each) for each in dict.fromkeys(data.names)]
+    if isinstance(data, (SequenceArray, DicomArray, Mosaic)):
+        files = list(dict.fromkeys(_files(data, files)))
         found["files"] = len(files)
     if files:
         stamps = [stamp_of(file) for file in files]
@@ -112,6 +112,17 @@ def _identity(path: str, image: NgffImage, where: str | None, series: int | str 
         found["changed"] = datetime.fromtimestamp(changed, UTC).isoformat(timespec="microseconds")
     inner = path.partition("::")[2] if where is not None and not os.path.isfile(path) else ""
     return found | ({"inside": inner} if inner else {}) | ({} if series is None else {"series": str(series)})
+
+
+def _files(data: Any, otherwise: list[str]) -> list[str]:
+    """Return the files that pixels come from: one each, or one for each plane or part."""
+    data = getattr(data, "source", data)
+    if isinstance(data, Mosaic):
+        return [file for _, part in data.parts for file in _files(part, [])]
+    if isinstance(data, (SequenceArray, DicomArray)):
+        return [os.path.join(data.folder, each) for each in data.names]
+    kept = getattr(data, "origin", None)
+    return [str(kept)] if isinstance(kept, Path) and kept.is_file() else otherwise
 
 
 # A reader for each family that has headers ---------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from ..exceptions import InputError
 from ..image import NgffImage
 from ..pixels import Slices
-from .arrange import Facts, arranged, named_axes
+from .arrange import Facts, arranged, named_axes, positive
 from .files import FileArray, stamp_of
 from .shown import oriented
+from .tiff_resolution import facts_of_paper
 
 _LIMIT = {os.getpid(): RLock()}  # Pillow's limit is that of the process
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -77,7 +78,8 @@ def open_file(
         shape = (*shape[:-1], 3) if mode == "RGB" else shape[:-1] if mode == "P" else shape
     own = (("t",) * animated + ("y", "x", "s"))[: len(shape)]
     data: Any = Picture(path, stamp_of(path), shape, dtype, None, mode)
-    data, facts = oriented(data, _orientation(path), int(animated), Facts(name=Path(path).stem))
+    facts = attrs.evolve(_facts_of_resolution(path), name=Path(path).stem)
+    data, facts = oriented(data, _orientation(path), int(animated), facts)
     return arranged(data, named_axes(axes, len(shape), path, own), path, facts)
 
 
@@ -107,6 +109,24 @@ def _orientation(path: str) -> int:
     with suppress(Exception), _any_size(), Image.open(path) as picture:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     return 1
+
+
+def _facts_of_resolution(path: str) -> Facts:
+    """Return the pixel size that a picture states, as that of a TIFF; a PNG has it per meter, whatever was meant."""
+    from PIL import ExifTags, Image
+
+    dots: Any = ()
+    unit = 2
+    with suppress(Exception), _any_size(), Image.open(path) as picture:
+        exif, said = picture.getexif(), picture.info
+        tags = ExifTags.Base
+        dots, unit = (exif.get(tags.XResolution), exif.get(tags.YResolution)), int(exif.get(tags.ResolutionUnit, 2))
+        if picture.format == "PNG":
+            dots, unit = said.get("dpi", dots), 2
+        elif said.get("jfif_unit") in (1, 2):
+            dots, unit = said["jfif_density"], 1 + said["jfif_unit"]
+    sizes = [positive(1 / float(each)) if each else None for each in dots]
+    return facts_of_paper(dict(zip("xy", sizes, strict=False)), unit, path) if all(sizes) and dots else Facts()
 
 
 def _mode(path: str) -> str:

@@ -217,7 +217,7 @@ def _arranged(rows: Sequence[Sequence[str]], counting: Sequence[int], axes: Sequ
             raise InputError(f"Two planes have the same number: {''.join(places[place])!r} and {''.join(row)!r}.")
         places[place] = row
     lines = [
-        _line(sorted(set(column), key=lambda v: v if number else v.casefold()), number and axis != "c")
+        line_of(sorted(set(column), key=lambda v: v if number else v.casefold()), number and axis != "c")
         for column, number, axis in zip(zip(*places, strict=True), numbers, axes, strict=True)
     ]
     if math.prod(map(len, lines)) > len(places):
@@ -238,7 +238,7 @@ def _arranged(rows: Sequence[Sequence[str]], counting: Sequence[int], axes: Sequ
     return Planes(names, tuple(map(len, lines)), tuple(axes), channels)
 
 
-def _line(values: Sequence[Any], steady: bool) -> Sequence[Any]:
+def line_of(values: Sequence[Any], steady: bool) -> Sequence[Any]:
     """Return all numbers from the first to the last, in the largest step that includes every one.
 
     Channels and words need not follow each other, and time stamps do not.

@@ -49,6 +49,39 @@ class WholeArray(LazyArray):
         return np.asarray(self.source[box]).astype(self.dtype)
 
 
+@attrs.frozen(eq=False)
+class GreyArray(LazyArray):
+    """Show the first of colour samples that are all alike.
+
+    Attributes:
+        source: the samples, which have been compared. axis: of the samples.
+    """
+
+    source: Any
+    axis: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(n for k, n in enumerate(self.source.shape) if k != self.axis)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        found: np.dtype[Any] = np.dtype(self.source.dtype)
+        return found
+
+    @property
+    def chunks(self) -> Any:  # type: ignore[override]
+        lengths = getattr(self.source, "chunks", None)
+        return lengths and tuple(n for k, n in enumerate(lengths) if k != self.axis)
+
+    @property
+    def origin(self) -> Any:
+        return self.source.origin
+
+    def read(self, box: Slices) -> NDArray[Any]:
+        return np.asarray(self.source[(*box[: self.axis], 0, *box[self.axis :])])
+
+
 def open_labels(
     path: str | os.PathLike[str],
     *,
@@ -58,9 +91,9 @@ def open_labels(
 ) -> NgffImage:
     """Open a segmentation: what `open_input` opens, as whole numbers.
 
-    A palette stays what it is, the indices; floats that are whole numbers become integers, for which all of them are
-    read once before. Where the file does not say what its dimensions are, they are those of the image, as far as their
-    lengths say which.
+    A palette stays what it is, the indices; of colours that are all shades of grey, one sample is taken; floats that
+    are whole numbers become integers. For both, all of them are read once before. Where the file does not say what its
+    dimensions are, they are those of the image, as far as their lengths say which.
 
     Args:
         path, series, axes: as in `open_input`. image: lengths of the axes of the image that the labels are of.
@@ -72,8 +105,7 @@ def open_labels(
     path = os.fspath(path)
     opened = _fitting(path, series, image or {}) if axes is None else open_as(path, series, axes, indices=True)
     if list(opened.channel_names or ()) in [list(names) for names in COLOR_NAMES.values()]:
-        names = ", ".join(opened.channel_names or ())
-        raise LabelError(f"{path} holds colours ({names}), and labels are whole numbers; save the ids, or a palette.")
+        opened = _grey(opened, path)
     if np.dtype(opened.data.dtype).kind != "f":
         return opened
     return attrs.evolve(opened, data=WholeArray(opened.data, _whole(opened.data, path)))
@@ -108,6 +140,24 @@ def _choices(path: str, series: int | str | None, image: Mapping[str, int]) -> I
                     yield opened
 
 
+def _grey(opened: NgffImage, path: str) -> NgffImage:
+    """Return an image of colour samples without them, where they are alike in all pixels."""
+    axis, data = opened.dims.index("c"), opened.data
+    for box in tiles(tuple((0, size) for size in data.shape), _lengths(data, whole=axis)):
+        samples = np.moveaxis(np.asarray(data[slices(box)]), axis, 0)[:3]
+        if (samples != samples[:1]).any():
+            names = ", ".join(opened.channel_names or ())
+            raise LabelError(
+                f"{path} holds colours ({names}), and labels are whole numbers; save the ids, or a palette."
+            )
+    dims = [axis for axis in opened.dims if axis != "c"]
+    words = ("scale", "translation", "axes_units")
+    known: dict[str, Any] = {
+        word: {d: value for d, value in (getattr(opened, word) or {}).items() if d in dims} for word in words
+    }
+    return attrs.evolve(opened, data=GreyArray(data, axis), dims=dims, channel_names=None, channel_colors=None, **known)
+
+
 def _whole(data: Any, path: str) -> np.dtype[Any]:
     """Return the dtype for floats that are whole numbers, none of which is negative."""
     most = 0
@@ -122,9 +172,15 @@ def _whole(data: Any, path: str) -> np.dtype[Any]:
     return np.min_scalar_type(most)
 
 
-def _lengths(data: Any) -> list[int]:
-    """Return the lengths of the boxes that are looked at: whole chunks, or rows, of about `_PART` bytes."""
+def _lengths(data: Any, whole: int | None = None) -> list[int]:
+    """Return the lengths of the boxes that are looked at: whole chunks, or rows, of about `_PART` bytes.
+
+    Args:
+        data: the pixels. whole: an axis along which they are not cut.
+    """
     lengths = [min(length, size) for length, size in zip(data.chunks or (1,) * data.ndim, data.shape, strict=True)]
+    if whole is not None:
+        lengths[whole] = data.shape[whole]
     for axis in reversed(range(data.ndim)):
         room = max(1, _PART // (int(np.prod(lengths)) * data.dtype.itemsize))
         lengths[axis] = min(data.shape[axis], lengths[axis] * room)

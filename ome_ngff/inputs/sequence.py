@@ -103,19 +103,42 @@ def open_sequence(
     names = [os.path.relpath(file, folder) for file in files]
     patterned = isinstance(axes, str) and "{" in axes
     planes = planes_by_pattern(names, str(axes)) if patterned else planes_by_name(names, axes)
-    names, grid = list(planes.names), planes.grid
-    plane_axes = None if axes is None or patterned else tuple(axes)[len(grid) :]
-    first = open_one(os.path.join(folder, names[0]), series=series, axes=plane_axes, indices=indices)
+    plane_axes = None if axes is None or patterned else tuple(axes)[len(planes.grid) :]
+    alone = len(planes.grid) == 1 and axes is None
+    name = _name(where, list(planes.names))
+    return open_planes(folder, planes, where, name, series, plane_axes, indices=indices, alone=alone)
+
+
+def open_planes(
+    folder: str,
+    planes: Planes,
+    where: str,
+    name: str,
+    series: int | str | None = None,
+    axes: Sequence[str] | None = None,
+    *,
+    indices: bool = False,
+    alone: bool = False,
+) -> NgffImage:
+    """Open planes of which is known what they count; every header is read, but no pixels.
+
+    Args:
+        folder: what the names of the planes are relative to. where: what messages call them. name: of the image.
+        series, axes, indices: as in `SequenceArray`.
+        alone: whether what a single number counts is a guess, which the axes of one file may contradict.
+    """
+    names, grid = planes.names, planes.grid
+    axes = None if axes is None else tuple(axes)
+    first = open_one(os.path.join(folder, names[0]), series=series, axes=axes, indices=indices)
     spare = "t" if "z" in first.dims else "z"
-    alone = len(grid) == 1 and axes is None
     counted = tuple(spare if axis is None or (alone and axis in first.dims) else axis for axis in planes.axes)
     shape, chunks = tuple(first.data.shape), getattr(first.data, "chunks", None) or first.data.shape
     whole = ((*grid, *shape), np.dtype(first.data.dtype), (*([1] * len(grid)), *chunks))
-    data = SequenceArray(folder, tuple(names), grid, *whole, series, plane_axes, indices)
+    data = SequenceArray(folder, names, grid, *whole, series, axes, indices)
     for index in range(1, len(names)):
         data.open_plane(index)
     facts = Facts(
-        name=_name(where, names),
+        name=name,
         scale=first.scale or {},
         translation=first.translation or {},
         units=first.axes_units or {},

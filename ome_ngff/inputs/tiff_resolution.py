@@ -1,4 +1,4 @@
-"""The resolution tags of a TIFF, which say how large a pixel is on paper, or how large it was on the slide."""
+"""The resolution of a TIFF or a picture, which says how large a pixel is on paper, or how large it was on the slide."""
 
 from __future__ import annotations
 
@@ -21,17 +21,26 @@ _LARGEST = 25.0
 
 
 def facts_of_resolution(page: TiffPage, path: str, *, meant: bool = False) -> Facts:
-    """Return the pixel size of the resolution tags, in micrometers; empty if it is unlikely to have been measured.
-
-    Every program writes these tags, mostly with the resolution of a screen or a printer: one above 25 micrometers per
-    pixel, and in inches one of their usual values. Anything else, such as 15400 per centimeter, was measured.
+    """Return the pixel size of the resolution tags, as `facts_of_paper` takes it.
 
     Args:
         page: the page. path: what the warning calls the file. meant: whether the file is known to mean its tags.
     """
     found = page.tags.get("ResolutionUnit")
     unit = int(found.value) if found is not None else 1
-    sizes = {axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "yx"}
+    return facts_of_paper({axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "yx"}, unit, path, meant=meant)
+
+
+def facts_of_paper(sizes: dict[str, float | None], unit: int, path: str, *, meant: bool = False) -> Facts:
+    """Return the pixel size of a resolution, in micrometers; empty if it is unlikely to have been measured.
+
+    Every program writes these tags, mostly with the resolution of a screen or a printer: one above 25 micrometers per
+    pixel, and in inches one of their usual values. Anything else, such as 15400 per centimeter, was measured.
+
+    Args:
+        sizes: in inches (unit 2) or centimeters (unit 3). path: what the warning calls the file.
+        meant: whether the file is known to mean them.
+    """
     if unit not in MICROMETERS or None in sizes.values():
         return Facts()
     facts = micrometers(sizes, MICROMETERS[unit])

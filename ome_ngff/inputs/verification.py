@@ -72,15 +72,16 @@ def verify(
     with behind_urls(store_options):
         target = find_target(readable(store))
         if series != "all":
-            return _compared(open_input(source, series=series, axes=axes), source, target, progress)
+            return compared(open_input(source, series=series, axes=axes), source, target, progress)
         return [
             attrs.evolve(digest, path=f"{number}/{digest.path}")
             for number, each in enumerate(images_in(source))
-            for digest in _compared(each.open(axes), source, target.child(str(number)), progress)
+            for digest in compared(each.open(axes), source, target.child(str(number)), progress)
         ]
 
 
-def _compared(image: NgffImage, source: str | os.PathLike[str], target: Target, progress: Progress) -> list[Digest]:
+def compared(image: NgffImage, source: str | os.PathLike[str], target: Target, progress: Progress) -> list[Digest]:
+    """Do what `verify` does with an image that is open."""
     pairs: list[tuple[str, NgffImage, Target]] = [("", image, target)]
     original = SourceImage.of(image)
     for name in original.labels() if original is not None else ():

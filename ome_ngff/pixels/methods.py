@@ -352,7 +352,7 @@ class Methods(Enum):
     """Name the downsampling methods. A new one is a class above and a line here.
 
     `Methods("gaussian")`, `Methods.GAUSSIAN` and the names that other libraries use (`"itkwasm_gaussian"`) are the
-    same member; its `method` does the work.
+    same member, in any case; its `method` does the work.
     """
 
     RESIZE = Resize()
@@ -379,7 +379,8 @@ class Methods(Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> Methods:
-        name = ALIASES.get(str(value), value)
+        name = str(value).lower()
+        name = ALIASES.get(name, name)
         for member in cls:
             if member.value == name:
                 return member

@@ -5,10 +5,12 @@ from .infos import ArrayInfo as ArrayInfo
 from .infos import AxisInfo as AxisInfo
 from .infos import ChannelInfo as ChannelInfo
 from .infos import ImageInfo as ImageInfo
+from .infos import PlateInfo as PlateInfo
 from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr
 from .open import open_image as open_image
+from .plates import is_plate as is_plate
 from .plates import open_plate as open_plate
 from .plates import plate_of as plate_of
 from .plates import unlisted_fields as unlisted_fields

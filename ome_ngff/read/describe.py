@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -35,6 +36,7 @@ from ..spec import (
 )
 from ..store import (
     MARK,
+    PLANNED,
     Compression,
     at_work,
     find_target,
@@ -49,9 +51,11 @@ from ..store import (
     sizes_in_zip,
     sync,
 )
-from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, StoreInfo
+from .infos import ArrayInfo, AxisInfo, ChannelInfo, ImageInfo, PlateInfo, StoreInfo
+from .plates import plate_of, unlisted_fields, wells_below
 
 Document = Mapping[str, Any]
+_GROWING = "being added to; what can be read is complete, and resume=True goes on where that was left off"
 _CHANGING = "being upgraded, or that was interrupted: finish it with upgrade, or take it back with undo"
 UNREADABLE = (NgffError, OSError, ValueError, KeyError, TypeError)
 
@@ -93,7 +97,8 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
         return attrs.evolve(found, labels=_labels(group, ""))
     if kind in ("plate", "well"):
         listed = entries(part_of(document[kind], "wells" if kind == "plate" else "images"), "")
-        return attrs.evolve(found, members=tuple(str(part.get("path")) for _, part in listed))
+        plate = _plate(group) if kind == "plate" else None
+        return attrs.evolve(found, members=tuple(str(part.get("path")) for _, part in listed), plate=plate)
     if kind == "scene":
         return attrs.evolve(found, members=tuple(scene_paths(document["scene"])))
     arrays: list[ArrayInfo] = []
@@ -107,6 +112,24 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
     return attrs.evolve(found, arrays=tuple(arrays), members=tuple(groups))
 
 
+def _plate(group: zarr.Group) -> PlateInfo | None:
+    """Describe a plate; None where its document is not understood."""
+    try:
+        target = find_target(group)
+        plate = plate_of(target)
+        there = wells_below(target, plate.ordered)
+        fields = [field for well in there.values() for field in well.fields]
+        counts = Counter(field.acquisition for field in fields)
+        return PlateInfo(
+            plate.name, plate.rows, plate.columns, plate.field_count,
+            {path: len(there[path].fields) if path in there else None for path in plate.ordered},
+            {each.name or str(each.id): counts[each.id] for each in plate.acquisitions},
+            tuple(f"{well}/{field.path}" for well, field in unlisted_fields(target, plate)),
+        )  # fmt: skip
+    except UNREADABLE:
+        return None
+
+
 def scene_paths(scene: Any) -> list[str]:
     """Return the paths of the images that a scene places, each once."""
     edges = entries(part_of(scene, "coordinateTransformations"), "")
@@ -118,7 +141,7 @@ def _document(group: zarr.Group) -> Document:
     """Return the metadata of a group; that of an unfinished write is in its mark."""
     attributes = dict(group.attrs)
     mark = _mark(attributes)
-    for source in (attributes, part_of(mark, "metadata")):
+    for source in (attributes, part_of(mark, "metadata"), part_of(attributes.get(MARK), PLANNED)):
         for fmt in format_implementations() if isinstance(source, Mapping) else ():
             if document := fmt.unwrap(source):
                 return document
@@ -151,7 +174,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     progress = _progress(group, mark) if isinstance(mark, Mapping) else None
     target = find_target(group) if progress else None
     fmt = format_of(group)
-    changes = part_of(mark, "change") is not None
+    changes, grows = part_of(mark, "change") is not None, part_of(mark, "growing") is not None
     found = []
     for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
         levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
@@ -164,12 +187,18 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 path,
                 name=name if isinstance(name, str) else None,
                 method=method if isinstance(method, str) else None,
-                complete=mark is None or changes,
+                complete=mark is None or changes or grows,
                 progress=progress,
                 axes=axes,
                 levels=tuple(levels),
                 channels=_channels(document),
-                notes=(_CHANGING,) if changes else tuple(notes) if mark is None else (),
+                notes=(_CHANGING,)
+                if changes
+                else (_GROWING, *notes)
+                if grows
+                else tuple(notes)
+                if mark is None
+                else (),
                 helpers={} if target is None else at_work(target),
                 rate=None if target is None else journal.pace(target),
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),

@@ -86,6 +86,26 @@ class ImageInfo:
 
 
 @attrs.frozen
+class PlateInfo:
+    """Describe a plate.
+
+    Attributes:
+        name: what it is called. rows, columns: names of all of them. field_count: most fields of a well, as it states.
+        wells: number of fields of each that it lists, row by row; None of one that is missing.
+        acquisitions: number of fields of each, by its name or id.
+        unlisted: paths of fields that are there and not listed.
+    """
+
+    name: str | None
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    field_count: int | None
+    wells: Mapping[str, int | None]
+    acquisitions: Mapping[str, int]
+    unlisted: tuple[str, ...]
+
+
+@attrs.frozen
 class StoreInfo:
     """Describe what stands at a path.
 
@@ -96,6 +116,7 @@ class StoreInfo:
         images: the image; more than one where the group holds several.
         labels: its label images. arrays: the array, or the arrays of a bare group.
         members: paths of what else is there: wells, fields, series, label images, groups.
+        plate: the plate, where it is one that is understood.
     """
 
     path: str
@@ -106,6 +127,7 @@ class StoreInfo:
     labels: tuple[ImageInfo, ...] = ()
     arrays: tuple[ArrayInfo, ...] = ()
     members: tuple[str, ...] = ()
+    plate: PlateInfo | None = None
 
     @property
     def complete(self) -> bool:

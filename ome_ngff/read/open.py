@@ -14,7 +14,7 @@ from ..spec import Edge, Unknown, format_from_version, label_names
 from ..store import Target, find_target, readable
 from ..text import mapping_of, warn
 from .fields import with_parameters
-from .stored import StoredImage, document_of
+from .stored import StoredImage, StoredLevel, document_of
 
 
 def open_image(
@@ -55,7 +55,7 @@ def open_image(
         warn(f"All space axes of {target} or none should have an orientation ({without} have not).")
     warn_of_unknown(found.metadata.edges, target)
     found.metadata.edges = [with_parameters(edge, target) for edge in found.metadata.edges]
-    images = [_image(found, k) for k in range(len(found.arrays))]
+    images = [level_image(found, k, _lazy(found.level(k))) for k in range(len(found.arrays))]
     return Multiscales(
         images=images,
         metadata=found.metadata,
@@ -74,16 +74,20 @@ def warn_of_unknown(edges: Iterable[Edge], target: Target) -> None:
         warn(f"{target} has transformations that are not understood; they are kept, but never applied ({why[0]})")
 
 
-def _image(found: StoredImage, number: int) -> NgffImage:
+def _lazy(array: StoredLevel) -> Any:
     import dask.array as da
 
+    return da.from_array(array, chunks=blocks_of(array), asarray=False)
+
+
+def level_image(found: StoredImage, number: int, data: Any) -> NgffImage:
+    """Return a level in physical space, with the channels that are said, around its pixels."""
     metadata, names = found.metadata, found.names
-    array = found.level(number)
     scale, translation = found.geometry(number)
     channels = metadata.omero.channels if metadata.omero else []
     labels, colors = [channel.label for channel in channels], [channel.color for channel in channels]
     return NgffImage(
-        da.from_array(array, chunks=blocks_of(array), asarray=False),
+        data,
         names,
         dict(zip(names, scale, strict=True)),
         dict(zip(names, translation, strict=True)),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+import attrs
 from zarr.storage import StorePath
 
 from ..config import config
-from ..exceptions import FormatError, InputError, MissingError, StoreError
+from ..exceptions import FormatError, InputError, MissingError, NgffError, StoreError
 from ..image import Multiscales
+from ..show import Preview, look_at_plate
 from ..spec import Acquisition, Field, Plate, Well, natural, part_of, path_fault
 from ..store import MARK, Target, attributes_below, children_of, find_target, readable
 from ..text import listed, show
+from .mosaics import Overview, overview_of, stitched_well
 from .open import open_image
 
 _DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs"}
@@ -35,6 +38,13 @@ def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) ->
     """
     target = find_target(readable(getattr(store, "target", store), store_options))
     return StoredPlate(target, plate_of(target))
+
+
+def is_plate(store: Any) -> bool:
+    """Return whether a plate stands at a place; False where there is nothing."""
+    with suppress(NgffError, OSError):
+        return "plate" in find_target(readable(store)).plate_document
+    return False
 
 
 def plate_of(target: Target) -> Plate:
@@ -127,13 +137,76 @@ class StoredPlate(Mapping[str, "StoredWell"]):
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def overview(
+        self, level: int | Literal["auto"] = "auto", acquisition: int | None = None, field: int | str = 0
+    ) -> Multiscales:
+        """Lay one field of each well into the rows and columns of the plate, as a lazy image of one level.
+
+        Args:
+            level: of each field; "auto" is the coarsest that all have.
+            acquisition: whose fields; None takes all. field: which of them, counted from 0, or its name.
+
+        Returns:
+            The image; wells without images are 0, and small ones lie in the upper left of their place.
+
+        Raises:
+            MissingError: no well has such a field, or a field has no such level. InputError: they have other axes.
+        """
+        return self.seen(level, acquisition, field).image
+
+    def seen(
+        self, level: int | Literal["auto"] = "auto", acquisition: int | None = None, field: int | str = 0
+    ) -> Overview:
+        """Return the overview with the names of its rows and columns, and which wells are seen."""
+        return overview_of(self.target, self.plate, self.fields, level, acquisition, field)
+
+    def preview(
+        self,
+        *,
+        level: int | Literal["auto"] = "auto",
+        acquisition: int | None = None,
+        field: int | str = 0,
+        channels: Sequence[int | str] | None = None,
+        projection: Literal["max", "middle"] = "max",
+        time: int = 0,
+        bar: bool = True,
+    ) -> Preview:
+        """Draw the overview, with the names of rows and columns; wells without images are crossed out.
+
+        Args:
+            level, acquisition, field: as in `overview`. channels, projection, time, bar: as in `Multiscales.preview`.
+        """
+        seen = self.seen(level, acquisition, field)
+        return look_at_plate(seen, channels=channels, projection=projection, time=time, bar=bar)
+
+    def stitch(
+        self,
+        well: str | tuple[str, str | int],
+        acquisition: int | None = None,
+        overlap: Literal["last", "mean"] = "last",
+    ) -> Multiscales:
+        """Lay the fields of a well by their positions into one lazy image of one level.
+
+        Positions are the translations of the fields, rounded to whole pixels, with a warning where they are between.
+
+        Args:
+            well: as in "B/3". acquisition: whose fields; None takes all.
+            overlap: what is seen where fields overlap: the "last" one, or the "mean".
+
+        Raises:
+            KeyError: the plate has no images of the well. ScaleError: pixel sizes differ.
+            InputError: the fields do not fit, or nothing says where they lie.
+        """
+        found = self[well]
+        return stitched_well(self.target, found.path, found.fields, acquisition, overlap)
+
     def unlisted(self) -> tuple[str, ...]:
         """Return the paths of fields that are there, and that the plate or their well does not list."""
         return tuple(f"{well}/{field.path}" for well, field in unlisted_fields(self.target, self.plate))
 
     def __getitem__(self, well: str | tuple[str, str | int]) -> StoredWell:
         try:
-            path = self.plate.place(well)
+            path = self._place(well)
         except FormatError as error:
             raise KeyError(str(error)) from None
         if path not in self.wells:
@@ -144,9 +217,13 @@ class StoredPlate(Mapping[str, "StoredWell"]):
             raise MissingError(f"The plate {self.target} lists the well {path}, which is not there.")
         return StoredWell(self.target, path, found[path])
 
+    def _place(self, well: object) -> str:
+        """Return the path of a well that can be there: none is new."""
+        return attrs.evolve(self.plate, grows=False).place(well)
+
     def __contains__(self, well: object) -> bool:
         with suppress(FormatError):
-            return self.plate.place(well) in self.wells
+            return self._place(well) in self.wells
         return False
 
     def __iter__(self) -> Iterator[str]:

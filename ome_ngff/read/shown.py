@@ -7,16 +7,15 @@ from typing import Any
 import zarr
 from zarr.storage import StorePath
 
-from ..exceptions import MissingError
 from ..image import Multiscales
 from ..store import find_target, members, open_node, readable
 from .open import open_image
-from .plates import StoredWell, open_plate
+from .plates import open_plate
 from .stored import document_of
 
 
 def open_shown(place: Any) -> Multiscales:
-    """Open the image at a place; of a plate its first field, of a group with several images the first one.
+    """Open the image at a place; of a plate its overview, of a group with several images the first one.
 
     Raises:
         MissingError, IncompleteError, InputError, FormatError: see `open_image`.
@@ -24,10 +23,7 @@ def open_shown(place: Any) -> Multiscales:
     target = find_target(readable(place))
     document = target.plate_document
     if "plate" in document:
-        plate = open_plate(target)
-        if not plate:
-            raise MissingError(f"The plate {target} has no wells with images.")
-        return _first(next(iter(plate.values())))
+        return open_plate(target).overview()
     if "well" in document or "bioformats2raw.layout" in document:
         node = open_node(target.store, target.path)
         paths = [path for path in members(node) if path.isdecimal()] if isinstance(node, zarr.Group) else []
@@ -35,10 +31,3 @@ def open_shown(place: Any) -> Multiscales:
             return open_image(StorePath(target.store, target.key(min(paths, key=int))))
     document_of(target)  # says what is wrong, if anything is
     return open_image(place)
-
-
-def _first(well: StoredWell) -> Multiscales:
-    field = next(iter(well), None)
-    if field is None:
-        raise MissingError(f"The well {well.path} has no fields.")
-    return well[field]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
-from ..store import Target, open_node, place
+from ..store import Target, attributes_now, open_node, place, read_box, with_length
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +45,12 @@ class StoredImage:
         """
         document = document_of(target, unfinished=unfinished)
         paths = dataset_paths(entry_of(document, series))
-        arrays = tuple(_level(target, path) for path in paths)
+        arrays = tuple(_level(target, path) for path in paths)  # level 0 first: the others grow before it does
+        if any(a > b for array in arrays for a, b in zip(array.shape, arrays[0].shape, strict=False)):
+            now = attrs.evolve(target, attributes=attributes_now(target))
+            if now.attributes != target.attributes:
+                return cls.of(now, series, unfinished=unfinished)
+        arrays = _cut(target, arrays)
         try:
             metadata = target.fmt.decode(document, series, arrays[0].ndim)
         except NgffError as error:
@@ -113,7 +118,8 @@ class StoredLevel(LazyArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         try:
-            return np.asarray(self.array[box]).astype(self.dtype, copy=False)
+            found = read_box(self.array, [(part.start, part.stop) for part in box])
+            return np.asarray(found).astype(self.dtype, copy=False)
         except MissingError:
             raise
         except Exception as error:  # every codec and every file system has errors of its own
@@ -136,7 +142,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     if target.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {target}.")
     target.refuse_change()
-    if target.mark is not None and not unfinished:
+    if target.mark is not None and not unfinished and not target.growing:
         raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
     document = target.image_document
     if "multiscales" not in document:
@@ -144,6 +150,14 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
+
+
+def _cut(target: Target, arrays: tuple[zarr.Array[Any], ...]) -> tuple[zarr.Array[Any], ...]:
+    """Cut the levels of an image that is being added to: to what is complete, which is as much as level 0 has."""
+    axis = (target.mark or {}).get("growing", {}).get("axis") if target.growing else None
+    if type(axis) is not int or not all(0 <= axis < array.ndim for array in arrays):
+        return arrays
+    return tuple(with_length(array, axis, arrays[0].shape[axis]) for array in arrays)
 
 
 def _level(target: Target, path: str) -> zarr.Array[Any]:

@@ -5,6 +5,7 @@ from .contrast import channel_names as channel_names
 from .contrast import is_opacity as is_opacity
 from .contrast import sample as sample
 from .contrast import windows_of as windows_of
+from .plate import look_at_plate as look_at_plate
 from .preview import Preview as Preview
 from .thumbnail import as_html as as_html
 from .view import look as look

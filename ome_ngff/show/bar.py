@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 import numpy as np
@@ -50,7 +51,7 @@ def draw_bar(rgb: Array, bar: Bar) -> Array:
     Returns:
         A new picture.
     """
-    from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+    from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
     height, width = rgb.shape[:2]
     size = max(13, round(math.hypot(height, width) / 36))
@@ -66,16 +67,25 @@ def draw_bar(rgb: Array, bar: Bar) -> Array:
     draw.rectangle((right - length, bottom - thick, right - 1, bottom - 1), fill=255)
     left = round(min(right - length / 2 - across / 2, right - across))
     baseline = round(bottom - thick - size * 0.5)
-    draw.text((left, baseline), _ascii(bar.text), fill=255, font=font, anchor="ls")
-    if "µ" in bar.text:  # the font that comes with Pillow has none: the left stem of the "u" is made longer
-        at = left + round(font.getlength(_ascii(bar.text.partition("µ")[0])))
-        half, middle = round(font.getlength("u") / 2), baseline - round(size * 0.27)
-        stem = mask.crop((at, middle, at + half, middle + 1)).resize((half, round(size * 0.5)))
-        mask.paste(ImageChops.lighter(stem, mask.crop((at, middle, at + half, middle + stem.height))), (at, middle))
+    draw_words(mask, (left, baseline), bar.text, size)
     shadow = mask.filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.GaussianBlur(size / 12))
     light, dark = (np.asarray(layer, np.float32)[..., None] / 255 for layer in (mask, shadow))
     drawn = rgb * (1 - 0.8 * np.minimum(1.5 * dark, 1)) * (1 - light) + 255 * light
     return np.rint(drawn).astype(np.uint8)
+
+
+def draw_words(mask: Any, at: tuple[int, int], text: str, size: int) -> None:
+    """Write words, from the left and above a baseline, into a picture of one channel."""
+    from PIL import ImageChops, ImageDraw, ImageFont
+
+    font, (left, baseline) = ImageFont.load_default(size), at
+    ImageDraw.Draw(mask).text((left, baseline), _ascii(text), fill=255, font=font, anchor="ls")
+    if "µ" in text:  # the font that comes with Pillow has none: the left stem of the "u" is made longer
+        stem_at = left + round(font.getlength(_ascii(text.partition("µ")[0])))
+        half, middle = round(font.getlength("u") / 2), baseline - round(size * 0.27)
+        stem = mask.crop((stem_at, middle, stem_at + half, middle + 1)).resize((half, round(size * 0.5)))
+        below = mask.crop((stem_at, middle, stem_at + half, middle + stem.height))
+        mask.paste(ImageChops.lighter(stem, below), (stem_at, middle))
 
 
 def _ascii(text: str) -> str:

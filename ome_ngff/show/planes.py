@@ -70,16 +70,17 @@ class Plane:
         high, wide = stretches(self.pixel("y"), self.pixel("x"))
         return self.length("y") * high, self.length("x") * wide
 
-    def picture(self, *, shrink: bool) -> tuple[int, int]:
+    def picture(self, *, shrink: bool, size: int = SIZE) -> tuple[int, int]:
         """Return the height and width of its picture: what is small is enlarged by a whole factor.
 
         Args:
-            shrink: whether a large one is shrunk by a whole factor, to less than twice `SIZE`.
+            shrink: whether a large one is shrunk by a whole factor, to less than twice `size`.
+            size: pixels that the longer side has at least, as far as whole factors allow.
         """
         longer = max(self.sides)
-        zoom = max(1.0, SIZE // longer)
-        if shrink and longer >= SIZE:
-            zoom = 1 / (longer // SIZE)
+        zoom = max(1.0, size // longer)
+        if shrink and longer >= size:
+            zoom = 1 / (longer // size)
         high, wide = (max(1, round(side * zoom)) for side in self.sides)
         return high, wide
 

@@ -110,8 +110,12 @@ def look(
     time: int = 0,
     fill: bool = False,
     bar: bool = True,
+    size: int = SIZE,
 ) -> View:
-    """Choose what is seen, without reading a pixel; `Multiscales.preview` says what the arguments are."""
+    """Choose what is seen, without reading a pixel; `Multiscales.preview` says what the arguments are.
+
+    The longer side of the picture has at least `size` pixels, where the image has as many.
+    """
     if projection not in PROJECTIONS:
         raise OptionError(f"A projection is {' or '.join(PROJECTIONS)} (got {projection!r}).")
     base = Plane.of(image, 0)
@@ -124,7 +128,7 @@ def look(
     seen = () if image.image_label is not None else seen_channels(image, base.length("c"), channels)
     number = _level(image, level, projection, max(1, len(seen)))
     plane = Plane.of(image, number)
-    shape = plane.picture(shrink=level is None)
+    shape = plane.picture(shrink=level is None, size=size)
     if shape[0] * shape[1] > LARGEST:
         raise InputError(f"A picture of level {number} has {shape[1]} x {shape[0]} pixels; take a coarser level.")
     depth = plane.length("z") // 2 if projection == "middle" and "z" in plane.at else None

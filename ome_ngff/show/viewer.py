@@ -23,7 +23,6 @@ from .protocols import PyramidLike
 from .served import Served, answers
 from .server import PageServer
 
-_LAYERS = f"layer{'s'}"  # of the state
 _SIDES = {"xy": 520, "4panel-alt": 260}  # pixels of the screen that the image is as wide as, at first
 _SHADER = "#uicontrol invlerp contrast\n#uicontrol vec3 color color\nvoid main() { emitRGB(color * contrast()); }\n"
 # The client in the wheel takes its state from an address behind "#!"; it expects to be at "/v/<token>/", and to hear of
@@ -196,7 +195,7 @@ def _state(layers: Sequence[_Layer], url: str) -> dict[str, Any]:
         "position": [translation[i] / scale[i] + (shape[i] // 2 if i in space else 0) + 0.5 for i in order],
         "crossSectionScale": widest / _SIDES[layout],
         "projectionScale": 1.5 * widest,
-        _LAYERS: [{"source": f"zarr3://{url}data/{number}/"} | layer.shown for number, layer in enumerate(layers)],
+        "layers": [{"source": f"zarr3://{url}data/{number}/"} | layer.shown for number, layer in enumerate(layers)],
         "layout": layout,
         "crossSectionBackgroundColor": "#000000",
         "showAxisLines": False,

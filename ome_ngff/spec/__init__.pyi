@@ -20,10 +20,11 @@ from .plate import Field as Field
 from .plate import Plate as Plate
 from .plate import Well as Well
 from .plate import natural as natural
+from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
+from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
-from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -72,6 +73,7 @@ from .versions.editing import Frame as Frame
 from .versions.editing import recolored as recolored
 from .versions.editing import relabeled as relabeled
 from .versions.editing import relaid as relaid
+from .versions.editing import releveled as releveled
 from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
@@ -92,11 +94,11 @@ from .versions.registry import stated_format as stated_format
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit

@@ -168,12 +168,14 @@ class Plate:
     def place(self, well: Any) -> str:
         """Return the path of a well: of "B/3", of "B3" where that can be one well only, or of ("B", 3).
 
+        Where the layout is stated, numbers of columns count, not the zeros before them: "B03" is "B/3" with a column 3.
+
         Raises:
             FormatError: the plate has no such well.
         """
         text = "/".join(map(str, well)) if isinstance(well, tuple) else well
         if isinstance(text, str) and "/" not in text:
-            known = [(row, text.removeprefix(row)) for row in self.rows if text.startswith(row)]
+            known = [(row, self._column(text.removeprefix(row))) for row in self.rows if text.startswith(row)]
             names = [f"{row}/{column}" for row, column in known if column in self.columns]
             found = re.fullmatch(r"([A-Z]{1,2})(\d+)", text)
             if self.grows and found:
@@ -182,12 +184,20 @@ class Plate:
         row, _, column = text.partition("/") if isinstance(text, str) else ("", "", "")
         if not (is_alphanumeric(row) and is_alphanumeric(column)):
             raise FormatError(f"A well is row/column, as in 'B/3' (got {show(well)}).")
+        column = self._column(column)
         if not self.grows and not (row in self.rows and column in self.columns):
             raise FormatError(
                 f"The plate has no well {row}/{column}: it has the rows {_span(self.rows)} and the columns "
                 f"{_span(self.columns)}."
             )
         return f"{row}/{column}"
+
+    def _column(self, name: str) -> str:
+        """Return the column of a name, or the one of the same number."""
+        if self.grows or name in self.columns or not name.isdecimal():
+            return name
+        same = [each for each in self.columns if each.isdecimal() and int(each) == int(name)]
+        return same[0] if len(same) == 1 else name
 
     def with_well(self, path: str, well: Well) -> Plate:
         """Return the plate once a well has these fields: what it lists and counts only ever grows."""
@@ -236,13 +246,13 @@ class Plate:
         lines: list[list[Any]]
         lines = [[part.get("name") for _, part in entries(part_of(plate, what), "")] for what in ("rows", "columns")]
         rows, columns = (tuple(str(name) if is_integer(name) else name for name in names) for names in lines)
-        if not all(isinstance(name, str) for name in (*rows, *columns)):
+        if any(map(path_fault, (*rows, *columns))):
             raise FormatError(f"The rows and columns of a plate have names (got {show(rows)} and {show(columns)}).")
         wells: dict[str, None] = {}
         for _, part in entries(part_of(plate, "wells"), ""):
             path: Any = part.get("path")
             row, _, column = path.partition("/") if isinstance(path, str) else ("", "", "")
-            if path_fault(path) or row not in rows or column not in columns:
+            if row not in rows or column not in columns:
                 raise FormatError(f"A well of a plate is a row and a column of it, as in 'A/1' (got {show(path)}).")
             wells[path] = None
         known = {field.name for field in attrs.fields(Acquisition)}

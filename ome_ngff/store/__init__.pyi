@@ -13,9 +13,10 @@ from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
-from .change import Change as Change
+from .change import LEVELS as LEVELS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
+from .change import Change as Change
 from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import outlasting as outlasting
@@ -32,8 +33,8 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
-from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import LOCK as LOCK
+from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
 from .hierarchy import refuse_writers as refuse_writers
@@ -49,6 +50,8 @@ from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
 from .layout import default_chunks as default_chunks
 from .layout import parse_lengths as parse_lengths
+from .lengths import LengthDocument as LengthDocument
+from .lengths import stored_behind as stored_behind
 from .nodes import children as children
 from .nodes import children_of as children_of
 from .nodes import create_arrays as create_arrays
@@ -68,7 +71,9 @@ from .opening import missing_chunks as missing_chunks
 from .opening import node_of as node_of
 from .opening import open_array as open_array
 from .opening import open_node as open_node
+from .opening import read_box as read_box
 from .opening import settled as settled
+from .opening import with_length as with_length
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
@@ -78,6 +83,8 @@ from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
+from .places import split_inside as split_inside
+from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import PLANNED as PLANNED
@@ -89,3 +96,4 @@ from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
+from .zip import Package as Package

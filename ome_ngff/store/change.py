@@ -38,6 +38,7 @@ from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
 _CONTENTS, _NEW, _OLD = "change.json", "new", "old/"
@@ -310,7 +311,7 @@ def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes]
 
 def outlasting(names: set[str]) -> set[str]:
     """Return which names in a journal outlast the writes of its group: records of changes, and their cells."""
-    return {name for name in names if name in _RECORDS or (name_of_cells(name) and names & _RECORDS)}
+    return {name for name in names if name in {*_RECORDS, LEVELS} or (name_of_cells(name) and names & _RECORDS)}
 
 
 def _depth(key: str) -> int:

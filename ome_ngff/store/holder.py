@@ -268,19 +268,45 @@ class Holder:
                 raise
             raise
 
+    def put(self, name: str, content: bytes) -> None:
+        """Replace a small file below the group in one step.
+
+        Raises:
+            TakenOverError: another process writes the group by now.
+        """
+        if self._group is not None:
+            self._group.put(name, content)
+            return
+        self.compare()
+        buffer = default_buffer_prototype().buffer.from_bytes(content)
+        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+
+    def append(self, name: str, content: bytes, whole: bytes) -> None:
+        """Add to a file below the group; where that cannot be, replace it by what it is then. Raises as `put`."""
+        if self.target.folder is None:
+            self.put(name, whole)
+            return
+        self.look()
+        with open(self.target.folder / name, "ab") as file:
+            file.write(content)
+
+    def remove(self, name: str) -> None:
+        """Delete a file below the group, if it is there; raises as `put`."""
+        if self._group is not None:
+            self._group.remove(name)
+            return
+        self.compare()
+        with suppress(FileNotFoundError):
+            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.
 
         Raises:
             TakenOverError: another process writes the group by now.
         """
-        key = note_key(self.target, what)
-        if self._group is not None:
-            self._group.put(key, _DONE)
-        elif self.target.store.supports_deletes:
-            self.compare()
-            buffer = default_buffer_prototype().buffer.from_bytes(_DONE)
-            wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
+        if self._group is not None or self.target.store.supports_deletes:
+            self.put(note_key(self.target, what), _DONE)
 
     def look(self) -> None:
         """Raise `TakenOverError` where another process writes the group by now."""

@@ -42,6 +42,13 @@ def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> T
     return _put_mark(target, {**foreign, **more}, stated)
 
 
+def begin_growing(target: Target, document: Mapping[str, Any], mark: Mapping[str, Any]) -> Target:
+    """Mark an image as one that is being added to: its metadata stands beside the mark, so that it can be read."""
+    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
+    stated = {"write": uuid4().hex, "parts": {}, **mark, "metadata": target.fmt.wrap(document)}
+    return _put_mark(target, {**foreign, **target.fmt.wrap(document)}, stated)
+
+
 def hold(target: Target, *, shared: bool) -> Target:
     """Become the holder of a write that was begun, alone or to prepare it for others."""
     stated = {k: v for k, v in (target.mark or {}).items() if k != SHARED}

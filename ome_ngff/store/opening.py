@@ -172,6 +172,13 @@ def storing_all(array: zarr.Array[Any]) -> zarr.Array[Any]:
     return _like(array, array.metadata, inner(array).store_path, {"write_empty_chunks": True})
 
 
+def with_length(array: zarr.Array[Any], axis: int, length: int) -> zarr.Array[Any]:
+    """Return a stored array as it is with another length along an axis; nothing that is stored changes."""
+    shape = (*array.shape[:axis], length, *array.shape[axis + 1 :])
+    array_of = inner(array)
+    return _like(array, array.metadata.update_shape(shape), array_of.store_path, array_of.config)
+
+
 def _like(array: zarr.Array[Any], document: Any, path: StorePath, config: Any, *, fast: bool = True) -> zarr.Array[Any]:
     with fast_pipeline(path.store, shards=array.shards is not None) if fast else nullcontext():
         return zarr.Array(AsyncArray(document, path, config))

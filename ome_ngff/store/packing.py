@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,17 +28,20 @@ class Packing:
 
     Attributes:
         name: of the one codec that packs the pixels, "" where none does. shards: the codec of shards, where it has any.
+        plain: whether what it packs is the pixels in C order, as this machine has them.
     """
 
     name: str
     shards: ShardingCodec | None = None
+    plain: bool = False
 
     @classmethod
     def of(cls, codecs: Iterable[Any]) -> Packing | None:
         """Find out how codecs pack; None where it is more involved."""
         *before, last = codecs
         if isinstance(last, V2Codec):
-            return None if last.filters else cls("" if last.compressor is None else str(last.compressor.codec_id))
+            name = "" if last.compressor is None else str(last.compressor.codec_id)
+            return None if last.filters else cls(name, plain=True)
         if isinstance(last, ShardingCodec):
             inside = cls.of(last.codecs)
             plain = last.index_codecs == (BytesCodec(endian="little"), Crc32cCodec())
@@ -45,7 +49,10 @@ class Packing:
         if isinstance(last, BytesCodec):
             return cls("")
         name = getattr(last, "name", None) or last.to_dict()["name"]
-        return cls(name) if before and isinstance(before[-1], BytesCodec) else None
+        if not before or not isinstance(before[-1], BytesCodec):
+            return None
+        order = getattr(before[-1].endian, "value", before[-1].endian)
+        return cls(name, plain=len(before) == 1 and order in (None, sys.byteorder))
 
     def is_said(self, stored: int, getter: Any, spec: Any, box: Any) -> bool:
         """Return whether what is read of a chunk or shard, of so many bytes, says that it unpacks to about its size."""

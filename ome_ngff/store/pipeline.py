@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Self
@@ -23,8 +24,10 @@ from zarr.registry import register_pipeline
 from zarrs import ZarrsCodecPipeline
 from zarrs.pipeline import UnsupportedMetadataError, get_codec_pipeline_fallback, get_codec_pipeline_impl
 
+from ..config import config
 from ..exceptions import MissingError, StoreError
-from .decoding import CheckedPipeline, errors_of, refuse_size
+from .blocks import read_part
+from .decoding import CheckedPipeline, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
 
@@ -80,7 +83,8 @@ class Pipeline(ZarrsCodecPipeline):
             )
         if said:
             with errors_of(chunks):
-                for part in self._at_once(chunks):
+                rest = chunks if drop_axes else self._read_parts(chunks, out.as_ndarray_like())
+                for part in self._at_once(rest) if rest else ():
                     await super().read(part, out, drop_axes)
         else:
             missing = []
@@ -93,6 +97,26 @@ class Pipeline(ZarrsCodecPipeline):
                 raise
         if missing:
             await self._refuse_gone(missing[0])
+
+    def _read_parts(self, chunks: Sequence[Any], out: Any) -> Sequence[Any]:
+        """Read small parts of chunks block by block, by all cores; return the chunks that are read as a whole."""
+        if self._packing is None or self._packing.name != "blosc" or not self._packing.plain:
+            return chunks
+
+        def place(chunk: Any) -> bool:
+            getter, spec, box, there, whole = chunk
+            file = None if whole else file_of(getter)
+            found = None if file is None else read_part(file, spec.shape, out.dtype, box)
+            if found is not None:
+                out[there] = found
+            return found is None
+
+        if len(chunks) == 1:
+            return [chunk for chunk in chunks if place(chunk)]
+        if all(whole for *_, whole in chunks):
+            return chunks
+        with ThreadPoolExecutor(min(len(chunks), config.workers)) as pool:
+            return [chunk for chunk, left in zip(chunks, pool.map(place, chunks), strict=True) if left]
 
     def _is_said(self, getter: Any, spec: Any, box: Any, missing: list[Any]) -> bool:
         """Return whether a chunk says rightly what it unpacks to; one that is missing says nothing wrong."""

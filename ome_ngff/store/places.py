@@ -151,8 +151,8 @@ def split_inside(path: str) -> tuple[str, str]:
         OptionError: the path inside leads out.
     """
     where, _, inner = path.partition("::")
-    if inner and os.path.exists(path):
-        where, inner = path, ""
+    if "://" in inner or os.path.exists(path):  # the first are chains of fsspec, such as "simplecache::s3://..."
+        return path, ""
     archive = re.match(rf"(.+?({'|'.join(map(re.escape, ENDINGS))}))[/\\]", path, re.IGNORECASE)
     if archive and not inner and os.path.isfile(archive[1]):
         where, inner = archive[1], path[archive.end() :]

@@ -29,6 +29,7 @@ MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finishe
 PLANNED = "planned"  # in what is said: the attributes of a plate without wells, which is none yet
 _DEEPEST = 3  # groups above a field: its well, its row, its plate
 ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
+FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
 
 
 @attrs.frozen
@@ -66,6 +67,11 @@ class Target:
         """What stands under our name of the image, or of the one whose write is under way: its source, for one."""
         said = (self.attributes or {}).get(MARK) if self.mark is None else self.mark.get("said")
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
+
+    @property
+    def growing(self) -> bool:
+        """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
+        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
 
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""

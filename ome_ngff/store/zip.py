@@ -20,7 +20,7 @@ from uuid import uuid4
 import attrs
 from zarr.storage import StorePath, ZipStore
 
-from ..exceptions import ExistsError, FormatError, StoreError, TakenOverError
+from ..exceptions import ExistsError, FormatError, OptionError, StoreError, TakenOverError
 from .zarr_private import default_buffer_prototype, sync
 
 ENDINGS = (".zip", ".ozx")
@@ -64,6 +64,17 @@ class Package:
             raise StoreError(f"{place} is a ZIP behind a URL; these are read and written on a disk of this machine.")
         file = Path(text.removeprefix("file://")).expanduser()
         return None if file.is_dir() else cls(file.absolute(), written=str(file))
+
+    def refuse_words(self, **given: bool) -> None:
+        """Raise `OptionError` for what a file that is written as a whole cannot do."""
+        words = [f"{word}={'False' if word == 'compute' else 'True'}" for word, there in given.items() if there]
+        if words:
+            raise OptionError(f"{self} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+
+    @property
+    def there(self) -> bool:
+        """Whether the file is there already."""
+        return self.store is None and self.file.exists()
 
     def refuse(self, *, overwrite: bool, zarr_format: int) -> None:
         """Refuse to write where something is in the way, or where the file cannot be what its name states.

@@ -1,3 +1,4 @@
+from .appending import append_image as append_image
 from .arguments import image_request as image_request
 from .arguments import pyramid_request as pyramid_request
 from .arguments import refuse_words as refuse_words
@@ -15,12 +16,16 @@ from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
 from .labels.request import label_pyramid_request as label_pyramid_request
 from .labels.request import label_request as label_request
+from .leveling import add_levels as add_levels
+from .leveling import rebuild_levels as rebuild_levels
+from .leveling import remove_levels as remove_levels
 from .ngff_zarr import carrying as carrying
 from .ngff_zarr import tell_spaces as tell_spaces
 from .ngff_zarr import to_ngff_zarr as to_ngff_zarr
 from .ngff_zarr import to_ome_zarr as to_ome_zarr
 from .ngff_zarr import write_fields as write_fields
 from .omero import Rendering as Rendering
+from .overviews import write_overview as write_overview
 from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
 from .plates import field_group as field_group
@@ -28,8 +33,12 @@ from .plates import repair_plate as repair_plate
 from .relabeling import delete_labels as delete_labels
 from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
+from .resume import agree as agree
 from .scenes import write_scene as write_scene
 from .stored import write_scaled as write_scaled
+from .streams import Stream as Stream
+from .streams import stream_image as stream_image
+from .streams import stream_labels as stream_labels
 from .undoing import undo as undo
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload

@@ -84,7 +84,7 @@ def image_request(
     fmt: Format | str | None = None,
     layout: Layout | None = None,
     name: str = "image",
-    omero: Mapping[str, Any] | bool | None = None,
+    omero: Mapping[str, Any] | Omero | bool | None = None,
     channel_names: Sequence[str] | None = None,
     channel_colors: Sequence[str] | None = None,
     coordinate_transformations: Transformations | None = None,

@@ -83,9 +83,7 @@ def execute(
         if below is not None:
             below(request.target)
         return tasks
-    words = [word for word, given in (("resume=True", resume), ("compute=False", not compute)) if given]
-    if words:
-        raise OptionError(f"{package} is a ZIP, which is written in one go; leave out {' and '.join(words)}.")
+    package.refuse_words(resume=resume, compute=not compute)
     package.refuse(overwrite=overwrite, zarr_format=request.target.fmt.zarr_format)
     with named_faults(request.target, "write it again"), package.staged() as folder:
         inner = attrs.evolve(request, target=find_target(folder, request.target.fmt), afterwards=())
@@ -233,6 +231,8 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
             refuse_self(source, target, replaced)
     if not request.shared:
         _refuse_unshared(request)
+    if resume and "growing" in (target.mark or {}):
+        raise StoreError(f"{target} is a stream, or is being added to; go on by stream_image or append_image.")
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
         if request.shared and target.mark is None:
@@ -353,8 +353,11 @@ def _arrays(
     there = {
         path: open_array(target.store, target.key(path), mode="r+")
         for k, path in enumerate(request.paths)
-        if (k in request.kept or not fresh) and isinstance(open_node(target.store, target.key(path)), zarr.Array)
+        if k not in request.stands
+        and (k in request.kept or not fresh)
+        and isinstance(open_node(target.store, target.key(path)), zarr.Array)
     }
+    there |= {request.paths[k]: array for k, array in request.stands.items()}
     missing = {path: documents[path] for path in request.paths if path not in there}
     there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
     return {k: there[path] for k, path in enumerate(request.paths)}

@@ -29,10 +29,12 @@ def to_ngff_zarr(
     multiscales: Multiscales,
     version: str | Format | None = None,
     overwrite: bool = True,
-    chunks_per_shard: int | tuple[int, ...] | Mapping[str, int] | None = None,
+    use_tensorstore: bool = False,
+    chunk_store: None = None,
     progress: Progress = None,
-    compression: Any = None,
+    chunks_per_shard: int | tuple[int, ...] | Mapping[str, int] | None = None,
     *,
+    compression: Any = None,
     omero: bool = True,
     resume: bool = False,
     join: bool = False,
@@ -55,8 +57,9 @@ def to_ngff_zarr(
         chunks_per_shard: chunks along each axis of a shard (0.5 only), in the forms that `chunks` of `write_image` has.
         omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute, store_options: as in `write_image`.
-        others: words of ngff-zarr: `compressor` and `compressors` mean `compression`; with `use_tensorstore`, which
-            asks for how and not what, nothing changes. Any other word is an error.
+        use_tensorstore, chunk_store: of ngff-zarr, so that arguments by position mean the same; True changes nothing,
+            and chunks are always where the metadata is.
+        others: words of ngff-zarr: `compressor` and `compressors` mean `compression`. Any other word is an error.
 
     Returns:
         An empty list, or with `compute=False` the tasks.
@@ -65,6 +68,11 @@ def to_ngff_zarr(
         NgffError: one of its children; the disk is as it was.
     """
     compression = _their_words(others, compression)
+    if not isinstance(use_tensorstore, bool) or chunk_store is not None:
+        raise OptionError(
+            "use_tensorstore is True or False, and chunk_store None: chunks are where the metadata is. By position, "
+            "progress and chunks_per_shard follow after these."
+        )
     if not isinstance(multiscales, Multiscales):
         raise OptionError(
             f"What is written is a Multiscales, from to_multiscales or open_image (got {type(multiscales).__name__})."
@@ -205,11 +213,11 @@ def write_fields(image: Target, fields: Mapping[str, Field], *, overwrite: bool,
 
 def _their_words(others: Mapping[str, Any], compression: Any) -> Any:
     """Return the compression, which scripts for ngff-zarr give under other names."""
-    known = ("compressor", "compressors", "use_tensorstore")
+    known = ("compressor", "compressors")
     refuse_unknown(
         [word for word in others if word not in known], [*signature(to_ngff_zarr).parameters], "to_ngff_zarr"
     )
-    given = [value for value in (compression, *map(others.get, known[:2])) if value is not None]
+    given = [value for value in (compression, *map(others.get, known)) if value is not None]
     if len(given) > 1:
         raise OptionError(f"Give the compression once (got {', '.join(map(repr, given))}).")
     return given[0] if given else None

@@ -138,7 +138,9 @@ class FieldPlace:
         after = before.with_field(found)
         fmt = target.fmt
         fmt.validate(fmt.wrap(fmt.encode_well(after, below.document)), "well")
-        fmt.validate(fmt.wrap(fmt.encode_plate(value.with_well(path, after), target.document)), "plate")
+        whole = value.with_well(path, after)
+        if whole != there:
+            fmt.validate(fmt.wrap(fmt.encode_plate(whole, target.document)), "plate")
         return cls(target, path, found, there is None)
 
     @property
@@ -184,7 +186,7 @@ def register_field(plate: Target, well: str, field: Field) -> None:
     Raises:
         TakenOverError: the field has gone, since its plate was replaced.
     """
-    below, found = plate.child(well), Well()
+    below, found = attrs.evolve(plate, path=plate.key(well), attributes={}, handle=None), Well()  # it is there by now
 
     def in_well(now: Target) -> dict[str, Any] | None:
         nonlocal found

@@ -17,6 +17,7 @@ import zarr
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import entries_of, label_names, named_paths, path_fault
 from ..store import (
+    FRAMES,
     JOURNAL,
     MARK,
     ORIGINAL,
@@ -114,7 +115,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     """Return what a new image replaces: levels and labels of the old one, and what stands at `paths`."""
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
-    found |= {ORIGINAL} if _has_original(target) else set()
+    found |= {path for path in (ORIGINAL, FRAMES) if _is_ours(target, path)}
     if "multiscales" in document or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
@@ -143,7 +144,7 @@ def _standing(target: Target, path: str) -> str:
         StoreError: a link inside the group leads there.
     """
     place = None if target.folder is None else target.folder / path
-    if path == ORIGINAL and _has_original(target):
+    if path in (ORIGINAL, FRAMES) and _is_ours(target, path):
         return "original"
     if path == ORIGINAL and place is None:
         return "a file" if "METADATA.ome.xml" in children(target, "OME") else ""
@@ -170,10 +171,18 @@ def _standing(target: Target, path: str) -> str:
     return "" if not files else "leftover" if whole else "a folder of other files"
 
 
-def _has_original(target: Target) -> bool:
-    """Return whether the OME-XML below an image is ours: it, or the write that replaces it, says so."""
-    stated = target.said.get("metadata") == ORIGINAL or ORIGINAL in begun_paths(target.mark, "replaces")
-    return stated and not leads_through_a_link(target, ORIGINAL)
+def _is_ours(target: Target, path: str) -> bool:
+    """Return whether a file below an image is ours: it, or the write that replaces it, says so."""
+    word = "metadata" if path == ORIGINAL else "frames"
+    stated = target.said.get(word) == path or path in begun_paths(target.mark, "replaces")
+    stated |= path == FRAMES and "growing" in (target.mark or {})
+    return stated and not leads_through_a_link(target, path)
+
+
+def refuse_foreign_frames(target: Target) -> None:
+    """Raise `ExistsError` where a file of somebody else has the name of that of the frames."""
+    if target.attributes is not None and not _is_ours(target, FRAMES) and FRAMES in children(target, ""):
+        raise ExistsError(f"{target} has a file {FRAMES}, where what is said of frames would be; move it away.")
 
 
 def clear(target: Target, paths: Iterable[str], before: Callable[[], None]) -> None:

@@ -63,7 +63,7 @@ class Request:
         dtype: of all levels. levels: their shapes and geometry. storage: how each is stored.
         sources: the given pixels by level. method: how the other levels are made.
         image_label: colours and so on, where it is a label image. what: "an image" or "a label image", for messages.
-        kept: levels that are stored already and stay as they are.
+        kept: levels that are stored already and stay as they are. stands: their arrays, where they are elsewhere.
         attributes: attributes that the group gets besides the metadata.
         said: what it says under our name: the source, and what that says of itself. files: others below it, by path.
         measured: called with the levels once they are stored; what it returns is written with the metadata.
@@ -82,6 +82,7 @@ class Request:
     method: Method
     image_label: Mapping[str, Any] | None = None
     kept: frozenset[int] = frozenset()
+    stands: Mapping[int, Any] = attrs.field(factory=dict)
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
     said: Mapping[str, Any] = attrs.field(factory=dict)
     files: Mapping[str, bytes] = attrs.field(factory=dict)
@@ -169,7 +170,7 @@ class Request:
         return {
             path: {
                 "shape": level.shape,
-                "dtype": self.dtype,
+                "dtype": self.stands[0].dtype if 0 in self.stands else self.dtype,
                 "chunks": stored.grid.chunks,
                 "shards": stored.grid.shards,
                 "compressors": stored.compression.compressors(self.target.fmt.zarr_format, self.dtype),

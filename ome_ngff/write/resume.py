@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
-from ..spec import Metadata, is_objects, placed
+from ..spec import Metadata, is_list, is_objects, placed
 from ..store import Compression, Target, journal
 from ..text import same_json, show
 from .request import Request
@@ -48,12 +48,16 @@ def agree(request: Request) -> None:
         journal.name_of_write(target)
     there = dict(target.mark) if target.mark is not None else _finished(target)
     other = [name for name in here if name in there and name != "metadata" and not same_json(there[name], here[name])]
-    if not other and not _alike(request, target.fmt.unwrap(there.get("metadata") or {})):
-        other = ["metadata"]
-    if other:
-        listed = "; ".join(f"{name}: there {show(there[name])}, now {show(here[name])}" for name in other[:3])
+    differ = [each for name in other for each in _differences(there[name], here[name], name)]
+    if not differ:
+        document = target.fmt.unwrap(there.get("metadata") or {})
+        if not _alike(request, document):
+            differ = list(_differences(document, request.document(), "")) or [("metadata", document, here["metadata"])]
+    if differ:
+        listed = "; ".join(f"{name}: there {show(old)}, now {show(new)}" for name, old, new in differ[:3])
+        begun = "written" if target.mark is None else "begun"
         raise StoreError(
-            f"{target} was begun with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
+            f"{target} was {begun} with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
         )
     cut = (target.mark or {}).get("cut")
     if cut is not None and not _is_division(cut, request):
@@ -97,6 +101,19 @@ def _alike(request: Request, document: Mapping[str, Any]) -> bool:
     return _compared(asked, asked) == _compared(known, asked) and same_json(
         _said(label.get("image-label")), _said(document.get("image-label"))
     )
+
+
+def _differences(there: Any, here: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs in two documents, and where; versions and renderings may."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in dict.fromkeys([*here, *there]):
+            if key not in ("version", "omero"):
+                yield from _differences(there.get(key), here.get(key), f"{where}.{key}".lstrip("."))
+    elif is_list(there) and is_list(here) and len(there) == len(here):
+        for index, pair in enumerate(zip(there, here, strict=True)):
+            yield from _differences(*pair, f"{where}[{index}]")
+    elif not same_json(there, here):
+        yield where, there, here
 
 
 def _said(label: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,16 +11,23 @@ import zarr
 from ..engine import Progress
 from ..exceptions import MissingError, OptionError, StoreError
 from ..pixels import Scaler
-from ..spec import AxesLike
-from ..store import Layout, folder_of, locate, open_node, place
+from ..spec import AxesLike, Format
+from ..store import Layout, Target, folder_of, locate, open_node, place
 from .arguments import image_request
 from .execution import execute
+from .leveling import add_levels
 from .request import Request
 from .resume import begun_ladder
 
 
 def write_scaled(
-    scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, overwrite: bool, progress: Progress
+    scaler: Scaler,
+    input_array: Any,
+    output_directory: Any,
+    axes: AxesLike | None,
+    overwrite: bool,
+    progress: Progress,
+    fmt: Format | str | None = None,
 ) -> None:
     """Write the pyramid of a stored array."""
     store, path = locate(input_array)
@@ -29,15 +37,34 @@ def write_scaled(
     if scaler.labeled:
         scaler.refuse_invention()
     layout = Layout(chunks=array.chunks)
-    request = image_request(array, output_directory, axes=axes, scaler=scaler, layout=layout, omero=not scaler.labeled)
+    request = image_request(
+        array, output_directory, axes=axes, scaler=scaler, layout=layout, omero=not scaler.labeled, fmt=fmt
+    )
     attributes = dict(array.attrs) if scaler.copy_metadata else {}
     request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
     if scaler.in_place:
         if overwrite:
             raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
         begun_ladder(request.target)  # an image that is there and not understood is named as such
+        if "multiscales" in request.target.document:
+            names = request.names
+            ladder = [dict(zip(names, level.factors, strict=True)) for level in request.levels[1:]]
+            add_levels(_holding(array, request.target), ladder, scaler.reducer, progress=progress)
+            return
         request = _keeping(array, request)
     execute(request, overwrite=overwrite, progress=progress)
+
+
+def _holding(array: zarr.Array[Any], target: Target) -> Target:
+    """Return the group that holds an array.
+
+    Raises:
+        StoreError: it is another one.
+    """
+    folder = str(folder_of(array.store, array.path) or place(array.store, array.path)).rpartition("/")[0]
+    if str(target.folder or target).rstrip("/") != folder or target.attributes is None:
+        raise StoreError(f"in_place adds levels next to the array, in {folder}; that is not a group, or not {target}.")
+    return target
 
 
 def _keeping(array: zarr.Array[Any], request: Request) -> Request:
@@ -46,11 +73,8 @@ def _keeping(array: zarr.Array[Any], request: Request) -> Request:
     Raises:
         StoreError: it is elsewhere, or stored in a way that the format does not allow.
     """
-    target = request.target
-    stands = str(folder_of(array.store, array.path) or place(array.store, array.path))
-    folder, _, name = stands.rpartition("/")
-    if str(target.folder or target).rstrip("/") != folder or target.attributes is None:
-        raise StoreError(f"in_place adds levels next to the array, in {folder}; that is not a group, or not {target}.")
+    target = _holding(array, request.target)
+    name = array.path.rpartition("/")[2] or (folder_of(array.store) or Path()).name
     names = getattr(array.metadata, "dimension_names", None)
     separator = getattr(array.metadata, "dimension_separator", "/")
     if separator != "/" or (target.fmt.zarr_format == 3 and names != request.names):

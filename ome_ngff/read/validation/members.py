@@ -69,12 +69,20 @@ def _version_hierarchy(facts: NodeFacts) -> Faults:
 @NODE_FACTS.must("incomplete-write", at="/labels/cells.mark", wrong={"incomplete": {}})
 def _incomplete(facts: NodeFacts) -> Faults:
     """A write by ome_ngff that was not finished: pixels are missing, and so is the metadata."""
-    if facts.mark is not None:
+    if facts.mark is not None and part_of(facts.mark, "growing") is None:
         hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
         if part_of(facts.mark, "change") is not None:
             yield facts.where, "An upgrade of this hierarchy was never finished.", "Upgrade it again, or undo it."
         else:
             yield facts.where, "The write of this image was never finished.", hint
+
+
+@NODE_FACTS.note("growing", at="/labels/cells.mark", wrong={"incomplete": {"growing": {"axis": 0}}})
+def _growing(facts: NodeFacts) -> Faults:
+    """An image that is being added to is whole as far as level 0 is long; other levels may be ahead of it."""
+    if part_of(facts.mark, "growing") is not None:
+        hint = "If nobody does so any more, go on with resume=True."
+        yield facts.where, "This image is being added to.", hint
 
 
 @NODE_FACTS.note("zarr-twice", at="/.twice", wrong=True)

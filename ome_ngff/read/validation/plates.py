@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ...spec import MISSING, Faults, Rules, entries, is_integer, part_of
-from ...text import show
+from ...text import listed, show
 from .images import STORE_RULES
 from .members import leads_to
 
@@ -16,21 +16,40 @@ PLATE = Rules("plate", STORE_RULES)
 
 
 @PLATE.must("well-there", at="/A/1", wrong=MISSING)
-def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+def _wells_there(where: str, absent: Sequence[str], rows: Sequence[str], unlisted: Sequence[str]) -> Faults:
     """Each well object MUST contain a `path` key whose value MUST be a string specifying the path to the well
     subgroup."""
     if absent:
-        listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        what = f"The plate lists wells that do not exist: {listed}."
+        there = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        what = f"The plate lists wells that do not exist: {there}."
         yield f"{where}: plate.wells", what, "List only the wells that have images; all rows and columns may stay."
 
 
 @PLATE.must("plate-row", at="/A", wrong={"folder": True})
-def _rows(where: str, absent: Sequence[str], rows: Sequence[str]) -> Faults:
+def _rows(where: str, absent: Sequence[str], rows: Sequence[str], unlisted: Sequence[str]) -> Faults:
     """Three groups MUST be defined above the images: [...] the group above the well defines a row of wells."""
     for row in rows:
         what = f"The row {show(row)} is a folder, but not a Zarr group."
         yield where, what, "Create a group without attributes there."
+
+
+@PLATE.should("plate-listed", at="/A/1.document.well.images[1]", wrong=MISSING)
+def _listed(where: str, absent: Sequence[str], rows: Sequence[str], unlisted: Sequence[str]) -> Faults:
+    """`images`: a list of JSON objects specifying all fields of views for a given well; `wells`: the wells of the
+    plate."""
+    if unlisted:
+        what = f"There are fields that the plate, or their well, does not list: {listed(unlisted, 5, ', ')}."
+        yield where, what, "List them, with repair_plate (ome_ngff), or delete them."
+
+
+PLATE_EMPTY = Rules("plate", STORE_RULES)
+
+
+@PLATE_EMPTY.must("plate-empty", at="/.mark", wrong={"planned": {}})
+def _empty(where: str, planned: Any) -> Faults:
+    """A plate MUST list at least one well; the layout of one that was made by ome_ngff waits until then."""
+    if planned is not None:
+        yield where, "This plate has no wells yet, so it is none for others.", "Write its first field (write_field)."
 
 
 PLATE_SIZE = Rules("plate", STORE_RULES)

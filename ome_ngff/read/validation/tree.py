@@ -43,6 +43,7 @@ class Tree:
         self.stale: dict[str, list[str]] = {}
         self._copies: dict[str, dict[str, str]] = {}
         self._opened: set[str] = set()
+        self._listings: dict[str, frozenset[str]] = {}
 
     def key(self, path: str) -> str:
         return joined(self.root, path)
@@ -79,10 +80,11 @@ class Tree:
         async def listed() -> list[str]:
             return [name async for name in self.store.list_dir(self.key(path))]
 
-        try:
-            return frozenset(name.strip("/").rpartition("/")[2] for name in sync(listed()))
-        except Exception:
-            return frozenset()
+        if path not in self._listings:
+            self._listings[path] = frozenset()
+            with suppress(Exception):
+                self._listings[path] = frozenset(name.strip("/").rpartition("/")[2] for name in sync(listed()))
+        return self._listings[path]
 
     def absent(self, parent: str, paths: Iterable[str]) -> set[str]:
         """Return which of many paths below a group do not exist, from one listing per folder, without opening any.

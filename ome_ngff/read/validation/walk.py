@@ -30,11 +30,11 @@ from ...spec import (
     part_of,
     path_fault,
 )
-from ...store import MARK
+from ...store import MARK, PLANNED
 from ..describe import format_of, kind_of, scene_paths
 from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
-from .plates import COLLECTION, FIELD, PLATE, PLATE_SIZE, SERIES, WELL, WellFacts
+from .plates import COLLECTION, FIELD, PLATE, PLATE_EMPTY, PLATE_SIZE, SERIES, WELL, WellFacts
 from .spaces import FIELD as VECTORS
 from .spaces import FIELD_THERE, MATRIX, MATRIX_THERE, PLACE, REFERENCE, SCENE, systems_of
 from .tree import Broken, Node, Tree, joined, spelled
@@ -98,6 +98,9 @@ class Walk:
             self._labels("", facts, images)
             if "image-label" in document:
                 self._label("", document, images, None, "")
+        planned = part_of(node.attrs.get(MARK), PLANNED)
+        self.kind = "plate" if planned is not None else self.kind
+        self._ask(PLATE_EMPTY, "/", planned)
         checks = {"labels": self._label_list, "plate": self._plate, "well": self._well, "scene": self._scene}
         for key, check in {**checks, "bioformats2raw.layout": self._collection}.items():
             if key in document and (key != "scene" or facts.fmt.dialect.spaces):
@@ -127,7 +130,8 @@ class Walk:
             twice = f"OME-Zarr 0.4 and of OME-Zarr {fmt.version}"
         self._ask(NODE_FACTS, NodeFacts(where, zarr_format, fmt, self.fmt, mark, twice))
         document = fmt.unwrap(attributes)
-        for finding in fmt.findings(attributes, kind) if document or mark is None else ():
+        begun = mark is not None or part_of(attributes.get(MARK), PLANNED) is not None
+        for finding in fmt.findings(attributes, kind) if document or not begun else ():
             inside = finding.where not in ("attributes", "")
             self.findings.append(attrs.evolve(finding, where=f"{where}: {finding.where}" if inside else where))
         self.tree.watch(path, group, self._files(path, group).get(joined(path, "zarr.json"), b""))
@@ -329,15 +333,38 @@ class Walk:
             opened = [there[i * len(there) // MOST_WELLS] for i in range(MOST_WELLS)]
         above = dict.fromkeys(well.partition("/")[0] for well in opened)
         rows = [row for row in above if not isinstance(self._open(joined(path, row)), (zarr.Group, Broken))]
+        fields: dict[str, Any] = {}
         for well in opened:
             full = joined(path, well)
             node = self._open(full)
             if isinstance(node, zarr.Group):
-                self._well(full, self._group(full, node, "well").document, plate)
+                found = self._group(full, node, "well").document
+                self._well(full, found, plate)
+                fields[well] = {f.get("path") for _, f in entries(part_of(found.get("well"), "images"), "")}
             elif not isinstance(node, Broken):
                 absent.add(well)
-        self._ask(PLATE, where, [spelled(joined(path, w)) for w in wells if w in absent], rows)
+        unlisted = self._unlisted_fields(path, plate, {**dict.fromkeys(listed), **fields})
+        self._ask(PLATE, where, [spelled(joined(path, w)) for w in wells if w in absent], rows, unlisted)
         self._ask(PLATE_SIZE, where, len(opened), len(there))
+
+    def _unlisted_fields(self, path: str, plate: Any, listed: Mapping[str, Any]) -> list[str]:
+        """Return the paths of images that stand where fields do, and that nobody lists.
+
+        Args:
+            path, plate: of the plate. listed: what each of its wells lists, by path; None of one that is not looked at.
+        """
+        lines = [[p.get("name") for _, p in entries(part_of(plate, what), "")] for what in ("rows", "columns")]
+        rows, found = [row for row in lines[0] if row in self.tree.names(path)], []
+        wells = [f"{row}/{name}" for row in rows for name in lines[1] if name in self.tree.names(joined(path, row))]
+        for full, known in ((joined(path, well), listed.get(well, ())) for well in wells):
+            names = () if known is None else self.tree.names(full).difference(known)
+            for name in sorted(name for name in names if not name.startswith(".") and name != "zarr.json"):
+                field = self.tree.open(joined(full, name))
+                if isinstance(field, zarr.Group) and part_of(field.attrs.get(MARK), "incomplete") is not None:
+                    self._group(joined(full, name), field, "image")
+                elif _has(field, "multiscales"):
+                    found.append(spelled(joined(full, name)))
+        return found
 
     def _well(self, path: str, document: Document, plate: Any = None) -> None:
         self.seen["wells"] += 1

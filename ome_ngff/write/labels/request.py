@@ -41,6 +41,24 @@ def label_request(
     return image_request(given.pixels, target, method=reducer, scaler=scaler, name=name, **words)
 
 
+def growing_label_request(
+    short: Any, long: Any, axis: int, group: Any, name: str, *, method: str | Methods | Method | None,
+    fmt: Format | str | None, **words: Any,
+) -> Request:  # fmt: skip
+    """Parse the arguments of `stream_labels` into a request; `words` as in `image_request`. Nothing is touched.
+
+    Args:
+        short, long: the labels, as long as 1 and without an end along `axis`, along which they grow.
+    """
+    parent, path = find_target(group, fmt), label_path(name)
+    words = _completed(parent, _given(short, words), words) | {"omero": False}
+    image = words.get("reference")
+    if image is not None:
+        shapes = tuple((*shape[:axis], long.shape[axis], *shape[axis + 1 :]) for shape in image.shapes)
+        words["reference"] = attrs.evolve(image, shapes=shapes)
+    return image_request(long, parent.child(path), method=label_method(method, None), name=name, **words)
+
+
 def label_pyramid_request(
     pyramid: Sequence[Any], group: Any, name: str, *, fmt: Format | str | None = None, **words: Any
 ) -> Request:
@@ -99,14 +117,18 @@ def execute_labels(
         replace.refuse_existing(request, overwrite=overwrite, resume=resume or join)
     parts = annotation.parts(lambda: request.sources[0])
     label = {"source": {"image": path_to_image(name)}, **parts}
-    store, path = request.target.store, request.target.path.removesuffix(name).rstrip("/")
-    image = find_target(StorePath(store, path.removesuffix("labels").rstrip("/")))
-    if "multiscales" not in image.image_document:
-        warn(f"There is no image at {image}: the labels stand there alone, and take nothing over from it.")
-    group = StorePath(store, path)
-    register = partial(register_label, find_target(group, request.target.fmt), name)
+    register = partial(register_label, labels_of(request.target, name), name)
     request = attrs.evolve(request, image_label=label, afterwards=(register,))
     return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
+
+
+def labels_of(label: Target, name: str) -> Target:
+    """Return the group that lists a label image; warn where that has no image."""
+    path = label.path.removesuffix(name).rstrip("/")
+    image = find_target(StorePath(label.store, path.removesuffix("labels").rstrip("/")))
+    if "multiscales" not in image.image_document:
+        warn(f"There is no image at {image}: the labels stand there alone, and take nothing over from it.")
+    return find_target(StorePath(label.store, path), label.fmt)
 
 
 def path_to_image(name: str) -> str:

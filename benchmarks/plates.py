@@ -1,0 +1,73 @@
+"""Plates: seconds of processor time for wells of a few fields, beside libraries that write plates; and four at once."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data import blobs
+from .fleet import Failed, Worker
+from .options import Settings, measuring
+from .table import Row, Table
+
+TITLE = "a plate"
+PEERS = {"yaozarrs": 0.75, "ngff-zarr": 0.22, "ngio": 0.22}  # seconds of ours for each of theirs, at most
+TOGETHER = 1.1  # of four processes, for each of one
+WELLS = {"full": (8, 12), "small": (4, 6), "tiny": (2, 3)}
+FIELDS, LENGTH, PROCESSES = 2, 1080, 4
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Write the same plate with each library, in turns, and with four processes of ours at once."""
+    if not settings.wants(TITLE):
+        return []
+    rows, columns = WELLS[settings.size]
+    wells = [[row, str(column + 1)] for row in "ABCDEFGH"[:rows] for column in range(columns)]
+    places = [[*well, str(field)] for well in wells for field in range(FIELDS)]
+    seconds: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=settings.fleet.scratch))) / "field.npy"
+        np.save(file, blobs((1, LENGTH, LENGTH)))
+        ours = [stack.enter_context(settings.fleet.start("ours")) for _ in range(PROCESSES)]
+        started = {peer: stack.enter_context(settings.fleet.start(peer)) for peer in PEERS}
+        peers = {peer: [worker] for peer, worker in started.items() if worker is not None}
+        for workers in (ours, *peers.values()):
+            for worker in workers:
+                worker.ask("load", files=[str(file)])
+        runs: dict[str, list[Any]] = {"ours": ours[:1], "together": ours, **peers}
+        for turn in range(settings.rounds + 1):
+            for name, workers in runs.items():
+                found = written(settings, workers, places if turn else places[: FIELDS * PROCESSES])
+                seconds.setdefault(name, []).extend([found] * bool(turn))  # the first warms up
+    median = {name: statistics.median(found) for name, found in seconds.items()}
+    what = f"{TITLE} of {len(wells)} wells x {FIELDS} fields"
+    compared = [Row(f"{what}, to {peer}", median["ours"], "s", median[peer], at_most=(PEERS[peer],)) for peer in peers]
+    joint = Row(f"{what}, {PROCESSES} processes to one", median["together"], "s", median["ours"], at_most=(TOGETHER,))
+    return [Table.of("Seconds of processor time for plates of three levels", [*compared, joint])]
+
+
+def written(settings: Settings, workers: list[Worker], places: list[list[str]]) -> float:
+    """Let workers write a plate together, and return their seconds of processor time.
+
+    Raises:
+        Failed: a field is not listed in the end.
+    """
+    from ome_ngff import open_plate
+
+    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as to, ThreadPoolExecutor(len(workers)) as pool:
+        place = f"{to}/plate.ome.zarr"
+        parts = [places[part :: len(workers)] for part in range(len(workers))]
+        answers = list(pool.map(lambda worker, part: worker.ask("plate", to=place, places=part), workers, parts))
+        listed = sum(map(len, open_plate(place).fields.values()))
+        if listed != len(places):
+            raise Failed(f"{listed} of {len(places)} fields are listed")
+        return float(sum(answer["cpu"] for answer in answers))
+
+
+main = measuring(tables)

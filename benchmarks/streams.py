@@ -1,0 +1,78 @@
+"""Frames as they come from a camera: processor time, throughput, latency and memory, ours and the peer's in turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .camera import SIDE
+from .options import Settings, measuring
+from .table import Row, Table
+
+TITLE = "stream frames"
+FRAMES = {"small": 24, "full": 96}
+PACED = 40.0  # milliseconds between two frames: the queue has room
+HERE = Path(__file__).parent
+OURS = ("ours", "whole", "uncompressed")
+
+
+def streamed(settings: Settings, who: str, frames: int, pause: float = 0.0) -> dict[str, Any] | None:
+    """Let a process of its own stream frames; None where it cannot."""
+    python = sys.executable if who in OURS else settings.fleet.peers
+    if python is None:
+        return None
+    environment = {**os.environ, **({"PYTHONPATH": str(HERE.parent)} if who in OURS else {})}
+    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
+        done = subprocess.run(
+            [python, "-W", "ignore", "-P", str(HERE / "camera.py"), who, folder, str(frames), str(pause)],
+            stdout=subprocess.PIPE, text=True, env=environment, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        click.echo(f"{who} could not stream", err=True)
+        return None
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Stream as fast as frames are taken, ours and the peer's in turns; then ours at the pace of a camera."""
+    if not settings.wants(TITLE):
+        return []
+    frames = FRAMES.get(settings.size, FRAMES["full"])
+    found: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(settings.rounds):
+        for who in ("ours", "acquire-zarr", "acquire-zarr, level 0", "whole", "uncompressed"):
+            answer = streamed(settings, who, frames)
+            if answer is not None:
+                found.setdefault(who, []).append(answer)
+    paced = streamed(settings, "ours", frames // 2, PACED)
+    assert paced is not None
+
+    def median(who: str, what: str) -> float:
+        return float(statistics.median(answer[what] for answer in found[who]))
+
+    rows = []
+    for who, limit in (("acquire-zarr", 0.65), ("acquire-zarr, level 0", 1.0), ("whole", None)):
+        if who in found:
+            limits = () if limit is None else (limit,)
+            rows.append(Row(f"{TITLE}: CPU, of {who}", median("ours", "cpu"), "s", median(who, "cpu"), limits))
+            rows.append(Row(f"{TITLE}: all, of {who}", median("ours", "seconds"), "s", median(who, "seconds")))
+    rate = frames * SIDE * SIDE * 2 / 1e6
+    rows += [
+        Row(f"{TITLE}: MB/s", rate / median("ours", "seconds"), "MB/s"),
+        Row(f"{TITLE}: MB/s, uncompressed", rate / median("uncompressed", "seconds"), "MB/s"),
+        Row(f"{TITLE}: latency of append, 99 %", paced["p99"], "ms", at_most=(5 + 4,)),
+        Row(f"{TITLE}: peak memory", median("ours", "peak"), "MiB", at_most=(300 + 256,)),
+    ]
+    return [Table.of(f"Streams, {frames} frames of {SIDE} x {SIDE} in three levels", rows)]
+
+
+main = measuring(tables)
