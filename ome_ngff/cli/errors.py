@@ -164,6 +164,7 @@ _WORDS = {
     r"\bwrite_label_metadata\b": "'ome-ngff labels'",
     r"\bcreate_plate\b": "'ome-ngff plate'",
     r"\blet to_ngff_zarr write\b": "let 'ome-ngff write' write",
+    r"; go on by stream_image or append_image": "",
     r"; undo brings it back": "; --undo brings it back",
     r"\bstore_options\b": "--store-option",
     r"\bscale_factors\b": "--scale-factors",

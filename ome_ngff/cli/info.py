@@ -38,7 +38,7 @@ def command(path: str, wait: bool, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
     It may be any OME-Zarr, finished or not, a plate (shown as a map of its wells), a bare Zarr group or array, or
-    whatever 'write' takes, such as a TIFF with several images. Of a folder of other things, the images in it are listed.
+    whatever 'write' takes, such as a TIFF with several images. Of any other folder, its images are listed.
     """
     from ..inputs import describe_input, is_foreign
     from ..read import describe_store
