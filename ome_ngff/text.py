@@ -18,8 +18,9 @@ from .exceptions import OptionError
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    folded = {str(k).casefold(): str(k) for k in known}
+    close = difflib.get_close_matches(str(word).casefold(), folded, n=1, cutoff=0.5)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""
 
 
 def refuse_unknown(unknown: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from ..exceptions import OptionError
 from .errors import say, verbosity_wanted
-from .options import PLACE, SIZES, UNITS, Parsed, refuse_both, store_option, verbosity
+from .options import SIZES, STORE, UNITS, Parsed, refuse_both, store_option, verbosity
 
 
 def _windows(text: str) -> Any:
@@ -52,7 +52,7 @@ def _attribute(text: str) -> tuple[str, Any]:
 
 
 @click.command("edit", short_help="Describe an OME-Zarr image anew, in place.")
-@click.argument("store", type=PLACE)
+@click.argument("store", type=STORE)
 @click.option("--scale", type=SIZES, help="Pixel size per axis; of all levels, and labels that took it over.")
 @click.option("--translation", type=SIZES, help="Position of the first pixel per axis.")
 @click.option("--unit", "axes_units", type=UNITS, help="Unit per axis; numbers are not converted.")

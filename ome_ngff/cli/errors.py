@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -51,7 +51,7 @@ def reported() -> Iterator[None]:
         if isinstance(error, _HELP):
             raise
         command = error.ctx.command_path if error.ctx is not None else "ome-ngff"
-        raise Refused(f"{_in_one_line(error.format_message())} See '{command} --help'.") from None
+        raise Refused(f"{_in_one_line(_hinted(error))} See '{command} --help'.") from None
     except (NgffError, OSError) as error:
         if getattr(error, "errno", None) == errno.EPIPE:
             raise
@@ -60,12 +60,37 @@ def reported() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
-        way_out = "; --resume goes on where it stopped" if "resume" in _options() else ""
+        way_out = "; --resume goes on where it stopped" if "resume" in _options(_parameters()) else ""
         _say_last(Failed(f"Interrupted{way_out}."))
         raise click.exceptions.Exit(Failed.exit_code) from None
     except Exception as error:
         _trace()
         raise Failed(f"{type(error).__name__}: {_in_one_line(str(error))} (-vv shows where)") from None
+
+
+#: options of other tools, and what they are here
+_MEANT = {
+    **dict.fromkeys(("--pixel-size", "--voxel-size", "--pixelsize", "--spacing", "--resolution"), "--scale"),
+    **dict.fromkeys(
+        ("--levels", "--factors", "--n-levels", "--num-levels", "--downscale", "--pyramid"), "--scale-factors"
+    ),
+    **dict.fromkeys(("--chunk", "--chunk-size", "--tile-size", "--tiles", "--chunkshape"), "--chunks"),
+    **dict.fromkeys(("--force", "--clobber"), "--overwrite"),
+    **dict.fromkeys(("--units", "--axes-units"), "--unit"),
+    **dict.fromkeys(("--compressor", "--codec"), "--compression"),
+    **dict.fromkeys(("--out", "--output-file"), "--output"),
+    **dict.fromkeys(("--jobs", "--threads", "--processes", "--nproc"), "--workers"),
+    **dict.fromkeys(("--version", "--ngff-version", "--to"), "--format"),
+    **dict.fromkeys(("--anon", "--storage-options"), "--store-option"),
+}
+
+
+def _hinted(error: click.UsageError) -> str:
+    """Return what a usage error says; of an option that another tool has, what it is called here."""
+    options = {word for each in _parameters() for word in each.opts}
+    if isinstance(error, click.NoSuchOption) and (meant := _MEANT.get(error.option_name)) in options:
+        return f"No such option: {error.option_name} Did you mean {meant}?"
+    return error.format_message()
 
 
 def _trace() -> None:
@@ -130,25 +155,80 @@ def _message(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+#: what the Python API calls things, and what the command line calls them; options are found by their names
+_WORDS = {
+    r"the `?convert`? or `?open_input`?|`convert` or `open_input`": "'ome-ngff write'",
+    r"\bopen_image reads images": "'ome-ngff info' shows what is there",
+    r"\bopen it with open_plate, or say which image": "say which image",
+    r"\bwrite_labels\b": "'ome-ngff labels'",
+    r"\bwrite_label_metadata\b": "'ome-ngff labels'",
+    r"\bcreate_plate\b": "'ome-ngff plate'",
+    r"\blet to_ngff_zarr write\b": "let 'ome-ngff write' write",
+    r"; go on by stream_image or append_image": "",
+    r"; undo brings it back": "; --undo brings it back",
+    r"\bstore_options\b": "--store-option",
+    r"\bscale_factors\b": "--scale-factors",
+    r"\bmemory_target\b": "--memory-target",
+    r" and scaler\b| or a scaler\b": "",
+}
+_PYTHON = re.compile(
+    r"\b[a-z]\w*=(?:True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|[a-z]\w*\([^)]*\)|\b[a-z]+_[a-z_]+\("
+)
+_NONE_HERE = (
+    r"(?<=pass )\w+=True to [^.;]*?(?:,| or) (?=--)",
+    r",? or \w+=True to [^.;]+",
+    r", or \w+=True\b",
+    r", \w+=True to [^.;,]+(?= or --)",
+    r"; pass \w+=True to [^.;]+",
+)
+
+
 def _in_options(message: str) -> str:
-    """Spell the words of the Python API as the options of the command that runs: "resume=True" as "--resume"."""
+    """Spell the words of the Python API as those of the command that runs: "resume=True" as "--resume".
+
+    Ways out that the command line does not have are left out, as long as it has not come to that what went wrong.
+    """
     alone = "into" not in (each.name for each in _parameters())
     message = message.replace(", or series='all' in convert" if alone else " in convert", "")
-    for name, spelled in _options().items():
+    message = _spelled(message, _options(_parameters()))
+    for word, spelled in _WORDS.items():
+        message = re.sub(word, spelled, message)
+    for away in _NONE_HERE:
+        message = re.sub(away, "", message)
+    first, *others = re.split(r"(?<=[;.])\s+(?=\S)", _in_one_line(message))
+    first, *others = (_spelled(part, _options_of_others()) for part in (first, *others))
+    kept = " ".join([first, *(part for part in others if not _PYTHON.search(part))])
+    return kept[:-1] + "." if kept.endswith(";") else kept
+
+
+def _spelled(message: str, options: Mapping[str, str]) -> str:
+    """Spell parameters as options."""
+    for name, spelled in options.items():
         message = re.sub(rf"\b{name}=True\b", spelled, message)
         message = re.sub(rf"\b{name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
         message = re.sub(rf"\b{name}=(?=\w)", f"{spelled} ", message)
+        message = re.sub(rf"\b{name}=(?=[\s.,;)]|$)", spelled, message)
         if "_" in name:
             message = re.sub(rf"\b{name}\b", spelled, message)
-    for away in (r"(?<=pass )\w+=True to [^.;]*? or (?=--)", r" or \w+=True to [^.;]+", r"; pass \w+=True to [^.;]+"):
-        message = re.sub(away, "", message)  # ways out that this command does not have
-    return _in_one_line(message)
+    return message
 
 
-def _options() -> dict[str, str]:
-    """Return how the options of the command that runs are spelled, by their names in Python."""
-    options = [each for each in _parameters() if isinstance(each, click.Option)]
+def _options(parameters: Iterable[click.Parameter]) -> dict[str, str]:
+    """Return how options are spelled, by their names in Python."""
+    options = [each for each in parameters if isinstance(each, click.Option)]
     return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
+
+
+def _options_of_others() -> dict[str, str]:
+    """Return the options of all commands: what is unfinished is finished by the command that began it."""
+    context = click.get_current_context(silent=True)
+    group = context.find_root() if context is not None else None
+    if group is None or not isinstance(group.command, click.Group):
+        return {}
+    commands = [group.command.get_command(group, name) for name in group.command.list_commands(group)]
+    return {name: option for each in commands if each is not None for name, option in _options(each.params).items()} | {
+        "resume": "--resume"
+    }
 
 
 def _parameters() -> list[click.Parameter]:

@@ -10,11 +10,11 @@ import click
 from . import options
 from .errors import say, verbosity_wanted
 from .machine import settings
-from .options import PLACE, verbosity
+from .options import PLACE, STORE, store_option, verbosity
 
 
 @click.command("export", short_help="Write an OME-Zarr image as an OME-TIFF.")
-@click.argument("store", type=PLACE)
+@click.argument("store", type=STORE)
 @click.argument("output", metavar="OUT.ome.tif", type=PLACE)
 @click.option("--level", type=click.IntRange(0), default=0, show_default=True, help="Number of the level.")
 @options.region
@@ -24,6 +24,7 @@ from .options import PLACE, verbosity
 @options.overwrite
 @options.memory_target
 @options.as_json("Print JSON: the files that were written.")
+@store_option
 @verbosity
 def command(store: str, output: str, no_labels: bool, memory_target: int | None, as_json: bool, **given: Any) -> None:
     """Write the OME-Zarr image STORE as a tiled, pyramidal OME-TIFF.

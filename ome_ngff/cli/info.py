@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
+from ..exceptions import InputError, MissingError, NgffError
 from ..text import by, listed, printable, size
 from . import options
 from .errors import say, verbosity_wanted, warn
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "scene": "images", "group": "groups"}
-_MOST = 12
+_MOST, _MOST_LISTED = 12, 200
 _EVERY = 2.0  # seconds between two looks
 
 
@@ -35,16 +38,51 @@ def command(path: str, wait: bool, as_json: bool) -> None:
     """Show what stands at PATH, a folder, a zip file or a URL: axes, levels, channels, labels, sizes.
 
     It may be any OME-Zarr, finished or not, a plate (shown as a map of its wells), a bare Zarr group or array, or
-    whatever 'write' takes, such as a TIFF with several images.
+    whatever 'write' takes, such as a TIFF with several images. Of any other folder, its images are listed.
     """
     from ..inputs import describe_input, is_foreign
     from ..read import describe_store
 
     if wait:
         _follow(path)
-    found = describe_input(path) if is_foreign(path) else describe_store(path)
+    try:
+        found = describe_input(path) if is_foreign(path) else describe_store(path)
+    except (InputError, MissingError):
+        if not os.path.isdir(path) or as_json or not _list_below(path):
+            raise
+        return
     if as_json or verbosity_wanted() >= 0:
         _print(found, as_json)
+
+
+def _is_zarr(path: str) -> bool:
+    return any(os.path.exists(os.path.join(path, name)) for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
+def _list_below(path: str) -> bool:
+    """List the OME-Zarrs and the image files in a folder and in those below it; return whether there are any."""
+    from ..inputs import foreign_file
+    from ..read import describe_store
+
+    rows: list[Sequence[str]] = []
+    for folder, folders, files in os.walk(path):
+        for name in sorted(folders + files):
+            where = os.path.join(folder, name)
+            if name in folders and not _is_zarr(where):
+                continue
+            with suppress(NgffError, OSError):
+                if kind := foreign_file(where):
+                    rows.append((os.path.relpath(where, path), kind, ""))
+                    continue
+                found = describe_store(where)
+                said = f"{found.kind}, OME-Zarr {found.version}" if found.version else found.kind
+                shapes = [by(image.levels[0].shape) for image in found.images if image.levels]
+                rows.append((os.path.relpath(where, path), said, ", ".join(shapes)))
+        folders[:] = sorted(name for name in folders if not _is_zarr(os.path.join(folder, name)))
+    table(f"in {path}", ("path", "what it is", "pixels"), rows[:_MOST_LISTED])
+    if len(rows) > _MOST_LISTED:
+        say(f"and {len(rows) - _MOST_LISTED} more")
+    return bool(rows)
 
 
 def _follow(path: str) -> None:
@@ -209,12 +247,13 @@ def _show_labels(labels: Sequence[ImageInfo]) -> None:
 
 
 def _arrays(arrays: Sequence[ArrayInfo]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    headings = ("path", "pixels", "dtype", "chunks", "shards", "codec", "stored", "ratio", "scale")
+    headings = ("path", "pixels", "dtype", "chunks", "shards", "codec", "stored", "ratio", "scale", "position")
+    placed = any(any(a.translation or ()) for a in arrays)
     rows: list[Sequence[str]] = [
         (
             a.path, by(a.shape), a.dtype, by(a.chunks), by(a.shards or ()), a.codec,
             "" if a.stored is None else size(a.stored), f"{a.ratio:.2f}" if a.ratio else "",
-            ", ".join(map(number, a.scale or ())),
+            ", ".join(map(number, a.scale or ())), ", ".join(map(number, a.translation or ())) if placed else "",
         )
         for a in arrays
     ]  # fmt: skip

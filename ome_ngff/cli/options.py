@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..config import config, parse_bytes
-from ..exceptions import NgffError
+from ..exceptions import InputError, NgffError
 from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .errors import VERBOSITY, verbosity_wanted
 
@@ -136,6 +136,24 @@ SIZES = Parsed("z=0.5,y=0.1,x=0.1", parse_sizes)
 UNITS = Parsed("micrometer|t=second,...", parse_units)
 LENGTHS = Parsed("N|z=N,y=N,x=N|auto", parse_lengths)
 AXES = Parsed("AXES", parse_axes)
+
+
+class _Stored(click.Path):
+    """Take the place of an OME-Zarr, and refuse a file of others by what it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        place = super().convert(value, param, ctx)
+        from ..inputs import foreign_file
+
+        if isinstance(place, str) and (kind := foreign_file(place)):
+            raise InputError(
+                f"{place} is {kind}, not an OME-Zarr; ome-ngff info shows what it holds, and ome-ngff write makes an "
+                "OME-Zarr of it."
+            )
+        return place
+
+
+STORE = _Stored(readable=False)
 verbosity = stack(
     click.option("-v", "--verbose", count=True, callback=_hear, expose_value=False, help="Say more; -vv: tracebacks."),
     click.option("-q", "--quiet", is_flag=True, callback=_hear, expose_value=False, help="Say nothing but errors."),

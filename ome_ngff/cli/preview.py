@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import note, say, verbosity_wanted
-from .options import PLACE, Parsed, progress, store_option, verbosity
+from .options import STORE, Parsed, progress, store_option, verbosity
 
 if TYPE_CHECKING:
     from ..show import Preview
@@ -28,7 +28,7 @@ def _level(text: str) -> int | None:
 
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image or plate.")
-@click.argument("path", type=PLACE)
+@click.argument("path", type=STORE)
 @click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from .errors import say, verbosity_wanted
-from .options import PLACE, VERSION, refuse_both, store_option, verbosity
+from .options import STORE, VERSION, refuse_both, store_option, verbosity
 
 
 @click.command("upgrade", short_help="Turn an OME-Zarr into another version, in place.")
-@click.argument("store", type=PLACE)
+@click.argument("store", type=STORE)
 @click.option("--to", "version", type=VERSION, help="Version of OME-NGFF to have in the end.  [default: 0.5]")
 @click.option("--undo", is_flag=True, help="Take back what was done last, or was interrupted.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")

@@ -11,7 +11,7 @@ import click
 from ..text import printable
 from . import options
 from .errors import say, verbosity_wanted
-from .options import PLACE, progress, store_option, verbosity, version
+from .options import STORE, progress, store_option, verbosity, version
 
 if TYPE_CHECKING:
     from ..exceptions import Finding
@@ -24,7 +24,7 @@ _RANK = list(_COLORS)
 
 
 @click.command("validate", short_help="Check an OME-Zarr against the specification.")
-@click.argument("path", type=PLACE)
+@click.argument("path", type=STORE)
 @click.option("--strict", is_flag=True, help="Turn warnings into errors.")
 @click.option("--data", is_flag=True, help="Decode every chunk too.")
 @options.as_json("Print JSON.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 from ..config import config
 from ..pixels import Level, Methods, describe, native
@@ -15,6 +17,11 @@ from .job import prepare
 from .progress import Progress, check_progress
 from .schedule import run
 from .surroundings import spread
+
+
+def _codec(dtype: np.dtype[Any]) -> BloscCodec:
+    """Return a fast codec that no level has, so that chunks of the cache are never taken for those of a level."""
+    return BloscCodec(typesize=dtype.itemsize, cname="lz4", clevel=1, shuffle="bitshuffle")
 
 
 def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Array[Any]:
@@ -29,7 +36,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
     ones, dtype = (1,) * source.ndim, native(source.dtype)
     level = Level(tuple(source.shape), ones, 0, ones, (0.0,) * source.ndim)
     folder, forget = scratch_folder()
-    options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks}}
+    options = {"pixels": {"shape": level.shape, "dtype": dtype, "chunks": chunks, "compressors": _codec(dtype)}}
     try:
         target = journal.begin(find_target(folder), {}, {})
         arrays = create_arrays(target, describe_arrays(target, [""] * source.ndim, options), shards=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..exceptions import AxesError, MissingError, OptionError, ScaleError
 from ..pixels import Level, Methods
-from ..show import Preview
+from ..show import Preview, Viewer
 from ..spec import (
     Axes,
     Axis,
@@ -384,6 +384,25 @@ class Multiscales:
 
         view = look(self, labels, level=level, channels=channels, projection=projection, time=time, fill=fill, bar=bar)
         return view.paint()
+
+    def view(self, labels: str | Sequence[str] | None = None, *, port: int = 0) -> Viewer:
+        """Serve the image to a browser on this machine, in neuroglancer; needs the extra `view`, but no network.
+
+        Channels have their colours and contrast from `omero`, else as in `preview`, and labels their colours.
+
+        Args:
+            labels: names of label images. None: all of them. port: of this machine; 0 takes any that is free.
+
+        Returns:
+            A page that notebooks show; `.open()` shows it in the browser, `.url` is its address, `.close()` ends it.
+
+        Raises:
+            MissingError: neuroglancer is not installed, or there is no such label image.
+            InputError: there is no picture of it. OptionError: the port cannot be used.
+        """
+        from ..show import serve
+
+        return serve(self, labels, port)
 
     def _repr_html_(self) -> str:
         from ..show import as_html

@@ -9,6 +9,7 @@ from .families import FAMILIES as FAMILIES
 from .inside import InputImage as InputImage
 from .inside import InputInfo as InputInfo
 from .open import describe_input as describe_input
+from .open import foreign_file as foreign_file
 from .open import is_foreign as is_foreign
 from .open import open_input as open_input
 from .plates import plate_batch as plate_batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def export(
     compression: str = "zlib",
     overwrite: bool = False,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write a stored image as a tiled, pyramidal OME-TIFF.
 
@@ -49,7 +50,7 @@ def export(
             `Multiscales.read`. unit: of its numbers: "pixel" of the level, a unit for the axes that it can be the unit
             of, or units by axis; None for those of the image.
         labels: False leaves out the labels. compression: "zlib", "lzw", "zstd" or "none".
-        overwrite: replace files that are there. progress: as in `write_image`.
+        overwrite: replace files that are there. progress, store_options: as in `write_image`.
 
     Returns:
         The files that were written.
@@ -60,7 +61,7 @@ def export(
         OptionError: the region, the ending or the compression is not understood.
     """
     check_progress(progress)
-    target, where = find_target(readable(store)), Path(output)
+    target, where = find_target(readable(store, store_options)), Path(output)
     if not where.name.lower().endswith(_ENDINGS):
         raise OptionError(
             f"An export is an OME-TIFF, such as {where.name.partition('.')[0]}.ome.tif (got {where.name})."

@@ -103,6 +103,17 @@ def is_foreign(path: str) -> bool:
     return _is_sequence(where) or family_of(os.path.abspath(where), inner) is not ZARR
 
 
+def foreign_file(path: str) -> str | None:
+    """Return what a file of others is, such as "a TIFF file"; None for a Zarr, a JSON file, and what is not there."""
+    where, _ = _place(path)
+    if not os.path.isfile(where) or not os.path.getsize(where) or where.lower().endswith(".json"):
+        return None
+    family = family_of(os.path.abspath(where))
+    with open(where, "rb") as file:  # what none knows is left to others to try, and is not called a picture here
+        known = family.matches(where) or bool(family.magics and family.matches(where, file.read(1024)))
+    return family.name if known and family is not ZARR else None
+
+
 def describe_input(
     path: str | os.PathLike[str],
     *,

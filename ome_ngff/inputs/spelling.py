@@ -59,6 +59,8 @@ def parse_units(text: str) -> str | dict[str, str]:
 
 def parse_lengths(text: str) -> Any:
     """Read chunks or shards: "auto", "128", "1,64,64" or "z=64,y=128,x=128"."""
+    if re.fullmatch(r"\d+(\s*[xX×*]\s*\d+)+", text.strip()):
+        raise OptionError(f"{text!r} is not understood; write {','.join(re.findall(r'[0-9]+', text))}.")
     lengths = "auto" if text == "auto" else _pairs(text, _whole)
     return tuple(lengths) if isinstance(lengths, list) else lengths
 

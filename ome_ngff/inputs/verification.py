@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ from ..exceptions import StoreError
 from ..image import NgffImage
 from ..pixels import Box, bundle, slices, tiles
 from ..read import StoredImage, StoredLevel
-from ..store import Target, find_target, readable, update_said
+from ..store import Target, behind_urls, find_target, readable, update_said
 from .open import images_in, open_input
 from .zarr_store import SourceImage
 
@@ -52,13 +52,14 @@ def verify(
     series: int | str | None = None,
     axes: str | Sequence[str] | None = None,
     progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> list[Digest]:
     """Compare each pixel of a file with level 0 of the image that was made from it; labels of an OME-Zarr, too.
 
     Args:
         source, series, axes: as in `open_input`; series="all" compares a collection, as `convert` writes it.
         store: the image, as `open_image` takes it.
-        progress: as in `write_image`.
+        progress, store_options: as in `write_image`.
 
     Returns:
         A digest of each level of the image and of its labels. They are left in its attribute `ome_ngff`, too, unless
@@ -68,14 +69,15 @@ def verify(
         StoreError: they differ, or a chunk cannot be read. InputError: the file cannot be read.
     """
     check_progress(progress)
-    target = find_target(readable(store))
-    if series != "all":
-        return compared(open_input(source, series=series, axes=axes), source, target, progress)
-    return [
-        attrs.evolve(digest, path=f"{number}/{digest.path}")
-        for number, each in enumerate(images_in(source))
-        for digest in compared(each.open(axes), source, target.child(str(number)), progress)
-    ]
+    with behind_urls(store_options):
+        target = find_target(readable(store))
+        if series != "all":
+            return compared(open_input(source, series=series, axes=axes), source, target, progress)
+        return [
+            attrs.evolve(digest, path=f"{number}/{digest.path}")
+            for number, each in enumerate(images_in(source))
+            for digest in compared(each.open(axes), source, target.child(str(number)), progress)
+        ]
 
 
 def compared(image: NgffImage, source: str | os.PathLike[str], target: Target, progress: Progress) -> list[Digest]:

@@ -17,6 +17,7 @@ from .plates import unlisted_fields as unlisted_fields
 from .plates import wells_below as wells_below
 from .scene import Scene as Scene
 from .scene import open_scene as open_scene
+from .shown import open_shown as open_shown
 from .stored import StoredImage as StoredImage
 from .stored import StoredLevel as StoredLevel
 from .stored import document_of as document_of

@@ -9,3 +9,5 @@ from .plate import look_at_plate as look_at_plate
 from .preview import Preview as Preview
 from .thumbnail import as_html as as_html
 from .view import look as look
+from .viewer import Viewer as Viewer
+from .viewer import serve as serve

@@ -12,7 +12,7 @@ from ..text import nearest_word
 from .contrast import Window, channel_colors, channel_names, fixed_window, is_opacity, shown
 from .protocols import PyramidLike
 
-_MOST = 6  # that are seen at once without being asked
+MOST = 6  # that are seen at once without being asked
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ def seen_channels(image: PyramidLike, count: int, wanted: Sequence[int | str] | 
     """
     known = _channels(image, count)
     if wanted is None:
-        return tuple([channel for channel in known if channel.active] or known)[:_MOST]
+        return tuple([channel for channel in known if channel.active] or known)[:MOST]
     words = {str(c.number): c for c in known} | {c.name: c for c in reversed(known)}
     for word in map(str, wanted):
         if word not in words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -91,8 +92,11 @@ def by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
     try:
         return FsspecStore.from_url(url, storage_options=dict(options) or None)
     except ImportError as error:
-        extra = "http" if url.startswith("http") else "cloud"
-        raise StoreError(f"{url} needs more packages ({error}); try pip install 'ome-ngff[{extra}]'.") from error
+        scheme = url.partition("://")[0]
+        extra = {"web": "http", None: None}.get(SCHEMES.get(scheme), "cloud")
+        package = re.search(r"install (?:the )?[\"'`]?([\w-]+)", str(error))
+        what = f"'ome-ngff[{extra}]'" if extra else package[1] if package else "a package of fsspec for it"
+        raise StoreError(f"{url} needs more packages ({error}): pip install {what}") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{url} cannot be opened: {error}") from error
 

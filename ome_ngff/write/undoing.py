@@ -19,6 +19,7 @@ from ..store import (
     locate,
     locked,
     named_faults,
+    opened,
     read_hierarchy,
     read_record,
     refuse_changed,
@@ -31,11 +32,11 @@ from .replace import refuse_place
 _FORMATS = tuple(format_implementations())
 
 
-def undo(group: Any) -> str:
+def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
     """Take back what was done last to a hierarchy, or is under way: its files are what they were, byte for byte.
 
     Args:
-        group: as in `upgrade`; of labels that were updated, their image.
+        group: as in `upgrade`; of labels that were updated, their image. store_options: as in `write_image`.
 
     Returns:
         What was undone, in words.
@@ -43,7 +44,7 @@ def undo(group: Any) -> str:
     Raises:
         MissingError: there is nothing to undo. StoreError: it was changed again since, or can only be read.
     """
-    target = changed_target(group)
+    target = changed_target(opened(group, store_options))
     with named_faults(target, "undo it again"), locked(target) as (_, claim):
         record = read_record(target)
         if record is None:

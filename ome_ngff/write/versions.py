@@ -51,6 +51,7 @@ from ..store import (
     locate,
     locked,
     named_faults,
+    opened,
     place,
     read_hierarchy,
     read_record,
@@ -82,7 +83,12 @@ class Upgrade:
 
 
 def upgrade(
-    group: Any, version: str | float | Format = "0.5", *, lossy: bool = False, dry_run: bool = False
+    group: Any,
+    version: str | float | Format = "0.5",
+    *,
+    lossy: bool = False,
+    dry_run: bool = False,
+    store_options: Mapping[str, Any] | None = None,
 ) -> Upgrade:
     """Turn a stored hierarchy into another version of OME-NGFF, in place: no chunk is read, moved or written.
 
@@ -94,7 +100,7 @@ def upgrade(
         group: a path, a URL, a `zarr.Group`, a Zarr store or a mapping: the root of the hierarchy.
         version: to have in the end, also an older one.
         lossy: accept, with a warning each, what that version cannot hold.
-        dry_run: say what would be done, and change nothing.
+        dry_run: say what would be done, and change nothing. store_options: as in `write_image`.
 
     Returns:
         What was done; of nothing where the hierarchy has that version.
@@ -105,7 +111,7 @@ def upgrade(
         IncompleteError: something in it is being written. StoreError: it can only be read. Nothing has changed then.
     """
     to = format_from_version(version)
-    target = changed_target(group)
+    target = changed_target(opened(group, store_options))
     if dry_run:
         return (_under_way(target, to) or _planned(target, to, lossy))[0]
     with named_faults(target, "upgrade it again, or undo it"), locked(target) as (_, claim):

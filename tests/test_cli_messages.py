@@ -1,0 +1,159 @@
+"""Messages on the command line: ways out are options, wrong words are answered with the right ones."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+import ome_ngff
+from ome_ngff import export, open_image, undo, upgrade, verify, write_image
+from ome_ngff.cli import COMMANDS, main
+from ome_ngff.cli.errors import _in_options
+
+PACKAGE = Path(ome_ngff.__file__).parent
+#: what only Python has, and no command can come to
+IN_PYTHON_ALONE = (
+    "storage_options|coordinate_transformations|dimension_separator|dimension_names|output_shape|anti_aliasing|compute="
+    "|label_metadata|use_tensorstore|napari layer|slice\\(None|to_multiscales|count=X|level=X"
+)
+PYTHON = re.compile(
+    r"\b[a-z]\w*=(True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|\b[a-z]\w*\([^)]*\)|\b(?!ome_ngff)[a-z]+_[a-z_]+\b"
+)
+
+
+def run(*words: Any, code: int = 2) -> str:
+    result = CliRunner().invoke(main, [str(word) for word in words], prog_name="ome-ngff")
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+def spelled(node: ast.AST) -> str | None:
+    """Return the text of a literal, with X for what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+    return None
+
+
+@cache
+def messages() -> list[str]:
+    """Return what all errors and warnings of the package say: whole texts, not the parts that they are made of."""
+    found = set()
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if isinstance(node, ast.Call) and node.args and (name.endswith("Error") or name == "warn"):
+                text = spelled(node.args[0])
+                if text and not re.search(IN_PYTHON_ALONE, text) and file.parent.name != "cli":
+                    found.add(text)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_message_offers_python_on_the_command_line(name: str) -> None:
+    assert len(messages()) > 300
+    with click.Context(main) as context:
+        context.invoked_subcommand = name
+        said = [_in_options(message) for message in messages()]
+    assert [message for message in said if PYTHON.search(message)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "expected"),
+    [
+        pytest.param("write", "X is there; pass resume=True.", "X is there; pass --resume.", id="option"),
+        pytest.param("preview", "X is unfinished; pass join=True.", "X is unfinished; pass --join.", id="of others"),
+        pytest.param("labels", "It is a float; convert with x.astype('u1').", "It is a float.", id="call"),
+        pytest.param("write", "Say axes=, as in axes='zyx'.", "Say --axes, as in --axes zyx.", id="empty"),
+        pytest.param("info", "my_file=x.tif is broken.", "my_file=x.tif is broken.", id="what came"),
+    ],
+)
+def test_ways_out_are_spelled_as_options(name: str, message: str, expected: str) -> None:
+    with click.Context(main) as context:
+        context.invoked_subcommand = name
+        assert _in_options(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        pytest.param("write a b --pixel-size 1", "Did you mean --scale?", id="pixel size"),
+        pytest.param("write a b --levels 3", "Did you mean --scale-factors?", id="levels"),
+        pytest.param("write a b --chunks 64x64x64", "write 64,64,64", id="chunks"),
+        pytest.param("write a b --force", "Did you mean --overwrite?", id="force"),
+        pytest.param("viw a", "Did you mean 'view'?", id="letter"),
+        pytest.param("show a", "Did you mean 'view'?", id="show"),
+        pytest.param("convert a b", "Did you mean 'write'?", id="convert"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_right_ones(words: str, hint: str) -> None:
+    assert hint in run(*words.split())
+
+
+def test_a_channel_is_found_whatever_its_case(tmp_path: Path) -> None:
+    names = [
+        {"label": name, "color": "FFFFFF", "window": {"min": 0, "max": 9, "start": 0, "end": 9}}
+        for name in ("DAPI", "GFP")
+    ]
+    write_image(np.zeros((2, 8, 8), "u1"), tmp_path / "a.zarr", axes="cyx", omero={"channels": names})
+    assert "Did you mean 'DAPI'?" in run("preview", tmp_path / "a.zarr", "--channel", "dapi")
+
+
+@pytest.mark.parametrize("command", ["validate", "preview", "view", "export", "upgrade", "edit"])
+def test_a_file_of_others_is_named_for_what_it_is(tmp_path: Path, command: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8), "u1"))
+    words = [tmp_path / "out.ome.tif"] if command == "export" else []
+    assert "x.tif is a TIFF file, not an OME-Zarr; ome-ngff info" in run(command, tmp_path / "x.tif", *words)
+
+
+def test_info_lists_what_a_folder_holds(tmp_path: Path) -> None:
+    (tmp_path / "day1").mkdir()
+    write_image(np.zeros((16, 20), "u1"), tmp_path / "day1" / "a.ome.zarr", axes="yx")
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8), "u1"))
+    np.save(tmp_path / "y.npy", np.zeros((8, 8), "u1"))
+    (tmp_path / "notes.txt").write_text("nothing")
+    lines = [line.split("  ") for line in run("info", tmp_path, code=0).splitlines()]
+    cells = [[cell.strip() for cell in line if cell] for line in lines]
+    assert ["day1/a.ome.zarr", "image, OME-Zarr 0.5", "16 x 20"] in cells
+    assert ["x.tif", "a TIFF file", "-"] in cells
+    assert "notes.txt" not in str(cells)
+
+
+def test_info_shows_where_levels_begin(tmp_path: Path) -> None:
+    where = [[{"type": "scale", "scale": [0.5, 0.5]}, {"type": "translation", "translation": [3, 7]}]]
+    write_image(np.zeros((16, 20), "u1"), tmp_path / "a.zarr", axes="yx", coordinate_transformations=where)
+    levels = run("info", tmp_path / "a.zarr", code=0).partition("levels\n")[2].splitlines()
+    assert levels[0].endswith("position")
+    assert levels[1].endswith("3, 7")
+
+
+def test_help_has_groups_and_examples() -> None:
+    said = run("--help", code=0)
+    for word in ("Write:", "Change:", "Look and check:", "Examples:", "ome-ngff write tissue.tif tissue.ome.zarr"):
+        assert word in said
+    assert all(re.search(rf"^  {name} ", said, re.MULTILINE) for name in COMMANDS)
+
+
+def test_options_of_a_store_reach_every_call(tmp_path: Path) -> None:
+    write_image(np.zeros((8, 8), "u1"), tmp_path / "a.zarr", axes="yx")
+    calls = [
+        lambda: upgrade(tmp_path / "a.zarr", store_options={"anon": True}),
+        lambda: undo(tmp_path / "a.zarr", store_options={"anon": True}),
+        lambda: export(tmp_path / "a.zarr", tmp_path / "a.ome.tif", store_options={"anon": True}),
+    ]
+    for call in calls:
+        with pytest.raises(ome_ngff.OptionError, match="store_options are for the store behind a URL"):
+            call()
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8), "u1"))
+    assert verify(tmp_path / "x.tif", tmp_path / "a.zarr", store_options={"anon": True})
+    assert open_image(tmp_path / "a.zarr").images
