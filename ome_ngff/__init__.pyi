@@ -47,8 +47,6 @@ from .image import NgffMultiscales as NgffMultiscales
 from .image import label_properties as label_properties
 from .image import to_multiscales as to_multiscales
 from .image import to_ngff_image as to_ngff_image
-from .living import update_image as update_image
-from .living import update_labels as update_labels
 from .methods import Methods as Methods
 from .read import Report as Report
 from .read import from_ngff_zarr as from_ngff_zarr
@@ -88,6 +86,8 @@ from .write import to_ome_zarr as to_ome_zarr
 from .write import undo as undo
 from .write import upgrade as upgrade
 from .write import write_overview as write_overview
+from .writer import update_image as update_image
+from .writer import update_labels as update_labels
 from .writer import write_field as write_field
 from .writer import write_image as write_image
 from .writer import write_label_metadata as write_label_metadata
