@@ -70,8 +70,8 @@ class Stream:
             frame: pixels of the last axes: a plane, a volume, all channels.
             block: False raises instead of waiting where the queue is full.
             facts: what is known of the frame, such as `time` or the position of the stage; it goes into the file
-                `frames.jsonl` of the group. Regular `time`s, in the unit of t, are the pixel size of t where none is
-                given.
+                `frames.jsonl` of the group. Where `time` is regular, in the unit of t, it is the pixel size of t if
+                none is given.
 
         Raises:
             QueueFullError: the queue has no room; the frame was not taken.
