@@ -104,9 +104,9 @@ def test_levels_and_rendering_that_are_not_given_are_those_that_were_begun(tmp_p
     [
         pytest.param({"scale_factors": [2]}, "levels", id="levels"),
         pytest.param({"chunks": 32}, "chunks", id="chunks"),
-        pytest.param({"method": "local_mean"}, "(method|metadata)", id="method"),
-        pytest.param({"name": "other"}, "metadata", id="name"),
-        pytest.param({"scale": [1.0, 2.0]}, "metadata", id="scale"),
+        pytest.param({"method": "local_mean"}, r"(method|multiscales\[0\].type)", id="method"),
+        pytest.param({"name": "other"}, r"multiscales\[0\].name", id="name"),
+        pytest.param({"scale": [1.0, 2.0]}, r"multiscales\[0\].datasets", id="scale"),
         pytest.param({"axes": "zy", "scale_factors": [{"y": 3}]}, "levels", id="axes"),
         pytest.param(
             {"omero": {"channels": [{"color": "00FF00", "window": {"min": 0, "max": 9, "start": 0, "end": 9}}]}},

@@ -325,6 +325,7 @@ def test_an_index_that_is_none_for_a_file_is_an_index_error(index: Any, every_fi
         open_input(every_file["npy"], axes="zyx").data[index]
 
 
+@pytest.mark.filterwarnings("ignore:.*is not taken as a pixel size:UserWarning")  # of a screen
 @given(st.sampled_from(["zy", "tzyx", "z", "zyxc"]))
 def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
     with pytest.raises(AxesError, match="dimensions"):

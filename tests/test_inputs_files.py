@@ -193,6 +193,7 @@ def test_a_slope_in_the_header_gives_float32_as_nibabel_does(tmp_path: Path, nam
     np.testing.assert_allclose(opened.data[2:5, ::3], wanted[2:5, ::3], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*is not taken as a pixel size:UserWarning")  # of a screen
 @pytest.mark.parametrize("name", ["camera.png", "coins.png", "text.png"])
 def test_a_grey_picture_has_two_axes(name: str) -> None:
     image = open_input(DATA / name)
@@ -200,6 +201,7 @@ def test_a_grey_picture_has_two_axes(name: str) -> None:
     np.testing.assert_array_equal(image.data[...], imageio.imread(DATA / name))
 
 
+@pytest.mark.filterwarnings("ignore:.*is not taken as a pixel size:UserWarning")  # of a screen
 @pytest.mark.parametrize(("name", "alpha"), [("astronaut.png", 0), ("rocket.jpg", 0), ("logo.png", 1)])
 def test_a_picture_in_colour_has_a_channel_axis(name: str, alpha: int) -> None:
     image = open_input(DATA / name)

@@ -12,7 +12,7 @@ image = nz.to_ngff_image(
     volume, ["z", "y", "x"], {"z": 2.0, "y": 0.5, "x": 0.5}, {"z": 0.0, "y": 1.0, "x": 0.0}, "cells"
 )
 method = nz.Methods.DASK_BIN_SHRINK
-whole = nz.to_multiscales(image, [2], method, ((16, 16), (32, 32), (64,)))
-by_axis = nz.to_multiscales(image, [2], method, {"z": None, "y": 32, "x": (32, 32)})
+whole = nz.to_multiscales(image, [], method, ((16, 16), (32, 32), (64,)))
+by_axis = nz.to_multiscales(image, [], method, {"z": None, "y": 32, "x": (32, 32)})
 nz.to_ngff_zarr("whole.zarr", whole, "0.4", True, False, None, None)
 nz.to_ngff_zarr("by_axis.zarr", by_axis, "0.5", True, False, None, None, 2)
