@@ -16,6 +16,7 @@ import zarr
 from helpers import document, every_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.storage import LocalStore
 
 from ome_ngff import (
     Axis,
@@ -41,6 +42,7 @@ from ome_ngff.convert import convert, open_input
 from ome_ngff.read.describe import describe_store
 from ome_ngff.spec.space.systems import CoordinateSystem, Edge, Ref
 from ome_ngff.spec.space.transformations import Sequence, Unknown
+from ome_ngff.store import open_node
 
 AXES = [
     {"name": "t", "type": "time", "unit": "second"},
@@ -394,3 +396,9 @@ def test_no_value_at_any_place_fails_but_as_a_refusal(
         found = any_format.decode(any_format.unwrap(document), ndim=ndim)
         again = any_format.wrap(any_format.encode(attrs.evolve(found, version=any_format.version)))
         assert repr(any_format.decode(any_format.unwrap(again), ndim=ndim)) == repr(found)
+
+
+def test_arrays_are_opened_before_threads_read_them(tmp_path: Path) -> None:
+    write_image(np.zeros((32, 32), "uint8"), tmp_path / "a", axes="yx")
+    level = open_node(LocalStore(tmp_path / "a"), "0")
+    assert level.store._is_open

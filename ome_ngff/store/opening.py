@@ -25,7 +25,7 @@ from ..text import by, show
 from .documents import read_documents
 from .inline import wait_for
 from .places import folder_of, like, locate, place
-from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, inner
+from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
 _NODES = ("zarr.json", ".zgroup", ".zarray")
@@ -53,6 +53,7 @@ def open_node(store: Store, path: str, zarr_format: int | None = None) -> zarr.G
         found = node_of(store, path, alone if both else documents)
         if isinstance(found, zarr.Array):
             _refuse_impossible(found)
+            wait_for(store, ensure_open(store))
         return found
     except NgffError:
         raise

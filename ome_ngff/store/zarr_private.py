@@ -18,6 +18,7 @@ __all__ = [
     "BatchedCodecPipeline",
     "V2Codec",
     "default_buffer_prototype",
+    "ensure_open",
     "inner",
     "reopen_zip",
     "size_in_zip",
@@ -29,6 +30,11 @@ __all__ = [
 def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
     """Return the array whose methods are coroutines."""
     return array._async_array
+
+
+async def ensure_open(store: Any) -> None:
+    """Open a store once, before several threads would at the same time, of which all but one would fail."""
+    await store._ensure_open()
 
 
 def size_in_zip(store: Any, key: str) -> int | None:
