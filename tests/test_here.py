@@ -76,6 +76,30 @@ def test_after_an_interrupt_the_loop_is_another_one() -> None:
     assert here._HELD.own is not before
 
 
+def test_what_a_failed_coroutine_began_is_ended_without_a_word() -> None:
+    """Zarr reads several documents at a time, some of them behind a semaphore, and the first may fail."""
+    ended = []
+
+    async def waits(turn: asyncio.Semaphore) -> None:
+        try:
+            async with turn:
+                await asyncio.sleep(60)
+        finally:
+            ended.append(asyncio.current_task())
+
+    async def fails() -> None:
+        turn = asyncio.Semaphore(1)
+        began = [asyncio.ensure_future(waits(turn)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in began)
+        raise ValueError("no number")
+
+    with pytest.raises(ValueError, match="no number"):
+        run_here(fails())
+    assert len(ended) == 3
+    gc.collect()  # an exception here is made an error by pytest
+
+
 def test_the_loop_of_a_thread_is_closed_with_it() -> None:
     loops = []
 

@@ -37,6 +37,14 @@ class _Own:
     def __init__(self) -> None:
         self.loop = _Loop()
 
+    def end(self) -> None:
+        """Cancel what a failed coroutine left undone, which would complain of a closed loop when it is collected."""
+        if tasks := asyncio.all_tasks(self.loop):
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.close()
+
     def __del__(self) -> None:
         self.loop.close()
 
@@ -69,8 +77,9 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
         own = _HELD.own = _Own()
     try:
         return cast(T, own.loop.run_until_complete(coroutine))
-    except BaseException:  # what else it was at will not go on
+    except BaseException:
         del _HELD.own
+        own.end()
         raise
 
 
