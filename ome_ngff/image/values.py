@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import attrs
 import numpy as np
 
-from ..exceptions import AxesError, MissingError, OptionError, ScaleError
+from ..exceptions import AxesError, MissingError, NgffError, OptionError, ScaleError
 from ..pixels import Level, Methods
 from ..show import Preview, Viewer
 from ..spec import (
@@ -24,9 +25,11 @@ from ..spec import (
     is_list,
     parse_units,
 )
-from ..text import by, mapping_of, show
+from ..text import by, cut, listed, mapping_of, show
 from .patches import Patches, lies_on
 from .selection import part, pixels_of, selected
+
+_MOST_LEVELS = 12  # that are shown
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -39,6 +42,14 @@ def _directions(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
+
+
+def _measures(values: Mapping[str, float], units: Mapping[str, str]) -> str:
+    """Write lengths by axis, and their unit once where it is that of all."""
+    if len({units.get(name) for name in values}) > 1:
+        return ", ".join(f"{name} {value:g} {units.get(name) or ''}".strip() for name, value in values.items())
+    listing = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    return f"{listing} {units.get(next(iter(values))) or ''}".strip()
 
 
 def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
@@ -129,17 +140,14 @@ class NgffImage:
         chunks = getattr(self.data, "chunksize", None) or getattr(self.data, "chunks", None)
         if chunks:
             facts["chunks"] = by(chunks)
-        sizes, extents = [], []
-        for name, n in zip(self.dims, shape, strict=True):
-            size, unit = (self.scale or {}).get(name, 1.0), (self.axes_units or {}).get(name)
-            if size != 1.0 or unit:
-                sizes.append(f"{name} {size:g}{f' {unit}' if unit else ''}")
-                extents.append(f"{name} {size * n:g}{f' {unit}' if unit else ''}")
-        if sizes:
-            facts["pixel size"], facts["extent"] = ", ".join(sizes), ", ".join(extents)
+        units, scale = self.axes_units or {}, self.scale or {}
+        lengths = dict(zip(self.dims, shape, strict=True))
+        if known := [name for name in self.dims if scale.get(name, 1.0) != 1.0 or units.get(name)]:
+            facts["pixel size"] = _measures({name: scale.get(name, 1.0) for name in known}, units)
+            facts["extent"] = _measures({name: scale.get(name, 1.0) * lengths[name] for name in known}, units)
         if self.channel_names:
-            facts["channels"] = ", ".join(self.channel_names)
-        return facts
+            facts["channels"] = listed(self.channel_names, comma=", ")
+        return {name: cut(said, 160) for name, said in facts.items()}
 
     def to_xarray(self) -> Any:
         """Return an `xarray.DataArray` whose coordinates are positions in physical space.
@@ -160,7 +168,7 @@ class NgffImage:
         return xarray.DataArray(self.data, coords, self.dims, self.name)
 
     def __repr__(self) -> str:
-        return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
+        return f"<NgffImage {show(self.name)}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
 
     def _repr_html_(self) -> str:
         from ..show import as_html
@@ -168,7 +176,7 @@ class NgffImage:
         return as_html("NgffImage", self.facts(), self)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Multiscales:
     """Hold a pyramid: its levels, its metadata, and how it was made.
 
@@ -188,13 +196,13 @@ class Multiscales:
     scale_factors: Sequence[Any] | None = None
     method: Methods | None = None
     chunks: dict[str, int] | None = None
-    labels: Mapping[str, Multiscales] = attrs.field(factory=dict, repr=False)
-    attributes: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    image_label: dict[str, Any] | None = attrs.field(default=None, repr=False)
-    levels: tuple[Level, ...] = attrs.field(default=(), repr=False)
-    made: list[Any] = attrs.field(factory=list, repr=False)
-    source: Any = attrs.field(default=None, repr=False)
-    uncached: Callable[[], Multiscales] | None = attrs.field(default=None, repr=False)
+    labels: Mapping[str, Multiscales] = attrs.field(factory=dict)
+    attributes: dict[str, Any] = attrs.field(factory=dict)
+    image_label: dict[str, Any] | None = attrs.field(default=None)
+    levels: tuple[Level, ...] = attrs.field(default=())
+    made: list[Any] = attrs.field(factory=list)
+    source: Any = attrs.field(default=None)
+    uncached: Callable[[], Multiscales] | None = attrs.field(default=None)
 
     @property
     def systems(self) -> list[CoordinateSystem]:
@@ -404,13 +412,34 @@ class Multiscales:
 
         return serve(self, labels, port)
 
+    def _named(self) -> dict[str, str]:
+        """Return what is known besides the levels: how they were made, label images."""
+        facts = {} if self.method is None else {"method": self.method.value}
+        with suppress(NgffError, OSError):  # of a store that is gone or broken
+            facts |= {"labels": listed(list(self.labels), comma=", ")} if self.labels else {}
+        return facts
+
+    def __repr__(self) -> str:
+        first = self.images[0]
+        version, dims = self.metadata.version, ",".join(first.dims)
+        lines = [f"<Multiscales {show(first.name[:40])}: OME-Zarr {version}, {first.data.dtype} over {dims}"]
+        for number, image in enumerate(self.images[:_MOST_LEVELS]):
+            said = image.facts()
+            parts = [by(image.data.shape)]
+            parts += [f"{name} {said[name]}" for name in ("chunks", "pixel size") if name in said]
+            lines.append(cut(f"  level {number}: {'; '.join(parts)}", 100))
+        if len(self.images) > _MOST_LEVELS:
+            lines.append(f"  and {len(self.images) - _MOST_LEVELS} more levels")
+        known = {"channels": first.facts().get("channels", ""), **self._named()}
+        lines += [cut(f"  {name}: {said}", 100) for name, said in known.items() if said]
+        return "\n".join(lines) + ">"
+
     def _repr_html_(self) -> str:
         from ..show import as_html
 
-        facts = {"levels": ", ".join(by(image.data.shape) for image in self.images), **self.images[0].facts()}
-        if self.method is not None:
-            facts["method"] = self.method.value
-        return as_html("Multiscales", facts, self.images[0], self.images[-1])
+        levels = listed([by(image.data.shape) for image in self.images], _MOST_LEVELS, ", ")
+        facts = {"levels": levels, **self.images[0].facts(), **self._named()}
+        return as_html("Multiscales", facts, *self.images, labels=self.image_label)
 
 
 NgffMultiscales = Multiscales  # its name in ngff-zarr
