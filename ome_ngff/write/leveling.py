@@ -41,7 +41,7 @@ from ..store import (
     opened,
     wait_for,
 )
-from ..text import same_json, show, whole_number
+from ..text import by, same_json, show, whole_number
 from .arguments import image_request
 from .changing import Draft, Edit, changed, settled_hierarchy
 from .execution import execute
@@ -261,6 +261,8 @@ class Levels:
         arrays = describe_arrays(request.target, request.names, request.array_options())
         for k in new:
             end = _joined(self.path, self.names[k])
+            shape, chunks = by(request.levels[k].shape), by(request.grids[k].chunks)
+            draft.words.append(f"{end}: {shape} of {request.dtype}, in chunks of {chunks}")
             found = arrays[request.paths[k]].to_buffer_dict(default_buffer_prototype())
             documents = {name: buffer.to_bytes() for name, buffer in found.items()}
             draft.come(
