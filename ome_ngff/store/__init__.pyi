@@ -28,6 +28,7 @@ from .claims import Claim as Claim
 from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
+from .copying import StoredCells as StoredCells
 from .copying import storage_of as storage_of
 from .copying import stored_array as stored_array
 from .documents import get_bytes as get_bytes

@@ -26,7 +26,7 @@ from ..pixels import Block, slices
 from ..spec import name_fault
 from .attributes import attributes_now
 from .claims import Claims, claims_of, name_holder
-from .copying import copy_file, copy_objects
+from .copying import StoredCells, copy_objects
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
 from .nodes import children, leads_through_a_link, remove
@@ -67,11 +67,12 @@ class Staging:
             self._descriptor = os.open(self.folder, os.O_RDONLY)
             finalize(self, os.close, self._descriptor)
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: StoredCells | None = None) -> None:
         """Write a block that covers whole cells of an array below the root, and move each cell into place.
 
         Args:
-            array: below the root. box: where. block: the pixels. stored: an array that has the same cells stored.
+            array: below the root. box: where. block: the pixels.
+            stored: the same cells as another array has them stored.
         """
         place = folder_of(array.store, array.path)
         assert place is not None
@@ -83,7 +84,7 @@ class Staging:
             written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
             whole = whole_cell(cell, lengths, box)
-            if stored is not None and not copy_file(stored, cell, self.folder / written):
+            if stored is not None and not stored.copy_file(cell, self.folder / written):
                 write_box(self._twin(array, path), whole, Block(block, tuple(box))[slices(whole)])
             if (
                 not self._land(written, name) and inner(array).config.write_empty_chunks
@@ -240,12 +241,12 @@ class Holder:
             self._spool = Staging(self.spool, self.spool / self._name / self.helper)
         return self
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: StoredCells | None = None) -> None:
         """Write a block that covers whole cells of an array of ours, each of which gets into place in one step.
 
         Args:
             array: a level, or a temporary array. box: where. block: the pixels.
-            stored: an array that has the same cells stored in the same way, which are copied as they are.
+            stored: the same cells as another array has them stored in the same way; they are copied as they are.
         """
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
