@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from zarr.storage import MemoryStore
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
 from ome_ngff.engine import units
 from ome_ngff.exceptions import StoreError
+from ome_ngff.store import Holder
 from ome_ngff.store.copying import StoredCells
+from ome_ngff.write import request
 
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": (8, 16, 16), "scale_factors": [2, 4], "method": "local_mean"}
@@ -269,4 +272,25 @@ def test_an_interrupted_copy_is_finished(tmp_path: Path, monkeypatch: pytest.Mon
             write_image(array, tmp_path / "a.zarr", **WORDS)
     write_image(array, tmp_path / "a.zarr", **WORDS, resume=True)
     write_image(array, tmp_path / "b.zarr", **WORDS)
+    assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")
+
+
+def killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("finished", [pytest.param(False, id="unfinished"), pytest.param(True, id="finished")])
+@pytest.mark.parametrize("word", [pytest.param("resume", id="resume"), pytest.param("join", id="join")])
+def test_what_was_begun_with_another_codec_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: bool, word: str
+) -> None:
+    array = stored(tmp_path / "source.zarr")
+    with monkeypatch.context() as patched, config.set(task_target=1, workers=1):
+        patched.setattr(request, "storage_of", lambda array: None)  # as version 0.1.0 did
+        if not finished:
+            patched.setattr(Holder, "note", killed)
+        with nullcontext() if finished else pytest.raises(KeyboardInterrupt):
+            write_image(array, tmp_path / "a.zarr", **WORDS)
+    write_image(array, tmp_path / "a.zarr", **WORDS, **{word: True})
+    write_image(VOLUME, tmp_path / "b.zarr", **WORDS)
     assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")

@@ -52,7 +52,7 @@ from ..store import (
 )
 from . import replace
 from .request import Request
-from .resume import agree
+from .resume import agree, as_begun
 
 
 def execute(
@@ -147,6 +147,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
     """
     while True:
         seen = request.target
+        request = as_begun(request) if resume else request
         try:
             documents = _accept(request, overwrite=overwrite, resume=resume)
         except StoreError as error:
