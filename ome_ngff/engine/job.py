@@ -17,6 +17,7 @@ from ..pixels import pack, unpack
 from ..spec import entries_of
 from ..store import (
     JOURNAL,
+    SHARED,
     Holder,
     LevelStorage,
     Target,
@@ -185,7 +186,7 @@ def help_with(
     Raises:
         MissingError: some of it is gone. TakenOverError: the holder is.
     """
-    found, plan = (target.mark or {})[journal.SHARED], with_margins(plan, 0)  # those that the other one has chosen
+    found, plan = (target.mark or {})[SHARED], with_margins(plan, 0)  # those that the other one has chosen
     holder, done = Holder.join(target, None), journal.noted(target) - {journal.CLEARED}
     margins = {
         margin: temporary.opened(target.store, target.key(f"{JOURNAL}/{_name(margin)}"))

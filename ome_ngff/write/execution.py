@@ -26,6 +26,7 @@ from ..read import StoredImage
 from ..spec import Metadata
 from ..store import (
     JOURNAL,
+    SHARED,
     Claim,
     Target,
     attributes_now,
@@ -126,7 +127,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         except TakenOverError:
             _forget_late_notes(job.target)
             now = attrs.evolve(job.target, attributes=attributes_now(job.target))
-            if job.shared and ("multiscales" in now.document if now.mark is None else journal.SHARED in now.mark):
+            if job.shared and ("multiscales" in now.document if now.mark is None else SHARED in now.mark):
                 return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
         except StoreError:  # which has nothing new to say
@@ -175,7 +176,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             return None
         for step in request.beforehand:
             step()
-        if request.shared and (seen.mark or {}).get(journal.SHARED):
+        if request.shared and (seen.mark or {}).get(SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
                     job, done = _help(request)
@@ -258,7 +259,7 @@ def _begin(
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = set()
-    if mark and request.shared and journal.SHARED in mark:
+    if mark and request.shared and SHARED in mark:
         _refuse_other_cut(plan, target)
     still_ours()
     if mark:
@@ -273,7 +274,7 @@ def _begin(
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
         said = {"said": (target.said if mark else None) or dict(request.said)} if request.said else {}
-        said |= {journal.SHARED: {}} if request.shared else {}
+        said |= {SHARED: {}} if request.shared else {}
         target = journal.begin(
             target,
             {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},
