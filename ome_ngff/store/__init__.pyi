@@ -13,11 +13,12 @@ from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
-from .change import Change as Change
+from .change import CHANGES as CHANGES
 from .change import LEVELS as LEVELS
-from .change import Record as Record
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
+from .change import Change as Change
+from .change import Record as Record
 from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import outlasting as outlasting
@@ -35,8 +36,8 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
-from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import LOCK as LOCK
+from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
 from .hierarchy import refuse_writers as refuse_writers
@@ -96,6 +97,7 @@ from .target import SHARED as SHARED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said
+from .target import unverified as unverified
 from .temporary import remove_spool as remove_spool
 from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype

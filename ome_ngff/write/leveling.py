@@ -39,6 +39,7 @@ from ..store import (
     leads_through_a_link,
     open_array,
     opened,
+    unverified,
     wait_for,
 )
 from ..text import same_json, show, whole_number
@@ -122,7 +123,8 @@ def remove_levels(
             document = draft.document(path)
             levels = _own_levels(document)
             made_by = {} if count == 1 else _made_by(document)
-            draft.put(path, releveled(document, draft.fmt, range(min(count, len(levels))), (), made_by))
+            document = releveled(document, draft.fmt, range(min(count, len(levels))), (), made_by)
+            draft.put(path, document, unverified(draft.attributes(path)))
             for level in levels[count:]:
                 _go(draft, path, level)
 
@@ -255,7 +257,8 @@ class Levels:
         document, made = draft.document(self.path), request.metadata
         made_by = _made_by(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
         datasets = [Dataset(self.names[k], request.metadata.datasets[k].coordinateTransformations) for k in new]
-        draft.put(self.path, releveled(document, draft.fmt, range(self.kept), datasets, made_by))
+        document = releveled(document, draft.fmt, range(self.kept), datasets, made_by)
+        draft.put(self.path, document, unverified(draft.attributes(self.path)))
         for level in self.old[self.kept :]:
             _go(draft, self.path, level) if level not in self.names else draft.go(_joined(self.path, level))
         arrays = describe_arrays(request.target, request.names, request.array_options())
