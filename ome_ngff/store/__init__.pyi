@@ -82,6 +82,7 @@ from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
 from .places import is_elsewhere as is_elsewhere
+from .places import key_of as key_of
 from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
