@@ -2,7 +2,7 @@
 
 Each is one small value: it checks its parameters, maps points, and inverts where it can. Points are arrays of shape
 (..., N): component k belongs to axis k. Attributes have the names of the specification. A new type is a class in one of
-the modules next to this one, and a line in `rules.transformations.PARAMETERS`.
+the modules next to this one, and a line in `rules.parameters.PARAMETERS`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ...exceptions import SpaceError
 from ...text import show
 from ..rules.book import part_of
-from ..rules.transformations import DEEPEST, nesting, outputs, transformation_findings
+from ..rules.parameters import DEEPEST, nesting, outputs
+from ..rules.transformations import transformation_findings
 
 Points = NDArray[np.float64]
 #: every type of the specification, by its name
