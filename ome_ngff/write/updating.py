@@ -13,23 +13,17 @@ from typing import Any
 
 import attrs
 
-from ..engine import Mending, Progress, RegionPlan, check_progress
+from ..engine import Progress, RegionPlan, check_progress
 from ..exceptions import (
     IncompleteError,
-    MethodError,
     MissingError,
-    ScaleError,
     StoreError,
 )
 from ..image import Given
 from ..pixels import (
-    Box,
     Method,
     Methods,
     as_labels,
-    find_method,
-    label_method,
-    levels,
 )
 from ..read import StoredImage
 from ..store import (
@@ -37,7 +31,6 @@ from ..store import (
     MARK,
     Change,
     Claim,
-    Grid,
     Record,
     Target,
     begin_cells,
@@ -48,35 +41,91 @@ from ..store import (
     leads_through_a_link,
     locked,
     named_faults,
+    opened,
     read_record,
     refuse_linked_journal,
     twin,
     wait_for,
 )
-from ..text import by
-from .labels.reference import ReferenceLevels
 from .labels.request import label_path
 from .part import Part, Start
 from .replace import refuse_place
+from .touched import mending, touched
 
 
-def update(
+def update_image(
     pixels: Any,
     group: Any,
-    label: str | None,
-    start: Start | None,
-    method: str | Methods | Method | None,
+    start: Start | None = None,
     *,
-    check: bool,
-    resume: bool,
-    progress: Progress,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Replace a box of level 0 of an image, or of a label image of it, and what the other levels have of it.
+    """Replace the pixels of a box of a stored image; every level follows.
+
+    The image is in the end, byte for byte, what writing all of it anew would have made. Only chunks, or shards, that
+    hold a pixel which changes are written. The new ones are made below `.ome_ngff/`, and the image stays as it is until
+    all of them are there; then they are put into place, while readers of ours say that it is being changed. The old
+    ones are kept until the next change: `undo` brings them back.
 
     Args:
-        pixels, group, start, method, check, resume, progress: as in `update_image`.
-        label: name of the label image, or None.
+        pixels: of any source that `write_image` takes, of the dtype of the image, or of one that this holds exactly.
+            Where its dimensions have no names, they are the last axes of the image.
+        group: the image, as in `write_image`.
+        start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
+            image; 0 where nothing is said.
+        method: how the levels were made. The images that this package has written say so; of others it has to be said,
+            and is compared with the levels around the box.
+        check: compare in any case, before anything is changed.
+        resume: finish an update that was interrupted, given the same pixels and start.
+        progress, store_options: as in `write_image`.
+
+    Raises:
+        MethodError: it is not known how the levels were made. StoreError: they are not made by the method.
+        IncompleteError: a write or a change was interrupted, and is to be finished first.
+        NgffError: another of its children; the image is as it was.
     """
+    group = opened(group, store_options)
+    _update(pixels, group, None, start, method, check=check, resume=resume, progress=progress)
+
+
+def update_labels(
+    labels: Any,
+    group: Any,
+    name: str = "labels",
+    start: Start | None = None,
+    *,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace the labels of a box of a stored label image; every level follows, as in `update_image`.
+
+    Colours and properties stay. `undo(group)` takes it back, where `group` is that of the image.
+
+    Args:
+        labels: integers, or bool; of any type that can hold them, if that of the label image can, too.
+        group: the image whose labels they are, as in `write_labels`. name: of the label image.
+        start, method, check, resume, progress, store_options: as in `update_image`.
+
+    Raises:
+        LabelError: the type of the stored labels cannot hold a value, the labels are floats, or the method invents.
+        NgffError: as in `update_image`.
+    """
+    group = opened(group, store_options)
+    _update(labels, group, name, start, method, check=check, resume=resume, progress=progress)
+
+
+def _update(
+    pixels: Any, group: Any, label: str | None, start: Start | None, method: Any, *,
+    check: bool, resume: bool, progress: Progress,
+) -> None:  # fmt: skip
+    """Replace a box of level 0 of an image, or of a label image of it by its name, and what other levels have of it."""
     check_progress(progress)
     path = "" if label is None else label_path(label)
     root = find_target(group)
@@ -105,7 +154,7 @@ def update(
             _finish(root, under_way, what, claim, resume=resume)
         if resume and _is_done(root, what) and part.equals(stored.arrays[0]):
             return
-        plan = _planned(part, stored, method, check=check, labels=label is not None)
+        plan = touched(part, stored, method, check=check, labels=label is not None)
         _carry_out(root, _prepare(root, path, part, plan, stored, what, progress), claim)
 
 
@@ -144,84 +193,6 @@ def _carry_out(root: Target, change: Change, claim: Claim) -> None:
                 root.handle.metadata.attributes.update(_attributes(change.new[key], key))
 
 
-# What follows from it -----------------------------------------------------------------------------------------------
-
-
-def _planned(part: Part, stored: StoredImage, method: Any, *, check: bool, labels: bool) -> RegionPlan:
-    """Plan what an update touches, once it is known how the levels are made.
-
-    Raises:
-        MethodError: that is not known, or is another way. StoreError: the levels are not made so.
-    """
-    found = find_method(method) if method is not None else None
-    if found is not None and labels:
-        label_method(found, None)
-    known = _stated_method(stored, found)
-    if known is not None and found not in (None, known):
-        raise MethodError(f"The levels of {stored.target} are made by {known.name!r}; leave out method={found.name!r}.")
-    if len(stored.arrays) > 1 and found is None and known is None:
-        raise MethodError(_which(part, stored, labels=labels))
-    chosen = known or found or Methods.NEAREST.method
-    chosen.check(part.dtype)
-    plan = _region(stored, chosen, part.box)
-    unlike = _mending(plan, stored, {}, part).unlike() if check or known is None else None
-    if unlike is not None:
-        raise StoreError(
-            f"Level {unlike} of {stored.target} is not what {chosen.name!r} makes of the level above it, near "
-            f"{part.words}, so an update would leave seams. Pass its method, or make its levels anew first."
-        )
-    return plan
-
-
-def _stated_method(stored: StoredImage, given: Method | None) -> Method | None:
-    """Return the method that an image says its levels were made by, where that is one of ours, or the one given."""
-    stated = (stored.metadata.metadata or {}).get("method")
-    known = [member.method for member in Methods] + ([] if given is None else [given])
-    return next((each for each in known if each.describe()["method"] == stated), None)
-
-
-def _region(stored: StoredImage, method: Method, box: Box) -> RegionPlan:
-    """Raise `ScaleError` where no whole factors lead from level to level."""
-    geometry = ReferenceLevels.of_stored(stored)
-    if not all(map(all, geometry.ladder)):
-        raise ScaleError(
-            f"The levels of {stored.target} have {', '.join(map(by, geometry.shapes))} pixels: no whole factors lead "
-            "from one to the next, so none of our methods has made them. Make its levels anew first."
-        )
-    found = levels(geometry.shapes[0], geometry.ladder, method, geometry.shapes)
-    return RegionPlan.of(found, [Grid(array.chunks, array.shards) for array in stored.arrays], method, box)
-
-
-def _which(part: Part, stored: StoredImage, *, labels: bool) -> str:
-    """Say which methods would have made the levels of an image, going by one chunk of what changes."""
-    box = tuple(
-        (low, min(high, max(low + 1, low // n * n + n)))
-        for (low, high), n in zip(part.box, stored.arrays[0].chunks, strict=True)
-    )
-    fitting = []
-    for member in Methods:
-        with suppress(MethodError):
-            member.method.check(part.dtype)
-            if not (labels and member.method.invents):
-                plan = _region(stored, member.method, box)
-                if _mending(plan, stored, {}, part).unlike() is None:
-                    fitting.append(member.value)
-    words = " or ".join(f"method={name!r}" for name in fitting)
-    if fitting:
-        return (
-            f"{stored.target} does not say which method of ours has made its levels. Around there they are what "
-            f"{words} makes: pass that."
-        )
-    return (
-        f"{stored.target} does not say which method of ours has made its levels, and around there they are what none "
-        "makes. Make its levels anew first, with one that you choose."
-    )
-
-
-def _mending(plan: RegionPlan, stored: StoredImage, ready: Mapping[int, Any], part: Part) -> Mending:
-    return Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, part.read)
-
-
 def _prepare(
     root: Target,
     path: str,
@@ -236,7 +207,7 @@ def _prepare(
     try:
         paths = {k: root_path(root, stored.arrays[k].path) for k in plan.touched}
         ready = {k: twin(stored.arrays[k], root.key(cells.new(paths[k]))) for k in plan.touched}
-        _mending(plan, stored, ready, part.at_hand()).run(progress)
+        mending(plan, stored, ready, part.at_hand()).run(progress)
         keys = [
             f"{paths[k]}/{stored.arrays[k].metadata.encode_chunk_key(place)}"
             for k in plan.touched
