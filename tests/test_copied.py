@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore
 
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
 from ome_ngff.exceptions import StoreError
-from ome_ngff.store import holder
+from ome_ngff.store import staging
 from ome_ngff.store.copying import copy_file
 
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
@@ -174,7 +174,7 @@ def test_an_interrupted_copy_is_finished(tmp_path: Path, monkeypatch: pytest.Mon
         return copy_file(*words)
 
     with monkeypatch.context() as patched, config.set(task_target=1, workers=1):
-        patched.setattr(holder, "copy_file", copy)
+        patched.setattr(staging, "copy_file", copy)
         with pytest.raises(KeyboardInterrupt):
             write_image(array, tmp_path / "a.zarr", **WORDS)
     write_image(array, tmp_path / "a.zarr", **WORDS, resume=True)

@@ -30,7 +30,7 @@ from ..store import (
     put_attributes,
 )
 from . import replace
-from .execution import Ending
+from .ending import Ending
 from .facts import FactLog
 from .request import AWAY_THREADS, Request
 from .resume import agree
