@@ -11,7 +11,7 @@ import attrs
 
 from ..config import config, parse_bytes
 from ..engine import Growth, GrowthPlan, enter_shared, trim
-from ..exceptions import ScaleError, StoreError, TakenOverError
+from ..exceptions import ScaleError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, Placement, Scale
 from ..store import (
@@ -28,6 +28,7 @@ from ..store import (
     named_faults,
     open_array,
     put_attributes,
+    taken_over,
 )
 from . import replace
 from .ending import Ending
@@ -116,7 +117,7 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
 
 def _refuse_lost(claim: Claim, target: Target) -> None:
     if not claim.sure():
-        raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
+        raise taken_over(target)
 
 
 def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
