@@ -185,18 +185,21 @@ class Multiscales:
     def to_datatree(self) -> Any:
         """Return an `xarray.DataTree`: the levels as `scale0`, `scale1`, ... and those of labels below `labels/<name>`.
 
-        Each level is a dataset with one variable, named like the image, whose coordinates are positions in space.
+        Each level is a dataset with one variable, named like the image (`image` where a variable of a tree cannot have
+        that name), whose coordinates are positions in space.
 
         Raises:
             ImportError: xarray is not installed.
         """
         import xarray
 
-        found = {f"scale{k}": image.to_xarray().to_dataset(name=image.name) for k, image in enumerate(self.images)}
-        tree = xarray.DataTree.from_dict(found, name=self.images[0].name)
-        for name, labels in self.labels.items():
+        own = self.images[0].name
+        name = "image" if not own or "/" in own or own in self.images[0].dims else own
+        found = {f"scale{k}": image.to_xarray().to_dataset(name=name) for k, image in enumerate(self.images)}
+        tree = xarray.DataTree.from_dict(found, name=name)
+        for label, labels in self.labels.items():
             for scale, child in labels.to_datatree().children.items():
-                tree[f"labels/{name}/{scale}"] = child.copy()
+                tree[f"labels/{label}/{scale}"] = child.copy()
         return tree
 
     def preview(

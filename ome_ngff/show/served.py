@@ -132,7 +132,8 @@ class Served:
             box[self.channel[0]] = (self.channel[1], self.channel[1] + 1)
         whole = np.zeros(lengths, self.dtype)
         inside = tuple(slice(high - low) for low, high in seen)
-        whole[inside] = self._pixels(level, tuple(box)).reshape(whole[inside].shape).astype(self.dtype)
+        with np.errstate(over="ignore"):  # of doubles that a float32 cannot hold
+            whole[inside] = self._pixels(level, tuple(box)).reshape(whole[inside].shape).astype(self.dtype)
         return whole.tobytes()
 
     def _pixels(self, level: int, box: Box) -> np.ndarray[Any, Any]:

@@ -13,6 +13,7 @@ from .attributes import update_attributes as update_attributes
 from .attributes import update_document as update_document
 from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
+from .change import CHANGES as CHANGES
 from .change import LEVELS as LEVELS
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
@@ -96,6 +97,7 @@ from .target import PLANNED as PLANNED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said
+from .target import unverified as unverified
 from .temporary import remove_spool as remove_spool
 from .temporary import scratch_folder as scratch_folder
 from .zarr_private import default_buffer_prototype as default_buffer_prototype

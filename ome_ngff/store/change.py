@@ -37,6 +37,7 @@ from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
+CHANGES = {CHANGING, UNDOING}  # of what is under way
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
 LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on

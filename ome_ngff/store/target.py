@@ -32,6 +32,13 @@ ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was m
 FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
 
 
+def unverified(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an image without the digests of its pixels, which are no longer true."""
+    said = attributes.get(MARK)
+    rest = {k: v for k, v in said.items() if k != "verified"} if isinstance(said, Mapping) else said
+    return {k: rest if k == MARK else v for k, v in attributes.items() if k != MARK or rest or rest == said}
+
+
 @attrs.frozen
 class Target:
     """Point to a group that an image is, or will be, written to. Making one touches nothing.

@@ -29,12 +29,14 @@ from ..store import (
     open_array,
     put_attributes,
     taken_over,
+    unverified,
 )
 from . import replace
 from .ending import Ending
 from .facts import FactLog
 from .request import AWAY_THREADS, Request
 from .resume import agree
+from .undoing import refuse_under_way
 
 
 def refuse_factors(factors: Sequence[Sequence[int]], axis: int, name: str) -> None:
@@ -125,7 +127,9 @@ def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
     if target.growing:
         taken = journal.hold(target, shared=False)
     else:
-        taken = journal.begin_growing(target, target.document, {**mark, "said": target.said})
+        refuse_under_way(target)
+        said = unverified({MARK: target.said}).get(MARK, {})
+        taken = journal.begin_growing(target, target.document, {**mark, "said": said})
     expel(target)
     return taken
 

@@ -17,6 +17,7 @@ from ..pixels import ScaleFactors, find_method
 from ..spec import releveled
 from ..store import (
     opened,
+    unverified,
 )
 from ..text import show, whole_number
 from .changing import Edit, changed
@@ -95,7 +96,8 @@ def remove_levels(
             document = draft.document(path)
             levels = own_levels(document)
             made = {} if count == 1 else made_by(document)
-            draft.put(path, releveled(document, draft.fmt, range(min(count, len(levels))), (), made))
+            document = releveled(document, draft.fmt, range(min(count, len(levels))), (), made)
+            draft.put(path, document, unverified(draft.attributes(path)))
             for level in levels[count:]:
                 let_go(draft, path, level)
 

@@ -25,6 +25,7 @@ from ..store import (
     describe_arrays,
     find_target,
     key_of,
+    unverified,
 )
 from ..text import same_json
 from .drafting import Draft
@@ -93,7 +94,8 @@ class Levels:
         document, made = draft.document(self.path), request.metadata
         how = made_by(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
         datasets = [Dataset(self.names[k], request.metadata.datasets[k].coordinateTransformations) for k in new]
-        draft.put(self.path, releveled(document, draft.fmt, range(self.kept), datasets, how))
+        document = releveled(document, draft.fmt, range(self.kept), datasets, how)
+        draft.put(self.path, document, unverified(draft.attributes(self.path)))
         for level in self.old[self.kept :]:
             let_go(draft, self.path, level) if level not in self.names else draft.go(key_of(self.path, level))
         arrays = describe_arrays(request.target, request.names, request.array_options())

@@ -17,6 +17,7 @@ import zarr
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import entries_of, label_names, named_paths, path_fault
 from ..store import (
+    CHANGES,
     FRAMES,
     JOURNAL,
     MARK,
@@ -58,8 +59,8 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
-    if not overwrite:
-        target.refuse_change()
+    if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
+        target.refuse_change()  # of labels, their image has the journal of the change
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import MissingError
+from ..exceptions import IncompleteError, MissingError
 from ..store import (
     UNDO,
     Change,
@@ -54,6 +54,13 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
             take_back(target, record, claim)
         forget_copies(target.store, target.path)
     return str(record.change)
+
+
+def refuse_under_way(target: Target) -> None:
+    """Raise `IncompleteError` where a change of a group was interrupted, whose journal has to stay until it is done."""
+    record = read_record(target, done=False)
+    if record is not None:
+        raise IncompleteError(f"Of {target}, {record.change} was interrupted; finish that first, or undo(group).")
 
 
 @contextmanager

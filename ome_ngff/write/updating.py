@@ -45,6 +45,7 @@ from ..store import (
     read_record,
     refuse_linked_journal,
     twin,
+    unverified,
     wait_for,
 )
 from .labels.request import label_path
@@ -145,6 +146,8 @@ def _update(
     ):
         under_way = read_record(root, done=False)
         stored = StoredImage.of(_unmarked(seen) if under_way is not None else seen)
+        if stored.target.growing:
+            raise IncompleteError(f"{image} is being added to, or that was interrupted; finish that first.")
         for each in stored.arrays:
             if leads_through_a_link(root, f"{root_path(root, each.path)}/"):
                 raise StoreError(f"{root} has {each.path!r} behind a link, which is not written through.")
@@ -236,12 +239,9 @@ def _attributes(content: bytes, key: str) -> dict[str, Any]:
 
 def _unverified(content: bytes, key: str) -> bytes:
     """Return the document of an image without the digests of its pixels, which are no longer true."""
-    attributes = _attributes(content, key)
-    said = attributes.get(MARK)
-    if not isinstance(said, Mapping) or "verified" not in said:
+    there = _attributes(content, key)
+    attributes = unverified(there)
+    if attributes == there:
         return content
-    attributes[MARK] = {name: value for name, value in said.items() if name != "verified"}
-    if not attributes[MARK]:
-        del attributes[MARK]
     whole = attributes if key.endswith(".zattrs") else {**json.loads(content), "attributes": attributes}
     return json.dumps(whole, indent=2).encode()
