@@ -19,6 +19,7 @@ from .plate import Acquisition as Acquisition
 from .plate import Field as Field
 from .plate import Plate as Plate
 from .plate import Well as Well
+from .plate import is_name as is_name
 from .plate import natural as natural
 from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
