@@ -22,7 +22,7 @@ from ..spec import (
 )
 from ..text import show
 from .opening import open_node
-from .places import folder_of, locate, place
+from .places import folder_of, key_of, locate, place
 from .zip import Package
 
 SHARED = "shared"  # in the mark: what was prepared for helpers; nothing while somebody prepares it
@@ -121,7 +121,7 @@ class Target:
 
     def key(self, name: str) -> str:
         """Return the path in the store of something below the group."""
-        return f"{self.path}/{name}" if self.path else name
+        return key_of(self.path, name)
 
     @property
     def plate_document(self) -> dict[str, Any]:

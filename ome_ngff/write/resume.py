@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
+from ..engine import Plan
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, is_list, is_objects, placed
-from ..store import Compression, Target, journal
+from ..store import Compression, Target, journal, open_array
 from ..text import same_json, show
 from .request import Request
 
@@ -169,3 +170,24 @@ def _finished(target: Target) -> dict[str, Any]:
         "metadata": target.fmt.wrap(target.document),
         **({"source": target.said["source"]} if "source" in target.said else {}),
     }
+
+
+def refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None:
+    """Raise `StoreError` where the levels of a finished image are stored with other codecs than are asked for."""
+    words = ("codecs", "filters", "compressor")
+    for k, path in enumerate(request.paths):
+        stored = open_array(request.target.store, request.target.key(path)).metadata
+        there, here = (
+            [f"{word}={getattr(of, word)}" for word in words if hasattr(of, word)]
+            for of in (stored, documents[path].metadata)
+        )
+        if k not in request.kept and there != here:
+            raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
+
+
+def refuse_other_cut(plan: Plan, target: Target) -> None:
+    if plan.division != (target.mark or {}).get("cut"):
+        raise StoreError(
+            f"{target} was begun in units that do not fit the memory_target of this process, or by another version of "
+            "this package; give every process the same."
+        )
