@@ -13,7 +13,7 @@ from ...text import listed, nearest_word, show
 from ..axes import Axis
 from ..rules.book import is_list, part_of, stated
 from ..rules.transformations import transformation_findings
-from .transformations import Identity, Points, Transformation, Unknown, compose, parse_transformation
+from .transformation import Identity, Points, Transformation, Unknown, compose, parse_transformation
 
 
 @attrs.frozen
