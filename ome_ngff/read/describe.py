@@ -37,6 +37,7 @@ from ..spec import (
 from ..store import (
     MARK,
     PLANNED,
+    SHARED,
     Compression,
     at_work,
     find_target,
@@ -205,6 +206,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 else (),
                 helpers={} if target is None else at_work(target),
                 rate=None if target is None else journal.pace(target),
+                joint=isinstance(mark, Mapping) and SHARED in mark,
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),
                 transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )

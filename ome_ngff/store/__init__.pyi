@@ -29,6 +29,7 @@ from .claims import Claim as Claim
 from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
+from .copying import StoredCells as StoredCells
 from .copying import storage_of as storage_of
 from .copying import stored_array as stored_array
 from .documents import get_bytes as get_bytes
@@ -94,6 +95,7 @@ from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import PLANNED as PLANNED
+from .target import SHARED as SHARED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said

@@ -21,7 +21,7 @@ from ..pixels import Block, slices
 from ..spec import name_fault
 from .attributes import attributes_now
 from .claims import Claims, claims_of, name_holder
-from .copying import copy_objects
+from .copying import StoredCells, copy_objects
 from .inline import wait_for
 from .journal import JOURNAL, note_key
 from .nodes import children
@@ -109,12 +109,12 @@ class Holder:
             self._spool = Staging(self.spool, self.spool / self._name / self.helper)
         return self
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: StoredCells | None = None) -> None:
         """Write a block that covers whole cells of an array of ours, each of which gets into place in one step.
 
         Args:
             array: a level, or a temporary array. box: where. block: the pixels.
-            stored: an array that has the same cells stored in the same way, which are copied as they are.
+            stored: the same cells as another array has them stored in the same way; they are copied as they are.
         """
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group

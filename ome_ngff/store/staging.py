@@ -21,7 +21,7 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
-from .copying import copy_file
+from .copying import StoredCells
 from .inline import run_inline
 from .journal import JOURNAL
 from .nodes import leads_through_a_link, remove
@@ -60,11 +60,12 @@ class Staging:
             self._descriptor = os.open(self.folder, os.O_RDONLY)
             finalize(self, os.close, self._descriptor)
 
-    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: Any = None) -> None:
+    def write(self, array: Any, box: Sequence[tuple[int, int]], block: Any, stored: StoredCells | None = None) -> None:
         """Write a block that covers whole cells of an array below the root, and move each cell into place.
 
         Args:
-            array: below the root. box: where. block: the pixels. stored: an array that has the same cells stored.
+            array: below the root. box: where. block: the pixels.
+            stored: the same cells as another array has them stored.
         """
         place = folder_of(array.store, array.path)
         assert place is not None
@@ -76,7 +77,7 @@ class Staging:
             written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
             whole = whole_cell(cell, lengths, box)
-            if stored is not None and not copy_file(stored, cell, self.folder / written):
+            if stored is not None and not stored.copy_file(cell, self.folder / written):
                 write_box(self._twin(array, path), whole, Block(block, tuple(box))[slices(whole)])
             if (
                 not self._land(written, name) and inner(array).config.write_empty_chunks

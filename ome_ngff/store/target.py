@@ -25,6 +25,7 @@ from .opening import open_node
 from .places import folder_of, key_of, locate, place
 from .zip import Package
 
+SHARED = "shared"  # in the mark: what was prepared for helpers; nothing while somebody prepares it
 MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
 PLANNED = "planned"  # in what is said: the attributes of a plate without wells, which is none yet
 _DEEPEST = 3  # groups above a field: its well, its row, its plate
@@ -96,6 +97,12 @@ class Target:
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
                 f"finish it with the same call{way}, or take it back with undo."
             )
+
+    @property
+    def way_on(self) -> str:
+        """What finishes an unfinished write, for messages."""
+        joint = SHARED in (self.mark or {})
+        return "join=True in any number of processes, or resume=True in one" if joint else "resume=True"
 
     @property
     def document(self) -> dict[str, Any]:

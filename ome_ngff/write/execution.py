@@ -23,6 +23,7 @@ from ..engine import (
 from ..exceptions import ExistsError, LostError, OptionError, StoreError, TakenOverError
 from ..store import (
     JOURNAL,
+    SHARED,
     Claim,
     Target,
     attributes_now,
@@ -44,7 +45,7 @@ from ..store import (
 from . import replace
 from .ending import Ending, forget_late_notes
 from .request import Request
-from .resume import agree, refuse_other_codecs, refuse_other_cut
+from .resume import agree, as_begun, refuse_other_codecs, refuse_other_cut
 
 
 def execute(
@@ -118,7 +119,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         except TakenOverError:
             forget_late_notes(job.target)
             now = attrs.evolve(job.target, attributes=attributes_now(job.target))
-            if job.shared and ("multiscales" in now.document if now.mark is None else journal.SHARED in now.mark):
+            if job.shared and ("multiscales" in now.document if now.mark is None else SHARED in now.mark):
                 return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
         except StoreError:  # which has nothing new to say
@@ -139,6 +140,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
     """
     while True:
         seen = request.target
+        request = as_begun(request) if resume else request
         try:
             documents = _accept(request, overwrite=overwrite, resume=resume)
         except StoreError as error:
@@ -166,7 +168,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             return None
         for step in request.beforehand:
             step()
-        if request.shared and (seen.mark or {}).get(journal.SHARED):
+        if request.shared and (seen.mark or {}).get(SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
                     job, done = _help(request)
@@ -249,7 +251,7 @@ def _begin(
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = set()
-    if mark and request.shared and journal.SHARED in mark:
+    if mark and request.shared and SHARED in mark:
         refuse_other_cut(plan, target)
     still_ours()
     if mark:
@@ -264,7 +266,7 @@ def _begin(
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
         said = {"said": (target.said if mark else None) or dict(request.said)} if request.said else {}
-        said |= {journal.SHARED: {}} if request.shared else {}
+        said |= {SHARED: {}} if request.shared else {}
         target = journal.begin(
             target,
             {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},

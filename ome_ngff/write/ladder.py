@@ -129,7 +129,7 @@ def _levels_of(
     said = {"source": {"changes": _state(root, path)}}
     key = image.target.key  # opened as what is written is: else several threads would open its store at once
     stands = {k: open_array(image.target.store, key(old[k]), mode="r+") for k in range(kept)}
-    request = attrs.evolve(request, kept=frozenset(stands), stands=stands, said=said, copied=frozenset())
+    request = attrs.evolve(request, kept=frozenset(stands), stands=stands, said=said, copied={})
     return Levels(path, paths, old, kept, request)
 
 

@@ -34,6 +34,31 @@ def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
     return [tuple(map(round, level)) for level in ratios[1:]] if whole else None
 
 
+def as_begun(request: Request) -> Request:
+    """Compress as what was begun, or is there, wherever the caller asks for no compression.
+
+    What is taken when nobody asks depends on the source, and on the version of this package.
+    """
+    target = request.target
+    try:
+        if target.mark is not None:
+            names = target.mark.get("compression")
+            there = [Compression.parse(str(name)) for name in names] if is_list(names) else []
+        else:
+            arrays = StoredImage.of(target).arrays if "multiscales" in target.document else ()
+            there = [Compression.parse(list(array.compressors)) for array in arrays]
+    except NgffError:  # `agree` says what is wrong
+        return request
+    if len(there) != len(request.storage):
+        return request
+    storage = tuple(
+        stored if stored.asked or str(stored.compression) == str(found) else attrs.evolve(stored, compression=found)
+        for stored, found in zip(request.storage, there, strict=True)
+    )
+    copied = {k: stored for k, stored in request.copied.items() if storage[k].compression == stored.compression}
+    return attrs.evolve(request, storage=storage, copied=copied)
+
+
 def agree(request: Request) -> None:
     """Raise where a write that was begun, or is finished, has other settings.
 
