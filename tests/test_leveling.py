@@ -42,7 +42,7 @@ from ome_ngff import (
 )
 from ome_ngff.cli import main
 from ome_ngff.store.cells import Cells
-from ome_ngff.store.holder import Staging
+from ome_ngff.store.staging import Staging
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 NOISE = np.random.default_rng(3).integers(0, 60000, (2, 5, 19, 28)).astype("uint16")

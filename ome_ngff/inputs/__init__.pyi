@@ -1,9 +1,9 @@
 from .batch import Batch as Batch
 from .batch import converted as converted
 from .conversion import Conversion as Conversion
-from .conversion import adjusted as adjusted
-from .conversion import copied as copied
-from .conversion import drafted as drafted
+from .drafting import adjusted as adjusted
+from .drafting import copied as copied
+from .drafting import drafted as drafted
 from .exporting import export as export
 from .families import FAMILIES as FAMILIES
 from .inside import InputImage as InputImage

@@ -16,7 +16,8 @@ import attrs
 from ..exceptions import MissingError, NgffError, OptionError
 from ..text import refuse_unknown
 from . import verification
-from .conversion import Collection, Draft, drafted
+from .conversion import Collection, Draft
+from .drafting import drafted
 from .families import FAMILIES, Family, folder_family
 from .spelling import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .tiff_files import parts_of

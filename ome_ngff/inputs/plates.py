@@ -16,7 +16,8 @@ from ..write import FieldPlace, create_plate
 from . import verification
 from .arrange import even_step
 from .batch import Batch
-from .conversion import Draft, adjusted, drafted_image
+from .conversion import Draft
+from .drafting import adjusted, drafted_image
 from .expansion import Item
 from .open import open_input
 from .originals import Original

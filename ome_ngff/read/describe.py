@@ -31,12 +31,14 @@ from ..spec import (
     label_names,
     part_of,
     path_fault,
+    scene_paths,
     stated_geometry,
     stated_version,
 )
 from ..store import (
     MARK,
     PLANNED,
+    SHARED,
     Compression,
     at_work,
     find_target,
@@ -134,13 +136,6 @@ def _plate(group: zarr.Group) -> PlateInfo | None:
         return None
 
 
-def scene_paths(scene: Any) -> list[str]:
-    """Return the paths of the images that a scene places, each once."""
-    edges = entries(part_of(scene, "coordinateTransformations"), "")
-    paths = [part_of(edge.get(end), "path") for _, edge in edges for end in ("input", "output")]
-    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))
-
-
 def _document(group: zarr.Group) -> Document:
     """Return the metadata of a group; that of an unfinished write is in its mark."""
     attributes = dict(group.attrs)
@@ -205,6 +200,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 else (),
                 helpers={} if target is None else at_work(target),
                 rate=None if target is None else journal.pace(target),
+                joint=isinstance(mark, Mapping) and SHARED in mark,
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),
                 transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )

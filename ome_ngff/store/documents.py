@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from ..exceptions import StoreError
 from .inline import together, wait_for
-from .places import folder_of, place, size_of_file
+from .places import folder_of, key_of, place, size_of_file
 from .zarr_private import default_buffer_prototype, size_in_zip
 
 MOST_BYTES = 2**27  # of a document: 2 million wells, or a million labels with a colour each
@@ -30,7 +30,7 @@ def read_documents(store: Store, path: str) -> dict[str, dict[str, Any]]:
     Raises:
         StoreError: one of them is not a JSON object, or beyond the limits.
     """
-    keys = {name: f"{path}/{name}" if path else name for name in _NAMES}
+    keys = {name: key_of(path, name) for name in _NAMES}
 
     read = together(store, (get_bytes(store, key) for key in keys.values()))
     found = zip(_NAMES, wait_for(store, read), strict=True)

@@ -14,8 +14,9 @@ from .editing import edit_image as edit_image
 from .execution import execute as execute
 from .labels.annotation import Annotation as Annotation
 from .labels.request import execute_labels as execute_labels
-from .labels.request import label_pyramid_request as label_pyramid_request
 from .labels.request import label_request as label_request
+from .labels.writing import write_labels as write_labels
+from .labels.writing import write_multiscale_labels as write_multiscale_labels
 from .leveling import add_levels as add_levels
 from .leveling import rebuild_levels as rebuild_levels
 from .leveling import remove_levels as remove_levels
@@ -28,7 +29,6 @@ from .omero import Rendering as Rendering
 from .overviews import write_overview as write_overview
 from .plates import FieldPlace as FieldPlace
 from .plates import create_plate as create_plate
-from .plates import field_group as field_group
 from .plates import repair_plate as repair_plate
 from .relabeling import delete_labels as delete_labels
 from .relabeling import rename_labels as rename_labels
@@ -40,7 +40,8 @@ from .streams import Stream as Stream
 from .streams import stream_image as stream_image
 from .streams import stream_labels as stream_labels
 from .undoing import undo as undo
-from .updating import update as update
+from .updating import update_image as update_image
+from .updating import update_labels as update_labels
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
 from .versions import upgrade as upgrade
