@@ -678,6 +678,27 @@ def test_a_field_costs_the_same_calls_in_a_plate_of_any_size() -> None:
     assert sum(calls.values()) < 110
 
 
+def test_a_plate_that_lists_all_already_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, parsed = screen(2, 2, 3), []
+    parse = Plate.from_document
+    monkeypatch.setattr(Plate, "from_document", lambda *given, **words: parsed.append(1) or parse(*given, **words))
+    for number, times in ((2, 1), (3, 3)):  # field_count grows: once more without the lock, once under it
+        field(store, "A/1", number, overwrite=True)
+        assert len(parsed) == times
+        parsed.clear()
+    assert open_plate(store).plate.field_count == 4
+
+
+def test_two_writers_of_a_well_count_each_others_fields(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", "B/3", 0)
+    inner = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 1, axes="yx", scale_factors=[], compute=False)
+    other = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 2, axes="yx", scale_factors=[], compute=False)
+    dask.compute(*other)
+    dask.compute(*inner)
+    found = open_plate(tmp_path / "p.zarr").plate
+    assert (found.field_count, found.acquisitions[0].maximumfieldcount) == (3, 3)
+
+
 def test_a_plate_of_384_wells_is_listed_by_one_call_per_well() -> None:
     store = screen(16, 24, 9)
     store.forget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import attrs
 from ..exceptions import MissingError, NgffError
 from ..pixels import Level, Methods
 from ..show import Preview, Viewer
-from ..spec import CoordinateSystem, Edge, Metadata, entries, is_integer, is_list
+from ..spec import CoordinateSystem, Edge, Metadata, label_colors, label_properties
 from ..text import by, cut, listed, show
 from .patches import Patches, lies_on
 from .selection import part, pixels_of, selected
@@ -72,23 +72,14 @@ class Multiscales:
         return self.metadata.graph.transform(points, source, target)
 
     @property
-    def colors(self) -> dict[int, tuple[int, ...]]:
+    def colors(self) -> dict[int, tuple[float, ...]]:
         """Colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
-        return {
-            value: tuple(entry["rgba"]) for value, entry in self._annotation("colors") if is_list(entry.get("rgba"))
-        }
+        return label_colors(self.image_label)
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
         """Properties of a label image by label value."""
-        found = self._annotation("properties")
-        return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in found}
-
-    def _annotation(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield what `image_label` lists, as far as it can be understood."""
-        for _, entry in entries((self.image_label or {}).get(key), key):
-            if is_integer(entry.get("label-value")):
-                yield entry["label-value"], entry
+        return label_properties(self.image_label)
 
     def pixels(self, number: int) -> Any:
         """Return what a level is written from."""

@@ -83,7 +83,10 @@ from .versions.parts import encode_omero as encode_omero
 from .versions.parts import entries_of as entries_of
 from .versions.parts import entry_of as entry_of
 from .versions.parts import image_names as image_names
+from .versions.parts import label_colors as label_colors
 from .versions.parts import label_names as label_names
+from .versions.parts import label_properties as label_properties
+from .versions.parts import made_by as made_by
 from .versions.parts import named_paths as named_paths
 from .versions.parts import stated_geometry as stated_geometry
 from .versions.registry import CurrentFormat as CurrentFormat
@@ -92,6 +95,9 @@ from .versions.registry import format_for_zarr as format_for_zarr
 from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
 from .versions.registry import stated_format as stated_format
+from .versions.scenes import decode_scene as decode_scene
+from .versions.scenes import encode_scene as encode_scene
+from .versions.scenes import scene_paths as scene_paths
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06

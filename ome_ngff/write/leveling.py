@@ -14,7 +14,7 @@ import attrs
 from ..engine import Progress, check_progress
 from ..exceptions import OptionError
 from ..pixels import ScaleFactors, find_method
-from ..spec import releveled
+from ..spec import made_by, named_paths, releveled
 from ..store import (
     opened,
     unverified,
@@ -24,7 +24,7 @@ from .changing import Edit, changed
 from .drafting import Draft
 from .hierarchies import changed_target, settled_hierarchy
 from .ladder import Methodic, wanted_levels
-from .new_levels import forget_levels, images_of, let_go, made_by, own_levels
+from .new_levels import forget_levels, images_of, let_go
 
 
 def add_levels(
@@ -94,7 +94,7 @@ def remove_levels(
     def plan(draft: Draft) -> None:
         for path in images_of(draft.hierarchy, draft.target):
             document = draft.document(path)
-            levels = own_levels(document)
+            levels = named_paths(document, series=0)
             made = {} if count == 1 else made_by(document)
             document = releveled(document, draft.fmt, range(min(count, len(levels))), (), made)
             draft.put(path, document, unverified(draft.attributes(path)))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import attrs
 
 from ..engine import Progress
 from ..exceptions import StoreError
-from ..spec import Dataset, entries_of, named_paths, part_of, releveled
+from ..spec import Dataset, made_by, named_paths, releveled
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -141,17 +140,7 @@ def images_of(hierarchy: Hierarchy, target: Target) -> Iterator[str]:
     yield from found
 
 
-def own_levels(document: Mapping[str, Any]) -> list[str]:
-    return named_paths({"multiscales": entries_of(document.get("multiscales"))[:1]})
-
-
-def made_by(document: Mapping[str, Any]) -> dict[str, Any]:
-    entry = entries_of(document.get("multiscales"))[0]
-    return {word: part_of(entry, word) for word in ("type", "metadata")}
-
-
 def let_go(draft: Draft, path: str, level: str) -> None:
     """Let a level go, unless another image of the group has it, too."""
-    rest = {"multiscales": entries_of(draft.document(path).get("multiscales"))}
-    if level not in named_paths(rest) and draft.node(key_of(path, level)) is not None:
+    if level not in named_paths(draft.document(path)) and draft.node(key_of(path, level)) is not None:
         draft.go(key_of(path, level))
