@@ -36,7 +36,7 @@ CELLS = "cells-"
 
 @attrs.frozen
 class Cell:
-    """Tell what one key of a change held, and holds in the end.
+    """State what one key of a change held, and holds in the end.
 
     Attributes:
         was: whether something stood there before.
