@@ -412,7 +412,8 @@ def update_image(
             Where its dimensions have no names, they are the last axes of the image.
         group: the image, as in `write_image`.
         start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
-            image; 0 where nothing is said.
+            image. Else the coordinates of the pixels say it, by the pixel size and position of the image; 0 where
+            nothing is said.
         method: how the levels were made. The images that this package has written say so; of others it has to be said,
             and is compared with the levels around the box.
         check: compare in any case, before anything is changed.

@@ -7,8 +7,9 @@ interrupted while cells are put into place needs no pixels to go on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -68,12 +69,11 @@ from ..store import (
     unverified,
     wait_for,
 )
-from ..text import by, list_of, nearest_word, show, whole_number
+from ..text import by
 from .labels.reference import ReferenceLevels
 from .labels.request import label_path
+from .placing import Start, first_pixels, without_coordinates
 from .replace import refuse_place
-
-Start = Mapping[str, int] | Sequence[int]
 
 
 def update(
@@ -102,7 +102,7 @@ def update(
     refuse_linked_journal(root)
     if root.attributes is None or image.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {image}.")
-    given = Given.of(pixels)
+    given = Given.of(without_coordinates(pixels))
     if label is not None:
         given = attrs.evolve(given, pixels=as_labels(given.pixels))
     with (
@@ -117,7 +117,7 @@ def update(
         for each in stored.arrays:
             if leads_through_a_link(root, f"{root_path(root, each.path)}/"):
                 raise StoreError(f"{root} has {each.path!r} behind a link, which is not written through.")
-        part = _Part.of(given, stored, start, labels=label is not None)
+        part = _Part.of(given, stored, partial(first_pixels, pixels, start=start), labels=label is not None)
         what = {"change": "update", "of": part.words + (f" of {path}" if path else "")}
         if under_way is not None:
             _finish(root, under_way, what, claim, resume=resume)
@@ -182,7 +182,7 @@ class _Part:
     chunks: tuple[int, ...]
 
     @classmethod
-    def of(cls, given: Given, stored: StoredImage, start: Start | None, *, labels: bool) -> _Part:
+    def of(cls, given: Given, stored: StoredImage, first_of: Callable[..., list[int]], *, labels: bool) -> _Part:
         """Find the box.
 
         Raises:
@@ -201,7 +201,7 @@ class _Part:
         lengths = [1] * len(names)
         for i, n in zip(at, pixels.shape, strict=True):
             lengths[i] = int(n)
-        first = _parse_start(start, names, own)
+        first = first_of(own, stored)
         box = tuple((low, low + n) for low, n in zip(first, lengths, strict=True))
         if any(high > n for (_, high), n in zip(box, shape, strict=True)):
             raise OptionError(
@@ -253,30 +253,6 @@ class _Part:
         return bool(
             np.array_equal(part.read(self.box), np.asarray(level[slices(self.box)]), equal_nan=self.dtype.kind == "f")
         )
-
-
-def _parse_start(start: Start | None, names: Sequence[str], own: Sequence[str]) -> list[int]:
-    """Return the first pixel of a box on each axis: 0 where nothing is said.
-
-    Raises:
-        AxesError: there is no such axis. OptionError: it is not a pixel.
-    """
-    if not isinstance(start, Mapping):
-        numbers = [] if start is None else list_of(start, "start")
-        called = list(own if len(numbers) == len(own) else names)
-        if start is not None and len(numbers) != len(called):
-            raise OptionError(
-                f"start has one number per axis, {','.join(names)}, or a dict of them (got {show(start)})."
-            )
-        start = dict(zip(called, numbers, strict=False))
-    for name, value in start.items():
-        if name not in names:
-            raise AxesError(
-                f"start names the axis {name!r}, there are {','.join(names)}.{nearest_word(str(name), names)}"
-            )
-        if whole_number(value) is None or value < 0:
-            raise OptionError(f"start counts pixels from 0 (got {show(value)} for {name}).")
-    return [int(start.get(name, 0)) for name in names]
 
 
 # What follows from it -----------------------------------------------------------------------------------------------
