@@ -15,7 +15,7 @@ from .array_documents import array_to_v3
 from .codecs import Compression
 from .inline import together, wait_for
 from .layout import Grid, LevelStorage
-from .opening import cells
+from .opening import cells_in
 from .places import folder_of
 from .zarr_private import default_buffer_prototype
 
@@ -86,7 +86,7 @@ def copy_objects(
     stored: zarr.Array[Any], array: zarr.Array[Any], box: Sequence[tuple[int, int]]
 ) -> list[tuple[int, ...]]:
     """Copy the bytes of the cells of a box to a store that is no folder; return those of which there are none."""
-    found = list(cells(box, array.shards or array.chunks))
+    found = list(cells_in(box, array.shards or array.chunks))
 
     async def copy(cell: tuple[int, ...]) -> bool:
         key = _key(stored, stored.metadata.encode_chunk_key(cell))

@@ -30,7 +30,7 @@ from .copying import copy_file, copy_objects
 from .inline import run_inline, wait_for
 from .journal import JOURNAL, note_key
 from .nodes import children, leads_through_a_link, remove
-from .opening import cells, flat, whole_cell, write_box
+from .opening import cells_in, flat, whole_cell, write_box
 from .places import folder_of
 from .slots import ENTRY
 from .target import Target
@@ -79,7 +79,7 @@ class Staging:
         lengths = array.shards or array.chunks
         if stored is None:
             write_box(self._twin(array, path), box, block)
-        for cell in cells(box, lengths):
+        for cell in cells_in(box, lengths):
             written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
             whole = whole_cell(cell, lengths, box)

@@ -22,10 +22,8 @@ from ..exceptions import (
     IncompleteError,
     InputError,
     LabelError,
-    MethodError,
     MissingError,
     OptionError,
-    ScaleError,
     StoreError,
 )
 from ..image import Given
@@ -36,9 +34,6 @@ from ..pixels import (
     Methods,
     as_labels,
     describe,
-    find_method,
-    label_method,
-    levels,
     native,
     read,
     reordered,
@@ -51,7 +46,6 @@ from ..store import (
     MARK,
     Change,
     Claim,
-    Grid,
     Record,
     Target,
     begin_cells,
@@ -70,9 +64,9 @@ from ..store import (
     wait_for,
 )
 from ..text import by
-from .labels.reference import ReferenceLevels
 from .labels.request import label_path
 from .placing import Start, first_pixels, without_coordinates
+from .remaking import method_of, region_of
 from .replace import refuse_place
 
 
@@ -111,20 +105,21 @@ def update(
         locked(image) if path else nullcontext((now, claim)) as (seen, _),
     ):
         under_way = read_record(root, done=False)
-        stored = StoredImage.of(_unmarked(seen) if under_way is not None else seen)
+        stored = StoredImage.of(unmarked(seen) if under_way is not None else seen)
         if stored.target.growing:
             raise IncompleteError(f"{image} is being added to, or that was interrupted; finish that first.")
         for each in stored.arrays:
             if leads_through_a_link(root, f"{root_path(root, each.path)}/"):
                 raise StoreError(f"{root} has {each.path!r} behind a link, which is not written through.")
-        part = _Part.of(given, stored, partial(first_pixels, pixels, start=start), labels=label is not None)
+        part = Part.of(given, stored, partial(first_pixels, pixels, start=start), labels=label is not None)
         what = {"change": "update", "of": part.words + (f" of {path}" if path else "")}
         if under_way is not None:
-            _finish(root, under_way, what, claim, resume=resume)
-        if resume and _is_done(root, what) and part.equals(stored.arrays[0]):
+            go_on(root, under_way, what, claim, resume=resume)
+        if resume and is_done(root, what) and part.equals(stored.arrays[0]):
             return
-        plan = _planned(part, stored, method, check=check, labels=label is not None)
-        _carry_out(root, _prepare(root, path, part, plan, stored, what, progress), claim)
+        chosen = method_of(stored, method, part.box, part.words, check=check, labels=label is not None)
+        plan = region_of(stored, chosen, part.box)
+        carry_on(root, prepared_cells(root, path, part, plan, stored, what, progress), claim)
 
 
 def root_path(root: Target, path: str) -> str:
@@ -132,30 +127,30 @@ def root_path(root: Target, path: str) -> str:
     return path.removeprefix(root.path).lstrip("/")
 
 
-def _unmarked(target: Target) -> Target:
+def unmarked(target: Target) -> Target:
     """Return an image that is being changed as what it is apart from that."""
     attributes = target.attributes or {}
     return attrs.evolve(target, attributes={k: v for k, v in attributes.items() if k != MARK})
 
 
-def _finish(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
+def go_on(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
     """Go on with a change that was interrupted, if it is this one, and that is wanted."""
     if not resume or dict(record.change.what) != what or not record.goes_on:
         way = "the same call and resume=True, or take it back with " if record.goes_on else ""
         raise IncompleteError(f"Of {root}, {record.change} was interrupted; finish that first, with {way}undo(group).")
-    _carry_out(root, record.change, claim)
+    carry_on(root, record.change, claim)
 
 
-def _is_done(root: Target, what: Mapping[str, str]) -> bool:
+def is_done(root: Target, what: Mapping[str, str]) -> bool:
     """Return whether a change is what was done last."""
     record = read_record(root)
     return record is not None and dict(record.change.what) == what
 
 
-def _carry_out(root: Target, change: Change, claim: Claim) -> None:
+def carry_on(root: Target, change: Change, claim: Claim) -> None:
     carry_out(root, change, claim)
     for key in change.marks:
-        if change.old[key] != change.new[key]:
+        if change.old[key] != change.new[key] or len(change.keys) > 1:
             forget_copies(root.store, root.key(key).rpartition("/")[0])
             if root.handle is not None and "/" not in key:  # it would write its copy back
                 root.handle.metadata.attributes.pop(MARK, None)
@@ -166,7 +161,7 @@ def _carry_out(root: Target, change: Change, claim: Claim) -> None:
 
 
 @attrs.frozen(eq=False)
-class _Part:
+class Part:
     """Pixels, and the box of level 0 that they replace.
 
     Attributes:
@@ -182,7 +177,7 @@ class _Part:
     chunks: tuple[int, ...]
 
     @classmethod
-    def of(cls, given: Given, stored: StoredImage, first_of: Callable[..., list[int]], *, labels: bool) -> _Part:
+    def of(cls, given: Given, stored: StoredImage, first_of: Callable[..., list[int]], *, labels: bool) -> Part:
         """Find the box.
 
         Raises:
@@ -220,7 +215,7 @@ class _Part:
     def words(self) -> str:
         return ", ".join(f"{name} {low}:{high}" for name, (low, high) in zip(self.names, self.box, strict=True))
 
-    def at_hand(self) -> _Part:
+    def at_hand(self) -> Part:
         """Return the same pixels, so that any box of them can be read and nothing is fetched or computed twice."""
         if describe(self.pixels).chunks is None:
             return self
@@ -258,85 +253,10 @@ class _Part:
 # What follows from it -----------------------------------------------------------------------------------------------
 
 
-def _planned(part: _Part, stored: StoredImage, method: Any, *, check: bool, labels: bool) -> RegionPlan:
-    """Plan what an update touches, once it is known how the levels are made.
-
-    Raises:
-        MethodError: that is not known, or is another way. StoreError: the levels are not made so.
-    """
-    found = find_method(method) if method is not None else None
-    if found is not None and labels:
-        label_method(found, None)
-    known = _stated_method(stored, found)
-    if known is not None and found not in (None, known):
-        raise MethodError(f"The levels of {stored.target} are made by {known.name!r}; leave out method={found.name!r}.")
-    if len(stored.arrays) > 1 and found is None and known is None:
-        raise MethodError(_which(part, stored, labels=labels))
-    chosen = known or found or Methods.NEAREST.method
-    chosen.check(part.dtype)
-    plan = _region(stored, chosen, part.box)
-    unlike = _mending(plan, stored, {}, part).unlike() if check or known is None else None
-    if unlike is not None:
-        raise StoreError(
-            f"Level {unlike} of {stored.target} is not what {chosen.name!r} makes of the level above it, near "
-            f"{part.words}, so an update would leave seams. Pass its method, or make its levels anew first."
-        )
-    return plan
-
-
-def _stated_method(stored: StoredImage, given: Method | None) -> Method | None:
-    """Return the method that an image says its levels were made by, where that is one of ours, or the one given."""
-    stated = (stored.metadata.metadata or {}).get("method")
-    known = [member.method for member in Methods] + ([] if given is None else [given])
-    return next((each for each in known if each.describe()["method"] == stated), None)
-
-
-def _region(stored: StoredImage, method: Method, box: Box) -> RegionPlan:
-    """Raise `ScaleError` where no whole factors lead from level to level."""
-    geometry = ReferenceLevels.of_stored(stored)
-    if not all(map(all, geometry.ladder)):
-        raise ScaleError(
-            f"The levels of {stored.target} have {', '.join(map(by, geometry.shapes))} pixels: no whole factors lead "
-            "from one to the next, so none of our methods has made them. Make its levels anew first."
-        )
-    found = levels(geometry.shapes[0], geometry.ladder, method, geometry.shapes)
-    return RegionPlan.of(found, [Grid(array.chunks, array.shards) for array in stored.arrays], method, box)
-
-
-def _which(part: _Part, stored: StoredImage, *, labels: bool) -> str:
-    """Say which methods would have made the levels of an image, going by one chunk of what changes."""
-    box = tuple(
-        (low, min(high, max(low + 1, low // n * n + n)))
-        for (low, high), n in zip(part.box, stored.arrays[0].chunks, strict=True)
-    )
-    fitting = []
-    for member in Methods:
-        with suppress(MethodError):
-            member.method.check(part.dtype)
-            if not (labels and member.method.invents):
-                plan = _region(stored, member.method, box)
-                if _mending(plan, stored, {}, part).unlike() is None:
-                    fitting.append(member.value)
-    words = " or ".join(f"method={name!r}" for name in fitting)
-    if fitting:
-        return (
-            f"{stored.target} does not say which method of ours has made its levels. Around there they are what "
-            f"{words} makes: pass that."
-        )
-    return (
-        f"{stored.target} does not say which method of ours has made its levels, and around there they are what none "
-        "makes. Make its levels anew first, with one that you choose."
-    )
-
-
-def _mending(plan: RegionPlan, stored: StoredImage, ready: Mapping[int, Any], part: _Part) -> Mending:
-    return Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, part.read)
-
-
-def _prepare(
+def prepared_cells(
     root: Target,
     path: str,
-    part: _Part,
+    part: Part,
     plan: RegionPlan,
     stored: StoredImage,
     what: Mapping[str, str],
@@ -347,7 +267,8 @@ def _prepare(
     try:
         paths = {k: root_path(root, stored.arrays[k].path) for k in plan.touched}
         ready = {k: twin(stored.arrays[k], root.key(cells.new(paths[k]))) for k in plan.touched}
-        _mending(plan, stored, ready, part.at_hand()).run(progress)
+        held = part.at_hand()
+        Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, held.read).run(progress)
         keys = [
             f"{paths[k]}/{stored.arrays[k].metadata.encode_chunk_key(place)}"
             for k in plan.touched
@@ -356,7 +277,7 @@ def _prepare(
         found = cells.prepared(keys)
         document = f"{path}/".lstrip("/") + ("zarr.json" if stored.target.fmt.zarr_format == 3 else ".zattrs")
         before = wait_for(root.store, get_bytes(root.store, root.key(document)))
-        after = None if before is None else _unverified(before, document)
+        after = None if before is None else still_true(before, document)
         if before is None or after is None:
             raise MissingError(f"There is no OME-Zarr at {stored.target}.")
         name = cells.name if found else ""
@@ -374,7 +295,7 @@ def _attributes(content: bytes, key: str) -> dict[str, Any]:
     return dict(document if key.endswith(".zattrs") else document.get("attributes") or {})
 
 
-def _unverified(content: bytes, key: str) -> bytes:
+def still_true(content: bytes, key: str) -> bytes:
     """Return the document of an image without the digests of its pixels, which are no longer true."""
     there = _attributes(content, key)
     attributes = unverified(there)
