@@ -43,7 +43,7 @@ from ome_ngff import (
 )
 from ome_ngff.cli import main
 from ome_ngff.store.cells import Cells
-from ome_ngff.store.holder import Staging
+from ome_ngff.store.staging import Staging
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 PIXELS = np.arange(2 * 4 * 12 * 20, dtype="uint16").reshape(2, 4, 12, 20)

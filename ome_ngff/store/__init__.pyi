@@ -34,6 +34,7 @@ from .claims import Claim as Claim
 from .claims import Claims as Claims
 from .cloud import behind_urls as behind_urls
 from .codecs import Compression as Compression
+from .copying import StoredCells as StoredCells
 from .copying import storage_of as storage_of
 from .copying import stored_array as stored_array
 from .documents import get_bytes as get_bytes
@@ -48,8 +49,6 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import at_work as at_work
 from .holder import claims_for as claims_for
-from .holder import expel as expel
-from .holder import refuse_linked_journal as refuse_linked_journal
 from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
@@ -89,15 +88,20 @@ from .origins import refuse_self as refuse_self
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
 from .places import is_elsewhere as is_elsewhere
+from .places import key_of as key_of
 from .places import locate as locate
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable
 from .places import split_inside as split_inside
+from .staging import expel as expel
+from .staging import refuse_linked_journal as refuse_linked_journal
+from .staging import taken_over as taken_over
 from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL
 from .target import PLANNED as PLANNED
+from .target import SHARED as SHARED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said

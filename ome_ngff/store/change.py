@@ -29,10 +29,10 @@ from ..text import listed
 from .cells import CELLS, Cell, Cells, move_all, name_of_cells, sweep_cells
 from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
-from .holder import HELD, Staging, expel
 from .inline import together, wait_for
 from .journal import JOURNAL
 from .nodes import children, leads_through_a_link
+from .staging import HELD, Staging, expel
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 

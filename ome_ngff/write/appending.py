@@ -47,8 +47,9 @@ from ..text import show
 from . import replace
 from .growing import Grown, refuse_factors, take_up
 from .omero import Rendering
-from .remaking import ladder_of, method_of
-from .updating import Part, carry_on, go_on, prepared_cells, root_path, unmarked
+from .part import Part
+from .touched import ladder_of, method_of
+from .updating import carry_on, go_on, prepared_cells, root_path, unmarked
 
 EXTENSION = "extension"
 

@@ -34,7 +34,8 @@ from ..spec import (
 )
 from ..store import MARK, find_target, opened
 from ..text import listed, mapping_of, show, warn
-from .changing import Draft, Edit, changed
+from .changing import Edit, changed
+from .drafting import Draft
 from .omero import Rendering
 
 _MOST = 200  # letters of a change that its record states

@@ -11,7 +11,7 @@ import attrs
 
 from ..config import config, parse_bytes
 from ..engine import Growth, GrowthPlan, enter_shared, trim
-from ..exceptions import ScaleError, StoreError, TakenOverError
+from ..exceptions import ScaleError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, Placement, Scale
 from ..store import (
@@ -30,10 +30,11 @@ from ..store import (
     named_faults,
     open_array,
     put_attributes,
+    taken_over,
     unverified,
 )
 from . import replace
-from .execution import Ending
+from .ending import Ending
 from .facts import FactLog
 from .request import AWAY_THREADS, Request
 from .resume import agree
@@ -120,7 +121,7 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
 
 def _refuse_lost(claim: Claim, target: Target) -> None:
     if not claim.sure():
-        raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
+        raise taken_over(target)
 
 
 def take_up(target: Target, mark: Mapping[str, Any], keep: Callable[[Target], object] = forget_before) -> Target:

@@ -28,7 +28,6 @@ from ..store import (
     delete_file,
     delete_group,
     in_memory,
-    journal,
     leads_through_a_link,
     open_node,
     place,
@@ -64,9 +63,8 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:
-            helping = "join=True to help to finish it, " if journal.SHARED in target.mark else ""
             raise IncompleteError(
-                f"{target} holds {request.what} that is incomplete; pass {helping}resume=True to finish it or "
+                f"{target} holds {request.what} that is incomplete; pass {target.way_on} to finish it or "
                 "overwrite=True to start again."
             )
         if there:

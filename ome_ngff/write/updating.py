@@ -7,40 +7,26 @@ interrupted while cells are put into place needs no pixels to go on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import attrs
-import numpy as np
 
-from ..config import config
-from ..engine import Mending, Progress, RegionPlan, cached, check_progress
+from ..engine import Mending, Progress, RegionPlan, check_progress
 from ..exceptions import (
-    AxesError,
     IncompleteError,
-    InputError,
-    LabelError,
     MissingError,
-    OptionError,
     StoreError,
 )
 from ..image import Given
 from ..pixels import (
-    Array,
-    Box,
     Method,
     Methods,
     as_labels,
-    describe,
-    native,
-    read,
-    reordered,
-    slices,
 )
 from ..read import StoredImage
-from ..spec import Axis
 from ..store import (
     JOURNAL,
     MARK,
@@ -56,37 +42,94 @@ from ..store import (
     leads_through_a_link,
     locked,
     named_faults,
+    opened,
     read_record,
     refuse_linked_journal,
-    settled,
     twin,
     unverified,
     wait_for,
 )
-from ..text import by
 from .labels.request import label_path
+from .part import Part
 from .placing import Start, first_pixels, without_coordinates
-from .remaking import method_of, region_of
 from .replace import refuse_place
+from .touched import method_of, region_of
 
 
-def update(
+def update_image(
     pixels: Any,
     group: Any,
-    label: str | None,
-    start: Start | None,
-    method: str | Methods | Method | None,
+    start: Start | None = None,
     *,
-    check: bool,
-    resume: bool,
-    progress: Progress,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Replace a box of level 0 of an image, or of a label image of it, and what the other levels have of it.
+    """Replace the pixels of a box of a stored image; every level follows.
+
+    The image is in the end, byte for byte, what writing all of it anew would have made. Only chunks, or shards, that
+    hold a pixel which changes are written. The new ones are made below `.ome_ngff/`, and the image stays as it is until
+    all of them are there; then they are put into place, while readers of ours say that it is being changed. The old
+    ones are kept until the next change: `undo` brings them back.
 
     Args:
-        pixels, group, start, method, check, resume, progress: as in `update_image`.
-        label: name of the label image, or None.
+        pixels: of any source that `write_image` takes, of the dtype of the image, or of one that this holds exactly.
+            Where its dimensions have no names, they are the last axes of the image.
+        group: the image, as in `write_image`.
+        start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
+            image. Else the coordinates of the pixels say it, by the pixel size and position of the image; 0 where
+            nothing is said.
+        method: how the levels were made. The images that this package has written say so; of others it has to be said,
+            and is compared with the levels around the box.
+        check: compare in any case, before anything is changed.
+        resume: finish an update that was interrupted, given the same pixels and start.
+        progress, store_options: as in `write_image`.
+
+    Raises:
+        MethodError: it is not known how the levels were made. StoreError: they are not made by the method.
+        IncompleteError: a write or a change was interrupted, and is to be finished first.
+        NgffError: another of its children; the image is as it was.
     """
+    group = opened(group, store_options)
+    _update(pixels, group, None, start, method, check=check, resume=resume, progress=progress)
+
+
+def update_labels(
+    labels: Any,
+    group: Any,
+    name: str = "labels",
+    start: Start | None = None,
+    *,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace the labels of a box of a stored label image; every level follows, as in `update_image`.
+
+    Colours and properties stay. `undo(group)` takes it back, where `group` is that of the image.
+
+    Args:
+        labels: integers, or bool; of any type that can hold them, if that of the label image can, too.
+        group: the image whose labels they are, as in `write_labels`. name: of the label image.
+        start, method, check, resume, progress, store_options: as in `update_image`.
+
+    Raises:
+        LabelError: the type of the stored labels cannot hold a value, the labels are floats, or the method invents.
+        NgffError: as in `update_image`.
+    """
+    group = opened(group, store_options)
+    _update(labels, group, name, start, method, check=check, resume=resume, progress=progress)
+
+
+def _update(
+    pixels: Any, group: Any, label: str | None, start: Start | None, method: Any, *,
+    check: bool, resume: bool, progress: Progress,
+) -> None:  # fmt: skip
+    """Replace a box of level 0 of an image, or of a label image of it by its name, and what other levels have of it."""
     check_progress(progress)
     path = "" if label is None else label_path(label)
     root = find_target(group)
@@ -155,102 +198,6 @@ def carry_on(root: Target, change: Change, claim: Claim) -> None:
             if root.handle is not None and "/" not in key:  # it would write its copy back
                 root.handle.metadata.attributes.pop(MARK, None)
                 root.handle.metadata.attributes.update(_attributes(change.new[key], key))
-
-
-# What is given ------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen(eq=False)
-class Part:
-    """Pixels, and the box of level 0 that they replace.
-
-    Attributes:
-        pixels: what `as_source` returns; of its dimensions each is at one axis of the image, in order.
-        at: numbers of these axes. box: of level 0. names: of the axes. dtype, chunks: of level 0.
-    """
-
-    pixels: Any
-    at: tuple[int, ...]
-    box: Box
-    names: tuple[str, ...]
-    dtype: np.dtype[Any]
-    chunks: tuple[int, ...]
-
-    @classmethod
-    def of(cls, given: Given, stored: StoredImage, first_of: Callable[..., list[int]], *, labels: bool) -> Part:
-        """Find the box.
-
-        Raises:
-            AxesError: the pixels have other axes. OptionError: they reach beyond the image.
-            InputError, LabelError: the image cannot hold them.
-        """
-        names, shape, pixels = stored.names, stored.arrays[0].shape, given.pixels
-        own = names[len(names) - pixels.ndim :]
-        if given.axes is not None:
-            own = tuple(Axis.parse(axis).name for axis in given.axes)
-        if pixels.ndim > len(names) or not set(own) <= set(names):
-            said = f"the pixels {','.join(own)}" if given.axes is not None else f"the pixels {pixels.ndim} dimensions"
-            raise AxesError(f"{stored.target} has the axes {','.join(names)}, {said}.")
-        order = sorted(range(len(own)), key=lambda i: names.index(own[i]))
-        pixels, at = reordered(pixels, order), tuple(names.index(own[i]) for i in order)
-        lengths = [1] * len(names)
-        for i, n in zip(at, pixels.shape, strict=True):
-            lengths[i] = int(n)
-        first = first_of(own, stored)
-        box = tuple((low, low + n) for low, n in zip(first, lengths, strict=True))
-        if any(high > n for (_, high), n in zip(box, shape, strict=True)):
-            raise OptionError(
-                f"Pixels of {by(lengths)} at {by(first)} reach beyond {stored.target}, which has {by(shape)} "
-                f"({','.join(names)}). An update replaces pixels that are there."
-            )
-        dtype = native(stored.arrays[0].dtype)
-        if not labels and not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise InputError(
-                f"The pixels are {pixels.dtype}, but {stored.target} holds {dtype}; convert them, "
-                f"as with astype({dtype.name!r})."
-            )
-        return cls(settled(pixels), at, box, names, dtype, stored.arrays[0].chunks)
-
-    @property
-    def words(self) -> str:
-        return ", ".join(f"{name} {low}:{high}" for name, (low, high) in zip(self.names, self.box, strict=True))
-
-    def at_hand(self) -> Part:
-        """Return the same pixels, so that any box of them can be read and nothing is fetched or computed twice."""
-        if describe(self.pixels).chunks is None:
-            return self
-        if self.pixels.dtype.itemsize * int(np.prod(self.pixels.shape)) <= config.memory_target // 8:
-            whole = tuple((0, int(n)) for n in self.pixels.shape)
-            return attrs.evolve(self, pixels=read(self.pixels, whole, native(self.pixels.dtype)))
-        chunks = tuple(min(int(n), self.chunks[i]) for n, i in zip(self.pixels.shape, self.at, strict=True))
-        return attrs.evolve(self, pixels=cached(self.pixels, chunks, None))
-
-    def read(self, box: Box) -> Array:
-        """Return the pixels of a box of level 0.
-
-        Raises:
-            LabelError: the image cannot hold one of them.
-        """
-        inside = tuple((box[i][0] - self.box[i][0], box[i][1] - self.box[i][0]) for i in self.at)
-        found = read(self.pixels, inside, native(self.pixels.dtype)).reshape([high - low for low, high in box])
-        if not np.can_cast(found.dtype, self.dtype, "safe") and self.dtype.kind in "iu":
-            limits, low, high = np.iinfo(self.dtype), int(found.min()), int(found.max())
-            if low < limits.min or high > limits.max:
-                raise LabelError(
-                    f"The label {low if low < limits.min else high} is not a {self.dtype.name}, which is what the "
-                    f"labels are stored as ({limits.min} to {limits.max}). Write them anew with a larger dtype."
-                )
-        return found.astype(self.dtype, copy=False)
-
-    def equals(self, level: Any) -> bool:
-        """Return whether an image holds these pixels already."""
-        part = self.at_hand()
-        return bool(
-            np.array_equal(part.read(self.box), np.asarray(level[slices(self.box)]), equal_nan=self.dtype.kind == "f")
-        )
-
-
-# What follows from it -----------------------------------------------------------------------------------------------
 
 
 def prepared_cells(

@@ -1,4 +1,4 @@
-"""How the levels of an image that is stored were made, and what a box of level 0 reaches of them."""
+"""How the levels of an image that is stored were made, and what a box of level 0 touches of them."""
 
 from __future__ import annotations
 
