@@ -155,7 +155,7 @@ def test_directions_that_are_none_are_said(path: Path, value: float) -> None:
     content = bytearray(path.read_bytes())
     content[280:284] = np.float32(value).tobytes()  # of the sform
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"a\.nii says directions that are none \(numbers that are zero or no numbers"):
+    with pytest.warns(UserWarning, match=r"a\.nii says directions that are none \(zeros, or no numbers at all"):
         image = open_input(path)
     assert (image.axes_orientations, image.translation) == (None, None)
     np.testing.assert_array_equal(image.data[...], VOLUME)

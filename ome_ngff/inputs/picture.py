@@ -112,7 +112,7 @@ def _orientation(path: str) -> int:
 
 
 def _facts_of_resolution(path: str) -> Facts:
-    """Return the pixel size that a picture states, as that of a TIFF; PNG and BMP have it per meter, whatever was meant."""
+    """Return the pixel size that a picture states, as that of a TIFF; PNG and BMP count per meter, whatever it was."""
     from PIL import ExifTags, Image
 
     dots: Any = ()

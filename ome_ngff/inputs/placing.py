@@ -44,7 +44,7 @@ class Placement:
         turn, origin = affine[:3, :3], affine[:3, 3]
         if not (np.abs(affine).max() < _LARGEST and np.abs(turn).max(0).all()):
             if source:
-                warn(f"{source} says directions that are none (numbers that are zero or no numbers), so it has no place.")
+                warn(f"{source} says directions that are none (zeros, or no numbers at all), so it has no place.")
             return cls({}, {})
         rows = _nearest(turn)
         signs = np.sign(turn[rows, range(3)])

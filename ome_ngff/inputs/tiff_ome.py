@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -23,7 +24,7 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
         name: of the image if the document gives it none.
     """
-    images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
+    images = [image for image in _parsed(xml) if tag(image) == "Image"]
     if len(images) != count:
         images = [image for image in images if image.get("Name") == title] or images[:1]
         series = 0
@@ -61,6 +62,11 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         channel_names=names if any(known) else None,
         channel_colors=colors if set(colors) != {_WHITE} else None,  # the default, written if nobody chose a colour
     )
+
+
+@lru_cache(maxsize=1)  # of all images of a file
+def _parsed(xml: str) -> Element:
+    return ElementTree.fromstring(xml)
 
 
 def _time_of(planes: Sequence[Element], scale: dict[str, float], units: dict[str, str], name: str) -> None:
