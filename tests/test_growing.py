@@ -13,6 +13,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from helpers import attributes, pixels
 from hypothesis import given
@@ -29,6 +30,7 @@ from ome_ngff import (
     open_image,
     stream_image,
     stream_labels,
+    update_image,
     validate,
     write_image,
     write_labels,
@@ -334,6 +336,8 @@ DEEP = {"axes": "czyx", "shape": (2, None, 20, 24)}
             {**DEEP, "scale_factors": [{"z": 2, "y": 2, "x": 2}]}, ScaleError, "z is downsampled by 2", id="halved"
         ),
         pytest.param({"dtype": "u7"}, OptionError, "dtype", id="dtype"),
+        pytest.param({"dtype": None}, OptionError, "dtype", id="no-dtype"),
+        pytest.param({"shape": None}, OptionError, "shape is a list", id="shape"),
         pytest.param({"order": "ct"}, OptionError, "'t' first", id="order"),
         pytest.param({**DEEP, "scale_factors": None}, OptionError, "give scale_factors", id="unknown-depth"),
     ],
@@ -353,6 +357,13 @@ def test_a_stream_that_cannot_be_is_refused(change: dict[str, Any], error: type[
         pytest.param(lambda s: s.append(STACK[0].astype("int16")), InputError, id="dtype"),
         pytest.param(lambda s: s.write((0, 5), STACK[0]), OptionError, id="index"),
         pytest.param(lambda s: s.write({"q": 1}, STACK[0]), OptionError, id="name"),
+        pytest.param(lambda s: s.write(1, STACK[1]), OptionError, id="index-without-axes"),
+        pytest.param(
+            lambda s: s.append(xr.DataArray(np.zeros((2, 20, 24), "uint16"), dims=("c", "x", "y"))),
+            InputError,
+            id="turned",
+        ),
+        pytest.param(lambda s: s.append(np.ma.masked_equal(STACK[1], 5)), InputError, id="masked"),
         pytest.param(lambda s: s.write((0,), STACK[0]), ExistsError, id="twice"),
         pytest.param(lambda s: s.append(STACK[1], t=1), OptionError, id="fact-named-as-an-axis"),
         pytest.param(lambda s: s.append(STACK[1], stage=object()), OptionError, id="fact"),
@@ -382,6 +393,8 @@ def test_other_writes_leave_a_stream_alone() -> None:
         lambda: stream_image(grown, (None, 2, 20, 24), "uint16", resume=True, **{**WORDS, "method": "zoom"}),
         lambda: append_image(STACK, grown),
         lambda: append_image(STACK, grown, resume=True),
+        lambda: append_image(STACK, grown, resume=True),
+        lambda: update_image(STACK, grown),
     ):
         with pytest.raises(StoreError):
             call()

@@ -33,8 +33,12 @@ from ome_ngff import (
     OptionError,
     ScaleError,
     StoreError,
+    append_image,
     config,
     open_image,
+    rebuild_levels,
+    remove_levels,
+    stream_image,
     undo,
     update_image,
     update_labels,
@@ -58,6 +62,7 @@ LADDERS: list[list[dict[str, int]]] = [
     [{"z": 3, "x": 5}],
 ]
 NOISE = np.random.default_rng(7).integers(0, 60000, (6, 40, 50)).astype("uint16")
+DEEP: dict[str, Any] = {"axes": "zyx", "chunks": (6, 8, 8), "scale_factors": [2, 4], "omero": False}
 KNOWN: dict[str, Any] = {"axes": "zyx", "chunks": 8, "scale_factors": [2, 4], "omero": False}
 
 
@@ -401,6 +406,22 @@ def test_digests_of_pixels_go_and_come_back(tmp_path: Path, fmt: str) -> None:
     assert image_files(image) == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda place: append_image(NOISE[:1], place, "z"), id="append"),
+        pytest.param(lambda place: rebuild_levels(place), id="rebuild"),
+        pytest.param(lambda place: remove_levels(place), id="remove"),
+    ],
+)
+def test_digests_go_with_every_change_of_pixels(tmp_path: Path, change: Any) -> None:
+    np.save(tmp_path / "image.npy", NOISE)
+    write_image(NOISE, tmp_path / "image.zarr", **KNOWN)
+    verify(tmp_path / "image.npy", tmp_path / "image.zarr", axes="zyx")
+    change(tmp_path / "image.zarr")
+    assert "ome_ngff" not in zarr.open_group(tmp_path / "image.zarr", mode="r").attrs
+
+
 # Labels --------------------------------------------------------------------------------------------------------------
 
 
@@ -455,6 +476,23 @@ def test_labels_that_are_being_changed_say_so(labelled: Path, monkeypatch: pytes
         write_label_metadata(labelled / "labels", "cells", colors={1: "#00ff00"})
     undo(labelled)
     assert open_image(labelled / "labels" / "cells").images
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(lambda image: append_image(NOISE[:1], image, "z"), id="append"),
+        pytest.param(lambda image: stream_image(image, (None, 40, 50), "uint16", resume=True, **DEEP), id="stream"),
+        pytest.param(lambda image: write_labels((NOISE > 9).astype("u2"), image, "cells", overwrite=True), id="write"),
+    ],
+)
+def test_a_change_of_labels_outlasts_other_writes(labelled: Path, monkeypatch: pytest.MonkeyPatch, other: Any) -> None:
+    with killed_at(6, monkeypatch), pytest.raises(Killed):
+        update_labels(np.ones((6, 40, 50), "uint16"), labelled, "cells")
+    with pytest.raises(IncompleteError, match=r"the update of .* interrupted"):
+        other(labelled)
+    update_labels(np.ones((6, 40, 50), "uint16"), labelled, "cells", resume=True)
+    assert np.all(open_image(labelled / "labels" / "cells").images[0].data == 1)
 
 
 # Images of others ----------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
-from ome_ngff.write import versions
+from ome_ngff.write import upgraded
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -464,7 +464,7 @@ def test_images_that_differ_by_their_names_are_worked_out_once(
             return counting
 
         with monkeypatch.context() as patched:
-            patched.setattr(versions, "restate", count("restate", versions.restate))
+            patched.setattr(upgraded, "restate", count("restate", upgraded.restate))
             patched.setattr(Format, "findings", count("findings", Format.findings))
             upgrade(place, to)
         return calls

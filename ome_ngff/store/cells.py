@@ -32,7 +32,6 @@ from .target import Target
 from .zarr_private import default_buffer_prototype
 
 CELLS = "cells-"
-FOLDER = ""  # in place of the digest of a folder
 
 
 @attrs.frozen
@@ -41,7 +40,8 @@ class Cell:
 
     Attributes:
         was: whether something stood there before.
-        becomes: digest of what stands there in the end: `FOLDER` of a folder, None where nothing does.
+        becomes: digest of what stands there in the end, None where nothing does; of a folder, of its files' names,
+            sizes and times, which stay when it is moved.
     """
 
     was: bool
@@ -228,8 +228,19 @@ class Cells:
             return None
         except (IsADirectoryError, PermissionError):
             if self._path(key).is_dir():
-                return FOLDER
+                return _digest_of(self._path(key))
             raise
+
+
+def _digest_of(folder: Path) -> str:
+    """Return a digest of which files are below a folder, apart from the journals there, and when they were written."""
+    digest = hashlib.blake2b(digest_size=16)
+    for above, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != JOURNAL)
+        for name in sorted(files):
+            found = os.stat(path := os.path.join(above, name))
+            digest.update(repr((os.path.relpath(path, folder), found.st_size, found.st_mtime_ns)).encode())
+    return digest.hexdigest()
 
 
 def copy_below(target: Target, start: str, end: str, instead: Mapping[str, bytes]) -> None:

@@ -29,14 +29,15 @@ from ..text import listed
 from .cells import CELLS, Cell, Cells, move_all, name_of_cells, sweep_cells
 from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
-from .holder import HELD, Staging, expel
 from .inline import together, wait_for
 from .journal import JOURNAL
 from .nodes import leads_through_a_link
+from .staging import HELD, Staging, expel
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
+CHANGES = {CHANGING, UNDOING}  # of what is under way
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
 LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on

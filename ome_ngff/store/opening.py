@@ -24,7 +24,7 @@ from ..pixels import slices, whole
 from ..text import by, show
 from .documents import read_documents
 from .inline import wait_for
-from .places import folder_of, like, locate, place
+from .places import folder_of, key_of, like, locate, place
 from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
@@ -73,8 +73,7 @@ def members(group: zarr.Group) -> dict[str, zarr.Group | zarr.Array[Any]]:
     found = {}
     for name in sorted({key.strip("/").rpartition("/")[2] for key in wait_for(group.store, listed())}):
         with suppress(NgffError):
-            path = f"{group.path}/{name}" if group.path else name
-            found[name] = open_node(group.store, path, group.metadata.zarr_format)
+            found[name] = open_node(group.store, key_of(group.path, name), group.metadata.zarr_format)
     return {name: node for name, node in found.items() if node is not None}
 
 

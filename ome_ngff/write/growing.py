@@ -11,7 +11,7 @@ import attrs
 
 from ..config import config, parse_bytes
 from ..engine import Growth, GrowthPlan, enter_shared, trim
-from ..exceptions import ScaleError, StoreError, TakenOverError
+from ..exceptions import ScaleError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, Placement, Scale
 from ..store import (
@@ -28,12 +28,15 @@ from ..store import (
     named_faults,
     open_array,
     put_attributes,
+    taken_over,
+    unverified,
 )
 from . import replace
-from .execution import Ending
+from .ending import Ending
 from .facts import FactLog
 from .request import AWAY_THREADS, Request
 from .resume import agree
+from .undoing import refuse_under_way
 
 
 def refuse_factors(factors: Sequence[Sequence[int]], axis: int, name: str) -> None:
@@ -116,7 +119,7 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
 
 def _refuse_lost(claim: Claim, target: Target) -> None:
     if not claim.sure():
-        raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
+        raise taken_over(target)
 
 
 def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
@@ -124,7 +127,9 @@ def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
     if target.growing:
         taken = journal.hold(target, shared=False)
     else:
-        taken = journal.begin_growing(target, target.document, {**mark, "said": target.said})
+        refuse_under_way(target)
+        said = unverified({MARK: target.said}).get(MARK, {})
+        taken = journal.begin_growing(target, target.document, {**mark, "said": said})
     expel(target)
     return taken
 
