@@ -152,7 +152,7 @@ def _smallest(values: Array, rank: int, guess: Any) -> Any:
     if rank < below:
         return _ranked(values[less], rank)
     more = np.greater(values, guess, out=less)
-    first = values.size - np.count_nonzero(more)
+    first = values.size - int(np.count_nonzero(more))
     return guess if rank < first else _ranked(values[more], rank - first)
 
 
