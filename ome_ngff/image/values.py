@@ -16,7 +16,7 @@ from ..spec import (
     direction,
     parse_units,
 )
-from ..text import by, mapping_of, show
+from ..text import by, cut, listed, mapping_of, show
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -29,6 +29,14 @@ def _directions(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
+
+
+def _measures(values: Mapping[str, float], units: Mapping[str, str]) -> str:
+    """Write lengths by axis, and their unit once where it is that of all."""
+    if len({units.get(name) for name in values}) > 1:
+        return ", ".join(f"{name} {value:g} {units.get(name) or ''}".strip() for name, value in values.items())
+    listing = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    return f"{listing} {units.get(next(iter(values))) or ''}".strip()
 
 
 def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
@@ -119,17 +127,14 @@ class NgffImage:
         chunks = getattr(self.data, "chunksize", None) or getattr(self.data, "chunks", None)
         if chunks:
             facts["chunks"] = by(chunks)
-        sizes, extents = [], []
-        for name, n in zip(self.dims, shape, strict=True):
-            size, unit = (self.scale or {}).get(name, 1.0), (self.axes_units or {}).get(name)
-            if size != 1.0 or unit:
-                sizes.append(f"{name} {size:g}{f' {unit}' if unit else ''}")
-                extents.append(f"{name} {size * n:g}{f' {unit}' if unit else ''}")
-        if sizes:
-            facts["pixel size"], facts["extent"] = ", ".join(sizes), ", ".join(extents)
+        units, scale = self.axes_units or {}, self.scale or {}
+        lengths = dict(zip(self.dims, shape, strict=True))
+        if known := [name for name in self.dims if scale.get(name, 1.0) != 1.0 or units.get(name)]:
+            facts["pixel size"] = _measures({name: scale.get(name, 1.0) for name in known}, units)
+            facts["extent"] = _measures({name: scale.get(name, 1.0) * lengths[name] for name in known}, units)
         if self.channel_names:
-            facts["channels"] = ", ".join(self.channel_names)
-        return facts
+            facts["channels"] = listed(self.channel_names, comma=", ")
+        return {name: cut(said, 160) for name, said in facts.items()}
 
     def to_xarray(self) -> Any:
         """Return an `xarray.DataArray` whose coordinates are positions in physical space.
@@ -150,7 +155,7 @@ class NgffImage:
         return xarray.DataArray(self.data, coords, self.dims, self.name)
 
     def __repr__(self) -> str:
-        return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
+        return f"<NgffImage {show(self.name)}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
 
     def _repr_html_(self) -> str:
         from ..show import as_html
