@@ -271,6 +271,10 @@ def test_a_dry_run_shows_levels_and_changes_nothing(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", [2])
     before = every_file(place)
     assert "2 comes" in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    assert (
+        "2: 2 x 5 x 5 x 7 of uint16, in chunks of 1 x 5 x 5 x 7"
+        in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    )
     assert "1 comes" in rebuild_levels(place, "mode", dry_run=True).diff.splitlines()
     assert "labels/cells/1 goes" in remove_levels(place, dry_run=True).diff.splitlines()
     assert every_file(place) == before

@@ -11,7 +11,7 @@ from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import PIXEL, NgffImage, lazy_part
 from ..read import Field
-from ..spec import label_names, placed
+from ..spec import label_names
 from ..store import Layout, Package, Target, children, find_target, named_faults
 from ..write import (
     Annotation,
@@ -106,26 +106,8 @@ class DraftedImage:
 
     def outline(self) -> dict[str, Any]:
         """Return what would be written: axes, sizes, channels, levels with their chunks."""
-        request = self.request
-        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
-        axes = [
-            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
-            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
-        ]
-        levels = [
-            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
-            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
-        ]
-        return {
-            "input": self.input,
-            "output": str(self.output),
-            "version": request.target.fmt.version,
-            "name": request.metadata.name,
-            "dtype": str(request.dtype),
-            "axes": axes,
-            "channels": list(self.image.channel_names or ()),
-            "levels": levels,
-        }
+        places = {"input": self.input, "output": str(self.output)}
+        return {**places, **self.request.outline(), "channels": list(self.image.channel_names or ())}
 
     def planned(self) -> Conversion:
         """Return what the conversion would be."""

@@ -82,7 +82,7 @@ class FieldFiles:
 
     def _indexed(self, image: NgffImage) -> NgffImage:
         """Add what the index of the instrument says."""
-        first = self.planes[0].index
+        first = next((plane.index for plane in self.planes if plane.index), None)
         if first is None:
             return image
         heights = {plane.at.get("z"): plane.index.height for plane in self.planes if plane.index}

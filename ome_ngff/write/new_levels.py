@@ -26,7 +26,7 @@ from ..store import (
     key_of,
     unverified,
 )
-from ..text import same_json
+from ..text import by, same_json
 from .draft import Draft
 from .execution import execute
 from .request import Request
@@ -100,6 +100,8 @@ class Levels:
         arrays = describe_arrays(request.target, request.names, request.array_options())
         for k in new:
             end = key_of(self.path, self.names[k])
+            shape, chunks = by(request.levels[k].shape), by(request.grids[k].chunks)
+            draft.words.append(f"{end}: {shape} of {request.dtype}, in chunks of {chunks}")
             found = arrays[request.paths[k]].to_buffer_dict(default_buffer_prototype())
             documents = {name: buffer.to_bytes() for name, buffer in found.items()}
             draft.come(

@@ -26,11 +26,14 @@ from ..spec import (
     Format,
     format_for_zarr,
     format_from_version,
+    part_of,
     stated_version,
     states,
     states_ome,
 )
 from ..store import (
+    MARK,
+    PLANNED,
     UNDOING,
     Change,
     Hierarchy,
@@ -161,6 +164,10 @@ def _source(hierarchy: Hierarchy) -> Format:
         raise InputError("this is an array; an image is a group of arrays")
     there = [fmt for fmt in FORMATS if fmt.zarr_format == root.zarr_format]
     documents = [fmt.unwrap(root.attributes) for fmt in there]
+    if part_of(root.attributes.get(MARK), PLANNED) is not None and not any(documents):
+        raise InputError(
+            "this plate has no wells yet, so there is nothing to upgrade; delete it, and make it in the other version"
+        )
     if not any(documents) or (root.zarr_format == 2 and not states_ome(documents[0], "")):
         raise InputError("this group has no metadata of OME; give an image, a plate or a collection")
     stated = stated_version(documents[0])
