@@ -92,7 +92,7 @@ def seams() -> list[Panel]:
 
 
 def error(found: Pixels, wanted: Pixels) -> Pixels:
-    """Give the amplified difference, dark on white; of several channels the largest."""
+    """Return the amplified difference, dark on white; of several channels the largest."""
     off = np.abs(found.astype(int) - wanted).max(0)
     return np.asarray(np.clip(255 - AMPLIFIED * off, 0, 255), np.uint8)
 

@@ -46,10 +46,12 @@ from ome_ngff import (
     open_input,
     open_plate,
     repair_plate,
+    upgrade,
     validate,
     write_field,
     write_image,
     write_labels,
+    write_multiscale_labels,
     write_plate_metadata,
     write_well_metadata,
 )
@@ -520,6 +522,18 @@ def test_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
     assert list(open_plate(tmp_path / "p.zarr")["B/4"][0].labels) == ["labels"]
 
 
+def test_levels_of_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", scale={"y": 0.5, "x": 0.5})
+    levels = [(PIXELS % 5).astype("uint8"), (PIXELS[::2, ::2] % 5).astype("uint8")]
+    write_multiscale_labels(levels, tmp_path / "p.zarr", "cells", axes="yx", well="B3", field=0)
+    (place,) = (tmp_path / "p.zarr").glob("*/*/*/labels/cells")
+    assert place.parent.parent == tmp_path / "p.zarr/B/3/0"
+    for image, level in zip(open_plate(tmp_path / "p.zarr")["B/3"][0].labels["cells"].images, levels, strict=True):
+        np.testing.assert_array_equal(image.data, level)
+    with pytest.raises(FormatError, match="path of a field"):
+        write_multiscale_labels(levels, tmp_path / "p.zarr", axes="yx", well="B3", field="../x")
+
+
 def test_wells_and_fields_are_found_by_their_names(tmp_path: Path) -> None:
     create_plate(tmp_path / "p.zarr", "1536-well")
     for well, number in (("AA/2", 0), ("B/10", 1), ("B/10", 0), ("B/9", 10)):
@@ -782,6 +796,8 @@ def test_a_plate_without_wells_says_that_it_is_none_yet(tmp_path: Path, any_form
     assert (report.kind, [finding.rule for finding in report.findings]) == ("plate", ["plate-empty"])
     assert open_plate(tmp_path / "p.zarr").unlisted() == ()
     assert "plate" not in document(tmp_path / "p.zarr")
+    with pytest.raises(InputError, match="this plate has no wells yet, so there is nothing to upgrade; delete it"):
+        upgrade(tmp_path / "p.zarr", "0.6")
     field(tmp_path / "p.zarr", "H/12")
     assert not errors(tmp_path / "p.zarr")
 

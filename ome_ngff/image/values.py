@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -39,9 +40,11 @@ def _measures(values: Mapping[str, float], units: Mapping[str, str]) -> str:
     return f"{listing} {units.get(next(iter(values))) or ''}".strip()
 
 
-def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
-    """Raise `AxesError` where there are more or fewer than channels, `OptionError` for what is no name or colour."""
-    for what, given in (("channel_names", names), ("channel_colors", colors)):
+def check_channels(
+    count: int, names: Sequence[str] | None, colors: Sequence[str] | None, windows: Sequence[Any] | None = None
+) -> None:
+    """Raise `AxesError` where there are more or fewer than channels, `OptionError` for what is none of these."""
+    for what, given in (("channel_names", names), ("channel_colors", colors), ("channel_windows", windows)):
         if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
             raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
         if given and len(given) != count:
@@ -52,6 +55,13 @@ def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str
     for color in colors or ():
         if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
             raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+    for window in windows or ():
+        try:
+            low, high = map(float, window)
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not -math.inf < low <= high < math.inf:
+            raise OptionError(f"A window of values is two numbers, low and high, for each channel (got {window!r}).")
 
 
 @attrs.define(eq=False, repr=False)
@@ -109,13 +119,13 @@ class NgffImage:
 
         Raises:
             ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
-                channels. OptionError: a colour is not RRGGBB.
+                channels. OptionError: a colour is not RRGGBB, or a window no two numbers.
         """
         for name, size in (self.scale or {}).items():
             if not size > 0:
                 raise ScaleError(f"A pixel size is above zero (got {size!r} for {name}); turn the axis round instead.")
         count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
-        check_channels(count, self.channel_names, self.channel_colors)
+        check_channels(count, self.channel_names, self.channel_colors, self.channel_windows)
 
     def facts(self) -> dict[str, str]:
         """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""
