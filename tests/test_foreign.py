@@ -199,6 +199,19 @@ def test_a_hostile_list_of_labels_deletes_nothing_of_others(image: Path, victim:
     assert (every_file(victim), every_file(image / "labels" / "mine")) == before
 
 
+def test_labels_behind_a_link_keep_nobody_from_overwriting(image: Path, victim: Path) -> None:
+    write_labels(LABELS, image, "a")
+    (image / "labels" / "sub").symlink_to(victim)
+    change(image / "labels", lambda attributes: attributes["ome"].update(labels=["a", "sub/labels/cells"]))
+    write_image(PLANE, victim, **WORDS)
+    write_labels(LABELS, victim, "cells")
+    before = every_file(victim)
+    write_image(PLANE + 1, image, **WORDS, overwrite=True)
+    np.testing.assert_array_equal(pixels(image)[0], PLANE + 1)
+    assert every_file(victim) == before
+    assert not (image / "labels" / "a").exists()
+
+
 @pytest.mark.parametrize("path", ["../victim", ".", "", "/etc", "a/../b"])
 def test_a_document_that_names_a_level_outside_is_not_opened(image: Path, path: str) -> None:
     change(image, lambda attributes: attributes["ome"]["multiscales"][0]["datasets"][0].update(path=path))
