@@ -371,7 +371,7 @@ def test_a_plan_says_what_it_reads_and_writes() -> None:
     assert "writes 640 KiB of levels 0, 1" in text
     assert "peak memory" in text
     (work,) = plan.passes
-    assert plan.peak_bytes >= work.pieces_at_once * work.piece_bytes > work.piece_bytes
+    assert plan.peak_bytes == work.at_once * work.task_bytes + 2 * work.piece_bytes
 
 
 def test_a_plan_of_100_tebibytes_counts_units_of_whole_shards() -> None:
