@@ -236,7 +236,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
     for frame in frames[:3]:
         stream.append(frame, block=False)
     with pytest.raises(QueueFullError, match="wait to be stored"):
-        stream.append(frames[3], block=False)
+        stream.append(frames[3], block=False, time=3)
     waiting = threading.Thread(target=stream.append, args=(frames[3],))
     waiting.start()
     waiting.join(0.2)
@@ -247,6 +247,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
         stream.append(frame)
     stream.close()
     np.testing.assert_array_equal(open_image(slow).images[0].data, STACK)
+    assert "frames.jsonl" not in slow._store_dict  # of the frame that was refused nothing was said
 
 
 def pools() -> set[threading.Thread]:
