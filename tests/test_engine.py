@@ -646,9 +646,7 @@ def half_broken(block_id: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_once_a_write_on_a_cluster_fails_no_task_keeps_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_once_a_write_on_a_cluster_fails_no_task_keeps_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client, LocalCluster
 
     call_off = schedule._call_off

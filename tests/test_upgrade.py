@@ -48,6 +48,7 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
+from ome_ngff.store.array_documents import array_to_v2, array_to_v3
 from ome_ngff.write import versions
 from ome_ngff.writer import add_metadata
 
@@ -681,6 +682,23 @@ def test_keys_that_zarr_v2_has_not_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CodecError, match=r"/0: its chunks have keys .*c/0/0"):
         upgrade(image, "0.4")
     assert every_file(image) == before
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_keys_whose_separator_is_not_stated_are_those_of_zarr(tmp_path: Path, zarr_format: int) -> None:
+    names, keys = {2: ".zarray", 3: "zarr.json"}, {"name": "v2", "separator": "."}
+    pixels = NOISE.astype("uint16")
+    words: Any = {"chunks": (2, 8, 16), "zarr_format": zarr_format, "chunk_key_encoding": keys}
+    zarr.create_array(tmp_path / "a", data=pixels, **words)
+    document = json.loads((tmp_path / "a" / names[zarr_format]).read_text())
+    if zarr_format == 2:
+        del document["dimension_separator"]
+    else:
+        document["chunk_key_encoding"] = {"name": "v2"}
+    found = array_to_v3(document, {}, None) if zarr_format == 2 else array_to_v2(document)[0]
+    for kind, each in ((zarr_format, document), (5 - zarr_format, found)):
+        (tmp_path / "a" / names[kind]).write_text(json.dumps(each))
+        np.testing.assert_array_equal(zarr.open_array(tmp_path / "a", mode="r", zarr_format=kind)[...], pixels)
 
 
 def test_arrays_of_others_may_stay_where_losses_are_accepted(tmp_path: Path) -> None:
