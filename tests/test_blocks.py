@@ -63,7 +63,9 @@ def test_boxes_are_those_of_the_whole_however_blosc_packs(
     array = stored(tmp_path_factory.mktemp("a"), VOLUME.astype(dtype), chunks, codec)
     for _ in range(4):
         ends = [sorted(data.draw(st.sets(st.integers(0, n), min_size=2, max_size=2))) for n in VOLUME.shape]
-        box = tuple(slice(low, low + 1 if data.draw(st.booleans()) else high) for low, high in ends)
+        steps = [data.draw(st.sampled_from([None, None, 1, 3])) for _ in ends]
+        highs = [low + 1 if data.draw(st.booleans()) else high for low, high in ends]
+        box = tuple(slice(low, high, step) for (low, _), high, step in zip(ends, highs, steps, strict=True))
         np.testing.assert_array_equal(array[box], VOLUME.astype(dtype)[box])
 
 

@@ -775,6 +775,17 @@ def test_a_record_that_names_places_outside_is_not_believed(tmp_path: Path, name
     assert every_file(tmp_path) == before
 
 
+def test_nothing_is_undone_through_a_link(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    (image / "labels" / "cells").rename(tmp_path / "cells")
+    (image / "labels" / "cells").symlink_to(tmp_path / "cells")
+    before = every_file(tmp_path)
+    with pytest.raises(StoreError, match="'labels/cells/.*' behind a link, which is not written through"):
+        undo(image)
+    assert every_file(tmp_path) == before
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_a_record_that_is_damaged_is_refused_or_right(tmp_path: Path, seed: int) -> None:
     image = by_hand(tmp_path / "image.zarr", NOISE.astype("uint16"))
