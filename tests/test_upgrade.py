@@ -781,7 +781,7 @@ def test_nothing_is_undone_through_a_link(tmp_path: Path) -> None:
     (image / "labels" / "cells").rename(tmp_path / "cells")
     (image / "labels" / "cells").symlink_to(tmp_path / "cells")
     before = every_file(tmp_path)
-    with pytest.raises(StoreError, match="'labels/cells/.*' behind a link, which is not written through"):
+    with pytest.raises(StoreError, match=r"'labels/cells/.*' behind a link, which is not written through"):
         undo(image)
     assert every_file(tmp_path) == before
 
