@@ -183,11 +183,14 @@ def test_there_and_back_keeps_pixels_and_meaning(tmp_path: Path, way: list[str])
     assert {k: v for k, v in every_file(image).items() if not re.search(r"\.z|\.ome_ngff", k)} == chunks
 
 
-def test_consolidated_metadata_goes(tmp_path: Path) -> None:
-    image = an_image(tmp_path / "image.zarr")
-    zarr.consolidate_metadata(str(image), zarr_format=2)
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize(("fmt", "to", "zarr_format"), [("0.4", "0.5", 2), ("0.5", "0.6", 3)])
+def test_consolidated_metadata_goes(tmp_path: Path, fmt: str, to: str, zarr_format: Any) -> None:
+    image = an_image(tmp_path / "image.zarr", fmt)
+    zarr.consolidate_metadata(str(image), zarr_format=zarr_format)
     before = every_file(image)
-    upgrade(image)
+    upgrade(image, to)
+    assert zarr.open_group(image, mode="r").metadata.consolidated_metadata is None
     assert not (image / ".zmetadata").exists()
     undo(image)
     assert every_file(image) == before
