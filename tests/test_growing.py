@@ -497,6 +497,7 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
     older.append(STACK[0])
     older.flush()
     newer = stream_image(grown, (None, 2, 20, 24), "uint16", resume=True, **WORDS)
+    assert not in_folder or len([*(grown / ".ome_ngff").glob("held-*")]) == 1
     older.append(STACK[4])
     with pytest.raises(TakenOverError):
         older.close()

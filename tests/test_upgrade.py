@@ -366,7 +366,12 @@ PLACED = (
 )
 
 
-def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(tmp_path: Path) -> None:
+def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    findings = versions.planned_findings
+    monkeypatch.setattr(versions, "planned_findings", lambda *words: judged.extend(words[-1]) or findings(*words))
     place = a_scene(tmp_path / "scene", *PLACED)
     before, corner, points = every_file(place), np.zeros(3), {}
     for name in ("left", "right"):
@@ -377,6 +382,7 @@ def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(tmp_path: Path) 
     with pytest.warns(UserWarning, match="'world' of the scene"):
         done = upgrade(place, lossy=True)
     assert done.images == 4
+    assert sorted(judged) == ["left", "right"]  # each once
     for name in ("left", "right"):
         image = open_image(place / name)
         assert {axis.unit for axis in image.metadata.axes} == {"millimeter"}
