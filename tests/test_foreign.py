@@ -352,7 +352,7 @@ def test_a_link_above_the_group_is_the_users(tmp_path: Path) -> None:
 
 NAMES = [
     "../../x", "/abs", "a\0b", "x" * 300, "..", ".", "", "a//b", "a\\..\\b", "zarr.json", ".zattrs", ".zgroup",
-    ".zarray", ".ome_ngff.lock", ".ome_ngff", "a/zarr.json", "\udcff", "a/../b", "a\nb", "a\x1b[31mb",
+    ".zarray", ".ome_ngff.lock", ".ome_ngff", "a/zarr.json", "\udcff", "a/../b", "a\nb", "a\x1b[31mb", "é" * 120,
 ]  # fmt: skip
 
 

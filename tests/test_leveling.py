@@ -379,6 +379,7 @@ def test_what_was_begun_is_finished_unless_the_image_changed(tmp_path: Path, mon
     with pytest.raises(Killed):
         add_levels(place, [2])
     edit_image(place, name="another")
+    add_levels(place, [2], dry_run=True)
     assert (place / ".ome_ngff" / "levels").exists()
     add_levels(place, [2])
     assert not (place / ".ome_ngff" / "levels").exists()
