@@ -153,6 +153,7 @@ MARKS = [
     pytest.param({"write": "a", "paths": ["ABSOLUTE"], "replaces": []}, id="absolute"),
     pytest.param({"write": "a", "paths": ["sub/thesis"], "replaces": ["sub"]}, id="through-a-link"),
     pytest.param({"write": "../victim", "replaces": []}, id="write-id"),
+    pytest.param({"write": "a/../../victim", "replaces": []}, id="write-id-that-begins-well"),
     pytest.param({"write": "a", "replaces": ["."]}, id="dot"),
     pytest.param({"write": "a", "replaces": [""]}, id="empty"),
 ]

@@ -298,12 +298,6 @@ def test_channels_have_the_names_and_colours_given(
         assert windows(tmp_path / "a") == [[0, 255]] * count
 
 
-def test_a_photograph_of_16_bits_has_one_window_of_its_pixels(tmp_path: Path) -> None:
-    image = np.stack([PLANE, PLANE // 2, PLANE // 3])
-    write_image(image, tmp_path / "a", axes="cyx", scale_factors=[], channel_colors=["FF0000", "00FF00", "0000FF"])
-    assert windows(tmp_path / "a") == [percentiles(image)] * 3
-
-
 def test_a_rendering_that_is_given_wins_and_false_leaves_it_out(tmp_path: Path) -> None:
     omero = {"channels": [{"color": "123456", "window": {"min": 0, "max": 9, "start": 1, "end": 2}}], "id": 7}
     write_image(PLANE, tmp_path / "a", axes="yx", omero=omero)

@@ -49,6 +49,8 @@ from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
 from ome_ngff.store.array_documents import array_to_v2, array_to_v3
+from ome_ngff.store.claims import alone
+from ome_ngff.store.hierarchy import LOCK
 from ome_ngff.write import versions
 from ome_ngff.writer import add_metadata
 
@@ -540,6 +542,16 @@ def test_what_was_changed_since_is_not_undone(tmp_path: Path, change: Callable[[
     with pytest.raises(StoreError, match="was changed after the upgrade"):
         undo(image)
     assert every_file(image) == before
+
+
+def test_nothing_is_undone_while_labels_are_written(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    with alone(LocalStore(image), f"labels/cells/{LOCK}"):
+        before = every_file(image)
+        with pytest.raises(IncompleteError, match=r"cells is being written"):
+            undo(image)
+        assert every_file(image) == before
 
 
 def test_an_image_that_is_written_anew_has_nothing_to_undo(tmp_path: Path) -> None:
