@@ -53,6 +53,7 @@ from .read import from_ngff_zarr as from_ngff_zarr
 from .read import from_ome_zarr as from_ome_zarr
 from .read import open_image as open_image
 from .read import open_plate as open_plate
+from .read import preview_page as preview_page
 from .read import validate as validate
 from .scale import Scaler as Scaler
 from .spaces import open_scene as open_scene

@@ -90,8 +90,8 @@ class BatchError(NgffError, ValueError):
         self.done = tuple(done)
 
 
-class OptionError(NgffError, TypeError):
-    """An argument or option has a name or a type that is not known here."""
+class OptionError(NgffError, TypeError, ValueError):
+    """An argument or option has a name, a type or a value that is not known here."""
 
 
 class StoreError(NgffError, OSError):

@@ -13,20 +13,18 @@ from .pixels import Method, Methods, ScaleFactors
 from .spec import AxesLike, Format, PerAxis, Transformations, UnitsLike
 from .store import Layout, opened
 from .write import (
-    Annotation,
     FieldPlace,
     add_metadata,
     execute,
-    execute_labels,
-    field_group,
     get_metadata,
     image_request,
-    label_pyramid_request,
-    label_request,
     pyramid_request,
     refuse_words,
-    update,
+    update_image,
+    update_labels,
     write_label_metadata,
+    write_labels,
+    write_multiscale_labels,
     write_multiscales_metadata,
     write_plate_metadata,
     write_well_metadata,
@@ -206,92 +204,6 @@ def write_field(
     return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
 
 
-def write_labels(
-    labels: Any,
-    group: Any,
-    name: str = "labels",
-    scaler: Scaler | None = None,
-    scale_factors: ScaleFactors | None = None,
-    method: str | Methods | Method | None = "mode",
-    fmt: Format | str | None = None,
-    axes: AxesLike | None = None,
-    coordinate_transformations: Transformations | None = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    label_metadata: Mapping[str, Any] | None = None,
-    scale: PerAxis | None = None,
-    axes_units: UnitsLike | None = None,
-    compute: bool = True,
-    *,
-    translation: PerAxis | None = None,
-    chunks: Any = None,
-    shards: Any = None,
-    compression: Any = None,
-    colors: Any = None,
-    properties: Any = None,
-    label_id: str | None = None,
-    source: str | Mapping[str, Any] | None = None,
-    check: bool = False,
-    well: str | tuple[str, str | int] | None = None,
-    field: int | str = 0,
-    overwrite: bool = False,
-    resume: bool = False,
-    join: bool = False,
-    progress: Progress = None,
-    store_options: Mapping[str, Any] | None = None,
-    **unknown: Never,
-) -> list[Delayed]:
-    """Write a segmentation as the label image `labels/<name>` of an image, and register it there.
-
-    Labels in an image that is there take over what it knows: version of the format, axes, pixel sizes, position,
-    units, orientation, factors of the levels and chunks (not shards and compression), so that each of their levels
-    lies on one of the image's. What is said here wins; compression is "zstd" unless it is said. The words that are not
-    explained here are those of `write_image`.
-
-    Args:
-        labels: integers of 8 to 64 bits, kept as they are; bool becomes uint8. They are as long as the image along
-            each of their axes, or 1 where it is not y or x. What xarray says of itself wins over the image.
-        group: the image's group, a path, a URL or a Zarr store. Without an image, the labels stand alone, and a warning
-            says so.
-        name: name of the label image.
-        axes: None finds the axes of the image that have these lengths, and asks where there are several ways.
-        scale_factors, scaler: None makes the levels of the image, also where others have cut off its borders.
-        method: "mode" or "nearest"; methods that invent values are refused.
-        colors: how viewers show the labels: dicts of the specification; a mapping of label values to "#rrggbb",
-            "#rrggbbaa" or whole numbers `(r, g, b[, a])` from 0 to 255; or a name: "auto" (seven colours that
-            colour-blind people tell apart, by value, 0 transparent), "tab10", "tab20" or a colour map of matplotlib.
-            A name gives a colour to each value that occurs, for which the labels are read once more; with more than
-            10 000 values none gets one, and viewers choose. None leaves the colours out.
-        properties: what is known of each label: dicts with "label-value"; a mapping of label values to dicts; a table
-            (a mapping of names to columns, a data frame, or the path of a CSV file with a header). Missing values
-            (NaN) are left out.
-        label_id: name of the table's column that has the label values; None takes "label-value", "label" or the index.
-        source: path from the label image to its image; `{"image": "../../"}` by default.
-        check: raise where colours or properties name a label that does not occur; reads the labels once more.
-        well, field: of the image, as in `write_field`, where `group` is a plate.
-        label_metadata: colors, properties and source in one dict, as ome-zarr has them.
-
-    Returns:
-        As `write_image`.
-
-    Raises:
-        LabelError: the labels are floats, the method invents values, the labels contradict their image, or a colour
-            or property cannot be used.
-    """
-    refuse_words(unknown, write_labels)
-    group = opened(group, store_options)
-    group = group if well is None else field_group(group, well, field, fmt)
-    annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
-    request = label_request(
-        labels, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units,
-        scale_factors=scale_factors, method=method, scaler=scaler, fmt=fmt,
-        layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations, resume=resume or join,
-    )  # fmt: skip
-    return execute_labels(
-        request, name, annotation, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress
-    )
-
-
 def write_multiscale(
     pyramid: Sequence[Any],
     group: Any,
@@ -341,117 +253,3 @@ def write_multiscale(
         coordinate_transformations=coordinate_transformations,
     )  # fmt: skip
     return execute(request, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress)
-
-
-def write_multiscale_labels(
-    pyramid: Sequence[Any],
-    group: Any,
-    name: str = "labels",
-    fmt: Format | str | None = None,
-    axes: AxesLike | None = None,
-    coordinate_transformations: Transformations | None = None,
-    storage_options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    label_metadata: Mapping[str, Any] | None = None,
-    scale: PerAxis | None = None,
-    axes_units: UnitsLike | None = None,
-    compute: bool = True,
-    *,
-    translation: PerAxis | None = None,
-    chunks: Any = None,
-    shards: Any = None,
-    compression: Any = None,
-    colors: Any = None,
-    properties: Any = None,
-    label_id: str | None = None,
-    source: str | Mapping[str, Any] | None = None,
-    check: bool = False,
-    overwrite: bool = False,
-    resume: bool = False,
-    join: bool = False,
-    progress: Progress = None,
-    store_options: Mapping[str, Any] | None = None,
-    **unknown: Never,
-) -> list[Delayed]:
-    """Write a pyramid of labels that exists already as `labels/<name>`; see `write_multiscale` and `write_labels`.
-
-    In an image that is there, the levels have the shapes of the image's, and take over where these lie.
-    """
-    refuse_words(unknown, write_multiscale_labels)
-    group = opened(group, store_options)
-    annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
-    request = label_pyramid_request(
-        pyramid, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
-        layout=Layout.parse(chunks, shards, compression, storage_options),
-        coordinate_transformations=coordinate_transformations,
-    )  # fmt: skip
-    return execute_labels(
-        request, name, annotation, overwrite=overwrite, resume=resume, join=join, compute=compute, progress=progress
-    )
-
-
-def update_image(
-    pixels: Any,
-    group: Any,
-    start: Mapping[str, int] | Sequence[int] | None = None,
-    *,
-    method: str | Methods | Method | None = None,
-    check: bool = False,
-    resume: bool = False,
-    progress: Progress = None,
-    store_options: Mapping[str, Any] | None = None,
-) -> None:
-    """Replace the pixels of a box of a stored image; every level follows.
-
-    The image is in the end, byte for byte, what writing all of it anew would have made. Only chunks, or shards, that
-    hold a pixel which changes are written. The new ones are made below `.ome_ngff/`, and the image stays as it is until
-    all of them are there; then they are put into place, while readers of ours say that it is being changed. The old
-    ones are kept until the next change: `undo` brings them back.
-
-    Args:
-        pixels: of any source that `write_image` takes, of the dtype of the image, or of one that this holds exactly.
-            Where its dimensions have no names, they are the last axes of the image.
-        group: the image, as in `write_image`.
-        start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
-            image; 0 where nothing is said.
-        method: how the levels were made. The images that this package has written say so; of others it has to be said,
-            and is compared with the levels around the box.
-        check: compare in any case, before anything is changed.
-        resume: finish an update that was interrupted, given the same pixels and start.
-        progress, store_options: as in `write_image`.
-
-    Raises:
-        MethodError: it is not known how the levels were made. StoreError: they are not made by the method.
-        IncompleteError: a write or a change was interrupted, and is to be finished first.
-        NgffError: another of its children; the image is as it was.
-    """
-    group = opened(group, store_options)
-    update(pixels, group, None, start, method, check=check, resume=resume, progress=progress)
-
-
-def update_labels(
-    labels: Any,
-    group: Any,
-    name: str = "labels",
-    start: Mapping[str, int] | Sequence[int] | None = None,
-    *,
-    method: str | Methods | Method | None = None,
-    check: bool = False,
-    resume: bool = False,
-    progress: Progress = None,
-    store_options: Mapping[str, Any] | None = None,
-) -> None:
-    """Replace the labels of a box of a stored label image; every level follows, as in `update_image`.
-
-    Colours and properties stay. `undo(group)` takes it back, where `group` is that of the image.
-
-    Args:
-        labels: integers, or bool; of any type that can hold them, if that of the label image can, too.
-        group: the image whose labels they are, as in `write_labels`. name: of the label image.
-        start, method, check, resume, progress, store_options: as in `update_image`.
-
-    Raises:
-        LabelError: the type of the stored labels cannot hold a value, the labels are floats, or the method invents.
-        NgffError: as in `update_image`.
-    """
-    group = opened(group, store_options)
-    update(labels, group, name, start, method, check=check, resume=resume, progress=progress)

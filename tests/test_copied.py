@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +16,19 @@ import numpy as np
 import pytest
 import zarr
 from helpers import every_file, pixels
+from numcodecs.checksum32 import CRC32C
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
+from ome_ngff.engine import units
 from ome_ngff.exceptions import StoreError
-from ome_ngff.store import find_target, holder
-from ome_ngff.store.copying import copy_file
+from ome_ngff.store import Holder, find_target
+from ome_ngff.store.copying import StoredCells
 from ome_ngff.store.objects import carry_objects
+from ome_ngff.write import request
 
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": (8, 16, 16), "scale_factors": [2, 4], "method": "local_mean"}
@@ -96,6 +104,91 @@ def test_other_cells_are_encoded_as_they_are_asked_for(tmp_path: Path, source: A
     assert one.metadata == other.metadata
 
 
+def test_a_compression_that_no_codec_can_do_is_not_kept(tmp_path: Path) -> None:
+    stored(tmp_path / "source.zarr")
+    document = tmp_path / "source.zarr/zarr.json"
+    document.write_text(document.read_text().replace('"clevel": 9', '"clevel": 99'))
+    write_image(zarr.open_array(tmp_path / "source.zarr", mode="r"), tmp_path / "a.zarr", **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
+
+
+def unpacked(chunk: bytes) -> bytes:
+    return bytes((numcodecs.Zstd() if chunk[:4] == b"\x28\xb5\x2f\xfd" else numcodecs.Blosc()).decode(chunk))
+
+
+def said_by_nobody(chunk: bytes) -> bytes:
+    """Pack by Zstandard without saying the size: a frame of one block that is stored as it is."""
+    raw = unpacked(chunk)
+    return b"\x28\xb5\x2f\xfd\x00\x58" + (len(raw) << 3 | 1).to_bytes(3, "little") + raw
+
+
+def with_a_gap(shard: bytes) -> bytes:
+    """Move what is in a shard of 1 x 2 x 2 chunks to the end of many bytes that are nobody's."""
+    index = np.frombuffer(shard[-68:-4], "<u8").reshape(-1, 2) + np.array([1000, 0], "u8")
+    checked = CRC32C(location="end").encode(np.frombuffer(index.astype("<u8").tobytes(), "u1"))
+    return bytes(1000) + shard[:-68] + bytes(checked)
+
+
+@pytest.mark.parametrize(
+    ("source", "spoil"),
+    [
+        pytest.param(
+            {}, lambda chunk: numcodecs.Blosc("zlib").encode(np.frombuffer(unpacked(chunk), "u2")), id="codec"
+        ),
+        pytest.param({}, lambda chunk: numcodecs.Blosc("lz4", 5, 2).encode(unpacked(chunk)), id="shuffle"),
+        pytest.param({"compressors": ZstdCodec()}, said_by_nobody, id="no-size"),
+        pytest.param({"compressors": ZstdCodec()}, lambda chunk: b"\x50\x2a\x4d\x18" + bytes(4) + chunk, id="frames"),
+        pytest.param({"shards": (8, 32, 32)}, with_a_gap, id="gap"),
+    ],
+)
+def test_a_chunk_unlike_its_array_is_encoded_anew(
+    tmp_path: Path, source: dict[str, Any], spoil: Callable[[bytes], bytes]
+) -> None:
+    array = stored(tmp_path / "source.zarr", **source)
+    spoiled = tmp_path / "source.zarr/c/0/0/0"
+    spoiled.write_bytes(spoil(spoiled.read_bytes()))
+    write_image(array, tmp_path / "a.zarr", **WORDS, shards=array.shards)
+    found, level = chunks(array), zarr.open_array(tmp_path / "a.zarr/0", mode="r")
+    np.testing.assert_array_equal(level[:], VOLUME)
+    assert [index for index, chunk in chunks(level).items() if chunk != found[index]] == [(0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(os.replace, id="replaced"), pytest.param(shutil.copyfile, id="rewritten")]
+)
+def test_what_changes_after_it_was_decoded_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path, Path], Any]
+) -> None:
+    array, real = stored(tmp_path / "source.zarr"), units.read
+    stored(tmp_path / "other.zarr", VOLUME + 1)
+
+    def read(*words: Any) -> Any:
+        found = real(*words)
+        if all(low <= at < high for at, (low, high) in zip((0, 16, 16), words[1], strict=True)):
+            how(tmp_path / "other.zarr/c/0/1/1", tmp_path / "source.zarr/c/0/1/1")
+        return found
+
+    monkeypatch.setattr(units, "read", read)
+    write_image(array, tmp_path / "a.zarr", **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
+
+
+def test_chunks_of_other_stores_are_fetched_once(tmp_path: Path) -> None:
+    fetched = Counter[str]()
+
+    class Watched(MemoryStore):
+        async def get(self, key: str, *words: Any, **more: Any) -> Any:
+            fetched[key] += "/c/" in key
+            return await super().get(key, *words, **more)
+
+    array = stored(Watched(), name="a")
+    fetched.clear()
+    write_image(array, tmp_path / "a.zarr", **WORDS)
+    assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r"))[1, 1, 1] == bytes_of(array, (1, 1, 1))
+    assert fetched.pop("a/c/1/1/1") == 2  # here, too
+    assert {n for key, n in fetched.items() if "/c/" in key} == {1}
+
+
 def test_big_endian_cells_are_encoded_anew(tmp_path: Path) -> None:
     array = stored(tmp_path / "source.zarr", VOLUME.astype(">u2"), **OLD, compressors=numcodecs.Blosc("lz4", 9))
     write_image(array, tmp_path / "a.zarr", **WORDS)
@@ -165,7 +258,7 @@ def test_labels_that_are_converted_keep_their_compression(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("calls", [pytest.param(n, id=f"after-{n}") for n in (0, 5, 17)])
 def test_an_interrupted_copy_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
-    array, done = stored(tmp_path / "source.zarr"), list[Any]()
+    array, done, real = stored(tmp_path / "source.zarr"), list[Any](), StoredCells.copy_file
 
     def copy(*words: Any) -> bool:
         if len(done) == calls:
@@ -173,14 +266,35 @@ def test_an_interrupted_copy_is_finished(tmp_path: Path, monkeypatch: pytest.Mon
             words[-1].write_bytes(b"half")
             raise KeyboardInterrupt
         done.append(words)
-        return copy_file(*words)
+        return real(*words)
 
     with monkeypatch.context() as patched, config.set(task_target=1, workers=1):
-        patched.setattr(holder, "copy_file", copy)
+        patched.setattr(StoredCells, "copy_file", copy)
         with pytest.raises(KeyboardInterrupt):
             write_image(array, tmp_path / "a.zarr", **WORDS)
     write_image(array, tmp_path / "a.zarr", **WORDS, resume=True)
     write_image(array, tmp_path / "b.zarr", **WORDS)
+    assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")
+
+
+def killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("finished", [pytest.param(False, id="unfinished"), pytest.param(True, id="finished")])
+@pytest.mark.parametrize("word", [pytest.param("resume", id="resume"), pytest.param("join", id="join")])
+def test_what_was_begun_with_another_codec_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: bool, word: str
+) -> None:
+    array = stored(tmp_path / "source.zarr")
+    with monkeypatch.context() as patched, config.set(task_target=1, workers=1):
+        patched.setattr(request, "storage_of", lambda array: None)  # as version 0.1.0 did
+        if not finished:
+            patched.setattr(Holder, "note", killed)
+        with nullcontext() if finished else pytest.raises(KeyboardInterrupt):
+            write_image(array, tmp_path / "a.zarr", **WORDS)
+    write_image(array, tmp_path / "a.zarr", **WORDS, **{word: True})
+    write_image(VOLUME, tmp_path / "b.zarr", **WORDS)
     assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")
 
 

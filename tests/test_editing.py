@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from dying import image_files
 from helpers import attributes, document, every_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ from ome_ngff import (
 )
 from ome_ngff.cli import main
 from ome_ngff.store.cells import Cells
-from ome_ngff.store.holder import Staging
+from ome_ngff.store.staging import Staging
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 PIXELS = np.arange(2 * 4 * 12 * 20, dtype="uint16").reshape(2, 4, 12, 20)
@@ -277,6 +278,26 @@ def test_deleted_labels_come_back_until_the_next_change(tmp_path: Path, fmt: str
     assert not list((place / ".ome_ngff").glob("cells*"))
 
 
+def test_renamed_labels_that_were_written_anew_stay(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "image", "0.5")
+    rename_labels(place, "cells", "nuclei")
+    write_labels(np.asarray(open_image(place / "labels/nuclei").images[0].data) + 1, place, "nuclei", overwrite=True)
+    before = image_files(place)
+    with pytest.raises(StoreError, match=r"was changed after .* .at labels/nuclei."):
+        undo(place)
+    assert image_files(place) == before
+
+
+def test_a_pixel_without_length_is_not_measured_by(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "image", "0.5")
+    attributes = zarr.open_group(place, mode="r").attrs.asdict()
+    for dataset in attributes["ome"]["multiscales"][0]["datasets"]:
+        dataset["coordinateTransformations"][0]["scale"][-1] = 0
+    zarr.open_group(place, mode="a").attrs.update(attributes)
+    with pytest.raises(ScaleError, match="0 long along x"):
+        edit_image(place, scale={"x": 2.0})
+
+
 def test_labels_with_files_of_others_are_not_deleted(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", "0.5")
     (place / "labels" / "cells" / "notes.txt").write_text("mine")
@@ -318,6 +339,8 @@ REFUSED = [
     pytest.param(lambda p: edit_image(p, orientation={"q": "up"}), AxesError, "axis 'q'", id="orientation-axis"),
     pytest.param(lambda p: edit_image(p, attributes={"ome": 1, "multiscales": 1}), OptionError, "belongs", id="ours"),
     pytest.param(lambda p: edit_image(p, attributes={"a": float("nan")}), OptionError, "JSON", id="nan"),
+    pytest.param(lambda p: edit_image(p, attributes={"plate": {}}), OptionError, "belongs", id="of-other-versions"),
+    pytest.param(lambda p: edit_image(p, attributes={"ome": {}}), OptionError, "belongs", id="of-newer-versions"),
     pytest.param(lambda p: edit_image(p / "labels"), NgffError, "is not an OME-Zarr image", id="labels-group"),
     pytest.param(lambda p: edit_image(p / "none"), MissingError, "no Zarr group", id="nothing"),
     pytest.param(lambda p: edit_image(p / "labels/cells", windows="auto"), OptionError, "no channels", id="of-labels"),

@@ -16,7 +16,7 @@ from zarr.storage import LocalStore
 
 from ome_ngff import IncompleteError, StoreError, open_image, write_image, write_plate_metadata
 from ome_ngff.cli import main
-from ome_ngff.store import holder
+from ome_ngff.store import staging
 
 PIXELS = np.random.default_rng(0).integers(0, 99, (256, 256)).astype("uint16")
 NUMBERS = [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO]
@@ -25,7 +25,7 @@ NAMES = [errno.errorcode[number] for number in NUMBERS]
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int, *, by_rust: bool) -> None:
     """Let the disk fail once so many chunks are written."""
-    write, left = holder.write_box, [after]
+    write, left = staging.write_box, [after]
 
     def fail(array: Any, *given: Any) -> None:
         left[0] -= 1
@@ -35,7 +35,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, number: int, after: int, *, by_rust
             raise OSError(number, os.strerror(number), str(array.store.root / array.path / "c"))
         write(array, *given)
 
-    monkeypatch.setattr(holder, "write_box", fail)
+    monkeypatch.setattr(staging, "write_box", fail)
 
 
 @pytest.mark.parametrize("by_rust", [pytest.param(False, id="python"), pytest.param(True, id="rust")])

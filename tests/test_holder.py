@@ -39,10 +39,11 @@ from ome_ngff import (
 from ome_ngff.engine.job import Job
 from ome_ngff.engine.units import run_unit
 from ome_ngff.exceptions import ExistsError, TakenOverError
-from ome_ngff.store import holder as holding
 from ome_ngff.store import journal
+from ome_ngff.store import staging as folders
 from ome_ngff.store.claims import Claim
-from ome_ngff.store.holder import Holder, Staging, expel
+from ome_ngff.store.holder import Holder
+from ome_ngff.store.staging import Staging, expel
 from ome_ngff.store.target import find_target
 from ome_ngff.write import execution
 from ome_ngff.write.labels import request as labels_request
@@ -222,7 +223,7 @@ def test_a_task_whose_folder_goes_while_it_writes_names_the_cause(
     def gone(*_: Any) -> None:
         raise RuntimeError("No such file or directory (os error 2)")
 
-    monkeypatch.setattr(holding, "write_box", gone)
+    monkeypatch.setattr(folders, "write_box", gone)
     with pytest.raises(TakenOverError):
         dask.compute(*tasks, scheduler="sync")
 
@@ -341,7 +342,7 @@ def test_one_who_lost_the_lock_deletes_nothing(tmp_path: Path, monkeypatch: pyte
 @pytest.fixture(params=[pytest.param(True, id="descriptors"), pytest.param(False, id="paths")])
 def staging(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Staging:
     """A process that has written a chunk and is about to move it, on systems with and without descriptors."""
-    monkeypatch.setattr(holding, "_DESCRIPTORS", request.param)
+    monkeypatch.setattr(folders, "_DESCRIPTORS", request.param)
     target = find_target(tmp_path / "i")
     write_image(volume(), tmp_path / "i", **WORDS)
     (tmp_path / "i" / ".ome_ngff").mkdir()
@@ -392,7 +393,7 @@ def test_nothing_gets_into_place_after_a_takeover(staging: Staging, again: bool)
 def test_a_chunk_written_between_two_steps_of_a_takeover_is_missed(
     staging: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete = holding._delete
+    delete = folders._delete
 
     def late(folder: Path) -> None:
         write_late(staging)
@@ -402,7 +403,7 @@ def test_a_chunk_written_between_two_steps_of_a_takeover_is_missed(
             staging._land("0/0.0.1", "0/c/0/0/1")
         delete(folder)
 
-    monkeypatch.setattr(holding, "_delete", late)
+    monkeypatch.setattr(folders, "_delete", late)
     (staging.folder / "0" / "0.0.0").unlink()
     expel(find_target(staging.root))
 
@@ -547,7 +548,7 @@ def test_a_worker_that_arrives_after_a_takeover_is_refused(tmp_path: Path, monke
 def test_a_worker_that_arrives_between_two_steps_of_a_takeover_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holder, end, tried = caught_job(tmp_path, monkeypatch).holder, holding._end_of, []
+    holder, end, tried = caught_job(tmp_path, monkeypatch).holder, folders.end_of, []
 
     def arrive(folder: Path) -> None:
         end(folder)
@@ -556,7 +557,7 @@ def test_a_worker_that_arrives_between_two_steps_of_a_takeover_is_refused(
             with pytest.raises(TakenOverError):
                 Holder.join(holder.target, holder.spool)
 
-    monkeypatch.setattr(holding, "_end_of", arrive)
+    monkeypatch.setattr(folders, "end_of", arrive)
     write_image(volume(1), tmp_path / "i", overwrite=True, **WORDS)
     assert tried
 

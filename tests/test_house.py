@@ -22,7 +22,7 @@ ORDER = ("exceptions", "text", "config", "spec", "pixels", "store", "engine", "s
 ORDER = (*ORDER, "inputs", "faces", "cli")
 ROOMS = [name for name in ORDER if (PACKAGE / name).is_dir()]
 # What may reach upwards, at the moment when it is called: (module, room).
-UPWARDS = {("image/values", "write")}
+UPWARDS = {("image/multiscales", "write")}
 # Insides of other libraries, each in one file.
 INSIDES = {
     r"zarr\.core|zarr\._|\._async_": "store/zarr_private",

@@ -31,7 +31,7 @@ from joiners import SMALL, WORDS, volume
 from zarr.storage import MemoryStore
 
 import ome_ngff
-from ome_ngff import ExistsError, StoreError, convert, open_image, write_image, write_labels
+from ome_ngff import ExistsError, StoreError, convert, open_image, validate, write_image, write_labels
 from ome_ngff.cli import main
 from ome_ngff.engine import job, sharing
 from ome_ngff.engine.plan import Plan
@@ -40,6 +40,7 @@ from ome_ngff.read import describe_store
 from ome_ngff.store import find_target, journal
 from ome_ngff.write import arguments, execution
 from ome_ngff.write.request import Request
+from ome_ngff.write.uploading import upload
 
 JOINER = Path(__file__).parent / "joiners.py"
 
@@ -444,7 +445,7 @@ def test_who_joins_stops_where_one_process_goes_on_alone(tmp_path: Path, alone: 
 
     with pytest.raises(TakenOverError):
         write_image(volume(), tmp_path / "i", join=True, progress=once_noted(tmp_path / "i", 5, resume), **WORDS)
-    assert journal.SHARED not in find_target(tmp_path / "i").mark
+    assert "shared" not in find_target(tmp_path / "i").mark
     write_image(volume(), tmp_path / "i", resume=True, **WORDS)
     assert every_file(tmp_path / "i") == alone
 
@@ -580,7 +581,7 @@ def test_a_gate_left_by_a_killed_process_expels_nobody(tmp_path: Path, alone: di
 def test_helpers_keep_the_margins_that_others_read(tmp_path: Path, alone: dict[str, str]) -> None:
     """From which size on a level gets margins depends on a setting that helpers need not share."""
     target = prepared(tmp_path / "i")
-    assert target.mark[journal.SHARED]["margins"]
+    assert target.mark["shared"]["margins"]
     with ome_ngff.config.set(task_target="100MB"), pytest.raises(Stopped):
         write_image(volume(), tmp_path / "i", join=True, progress=once_noted(tmp_path / "i", 30, stop), **WORDS)
     write_image(volume(), tmp_path / "i", join=True, **WORDS)
@@ -713,10 +714,21 @@ def test_who_was_asleep_while_preparing_replaces_no_mark(
     assert every_file(place) == alone
 
 
-def test_who_finds_a_joint_write_is_told_to_join_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "find",
+    [
+        pytest.param(lambda place: write_image(volume(), place, **WORDS), id="write"),
+        pytest.param(open_image, id="read"),
+        pytest.param(lambda place: convert(place, place.with_name("o")), id="convert"),
+        pytest.param(lambda place: upload(find_target(place), MemoryStore()), id="upload"),
+    ],
+)
+def test_who_finds_a_joint_write_is_told_to_join_it(tmp_path: Path, find: Callable[[Path], Any]) -> None:
     prepared(tmp_path / "i")
-    with pytest.raises(IncompleteError, match="pass join=True to help to finish it, resume=True to finish it or"):
-        write_image(volume(), tmp_path / "i", **WORDS)
+    with pytest.raises(IncompleteError, match="join=True in any number of processes, or resume=True in one"):
+        find(tmp_path / "i")
+    assert "--join" in CliRunner().invoke(main, ["info", str(tmp_path / "i")]).output
+    assert "join=True (--join)" in str(validate(tmp_path / "i"))
 
 
 def test_an_interruption_leaves_no_claims_behind(

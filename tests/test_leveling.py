@@ -43,8 +43,8 @@ from ome_ngff import (
 from ome_ngff.cli import main
 from ome_ngff.store import find_target
 from ome_ngff.store.cells import Cells
-from ome_ngff.store.holder import Staging
-from ome_ngff.write.leveling import _state
+from ome_ngff.store.staging import Staging
+from ome_ngff.write.ladder import _state
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 NOISE = np.random.default_rng(3).integers(0, 60000, (2, 5, 19, 28)).astype("uint16")
@@ -273,6 +273,10 @@ def test_a_dry_run_shows_levels_and_changes_nothing(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", [2])
     before = every_file(place)
     assert "2 comes" in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    assert (
+        "2: 2 x 5 x 5 x 7 of uint16, in chunks of 1 x 5 x 5 x 7"
+        in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    )
     assert "1 comes" in rebuild_levels(place, "mode", dry_run=True).diff.splitlines()
     assert "labels/cells/1 goes" in remove_levels(place, dry_run=True).diff.splitlines()
     assert every_file(place) == before

@@ -123,6 +123,25 @@ def test_wells_of_other_sizes_lie_in_their_corner(plate: Path) -> None:
     np.testing.assert_array_equal(found, whole)
 
 
+def test_wells_that_are_missing_are_said_and_not_seen(plate: Path) -> None:
+    (plate / "C/2").rename(plate.parent / "gone")
+    with pytest.warns(UserWarning, match=r"lists wells that are not there: C/2; they are not seen"):
+        found = open_plate(plate).overview().images[0].data.compute()
+    whole = wanted()
+    whole[:, 16:] = 0
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_wells_of_more_channels_name_theirs(plate: Path) -> None:
+    more = np.concatenate([pixels(7), pixels(8)[:1]])
+    names = ["DAPI", "GFP", "red"]
+    write_field(more, plate, "B/2", 0, 0, axes="cyx", scale_factors=[2], method="nearest", channel_names=names)
+    image = open_plate(plate).overview().images[0]
+    assert (image.data.shape[0], image.channel_names) == (3, names)
+    write_overview(plate)
+    assert open_image(plate / "plate_overview").images[0].channel_names == names
+
+
 def test_images_that_are_broken_are_said_and_not_seen(plate: Path) -> None:
     (plate / "C/2/0/0/zarr.json").unlink()
     with pytest.warns(UserWarning, match=r"Images of .* are not seen: C/2/0 \(.*names the level '0'"):
@@ -219,3 +238,15 @@ def test_an_overview_is_replaced_and_nothing_else(plate: Path) -> None:
     write_image(other, plate / "plate_overview", overwrite=True)
     with pytest.raises(ExistsError, match="plate_overview is not an overview that was written here"):
         write_overview(plate)
+
+
+def test_an_image_begun_in_the_place_of_an_overview_stays(plate: Path) -> None:
+    def stop(done: int, of: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_image(pixels(1), plate / "plate_overview", axes="cyx", progress=stop)
+    before = every_file(plate)
+    with pytest.raises(ExistsError, match="plate_overview is not an overview that was written here"):
+        write_overview(plate)
+    assert every_file(plate) == before

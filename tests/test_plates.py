@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from ome_ngff import (
     NgffError,
     OptionError,
     Plate,
+    StoreError,
     Well,
     convert,
     create_plate,
@@ -43,10 +46,12 @@ from ome_ngff import (
     open_input,
     open_plate,
     repair_plate,
+    upgrade,
     validate,
     write_field,
     write_image,
     write_labels,
+    write_multiscale_labels,
     write_plate_metadata,
     write_well_metadata,
 )
@@ -113,6 +118,8 @@ WRONG: list[Any] = [
     pytest.param({"rows": "96-well", "columns": 6}, id="format-and-columns"),
     pytest.param({"acquisitions": [0, {"id": 0}]}, id="acquisition-twice"),
     pytest.param({"acquisitions": [{"name": "day"}]}, id="acquisition-without-id"),
+    pytest.param({"acquisitions": [{"id": "x"}, 0]}, id="acquisition-of-text"),
+    pytest.param({"acquisitions": [{"id": []}]}, id="acquisition-of-nothing"),
     pytest.param({"acquisitions": [{"id": 0, "colour": "red"}]}, id="acquisition-with-other-words"),
 ]
 
@@ -215,6 +222,26 @@ def test_calls_that_make_the_same_plate_agree(tmp_path: Path) -> None:
         create_plate(tmp_path / "p.zarr", "24-well", name="other")
 
 
+def test_the_same_plate_made_again_keeps_what_it_is(tmp_path: Path) -> None:
+    place, days = tmp_path / "p.zarr", [{"id": 0, "name": "day 0"}]
+    create_plate(place, None, name="screen", acquisitions=days)
+    field(place, "C/2")
+    before = every_file(place)
+    for words in ({}, {"name": "screen"}, {"acquisitions": days}, {"acquisitions": [0]}):
+        create_plate(place, None, **words)
+    assert every_file(place) == before
+    create_plate(place, None, acquisitions=[{"id": 0, "description": "first"}, 3])
+    found = open_plate(place)
+    assert found.acquisitions == (Acquisition(0, "day 0", "first", maximumfieldcount=1), Acquisition(3))
+    field(place, "D/5")
+    assert (open_plate(place).rows, open_plate(place).name) == (tuple("ABCD"), "screen")
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", ("B", np.int64(3)), np.int64(2), np.uint8(1))
+    assert open_plate(tmp_path / "p.zarr").fields == {"B/3": (Field("2", 1),)}
+
+
 def test_a_layout_may_be_said_after_the_first_field(tmp_path: Path) -> None:
     field(tmp_path / "p.zarr", "C/12")
     assert open_plate(tmp_path / "p.zarr").rows == ("A", "B", "C")
@@ -236,7 +263,18 @@ REFUSED: list[Any] = [
     pytest.param(lambda p: field(p, "B"), FormatError, "row/column", id="no-well"),
     pytest.param(lambda p: field(p, "../B/3"), FormatError, "row/column", id="well-that-leads-out"),
     pytest.param(lambda p: field(p, "B/4", "a b"), FormatError, "path of a field", id="no-name-of-a-field"),
-    pytest.param(lambda p: field(p, "B/4", -1), OptionError, "number or a name", id="negative-field"),
+    pytest.param(lambda p: field(p, "B/4", -1), OptionError, "from 0 or a name", id="negative-field"),
+    pytest.param(lambda p: field(p, "B/4", 10**5000), OptionError, "from 0 or a name", id="endless-field"),
+    pytest.param(lambda p: field(p, "B/4", "x" * 300), FormatError, "path of a field", id="long-name-of-a-field"),
+    pytest.param(lambda p: field(p, "B/" + "9" * 5000), FormatError, "row/column", id="endless-column"),
+    pytest.param(lambda p: field(p, "B\u0663"), FormatError, "row/column", id="other-digits"),
+    pytest.param(lambda p: field(p, "B/4", 0, 10**30), OptionError, "from 0", id="endless-acquisition"),
+    pytest.param(lambda p: repair_plate(p, acquisition=-1), OptionError, "from 0", id="repair-as-no-acquisition"),
+    pytest.param(
+        lambda p: create_plate(p, acquisitions=[{"id": 0, "name": "x"}, {"id": 1, "name": "night"}]),
+        ExistsError, "acquisition 1 has the name 'day', not 'night'", id="other-name-of-an-acquisition",
+    ),
+    pytest.param(lambda p: create_plate(p, "A-H", 6), ExistsError, "columns 1 to 12, not 1 to 6", id="other-layout"),
     pytest.param(lambda p: field(p, "B/4", acquisition=-1), OptionError, "from 0", id="negative-acquisition"),
     pytest.param(lambda p: field(p, "B/4", fmt="0.6"), FormatError, ONE, id="other-version"),
     pytest.param(lambda p: field(p, "B/4", fmt="0.4"), FormatError, "Zarr v3", id="other-zarr"),
@@ -252,13 +290,15 @@ REFUSED: list[Any] = [
     pytest.param(lambda p: plane(f"{p}::B/4/0", fmt="0.4"), FormatError, ONE, id="the-same-inside"),
     pytest.param(lambda p: write_well_metadata(p / "B/3", ["0"], "0.6"), FormatError, ONE, id="well-of-other-version"),
     pytest.param(lambda p: nuclei(p, well="I/1"), FormatError, LINES, id="labels-of-no-well"),
+    pytest.param(lambda p: nuclei(p, well="B/3", field="../../../v"), FormatError, "path of a field", id="labels-out"),
+    pytest.param(lambda p: nuclei(p, well="B/3", field="0/labels"), FormatError, "path of a field", id="labels-below"),
     pytest.param(lambda p: nuclei(p, well="B/3", fmt="0.6"), FormatError, ONE, id="labels-of-other-version"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "kind", "words"), REFUSED)
 def test_a_refused_call_changes_no_byte(tmp_path: Path, call: Callable[[Path], Any], kind: Any, words: str) -> None:
-    create_plate(tmp_path / "p.zarr")
+    create_plate(tmp_path / "p.zarr", acquisitions=[{"id": 1, "name": "day"}])
     field(tmp_path / "p.zarr")
     before = every_file(tmp_path)
     with pytest.raises(kind, match=words):
@@ -341,6 +381,21 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)
 
 
+def test_what_cannot_be_a_field_is_never_listed_as_one(tmp_path: Path) -> None:
+    place = tmp_path / "p.zarr"
+    field(place)
+    for path in ("extra", "B/3/my_image", "x-y/3/0"):
+        plane(place / path)
+    nuclei(place / "extra", name="cells")
+    (place / "B/4/0").mkdir(parents=True)
+    (place / "B/4/0/zarr.json").write_text("{broken")
+    (place / "B/notes.txt").write_text("mine")
+    before = every_file(place)
+    assert (open_plate(place).unlisted(), repair_plate(place)) == ((), ())
+    assert every_file(place) == before
+    assert not [finding for finding in validate(place).findings if "my_image" in str(finding)]
+
+
 def test_fields_that_are_tasks_are_listed_when_they_are_computed(tmp_path: Path) -> None:
     words: dict[str, Any] = {"axes": "yx", "scale_factors": [2], "chunks": 8, "compute": False}
     tasks = [task for n in range(3) for task in write_field(PIXELS, tmp_path / "p.zarr", "B/3", n, **words)]
@@ -367,6 +422,42 @@ def test_a_plate_is_replaced_with_all_its_fields_and_nothing_else(tmp_path: Path
     field(tmp_path / "p.zarr", "B/2")
     assert not errors(tmp_path / "p.zarr")
     assert "replaces" not in attributes(tmp_path / "p.zarr").get("ome_ngff", {})
+
+
+def test_fields_that_nobody_lists_are_replaced_if_they_are_ours(tmp_path: Path, monkeypatch: Any) -> None:
+    def stop(done: int, of: int) -> None:
+        raise Stopped
+
+    create_plate(tmp_path / "p.zarr")
+    for well in ("B/1", "C/1"):
+        with pytest.raises(Stopped):
+            field(tmp_path / "p.zarr", well, 7, progress=stop)
+    with monkeypatch.context() as patch:
+        patch.setattr(plates, "update_attributes", lambda *_: (_ for _ in ()).throw(Stopped))
+        with pytest.raises(Stopped):
+            field(tmp_path / "p.zarr", "C/1", 8)
+    plane(tmp_path / "p.zarr" / "B/1/mine")
+    create_plate(tmp_path / "p.zarr", overwrite=True)
+    assert not (tmp_path / "p.zarr/C").exists()
+    np.testing.assert_array_equal(open_image(tmp_path / "p.zarr" / "B/1/mine").images[0].data, PIXELS)
+    field(tmp_path / "p.zarr", "B/1", 7)
+
+
+@pytest.mark.parametrize("linked", ["A", "A/1", "A/1/0"])
+def test_what_a_link_leads_to_outlives_a_replaced_plate(tmp_path: Path, linked: str) -> None:
+    for name in ("p.zarr", "theirs.zarr"):
+        field(tmp_path / name, "A/1")
+    shutil.rmtree(tmp_path / "p.zarr" / linked)
+    (tmp_path / "p.zarr" / linked).symlink_to(tmp_path / "theirs.zarr" / linked)
+    before = every_file(tmp_path)
+    if linked == "A/1/0":
+        create_plate(tmp_path / "p.zarr", overwrite=True)
+    else:
+        with pytest.raises(StoreError, match="the well A/1 behind a link"):
+            create_plate(tmp_path / "p.zarr", overwrite=True)
+        assert every_file(tmp_path) == before
+    theirs = {name: content for name, content in before.items() if name.startswith("theirs")}
+    assert {name: content for name, content in every_file(tmp_path).items() if name.startswith("theirs")} == theirs
 
 
 def test_a_replacement_that_was_interrupted_is_finished(tmp_path: Path, monkeypatch: Any) -> None:
@@ -431,6 +522,18 @@ def test_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
     assert list(open_plate(tmp_path / "p.zarr")["B/4"][0].labels) == ["labels"]
 
 
+def test_levels_of_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", scale={"y": 0.5, "x": 0.5})
+    levels = [(PIXELS % 5).astype("uint8"), (PIXELS[::2, ::2] % 5).astype("uint8")]
+    write_multiscale_labels(levels, tmp_path / "p.zarr", "cells", axes="yx", well="B3", field=0)
+    (place,) = (tmp_path / "p.zarr").glob("*/*/*/labels/cells")
+    assert place.parent.parent == tmp_path / "p.zarr/B/3/0"
+    for image, level in zip(open_plate(tmp_path / "p.zarr")["B/3"][0].labels["cells"].images, levels, strict=True):
+        np.testing.assert_array_equal(image.data, level)
+    with pytest.raises(FormatError, match="path of a field"):
+        write_multiscale_labels(levels, tmp_path / "p.zarr", axes="yx", well="B3", field="../x")
+
+
 def test_wells_and_fields_are_found_by_their_names(tmp_path: Path) -> None:
     create_plate(tmp_path / "p.zarr", "1536-well")
     for well, number in (("AA/2", 0), ("B/10", 1), ("B/10", 0), ("B/9", 10)):
@@ -463,6 +566,41 @@ def test_a_function_is_called_with_the_image_of_each_field(tmp_path: Path) -> No
     with pytest.raises(Stopped) as caught:
         plate.map(fail)
     assert "the field A/1/0 of" in caught.value.__notes__[0]
+
+
+def changed(place: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    stored = json.loads((place / "zarr.json").read_text())
+    change(stored["attributes"]["ome"])
+    (place / "zarr.json").write_text(json.dumps(stored))
+
+
+DAMAGED: list[Any] = [
+    pytest.param("", lambda d: d["plate"].update(acquisitions=[{"id": 0, "maximumfieldcount": "x"}]), id="count"),
+    pytest.param("", lambda d: d["plate"].update(acquisitions=[{"id": 0, "name": {}}, {"id": []}]), id="acquisition"),
+    pytest.param("", lambda d: d["plate"]["columns"].append({"name": "9" * 5000}), id="endless-column"),
+    pytest.param("B/3", lambda d: d["well"]["images"].append({"path": "9" * 5000}), id="endless-field"),
+    pytest.param("B/3", lambda d: d["well"]["images"].append({"path": "0"}), id="field-twice"),
+]
+
+
+@pytest.mark.parametrize(("where", "change"), DAMAGED)
+def test_damaged_documents_are_read_and_end_in_plain_words(tmp_path: Path, where: str, change: Any) -> None:
+    field(tmp_path / "p.zarr")
+    changed(tmp_path / "p.zarr" / where, change)
+    plate = open_plate(tmp_path / "p.zarr")
+    assert [list(plate), list(plate["B/3"])[:1], len(set(plate["B/3"]))] == [["B/3"], ["0"], len(plate["B/3"])]
+    assert "B" + "9" * 5000 not in plate
+    for well, number in (("B/3", 1), ("B/1", 0)):
+        with suppress(NgffError):
+            field(tmp_path / "p.zarr", well, number)
+
+
+def test_a_field_that_leads_out_names_its_well(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr")
+    changed(tmp_path / "p.zarr/B/3", lambda d: d["well"]["images"].append({"path": "../../../x"}))
+    plate = open_plate(tmp_path / "p.zarr")
+    with pytest.raises(FormatError, match=r"The well B/3 of .*p\.zarr: .*something below its group"):
+        plate["B/3"]
 
 
 def test_what_is_missing_or_no_plate_says_so(tmp_path: Path) -> None:
@@ -554,6 +692,27 @@ def test_a_field_costs_the_same_calls_in_a_plate_of_any_size() -> None:
     assert sum(calls.values()) < 110
 
 
+def test_a_plate_that_lists_all_already_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, parsed = screen(2, 2, 3), []
+    parse = Plate.from_document
+    monkeypatch.setattr(Plate, "from_document", lambda *given, **words: parsed.append(1) or parse(*given, **words))
+    for number, times in ((2, 1), (3, 3)):  # field_count grows: once more without the lock, once under it
+        field(store, "A/1", number, overwrite=True)
+        assert len(parsed) == times
+        parsed.clear()
+    assert open_plate(store).plate.field_count == 4
+
+
+def test_two_writers_of_a_well_count_each_others_fields(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", "B/3", 0)
+    inner = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 1, axes="yx", scale_factors=[], compute=False)
+    other = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 2, axes="yx", scale_factors=[], compute=False)
+    dask.compute(*other)
+    dask.compute(*inner)
+    found = open_plate(tmp_path / "p.zarr").plate
+    assert (found.field_count, found.acquisitions[0].maximumfieldcount) == (3, 3)
+
+
 def test_a_plate_of_384_wells_is_listed_by_one_call_per_well() -> None:
     store = screen(16, 24, 9)
     store.forget()
@@ -637,6 +796,8 @@ def test_a_plate_without_wells_says_that_it_is_none_yet(tmp_path: Path, any_form
     assert (report.kind, [finding.rule for finding in report.findings]) == ("plate", ["plate-empty"])
     assert open_plate(tmp_path / "p.zarr").unlisted() == ()
     assert "plate" not in document(tmp_path / "p.zarr")
+    with pytest.raises(InputError, match="this plate has no wells yet, so there is nothing to upgrade; delete it"):
+        upgrade(tmp_path / "p.zarr", "0.6")
     field(tmp_path / "p.zarr", "H/12")
     assert not errors(tmp_path / "p.zarr")
 

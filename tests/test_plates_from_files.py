@@ -180,6 +180,8 @@ def test_a_folder_of_other_names_shows_the_way_out(here: Path) -> None:
         pytest.param("{4}/{1}/a_{2}_{3}.tif", "in/{row}/{col}/a_{field}_{wavelength}.tif", id="rows in folders"),
         pytest.param("x/y/{4}{1}_f{2}_ch{3}.tif", "in/**/{well}_f{field}_ch{channel}.tif", id="any folder"),
         pytest.param("run_{4}{1}-{2}-{3}_1712.tif", "in/run_{well}-{field}-{channel}_????.tif", id="wildcards"),
+        pytest.param("scan [1]/{4}{1}_{2}_{3}.tif", "in//scan [1]/{row}{column}_{field}_{c}.tif", id="brackets"),
+        pytest.param("r{0:03}c{1:03}f{2:03}_{3}.tif", "in/r{row}c{column}f{field}_{c}.tif", id="three digits"),
     ],
 )  # fmt: skip
 def test_patterns_name_what_stands_in_paths(name: str, pattern: str, here: Path) -> None:
@@ -221,6 +223,7 @@ def test_acquisitions_have_fields_of_their_own(here: Path) -> None:
         pytest.param("in/{well}_{dog}.tif", "{dog} is not well, row,", id="unknown"),
         pytest.param("in/r{row}_{z}.tif", "must name {well}, or {row} and {column}", id="no well"),
         pytest.param("in/{well}_{z}_{plane}.tif", "and each once", id="twice"),
+        pytest.param("in/{well}{field}.tif", "{well}{field} in a pattern cannot be told apart", id="joined"),
         pytest.param("in/{well}_s{site}.png", "No file matches", id="nothing"),
         pytest.param("in/{well}_q{site}.*", "No file matches", id="unlike"),
     ],
@@ -244,7 +247,7 @@ def test_wells_of_the_largest_plates_are_understood() -> None:
     assert parse_well("32/48") == ("AF", 48)
 
 
-@pytest.mark.parametrize("text", ["", "3", "B", "B0", "3B", "B/3/1", "ABC1", "0/3"])
+@pytest.mark.parametrize("text", ["", "3", "B", "B0", "3B", "B/3/1", "ABC1", "0/3", "00/3"])
 def test_what_is_no_well_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="A well is B03, B3 or B/3"):
         parse_well(text)
@@ -321,6 +324,9 @@ def test_files_of_several_dimensions_are_fields(here: Path) -> None:
         pytest.param({"well": "B03", "x": "left"}, "Line 2 of .*could not convert", id="position"),
         pytest.param({"well": "B03", "field": "a b"}, "Line 2 of .*: a field is a number", id="field"),
         pytest.param({"well": "B03", "input": ""}, "Line 2 of .*: there is no input", id="input"),
+        pytest.param({"well": "B03", "x": "nan"}, "Line 2 of .*: x is a finite number", id="no finite position"),
+        pytest.param({"well": "B03", "Well": "B04"}, "more than one column 'well'", id="column twice"),
+        pytest.param({"well": "B03", "c": 1, "channel": 2}, "more than one column 'channel'", id="column by two names"),
     ],
 )
 def test_a_manifest_that_is_not_understood_names_the_line(row: dict[str, Any], why: str, here: Path) -> None:
@@ -328,6 +334,34 @@ def test_a_manifest_that_is_not_understood_names_the_line(row: dict[str, Any], w
     with pytest.raises(OptionError, match=why):
         convert_plate(manifest(here / "m.csv", [{"input": "a.tif", **row}]), "out")
     assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_manifest_of_another_encoding_says_so(encoding: str, here: Path) -> None:
+    (here / "m.csv").write_text("input,well,unit\na.tif,B3,µm\n", encoding=encoding)
+    with pytest.raises(OptionError, match=r"m\.csv is not a table of text in UTF-8 \(.*\); save it as CSV UTF-8"):
+        convert_plate("m.csv", "out")
+
+
+def test_planes_of_one_field_have_the_same_words(here: Path) -> None:
+    rows = [{"input": "a.tif", "well": "B3", "channel": n, "series": n} for n in (0, 1)]
+    with pytest.raises(InputError, match=r"other things of '.*a\.tif' than of '.*a\.tif', both planes of B/3, field 0"):
+        convert_plate(manifest(here / "m.csv", rows), "out")
+
+
+def test_an_acquisition_that_is_left_out_is_0(here: Path) -> None:
+    for n in (0, 1):
+        save(here / f"{n}.tif", plane(n))
+    rows = [{"input": f"{n}.tif", "well": "B3", "field": n, "acquisition": ["", 0][n]} for n in (0, 1)]
+    convert_plate(manifest(here / "m.csv", rows), "out", **SMALL)
+    assert [(each.path, each.acquisition) for each in open_plate("out")["B/3"].fields] == [("0", 0), ("1", 0)]
+
+
+def test_a_plate_with_a_name_grows_with_its_files(here: Path) -> None:
+    for well in ("B03", "D05"):
+        save(here / f"in/{well}.tif", plane(1))
+        convert_plate("in/{well}.tif", "out", name="screen", **SMALL)
+    assert (open_plate("out").name, list(open_plate("out"))) == ("screen", ["B/3", "D/5"])
 
 
 def test_two_files_of_one_plane_are_refused(here: Path) -> None:
@@ -511,6 +545,8 @@ def test_positions_between_pixels_are_rounded_and_said(here: Path) -> None:
         pytest.param([(0, 0), (0, 0)], {}, "Nothing says where the 2 fields of the well A/1 lie", id="nowhere"),
         pytest.param(PLACES, {"scale": 0.25}, r"pixels of different sizes \(y: 0.5 and 0.25\)", id="sizes"),
         pytest.param(PLACES, {"input": "in/float.tif"}, "uint16 with y, x, and float32 with y, x", id="types"),
+        pytest.param(PLACES, {"x": ""}, "Nothing says where 1 of the 4 fields of the well A/1 lie along x", id="one"),
+        pytest.param(PLACES, {"x": 1e17}, "lie up to 2e.17 pixels apart; compare units", id="far away"),
     ],
 )
 def test_fields_that_cannot_be_one_image_are_refused(places: Any, change: dict[str, Any], why: str, here: Path) -> None:
@@ -522,9 +558,24 @@ def test_fields_that_cannot_be_one_image_are_refused(places: Any, change: dict[s
         convert_plate(manifest(here / "m.csv", rows), "out", stitch=True, **SMALL)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "uint64", "float32"])
+def test_fields_that_hide_others_are_said(here: Path) -> None:
+    with pytest.warns(UserWarning, match="Some of the 3 fields of the well .* have the same position"):
+        convert_plate(placed(here, [(0, 0), (0, 6), (0, 6)]), "out", stitch=True, **SMALL)
+
+
+def test_acquisitions_are_never_stitched_together(here: Path) -> None:
+    for n in range(4):
+        write_field(plane(n), "out", "A/1", n, n // 2, translation={"x": 20.0 * (n % 2)}, **SMALL)
+    with pytest.raises(OptionError, match="fields of acquisitions 0, 1, which lie one over the other"):
+        open_plate("out").stitch("A/1")
+    found = open_plate("out").stitch("A/1", acquisition=1).images[0].data
+    np.testing.assert_array_equal(found[:, :14], plane(2))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "uint64", "float16", "float32"])
 def test_means_of_fields_are_exact(dtype: str) -> None:
-    low, high = (0.0, 1.0) if dtype == "float32" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    whole = dtype[:5] != "float"
+    low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if whole else (0.0, float(np.finfo(dtype).max) / 4 * 3)
     values = [np.array([[high, high, low + 1]], dtype), np.array([[high - 1, high, low]], dtype)]
     images = [NgffImage(v, ("y", "x"), translation={"x": float(i)}) for i, v in enumerate(values)]
     images.append(NgffImage(values[0][:, :1], ("y", "x"), translation={"x": 2.0}))
@@ -532,7 +583,7 @@ def test_means_of_fields_are_exact(dtype: str) -> None:
     one, other = values[0][0], values[1][0]
     columns = [[one[0]], [one[1], other[0]], [one[2], other[1], one[0]], [other[2]]]
     wanted = [
-        sum(map(float, each)) / len(each) if dtype == "float32" else round(Fraction(sum(map(int, each)), len(each)))
+        sum(map(float, each)) / len(each) if not whole else round(Fraction(sum(map(int, each)), len(each)))
         for each in columns
     ]
     np.testing.assert_array_equal(found, np.array([wanted], dtype))
@@ -563,6 +614,15 @@ def index(here: Path, version: int) -> None:
     (here / "in/Images/Index.idx.xml").write_text(f'<EvaluationInputData xmlns="{space}">{text}</EvaluationInputData>')
 
 
+def whole_well() -> np.ndarray[Any, Any]:
+    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    for f, (y, x) in enumerate(PLACES):
+        low, left = round(y / 0.5) + 2, round(x / 0.5)
+        for ch, z in np.ndindex(2, 2):
+            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
+    return wanted
+
+
 @pytest.mark.parametrize("version", [5, 6])
 def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path) -> None:
     index(here, version)
@@ -571,12 +631,34 @@ def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path
     assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, list(NAMES))
     assert image.axes_units == dict.fromkeys("zyx", "micrometer")
     assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1.0, "x": 0.0}
-    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    np.testing.assert_array_equal(image.data, whole_well())
+
+
+def records(here: Path) -> None:
+    """Write the files of a CellVoyager of the same fields, with a plane that failed, in the words of the instrument."""
+    rows, names = [], (("Type", "ERR"), ("X", ""), ("Y", ""))
+    rows.append((names, "Autofocus failed"))
     for f, (y, x) in enumerate(PLACES):
-        low, left = round(y / 0.5) + 2, round(x / 0.5)
         for ch, z in np.ndindex(2, 2):
-            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
-    np.testing.assert_array_equal(image.data, wanted)
+            name = f"P_A01_T0001F{f + 1:03}L01A01Z{z + 1:02}C{ch + 1:02}.tif"
+            save(here / "in" / name, plane(f, ch, z))
+            rows.append(((("Type", "IMG"), ("X", x - 1448.0), ("Y", 1517.5 - y), ("Z", 3 * z), ("Ch", ch + 1)), name))
+    space = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
+    lines = [(" ".join(f'bts:{key}="{value}"' for key, value in words), text) for words, text in rows]
+    text = "".join(f"<bts:MeasurementRecord {words}>{name}</bts:MeasurementRecord>\n" for words, name in lines)
+    (here / "in/MeasurementData.mlf").write_text(f"<bts:MeasurementData {space}>\n{text}</bts:MeasurementData>>\n")
+    size = 'bts:HorizontalPixelDimension="0.5" bts:VerticalPixelDimension="0.5"'
+    text = "".join(f'<bts:MeasurementChannel bts:Ch="{ch}" {size} />' for ch in (1, 2))
+    (here / "in/MeasurementDetail.mrf").write_text(f"<bts:MeasurementDetail {space}>{text}</bts:MeasurementDetail>")
+
+
+def test_the_records_of_a_cellvoyager_say_where_fields_lie(here: Path) -> None:
+    records(here)
+    convert_plate("in", "out", stitch=True, **SMALL)
+    image = open_plate("out")["A/1"][0].images[0]
+    assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, ["C01", "C02"])
+    assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1518.5, "x": -1448.0}
+    np.testing.assert_array_equal(image.data, whole_well())
 
 
 def test_options_win_over_the_index(here: Path) -> None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import attrs
 import dask
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 import ome_ngff
 from ome_ngff import NgffImage, convert, export, open_image, to_multiscales, write_image, write_labels
 from ome_ngff.cli import main
-from ome_ngff.exceptions import ChunkError, MissingError, NgffError, OptionError, ScaleError
+from ome_ngff.exceptions import AxesError, ChunkError, MissingError, NgffError, OptionError, ScaleError
 from ome_ngff.read import StoredLevel
 
 VOLUME = (np.arange(2 * 8 * 40 * 60) % 4001).astype("uint16").reshape(2, 8, 40, 60)
@@ -128,6 +129,7 @@ def test_intervals_that_touch_share_no_pixel(size: int, step: Fraction, start: F
         pytest.param({"c": "dapi"}, OptionError, "no c='dapi'; its channels are DAPI, GFP", id="channel"),
         pytest.param({"z": "5"}, OptionError, "no z='5'", id="text"),
         pytest.param({"z": "GFP"}, OptionError, "no z='GFP'", id="channel-elsewhere"),
+        pytest.param({"z": 1, "Z": 2}, AxesError, r"named once \(got z, Z\)", id="axis-twice"),
         pytest.param({"z": True}, OptionError, "by axis from and to, or a number", id="bool"),
         pytest.param({"z": math.nan}, OptionError, "by axis from and to, or a number", id="nan"),
         pytest.param({"z": slice(0, 2, 2)}, OptionError, "by axis from and to", id="step"),
@@ -140,6 +142,31 @@ def test_intervals_that_touch_share_no_pixel(size: int, step: Fraction, start: F
 def test_what_cannot_be_read_is_refused(place: Path, words: Any, error: type[NgffError], message: str) -> None:
     with pytest.raises(error, match=message):
         open_image(place).read(**words)
+
+
+def test_a_channel_that_two_have_the_name_of_is_refused() -> None:
+    image = to_multiscales(NgffImage(np.zeros((2, 4, 4), "uint8"), "cyx", channel_names=["GFP", "GFP"]), [])
+    with pytest.raises(OptionError, match="2 channels 'GFP'; say which by its number"):
+        image.read(c="GFP")
+
+
+@pytest.mark.parametrize(
+    ("region", "rows"),
+    [
+        pytest.param({}, range(10), id="whole"),
+        pytest.param({"y": 6.1}, [2], id="number"),
+        pytest.param({"y": (3.0, 6.0)}, [3, 4], id="interval"),  # rows 2 to 4 lie at 6, 4.5 and 3
+        pytest.param({"y": (None, 0.0)}, [7, 8, 9], id="open-below"),
+        pytest.param({"y": (7.5, None)}, [0, 1], id="open-above"),
+    ],
+)
+def test_an_axis_that_runs_backwards_is_read_by_centres_too(region: Any, rows: Any) -> None:
+    rows_of = np.arange(10, dtype="uint8")[:, None] + np.zeros((10, 4), "uint8")
+    images = [NgffImage(rows_of, "yx", {"y": -1.5}, {"y": 9.0}), NgffImage(rows_of[::2], "yx", {"y": -3.0}, {"y": 9.0})]
+    image = attrs.evolve(to_multiscales(rows_of, []), images=images)
+    for found in (image.read(**region), image.read(resolution=2, **region)):  # of level 1 they are larger than that
+        assert found.data[:, 0].tolist() == list(rows)
+        assert found.translation == {"y": 9.0 - 1.5 * rows[0], "x": 0.0}
 
 
 def _boxes_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -234,6 +261,8 @@ def test_patches_without_a_seed_tile_the_image(place: Path) -> None:
     assert len(patches) == 3 * 3 * 3
     with pytest.raises(IndexError):
         patches[27]
+    with pytest.raises(TypeError, match="slice"):
+        patches[:2]
     np.testing.assert_array_equal(patches[-1], VOLUME[:, 5:, 24:, 35:])
 
 
@@ -284,6 +313,12 @@ def test_a_datatree_has_all_levels_in_space(place: Path) -> None:
     np.testing.assert_allclose(level.coords["x"][:2], [3.05, 3.25])
     np.testing.assert_array_equal(level.values, image.images[1].data.compute())
     assert tree["labels/nuclei/scale2"].sizes["x"] == 15
+
+
+@pytest.mark.parametrize("name", [pytest.param("/", id="of-the-root"), pytest.param("x", id="of-an-axis"), ""])
+def test_a_datatree_names_what_it_cannot_call_by_its_name(name: str) -> None:
+    image = to_multiscales(NgffImage(np.zeros((4, 4), "uint8"), "yx", name=name), [])
+    assert list(image.to_datatree()["scale0"].data_vars) == ["image"]
 
 
 # Parts that are written ----------------------------------------------------------------------------------------------

@@ -134,6 +134,9 @@ CASES = [
     pytest.param(image(storage_options=[{}, {}], scale_factors=[2, 4]), OptionError, "each of the 3 levels", id="options-count"),
     pytest.param(image(chunks=8, storage_options={"chunks": 9}), OptionError, "contradict", id="option-twice"),
     pytest.param(image(storage_options={"dimension_separator": "."}), OptionError, "nested", id="flat-chunks"),
+    pytest.param(image(storage_options={"order": "F"}), OptionError, "only order is 'C'", id="order-of-columns"),
+    pytest.param(image(storage_options={"serializer": zarr.codecs.BytesCodec(endian="big")}), OptionError, "least first", id="serializer"),
+    pytest.param(image(storage_options={"dimension_names": ["x", "y"]}), OptionError, "names of the axes", id="dimension-names"),
     pytest.param(image(overwite=True), OptionError, "'overwite'.* Did you mean 'overwrite'", id="keyword-unknown"),
     # formats and metadata
     pytest.param(image(fmt="0.7"), FormatError, "Known: 0.6, 0.5, 0.4", id="format-unknown"),

@@ -13,27 +13,19 @@ from scipy.stats import special_ortho_group
 
 from ome_ngff import SpaceError
 from ome_ngff.spec.axes import Axis
+from ome_ngff.spec.space.simple import MapAxis, ProjectAxis, Scale, Translation
+from ome_ngff.spec.space.stored import Affine, Coordinates, Displacements, Rotation
 from ome_ngff.spec.space.systems import CoordinateSystem, Edge, Graph, Ref
-from ome_ngff.spec.space.transformations import (
+from ome_ngff.spec.space.transformation import (
     TRANSFORMATIONS,
-    Affine,
-    Bijection,
-    ByDimension,
-    Coordinates,
-    Displacements,
     Identity,
-    MapAxis,
-    OnAxes,
-    ProjectAxis,
-    Rotation,
-    Scale,
     Sequence,
     Transformation,
-    Translation,
     Unknown,
     compose,
     parse_transformation,
 )
+from ome_ngff.spec.space.wrappers import Bijection, ByDimension, OnAxes
 
 NUMBERS = st.floats(-8, 8).map(lambda x: round(x, 3))
 SIZES = st.floats(0.125, 8).map(lambda x: round(x, 3))

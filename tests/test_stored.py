@@ -42,7 +42,7 @@ from ome_ngff.convert import convert, open_input
 from ome_ngff.read import stored as reading
 from ome_ngff.read.describe import describe_store
 from ome_ngff.spec.space.systems import CoordinateSystem, Edge, Ref
-from ome_ngff.spec.space.transformations import Sequence, Unknown
+from ome_ngff.spec.space.transformation import Sequence, Unknown
 from ome_ngff.store import open_node
 
 AXES = [

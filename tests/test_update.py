@@ -30,11 +30,16 @@ from ome_ngff import (
     MethodError,
     MissingError,
     NgffError,
+    NgffImage,
     OptionError,
     ScaleError,
     StoreError,
+    append_image,
     config,
     open_image,
+    rebuild_levels,
+    remove_levels,
+    stream_image,
     undo,
     update_image,
     update_labels,
@@ -60,6 +65,7 @@ LADDERS: list[list[dict[str, int]]] = [
     [{"z": 3, "x": 5}],
 ]
 NOISE = np.random.default_rng(7).integers(0, 60000, (6, 40, 50)).astype("uint16")
+DEEP: dict[str, Any] = {"axes": "zyx", "chunks": (6, 8, 8), "scale_factors": [2, 4], "omero": False}
 KNOWN: dict[str, Any] = {"axes": "zyx", "chunks": 8, "scale_factors": [2, 4], "omero": False}
 
 
@@ -284,8 +290,8 @@ def write_labels_alone(store: Any, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("start", "lengths", "calls"),
     [
-        pytest.param((32, 32, 64), (16, 32, 32), (52, 22), id="four-chunks"),
-        pytest.param((35, 37, 66), (5, 20, 30), (55, 20), id="any-box"),
+        pytest.param((32, 32, 64), (16, 32, 32), (49, 22), id="four-chunks"),
+        pytest.param((35, 37, 66), (5, 20, 30), (52, 20), id="any-box"),
     ],
 )
 def test_calls_do_not_grow_with_the_image(size: int, start: Any, lengths: Any, calls: tuple[int, int]) -> None:
@@ -358,6 +364,69 @@ def test_resuming_what_is_done_keeps_the_way_back(place: Any) -> None:
     np.testing.assert_array_equal(open_image(place).images[0].data[1:4, 12:21, 5:16], BOX // 2)
 
 
+REAL: dict[str, Any] = {
+    **KNOWN, "axes": "czyx", "scale": {"z": 2.0, "y": 0.65, "x": 0.65}, "translation": {"y": -13.0, "x": 1300.0},
+    "axes_units": "micrometer", "channel_names": ["a", "b", "c"], "omero": True,
+}  # fmt: skip
+CHANNELS = NOISE[:3, None]
+X = 0.65 * np.arange(11, dtype="float32")
+
+
+def coordinates(data: Any, **words: Any) -> Any:
+    """Return pixels that say where they lie in an image with `REAL`: z and y as dimensions, the rest as given."""
+    y = xr.DataArray(-13.0 + 0.65 * np.arange(12, 12 + data.shape[-2]), dims="y", attrs={"units": "um"})
+    return xr.DataArray(data, dims=("y", "x"), coords={"y": y, **words})
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "first"),
+    [
+        pytest.param(coordinates(BOX[0], c="b"), {"x": 3}, (1, 12, 3), id="dims-and-a-name-that-is-left"),
+        pytest.param(coordinates(BOX[0], c="c"), {"y": 12}, (2, 12, 0), id="the-same-twice"),
+        pytest.param(
+            coordinates(BOX[0], x=1300 + X, z=0.0), {"c": 1}, (1, 12, 0), id="float32"
+        ),
+        pytest.param(
+            NgffImage(BOX[0], ("y", "x"), {"y": 650, "x": 650}, {"y": -5200}, axes_units={"y": "nm", "x": "nm"}),
+            None, (0, 12, 0), id="ngff-image-in-another-unit",
+        ),
+    ],
+)  # fmt: skip
+def test_coordinates_say_where_pixels_lie(given: Any, start: Any, first: tuple[int, ...]) -> None:
+    place = MemoryStore({})
+    write_image(CHANNELS, place, **REAL)
+    update_image(given, place, start)
+    c, y, x = first
+    wanted = CHANNELS.copy()
+    wanted[c, 0, y : y + BOX.shape[1], x : x + BOX.shape[2]] = BOX[0]
+    np.testing.assert_array_equal(open_image(place).images[0].data, wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "error", "says"),
+    [
+        pytest.param(coordinates(BOX[0]), {"y": 3}, OptionError, "start is 3 along y, .* pixel 12", id="another-start"),
+        pytest.param(coordinates(BOX[0], x=1300 + np.arange(11.0)), None, ScaleError, "is 1 long along x", id="size"),
+        pytest.param(coordinates(BOX[0], x=1300.3 + X), None, ScaleError, "not one of", id="between"),
+        pytest.param(coordinates(BOX[0], x=1290 + X), None, ScaleError, "not one of", id="before"),
+        pytest.param(coordinates(BOX[0], z=1.0), None, ScaleError, "along z, which is not", id="a-plane-between"),
+        pytest.param(coordinates(BOX[0], x=("x", X, {"units": "s"})), None, ScaleError, "in second", id="unit"),
+        pytest.param(coordinates(BOX[0], z=np.datetime64(0, "s")), None, OptionError, "are dates", id="dates"),
+        pytest.param(
+            xr.DataArray(BOX[:2, None], dims=tuple("czyx"), coords={"c": ["a", "c"]}), None, InputError, "channels",
+            id="channels-apart",
+        ),
+    ],
+)  # fmt: skip
+def test_coordinates_of_other_pixels_are_refused(given: Any, start: Any, error: Any, says: str) -> None:
+    place = MemoryStore({})
+    write_image(CHANNELS, place, **REAL)
+    before = image_files(place)
+    with pytest.raises(error, match=says):
+        update_image(given, place, start)
+    assert image_files(place) == before
+
+
 class Failing:
     """Be an array whose last rows cannot be read."""
 
@@ -414,6 +483,22 @@ def test_digests_of_pixels_go_and_come_back(tmp_path: Path, fmt: str) -> None:
     assert image_files(image) == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda place: append_image(NOISE[:1], place, "z"), id="append"),
+        pytest.param(lambda place: rebuild_levels(place), id="rebuild"),
+        pytest.param(lambda place: remove_levels(place), id="remove"),
+    ],
+)
+def test_digests_go_with_every_change_of_pixels(tmp_path: Path, change: Any) -> None:
+    np.save(tmp_path / "image.npy", NOISE)
+    write_image(NOISE, tmp_path / "image.zarr", **KNOWN)
+    verify(tmp_path / "image.npy", tmp_path / "image.zarr", axes="zyx")
+    change(tmp_path / "image.zarr")
+    assert "ome_ngff" not in zarr.open_group(tmp_path / "image.zarr", mode="r").attrs
+
+
 # Labels --------------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +553,23 @@ def test_labels_that_are_being_changed_say_so(labelled: Path, monkeypatch: pytes
         write_label_metadata(labelled / "labels", "cells", colors={1: "#00ff00"})
     undo(labelled)
     assert open_image(labelled / "labels" / "cells").images
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(lambda image: append_image(NOISE[:1], image, "z"), id="append"),
+        pytest.param(lambda image: stream_image(image, (None, 40, 50), "uint16", resume=True, **DEEP), id="stream"),
+        pytest.param(lambda image: write_labels((NOISE > 9).astype("u2"), image, "cells", overwrite=True), id="write"),
+    ],
+)
+def test_a_change_of_labels_outlasts_other_writes(labelled: Path, monkeypatch: pytest.MonkeyPatch, other: Any) -> None:
+    with killed_at(6, monkeypatch), pytest.raises(Killed):
+        update_labels(np.ones((6, 40, 50), "uint16"), labelled, "cells")
+    with pytest.raises(IncompleteError, match=r"the update of .* interrupted"):
+        other(labelled)
+    update_labels(np.ones((6, 40, 50), "uint16"), labelled, "cells", resume=True)
+    assert np.all(open_image(labelled / "labels" / "cells").images[0].data == 1)
 
 
 # Images of others ----------------------------------------------------------------------------------------------------

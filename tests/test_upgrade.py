@@ -51,7 +51,7 @@ from ome_ngff.spec.space.systems import Ref
 from ome_ngff.store.array_documents import array_to_v2, array_to_v3
 from ome_ngff.store.claims import alone
 from ome_ngff.store.hierarchy import LOCK
-from ome_ngff.write import versions
+from ome_ngff.write import upgraded, versions
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -476,7 +476,7 @@ def test_images_that_differ_by_their_names_are_worked_out_once(
             return counting
 
         with monkeypatch.context() as patched:
-            patched.setattr(versions, "restate", count("restate", versions.restate))
+            patched.setattr(upgraded, "restate", count("restate", upgraded.restate))
             patched.setattr(Format, "findings", count("findings", Format.findings))
             upgrade(place, to)
         return calls

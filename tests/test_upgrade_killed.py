@@ -33,7 +33,7 @@ from ome_ngff import (
     write_scene,
 )
 from ome_ngff.spaces import CoordinateSystem, Edge
-from ome_ngff.store.holder import Staging, expel
+from ome_ngff.store.staging import Staging, expel
 from ome_ngff.store.target import Target
 
 PIXELS = np.arange(6 * 20 * 30, dtype="uint16").reshape(6, 20, 30)
@@ -234,7 +234,7 @@ def _without_records(found: dict[str, str]) -> dict[str, str]:
 SCRIPT = """
 import os, signal, sys
 from ome_ngff import upgrade
-from ome_ngff.store.holder import Staging, expel
+from ome_ngff.store.staging import Staging, expel
 from ome_ngff.store.target import Target
 place, last, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 step, steps = getattr(Staging, name), 0

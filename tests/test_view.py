@@ -6,8 +6,12 @@ import http.client
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from browser import look_at, needs_browser
 
 import ome_ngff
 from ome_ngff import (
+    InputError,
     LabelError,
     MissingError,
     Multiscales,
@@ -30,6 +35,7 @@ from ome_ngff import (
     write_image,
     write_labels,
 )
+from ome_ngff.show.served import Served
 
 PIXELS = (np.indices((2, 9, 20, 30)).sum(axis=0) * 7).astype("uint16")
 NUCLEI = np.zeros((9, 20, 30), "uint32")
@@ -150,6 +156,13 @@ def test_pixels_become_a_type_that_viewers_know(dtype: str, labels: bool, served
     np.testing.assert_array_equal(np.frombuffer(body, np.dtype(served).newbyteorder("<")).reshape(5, 6), pixels)
 
 
+def test_an_axis_that_runs_backwards_is_refused() -> None:
+    image = to_multiscales(to_ngff_image(np.zeros((4, 4), "uint8"), "yx"), [])
+    image.images[0].scale = {"y": -0.5, "x": 0.5}
+    with pytest.raises(InputError, match=r"runs backwards along y, in pixels of -0\.5"):
+        image.view()
+
+
 def test_labels_of_floats_are_refused() -> None:
     from ome_ngff.show.served import Served
 
@@ -251,7 +264,8 @@ def test_ranges_are_answered_as_http_wants(viewer: Any) -> None:
         assert (status, body) == (206, expected)
         assert headers["content-range"].endswith(f"/{len(whole)}")
     assert ask(url, Range=f"bytes={len(whole)}-")[0] == 416
-    assert ask(url, Range="bytes=9-3")[:2] == (200, whole)
+    for given in ("bytes=9-3", "bytes=-", "bytes=0-1,3-4", f"bytes=0-{'9' * 5000}"):  # not understood, or not offered
+        assert ask(url, Range=given)[:2] == (200, whole)
 
 
 def test_a_broken_chunk_is_an_error_and_no_black_one(tmp_path: Path) -> None:
@@ -270,6 +284,45 @@ def test_a_port_that_is_taken_is_named(viewer: Any, image: Multiscales) -> None:
     assert port is not None
     with pytest.raises(OptionError, match=f"The port {port} cannot be used"):
         image.view(port=port)
+
+
+@pytest.mark.parametrize("port", ["http", 70_000, None])
+def test_what_is_no_port_is_named(image: Multiscales, port: Any) -> None:
+    with pytest.raises(OptionError, match=f"The port {port} cannot be used"):
+        image.view(port=port)
+
+
+def test_a_viewer_that_is_closed_answers_nobody(image: Multiscales) -> None:
+    viewer = image.view()
+    parts = urlsplit(viewer.url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=10)
+    connection.request("GET", parts.path)
+    connection.getresponse().read()
+    viewer.close()
+    connection.request("GET", f"{parts.path}data/0/zarr.json")  # on the connection that is still open
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def test_a_page_that_goes_away_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    with to_multiscales(np.ones((2048, 2048), "uint8"), []).view() as viewer:
+        parts = urlsplit(viewer.url)
+        for _ in range(2):
+            with socket.create_connection((str(parts.hostname), parts.port)) as page:
+                page.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets
+                page.sendall(f"GET {parts.path}data/0/0/c/0/0 HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+                page.recv(1)
+        deadline = time.monotonic() + 10
+        while any("process_request_thread" in t.name for t in threading.enumerate()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert not capfd.readouterr().err
+
+
+def test_doubles_beyond_what_viewers_know_are_infinite() -> None:
+    image = to_multiscales(np.array([[1e300, np.nan], [-1e300, 1.5]]), [])
+    found = Served.of(image).answer("0/c/0/0")
+    assert found is not None
+    np.testing.assert_array_equal(np.frombuffer(found[1], "<f4"), [np.inf, np.nan, -np.inf, 1.5])
 
 
 def test_without_the_client_the_extra_is_named(image: Multiscales, monkeypatch: pytest.MonkeyPatch) -> None:

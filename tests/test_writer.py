@@ -114,6 +114,15 @@ def test_the_metadata_names_the_method_that_was_really_used(tmp_path: Path, any_
     assert getattr(__import__(module, fromlist=[name]), name) is type(any_method)
 
 
+def test_storage_options_may_say_what_is_written_anyway(tmp_path: Path) -> None:
+    words = {"order": "C", "dimension_separator": "/", "dimension_names": ["y", "x"]}
+    words |= {"serializer": zarr.codecs.BytesCodec(endian="little"), "chunks": 32}
+    write_image(random((64, 64)), tmp_path / "said", storage_options=words)
+    write_image(random((64, 64)), tmp_path / "plain", chunks=32)
+    documents = [(tmp_path / name / "0" / "zarr.json").read_text() for name in ("said", "plain")]
+    assert documents[0] == documents[1]
+
+
 def test_v04_nests_its_chunks_and_v05_names_its_dimensions(tmp_path: Path) -> None:
     write_image(random((64, 64)), tmp_path / "4", fmt="0.4", chunks=32, scale_factors=[])
     write_image(random((64, 64)), tmp_path / "5", fmt="0.5", chunks=32, scale_factors=[])

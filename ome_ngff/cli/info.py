@@ -211,7 +211,8 @@ def _axis(axis: AxisInfo) -> Sequence[str]:
 def _show_state(image: ImageInfo) -> None:
     where = f"{image.path}: " if image.path else ""
     if not image.complete:
-        way_out = "" if image.helpers else ": finish it with --resume, or start again with --overwrite"
+        way = "--join in any number of processes, or --resume in one," if image.joint else "--resume,"
+        way_out = "" if image.helpers else f": finish it with {way} or start again with --overwrite"
         say(f"{where}incomplete{f' ({_state(image)})' if image.progress else ''}{way_out}")
     for note in image.notes:
         say(f"{where}{note}")

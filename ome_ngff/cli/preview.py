@@ -29,7 +29,12 @@ def _level(text: str) -> int | None:
 
 @click.command("preview", short_help="Make a picture of an OME-Zarr image or plate.")
 @click.argument("path", type=STORE)
-@click.option("-o", "--output", metavar="FILE", help="Where to save it: .png, .jpg or .tif.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to save it: .png, .jpg, .tif; or .html, a page of all there is to see.",
+)
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")
 @click.option("--channel", "channels", multiple=True, metavar="NAME|N", help="A channel to show; may be repeated.")
@@ -56,10 +61,16 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
     Channels have their colours and contrast from the image's metadata; without any, contrast is that of the pixels. Of
     a plate, one field of each well is shown, from its coarsest level. Where no FILE is given, the picture is shown in
     terminals that can (iTerm2, WezTerm, kitty, Ghostty).
+
+    A FILE that ends with .html becomes a report in one page, which needs nothing but a browser: pictures, projections,
+    levels with their chunks and compression, histograms, metadata, labels, and what 'validate' finds.
     """
     from ..read import is_plate, open_image
     from ..show import look
 
+    if output and output.lower().endswith((".html", ".htm")):
+        _page(path, output, channels, **given)
+        return
     of_plate = {name: given.pop(name) for name in ("acquisition", "field", "store")}
     words = {**given, "channels": channels or None}
     paint: Callable[[], Preview]
@@ -85,6 +96,26 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
         click.echo("This terminal shows no pictures; save it with -o preview.png.")
 
 
+def _field(text: str | None) -> int | str:
+    """Read the number of a field, or its name."""
+    return int(text) if text is not None and text.isdecimal() else text or 0
+
+
+def _page(path: str, output: str, channels: tuple[str, ...], *, store: bool, labels: Any, **words: Any) -> None:
+    """Write a page of an image or a plate."""
+    from ..read import is_plate, preview_page
+    from ..write import write_overview
+
+    of_plate = {"acquisition": words.pop("acquisition"), "field": _field(words.pop("field"))}
+    if store:
+        write_overview(path, progress=progress(), **of_plate)
+    words |= of_plate if is_plate(path) else {}
+    page = preview_page(path, labels or None, channels=channels or None, **words)
+    page.save(output)
+    if verbosity_wanted() >= 1:
+        say(page.text)
+
+
 def _plate(
     path: str,
     *,
@@ -103,7 +134,7 @@ def _plate(
     if labels or fill:
         raise click.UsageError("Labels are drawn on an image, such as PLATE::B/3/0.")
     chosen: dict[str, Any] = {"level": "auto" if level is None else level, "acquisition": acquisition}
-    chosen["field"] = int(field) if (field or "0").isdecimal() and field is not None else field or 0
+    chosen["field"] = _field(field)
     if store:
         name = write_overview(path, **chosen, progress=progress())
         note(f"The overview is kept as {path.rstrip('/')}/{name}")

@@ -26,7 +26,7 @@ from .options import AXES, PLACE, machine, method, progress, refuse_both, store_
 @click.option(
     "--rebuild", "rebuild_levels", is_flag=True, help="With --in-place: make all levels of an image anew but level 0."
 )
-@click.option("--dry-run", is_flag=True, help="With --in-place: show what would change in an image; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written or changed; change nothing.")
 @options.fmt
 @options.overwrite
 @machine
@@ -53,8 +53,10 @@ def command(
     are made from those that it has; the same command goes on where it was interrupted, 'edit --undo' takes them away.
     """
     from ..scale import Scaler
+    from ..write import scaled_request
     from .info import report
     from .machine import cluster, settings
+    from .tables import show_request
 
     refuse_both(workers=workers, scheduler=scheduler)
     parameters["scale_factors"] = parameters["scale_factors"] if _given("scale_factors") else None
@@ -70,11 +72,15 @@ def command(
         else:
             report(array, as_json)
         return
-    if rebuild_levels or dry_run:
-        raise click.UsageError("--rebuild and --dry-run are for an image in place: leave out OUTPUT and AXES.")
+    if rebuild_levels:
+        raise click.UsageError("--rebuild is for an image in place: leave out OUTPUT and AXES.")
     if axes is None:
         raise click.UsageError("Missing argument 'AXES'.")
     scaler = Scaler(**parameters)
+    if dry_run:
+        with settings(workers, memory_target):
+            show_request(array, output, scaled_request(scaler, array, output, axes, fmt)[1], as_json)
+        return
     with settings(workers, memory_target), cluster(workers, scheduler):
         scaler.scale(array, output, axes, fmt=fmt, overwrite=overwrite, progress=progress())
     report(output, as_json)

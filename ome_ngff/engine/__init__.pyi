@@ -2,8 +2,8 @@ from .cache import cached as cached
 from .cutting import PIECE_BYTES as PIECE_BYTES
 from .cutting import make_plan as make_plan
 from .growing import Growth as Growth
-from .growing import GrowthPlan as GrowthPlan
-from .growing import trim as trim
+from .growth import GrowthPlan as GrowthPlan
+from .growth import trim as trim
 from .job import Job as Job
 from .job import help_with as help_with
 from .job import prepare as prepare

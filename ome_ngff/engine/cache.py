@@ -44,7 +44,7 @@ def cached(source: Any, chunks: tuple[int, ...], progress: Progress) -> zarr.Arr
             (level,), (Grid(chunks),), Methods.NEAREST.method, dtype.itemsize, {0: describe(source)},
             memory_target=config.memory_target, task_target=config.task_target, workers=config.workers, spread=spread(),
         )  # fmt: skip
-        job, done = prepare(plan, target, {0: arrays["pixels"]}, {0: source}, dtype, set())
+        job, done = prepare(plan, target, {0: arrays["pixels"]}, {0: source}, dtype, set(), copied={})
         run(job, done, progress, lambda: remove_spool(target))
         job.holder.leave()
     except BaseException:

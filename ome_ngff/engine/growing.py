@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,68 +23,13 @@ import numpy as np
 
 from ..config import config
 from ..exceptions import ExistsError, QueueFullError, StoreError
-from ..pixels import Array, Block, Box, Level, Method, in_order, slices, tiles
-from ..store import Grid, Holder, LengthDocument, StoredBoxes, stored_behind, with_length
+from ..pixels import Array, Block, Box, in_order, slices, tiles
+from ..store import Holder, LengthDocument, StoredBoxes
 from .cutting import PIECE_BYTES
-from .plan import spans
+from .growth import MOST_CHUNKS, GrowthPlan, endless, put_lengths, trim
 from .workers import WorkerPool, enter_shared, leave_shared
 
-MOST_CHUNKS = 2**20  # along an axis, which is what readers take
 _PAUSE = 0.05  # seconds between two changes of the lengths while more is waiting
-
-
-@attrs.frozen
-class GrowthPlan:
-    """Hold how an image grows, as integers.
-
-    Attributes:
-        levels: of the image; their lengths in time do not count. grids: how each is stored. method: how they are made.
-        axis: number of the axis that grows. dtype: of the pixels. fill_values: of the levels.
-    """
-
-    levels: tuple[Level, ...]
-    grids: tuple[Grid, ...]
-    method: Method
-    axis: int
-    dtype: np.dtype[Any]
-    fill_values: tuple[Any, ...]
-
-    @property
-    def depth(self) -> int:
-        """Time points of a block: whole cells of every level."""
-        return math.lcm(*(grid.cell[self.axis] for grid in self.grids))
-
-    @property
-    def alone(self) -> tuple[int, ...]:
-        """Axes whose indices do not depend on each other; never those of a plane."""
-        return tuple(
-            axis
-            for axis in range(len(self.levels[0].shape) - 2)
-            if axis != self.axis
-            and all(
-                level.factors[axis] == grid.cell[axis] == 1 for level, grid in zip(self.levels, self.grids, strict=True)
-            )
-        )
-
-    def box(self, level: int, key: Sequence[int], start: int, stop: int) -> Box:
-        """Return the box of a level that a block has between two time points; `key` is its index along `alone`."""
-        at = dict(zip(self.alone, key, strict=True))
-        return tuple(
-            (start, stop) if axis == self.axis else (at[axis], at[axis] + 1) if axis in at else (0, length)
-            for axis, length in enumerate(self.levels[level].shape)
-        )
-
-    def keys(self) -> Iterator[tuple[int, ...]]:
-        """Yield the keys of the blocks of a time."""
-        return itertools.product(*(range(self.levels[0].shape[axis]) for axis in self.alone))
-
-    def reduced(self, pixels: Array, key: Sequence[int]) -> list[Array]:
-        """Return all levels of one time point of a block, given level 0; which one does not matter."""
-        found = [pixels]
-        for k, level in enumerate(self.levels[1:], start=1):
-            have, want = self.box(level.parent, key, 0, 1), self.box(k, key, 0, 1)
-            found.append(self.method.reduce(found[level.parent], spans(level, self.levels[level.parent], have, want)))
-        return found
 
 
 @attrs.define(eq=False)
@@ -401,39 +346,6 @@ class Growth:
         if self._late or self._done or any(now >= self.length for now, _ in late):
             trim(self.plan, self.arrays, self.documents, self.holder, self.length)
         return len({index for now, index in late | self._late if now >= self.length})
-
-
-def trim(
-    plan: GrowthPlan, arrays: Sequence[Any], documents: Sequence[LengthDocument], holder: Holder, length: int
-) -> None:
-    """Delete what is stored behind the time points that are complete; what chunks hold of it becomes the fill value."""
-    put_lengths(holder, documents, length)
-    for k, array in enumerate(endless(plan, arrays)):
-        cell = plan.grids[k].cell
-        row, rest = divmod(length, cell[plan.axis])
-        for key in [*stored_behind(holder.target, documents[k].path, plan.axis, row + (rest > 0))]:
-            holder.remove(key)
-        if rest:
-            whole = [(0, n) for n in plan.levels[k].shape]
-            whole[plan.axis] = (row * cell[plan.axis], (row + 1) * cell[plan.axis])
-            for box in tiles(tuple(whole), cell):
-                pixels = np.array(StoredBoxes(array)[slices(box)], plan.dtype)
-                pixels[(slice(None),) * plan.axis + (slice(rest, None),)] = plan.fill_values[k]
-                holder.write(array, box, pixels)
-
-
-def put_lengths(holder: Holder, documents: Sequence[LengthDocument], length: int) -> None:
-    """Let all levels have a length, level 0 last."""
-    for document in reversed(documents):
-        holder.put(document.name, document.content(length))
-
-
-def endless(plan: GrowthPlan, arrays: Sequence[Any]) -> list[Any]:
-    """Return the levels as arrays into which any time point can be written."""
-    return [
-        with_length(array, plan.axis, MOST_CHUNKS * grid.cell[plan.axis])
-        for array, grid in zip(arrays, plan.grids, strict=True)
-    ]
 
 
 def _each(jobs: Sequence[Callable[[], None]]) -> None:

@@ -17,7 +17,9 @@ from ..pixels import pack, unpack
 from ..spec import entries_of
 from ..store import (
     JOURNAL,
+    SHARED,
     Holder,
+    LevelStorage,
     Target,
     folder_of,
     in_memory,
@@ -46,7 +48,7 @@ class Job:
         holder: writes all of these. dtype: of every level.
         resumable: whether finished units are noted for a later resume.
         shared: whether other processes help that make the same call.
-        copied: levels whose source is stored as they are to be: its chunks are copied, not encoded anew.
+        copied: levels whose chunks are copied, not encoded anew, and how their source has them stored.
         patience: seconds of silence after which what another helper is at may be taken over.
     """
 
@@ -60,7 +62,7 @@ class Job:
     dtype: np.dtype[Any]
     resumable: bool
     shared: bool = False
-    copied: frozenset[int] = frozenset()
+    copied: Mapping[int, LevelStorage] = attrs.field(factory=dict)
     patience: float = attrs.field(factory=lambda: config.claim_patience)
 
     def __reduce__(self) -> Any:
@@ -142,7 +144,7 @@ def prepare(
     dtype: np.dtype[Any],
     done: set[str],
     *,
-    copied: frozenset[int] = frozenset(),
+    copied: Mapping[int, LevelStorage],
     before_sharing: Callable[[], None] | None = None,
 ) -> tuple[Job, set[str]]:
     """Open the temporary arrays of a plan, for a target whose mark names this process as the holder.
@@ -150,7 +152,7 @@ def prepare(
     Args:
         plan: how the work is cut. target: the group that is written. arrays: its stored levels, by number.
         sources: the given pixels, by level. dtype: of every level. done: names of the units that are on disk.
-        copied: levels whose chunks are copied from their source.
+        copied: as in a job.
         before_sharing: called before other processes are let in, by `help_with`, to raise where that must not be; None
             where none will help.
 
@@ -177,14 +179,14 @@ def help_with(
     arrays: Mapping[int, Any],
     sources: Mapping[int, Any],
     dtype: np.dtype[Any],
-    copied: frozenset[int],
+    copied: Mapping[int, LevelStorage],
 ) -> tuple[Job, set[str]]:
     """Open what another process has prepared to be shared; arguments and result are those of `prepare`.
 
     Raises:
         MissingError: some of it is gone. TakenOverError: the holder is.
     """
-    found, plan = (target.mark or {})[journal.SHARED], with_margins(plan, 0)  # those that the other one has chosen
+    found, plan = (target.mark or {})[SHARED], with_margins(plan, 0)  # those that the other one has chosen
     holder, done = Holder.join(target, None), journal.noted(target) - {journal.CLEARED}
     margins = {
         margin: temporary.opened(target.store, target.key(f"{JOURNAL}/{_name(margin)}"))

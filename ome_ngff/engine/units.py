@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from zarr.storage import LocalStore
 
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
-from ..store import Holder, StoredBoxes, stored_array
+from ..store import Holder, StoredBoxes, StoredCells, stored_array
 from .allocator import give_back
 from .job import BUNDLE_BYTES, Job, SentJob
 from .plan import Margin, Pass, Piece, children, spans
@@ -102,10 +103,13 @@ def _piece(
 ) -> None:
     """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
     plan = job.plan
-    pixels = read(base, piece.seen, job.dtype, partial(pool.scratch, "seen"))
+    storage = job.copied.get(work.base) if base is job.sources.get(work.base) else None
+    array = stored_array(base) if storage else None
+    with StoredCells.of(array, storage, piece.own) if array is not None and storage else nullcontext() as stored:
+        pixels = read(base, piece.seen, job.dtype, partial(pool.scratch, "seen"))
     if work.base in work.writes:
         for box in _bundles(job, work.base, piece.own):
-            _write(job, work.base, Block(pixels, piece.seen), box, pool)
+            _write(job, work.base, Block(pixels, piece.seen), box, pool, stored)
     for k, box in piece.makes.items():
         reduction = spans(plan.levels[k], plan.levels[work.base], piece.seen, box)
         made[k][slices(box)][...] = plan.method.reduce(pixels, reduction)
@@ -173,7 +177,7 @@ def _empty(job: Job, box: Box) -> Block:
     return Block(np.empty([high - low for low, high in box], job.dtype), box)
 
 
-def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> None:
+def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool, stored: StoredCells | None = None) -> None:
     """Write a box of a level, from memory in C order: a chunk that lies so by itself is not copied again.
 
     A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
@@ -182,7 +186,7 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool) -> No
     pixels = (
         in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
     )
-    job.holder.write(job.arrays[level], box, pixels, stored_array(job.sources[level]) if level in job.copied else None)
+    job.holder.write(job.arrays[level], box, pixels, stored)
     for margin, array in job.margins.items():
         if margin.level == level:
             _keep(job.holder, margin, array, pixels, box)

@@ -4,6 +4,8 @@ from .given import facts_of_coordinates as facts_of_coordinates
 from .mosaic import Mosaic as Mosaic
 from .mosaic import montage as montage
 from .mosaic import stitched as stitched
+from .multiscales import Multiscales as Multiscales
+from .multiscales import NgffMultiscales as NgffMultiscales
 from .pyramid import LPS as LPS
 from .pyramid import RAS as RAS
 from .pyramid import parse_orientation as parse_orientation
@@ -16,11 +18,9 @@ from .samples import cell as cell
 from .samples import coins as coins
 from .samples import find_sample as find_sample
 from .samples import tissue as tissue
-from .selection import PIXEL as PIXEL
 from .selection import Lattice as Lattice
+from .selection import PIXEL as PIXEL
 from .selection import lazy_part as lazy_part
 from .selection import pixel_geometry as pixel_geometry
-from .values import Multiscales as Multiscales
 from .values import NgffImage as NgffImage
-from .values import NgffMultiscales as NgffMultiscales
 from .values import check_channels as check_channels

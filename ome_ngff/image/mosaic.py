@@ -16,6 +16,7 @@ from ..text import show, warn
 from .values import NgffImage
 
 OVERLAPS = ("last", "mean")
+_MOST = 2**31  # pixels that fields may lie apart: no stage is that large
 _WHOLE = 1e-3  # of a pixel, by which a position may miss a whole number of them without a word
 
 
@@ -41,7 +42,7 @@ class Mosaic(LazyArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         shape = [part.stop - part.start for part in box]
-        wide = self.dtype if self.dtype.kind == "f" else np.dtype(np.int64 if self.dtype.itemsize < 8 else object)
+        wide = np.dtype(np.float64 if self.dtype.kind == "f" else np.int64 if self.dtype.itemsize < 8 else object)
         out = np.zeros(shape, wide if self.mean else self.dtype)
         count = np.zeros(shape, np.int64) if self.mean else None
         for start, array in self.parts:
@@ -88,17 +89,27 @@ def stitched(
     dims, ndim = first.dims, len(first.dims)
     moved = [i for i, name in enumerate(dims) if name in "zyx"]
     scale, places = (first.scale or {}), [[0.0] * ndim for _ in images]
-    for image, place in zip(images, places, strict=True):
-        for i in moved:
+    for i in moved:
+        known = [dims[i] in (image.translation or {}) for image in images]
+        if any(known) and not all(known):
+            raise InputError(
+                f"Nothing says where {known.count(False)} of the {len(images)} fields of {what} lie along {dims[i]}; "
+                f"give {dims[i]} of each, as a column of a manifest."
+            )
+        for image, place in zip(images, places, strict=True):
             place[i] = (image.translation or {}).get(dims[i], 0.0) / scale.get(dims[i], 1.0)
     least = [min(column) for column in zip(*places, strict=True)]
     exact = np.array(places) - least
+    if not (exact < _MOST).all():
+        raise InputError(f"The fields of {what} lie up to {exact.max():g} pixels apart; compare units and pixel sizes.")
     starts = np.rint(exact).astype(int)
     if len(images) > 1 and not starts.any():
         raise InputError(
             f"Nothing says where the {len(images)} fields of {what} lie: all have the same position. Give x and y of "
             "each, as columns of a manifest."
         )
+    if len({*map(tuple, starts.tolist())}) < len(images):
+        warn(f"Some of the {len(images)} fields of {what} have the same position, so that one hides the other.")
     missed = float(np.abs(exact - starts).max())
     if missed > _WHOLE:
         warn(f"The positions of the fields of {what} were rounded to whole pixels, by up to {missed:.2f} of one.")
@@ -153,4 +164,9 @@ def montage(tiles: Sequence[tuple[int, int, NgffImage]], rows: int, columns: int
         for row, column, image in tiles
     )
     data = Mosaic(parts, shape, dtype, tuple(n if i in (y, x) else 1 for i, n in enumerate(size)))
-    return attrs.evolve(first, data=data, name=name, translation=None)
+    c = size[first.dims.index("c")] if "c" in first.dims else 1
+    named = max((image for _, _, image in tiles), key=lambda image: len(image.channel_names or ()))
+    if len(named.channel_names or ()) != c:
+        named = attrs.evolve(named, channel_names=None, channel_colors=None)
+    names, colors = named.channel_names, named.channel_colors
+    return attrs.evolve(first, data=data, name=name, translation=None, channel_names=names, channel_colors=colors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,7 +79,7 @@ class Patches:
         )
 
     def __getitem__(self, number: Any) -> Any:
-        box = self.box(range(self.count)[number])
+        box = self.box(range(self.count)[operator.index(number)])
         image = pixels_of(self.data, box)
         if self.labels is None:
             return image
@@ -94,6 +95,6 @@ def lies_on(labels: Any, image: Any) -> bool:
             return False
         i = other.names.index(name)
         apart = max(abs(start - other.translation[i]), abs(step - other.scale[i]) * n)
-        if n not in (1, other.shape[i]) or (n > 1 and apart > other.scale[i] * 0.51):
+        if n not in (1, other.shape[i]) or (n > 1 and apart > abs(other.scale[i]) * 0.51):
             return False
     return True

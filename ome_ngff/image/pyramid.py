@@ -27,8 +27,9 @@ from ..spec import AnatomicalOrientation, Dataset, Metadata, Scale, Translation,
 from ..store import default_chunks, parse_lengths
 from ..text import show
 from .arrays import to_ngff_image
+from .multiscales import Multiscales
 from .selection import pixel_geometry
-from .values import Multiscales, NgffImage
+from .values import NgffImage
 
 #: orientation of axes that grow to the left, to the back and to the head of a patient (RFC-4)
 LPS = {

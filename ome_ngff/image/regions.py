@@ -20,8 +20,8 @@ from ..engine import over_blocks
 from ..pixels import Box, as_labels, cut_blocks
 from ..spec import Axes, PerAxis
 from .given import Given
+from .multiscales import Multiscales
 from .selection import pixel_geometry
-from .values import Multiscales
 
 SLAB_PIXELS = 2**18  # taken apart at once: each may be a run of its own, of about 100 bytes
 EXACT = 2**63  # sums of coordinates below this are int64, from here on Python's integers

@@ -18,15 +18,18 @@ from ..text import mapping_of, refuse_unknown, show, whole_number
 
 
 def pixel_geometry(
-    axes: Axes, scale: PerAxis | None, translation: PerAxis | None
+    axes: Axes, scale: PerAxis | None, translation: PerAxis | None, *, turned: bool = False
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return pixel size and position of the first pixel, a number per axis each; 1 and 0 where they are not given.
+
+    Args:
+        axes, scale, translation: of an image. turned: whether axes may run backwards, which a size below zero says.
 
     Raises:
         AxesError: they do not fit the axes. ScaleError: a pixel size is not above zero.
     """
     sizes = axes.vector(scale, 1.0, "scale")
-    if any(size <= 0 for size in sizes):
+    if any(size == 0 or (size < 0 and not turned) for size in sizes):
         raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, sizes, strict=True))}).")
     return sizes, axes.vector(translation, 0.0, "translation")
 
@@ -62,7 +65,7 @@ class Lattice:
         return cls(
             tuple(axes),
             tuple(image.data.shape),
-            *pixel_geometry(axes, image.scale, image.translation),
+            *pixel_geometry(axes, image.scale, image.translation, turned=True),
             channel_names=image.channel_names,
         )
 
@@ -132,6 +135,8 @@ class Lattice:
             if self.axes[self.names.index(name)].type != "channel" or ends not in names:
                 known = f"; its channels are {', '.join(map(str, names))}" if names else ""
                 raise OptionError(f"The image has no {name}={show(ends)}{known}.")
+            if names.count(ends) > 1:
+                raise OptionError(f"The image has {names.count(ends)} channels {show(ends)}; say which by its number.")
             return float(names.index(ends))
         if _is_number(ends):
             return float(ends)
@@ -152,7 +157,11 @@ class Lattice:
             place = self._place(i, ends, factor)
             index = math.floor(place + 0.5 + _SNAP)
             return index, index + 1
-        low, high = (None if end is None else math.ceil(self._place(i, end, factor) - _SNAP) for end in ends)
+        if factor is not None and self.scale[i] < 0:  # [from, to) of what runs backwards is (to, from] of its pixels
+            ends = (None if end is None else -self._place(i, end, factor) for end in ends)
+            high, low = (None if end is None else 1 - math.ceil(end - _SNAP) for end in ends)
+        else:
+            low, high = (None if end is None else math.ceil(self._place(i, end, factor) - _SNAP) for end in ends)
         return 0 if low is None else low, self.shape[i] if high is None else high
 
     def _place(self, i: int, number: float, factor: float | None) -> float:
@@ -197,7 +206,9 @@ def level_for(images: Sequence[Any], resolution: float) -> int:
     """
     if not _is_number(resolution) or resolution <= 0:
         raise OptionError(f"resolution is a pixel size above zero, in the units of the image (got {show(resolution)}).")
-    sizes = [max((image.scale or {}).get(name, 1.0) for name in ("y", "x") if name in image.dims) for image in images]
+    sizes = [
+        max(abs((image.scale or {}).get(name, 1.0)) for name in ("y", "x") if name in image.dims) for image in images
+    ]
     fine = [k for k, size in enumerate(sizes) if size <= resolution * (1 + _SNAP)]
     if not fine:
         raise ScaleError(f"The finest pixels are of {min(sizes):g}; a resolution of {resolution:g} cannot be had.")
@@ -213,7 +224,7 @@ def pixels_of(data: Any, box: Box) -> NDArray[Any]:
 
 def part(image: Any, box: Box, data: Any) -> Any:
     """Return a box of an image as an image, which lies where it lay; `data` are its pixels."""
-    scale, translation = pixel_geometry(image.axes, image.scale, image.translation)
+    scale, translation = pixel_geometry(image.axes, image.scale, image.translation, turned=True)
     starts = [
         at if axis.type == "channel" else at + step * low
         for axis, at, step, (low, _) in zip(image.axes, translation, scale, box, strict=True)

@@ -1,10 +1,11 @@
 from .batch import Batch as Batch
 from .batch import converted as converted
 from .conversion import Conversion as Conversion
-from .conversion import adjusted as adjusted
-from .conversion import copied as copied
-from .conversion import drafted as drafted
+from .drafting import adjusted as adjusted
+from .drafting import copied as copied
+from .drafting import drafted as drafted
 from .exporting import export as export
+from .exporting import planned_files as planned_files
 from .families import FAMILIES as FAMILIES
 from .inside import InputImage as InputImage
 from .inside import InputInfo as InputInfo

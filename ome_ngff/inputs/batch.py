@@ -19,7 +19,8 @@ from ..exceptions import BatchError, ExistsError, MissingError, NgffError, Optio
 from ..store import find_target, locate, open_node, readable
 from ..text import listed, warn
 from . import verification
-from .conversion import Conversion, copied, drafted
+from .conversion import Conversion
+from .drafting import copied, drafted
 from .expansion import Item, expanded
 
 _TICK = 2**20  # bytes of input that the bar counts as one

@@ -1,38 +1,31 @@
-"""From files of others to finished images: what is opened, what options say in place of the file, what comes along."""
+"""From files of others to finished images: what comes along, and how it is carried out."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
-from ..image import PIXEL, Lattice, NgffImage, lazy_part
-from ..read import Field, with_parameters
-from ..spec import label_names, parse_numbers, parse_units, placed
-from ..store import Layout, Package, Target, children, find_target, is_elsewhere, named_faults, readable
+from ..image import PIXEL, NgffImage, lazy_part
+from ..read import Field
+from ..spec import label_names
+from ..store import Layout, Package, Target, children, find_target, named_faults
 from ..write import (
     Annotation,
-    Rendering,
     Request,
     agree,
-    carrying,
     execute,
     execute_labels,
-    image_request,
-    is_hierarchy,
     label_request,
     tell_spaces,
     upload,
     write_collection_metadata,
     write_fields,
 )
-from .open import are_planes, images_in, open_input
-from .originals import Original
-from .spelling import parse_region
+from .open import are_planes
 from .zarr_store import SourceImage, label_boxes
 
 _DOCUMENTS = {"OME", "zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
@@ -113,26 +106,8 @@ class Draft:
 
     def outline(self) -> dict[str, Any]:
         """Return what would be written: axes, sizes, channels, levels with their chunks."""
-        request = self.request
-        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
-        axes = [
-            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
-            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
-        ]
-        levels = [
-            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
-            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
-        ]
-        return {
-            "input": self.input,
-            "output": str(self.output),
-            "version": request.target.fmt.version,
-            "name": request.metadata.name,
-            "dtype": str(request.dtype),
-            "axes": axes,
-            "channels": list(self.image.channel_names or ()),
-            "levels": levels,
-        }
+        places = {"input": self.input, "output": str(self.output)}
+        return {**places, **self.request.outline(), "channels": list(self.image.channel_names or ())}
 
     def planned(self) -> Conversion:
         """Return what the conversion would be."""
@@ -304,136 +279,3 @@ class Copy:
 
 
 _AS_IT_IS = {"method": "resize", "omero": True, "labels": True, "unit": PIXEL}
-
-
-def copied(source: str | os.PathLike[str], output: Any, given: Mapping[str, Any]) -> Copy | None:
-    """Return the upload of a finished hierarchy to an object store, where nothing is said of how it is to be."""
-    plain = (value is None or (word in _AS_IT_IS and value == _AS_IT_IS[word]) for word, value in given.items())
-    if not all(plain):
-        return None
-    try:
-        if not is_elsewhere(output) or os.fspath(source).startswith("http"):  # where nothing is listed
-            return None
-        found = find_target(readable(source))
-    except (NgffError, OSError):  # another input, or another way to say what is wrong with it
-        return None
-    return Copy(os.fspath(source), output, found) if is_hierarchy(found) else None
-
-
-def drafted(
-    source: str | os.PathLike[str],
-    output: Any,
-    *,
-    series: int | str | None = None,
-    axes: str | Sequence[str] | None = None,
-    omero: bool = True,
-    labels: bool = True,
-    resume: bool = False,
-    **given: Any,
-) -> Draft | Collection:
-    """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
-    words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
-    if series != "all":
-        image = open_input(source, series=series, axes=axes)
-        return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
-    target = find_target(output, given.get("fmt"))
-    above = attrs.evolve(target, package=None)
-    if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
-        raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
-    drafts: list[Draft] = []
-    first: Original | None = None
-    for number, each in enumerate(images_in(source)):
-        image, place = each.open(axes), f"{os.fspath(source)}::{each.inner}" if each.inner else os.fspath(source)
-        if first is None or SourceImage.of(image) is not None:
-            original = first = Original.of(place, image, each.series)
-        else:  # the headers of the file are read once
-            here = {"inside": each.inner} if each.inner else {"series": str(each.series)}
-            original = attrs.evolve(first, source={**first.source, **here})
-        alone = attrs.evolve(original, ome_xml="")
-        drafts.append(drafted_image(image, place, above.child(str(number)), alone, **words))
-    return Collection(os.fspath(source), output, target, drafts, first.ome_xml.encode() if first else b"")
-
-
-def drafted_image(
-    opened: NgffImage,
-    source: str,
-    output: Any,
-    original: Original,
-    *,
-    omero: bool,
-    labels: bool,
-    resume: bool,
-    region: Any = None,
-    unit: Any = PIXEL,
-    verify: bool = False,
-    **given: Any,
-) -> Draft:
-    """Parse the conversion of an image that is open; the arguments are those of `convert`."""
-    said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
-    storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
-    image = adjusted(opened, **said)
-    stored, box, shape = SourceImage.of(image), None, tuple(image.data.shape)
-    if region is not None:
-        if verify:
-            raise OptionError("verify=True compares whole images; leave it out, or the region.")
-        box = Lattice.of(image).box(parse_region(region) if isinstance(region, str) else region, unit)
-        image = lazy_part(image, box)
-    request = image_request(
-        image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
-        layout=Layout.parse(**storage), resume=resume, omero=False, **given,
-    )  # fmt: skip
-    if omero:
-        request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
-    request = attrs.evolve(request, **original.request())
-    if stored is not None:
-        request = _with_spaces(request, stored, labels=labels)
-    request, fields = carrying(request)
-    ends = None if box is None else dict(zip(image.dims, box, strict=True))
-    whole = dict(zip(image.dims, shape, strict=True))
-    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
-
-
-def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
-    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
-
-    Args:
-        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
-    """
-    said = stored.metadata
-    if not request.target.fmt.dialect.spaces:
-        tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
-    elif [axis.name for axis in said.axes] != list(request.names):
-        tell_spaces(said, "the image has other axes now")
-    else:
-        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
-        edges = [with_parameters(edge, stored.target) for edge in kept]
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
-        request = attrs.evolve(request, metadata=spaced)
-    return request
-
-
-def adjusted(
-    image: NgffImage, *, scale: Any = None, translation: Any = None, axes_units: Any = None, name: str | None = None
-) -> NgffImage:
-    """Let each option that is given win over the file, axis by axis.
-
-    Args:
-        image: what the file says.
-        scale, translation: a number for all spatial axes, a list with one per axis, or a dict.
-        axes_units: a unit for all spatial axes, or for time; one per axis, or a dict.
-        name: name of the image.
-
-    Raises:
-        AxesError: a list that is not as long as there are axes, or a unit that none of them can have.
-    """
-    return attrs.evolve(
-        image,
-        scale=_with(image, image.scale, scale, "scale"),
-        translation=_with(image, image.translation, translation, "translation"),
-        axes_units={**(image.axes_units or {}), **parse_units(axes_units, image.axes)},
-        name=image.name if name is None else name,
-    )
-
-
-def _with(image: NgffImage, known: dict[str, float] | None, given: Any, what: str) -> dict[str, float]:
-    return {**(known or {}), **parse_numbers(given, image.axes, what)}

@@ -16,7 +16,8 @@ import attrs
 from ..exceptions import MissingError, NgffError, OptionError
 from ..text import refuse_unknown
 from . import verification
-from .conversion import Collection, Draft, drafted
+from .conversion import Collection, Draft
+from .drafting import drafted
 from .families import FAMILIES, Family, folder_family
 from .spelling import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
 from .tiff_files import parts_of
@@ -199,15 +200,24 @@ def table_rows(
         The number of each line that is not empty, and its cells by the name of their column.
 
     Raises:
-        OptionError: a column is not known, or a line has more cells than there are columns.
+        OptionError: a column is not known or comes twice, a line has more cells than columns, or it is no text.
     """
-    others = {**_ALSO, **(also or {})}
+    try:
+        yield from _table_rows(table, known, {**_ALSO, **(also or {})})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise OptionError(f"{table} is not a table of text in UTF-8 ({error}); save it as CSV UTF-8.") from None
+
+
+def _table_rows(table: str, known: Sequence[str], others: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
     with open(table, encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
         reader = csv.DictReader(file, delimiter=max(",;\t", key=first.count))
         names = {name: _column(name, others) for name in reader.fieldnames or () if name and name.strip()}
         refuse_unknown([n for n in names.values() if n not in known], (*known, *others), table)
+        counts = Counter(_column(name, others) for name in reader.fieldnames or () if name and name.strip())
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise OptionError(f"{table} has more than one column {twice[0]!r}; leave all but one out.")
         if "input" not in names.values():
             raise OptionError(f"{table} has no column 'input' (it has {', '.join(names) or 'none'}).")
         for row in reader:

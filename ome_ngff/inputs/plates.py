@@ -16,7 +16,8 @@ from ..write import FieldPlace, create_plate
 from . import verification
 from .arrange import even_step
 from .batch import Batch
-from .conversion import Draft, adjusted, drafted_image
+from .conversion import Draft
+from .drafting import adjusted, drafted_image
 from .expansion import Item
 from .open import open_input
 from .originals import Original
@@ -63,6 +64,8 @@ class FieldFiles:
         first = self.planes[0]
         if not self.lines:
             image = open_input(first.path, series=series, axes=axes)
+        elif any("://" in plane.path for plane in self.planes):
+            raise InputError(f"{first.path} is behind a URL, where a file has to be a whole field; download it first.")
         else:
             places = {tuple(plane.at[axis] for axis in self.lines): plane for plane in self.planes}
             ordered = [places[place] for place in itertools.product(*self.lines.values())]
@@ -79,7 +82,7 @@ class FieldFiles:
 
     def _indexed(self, image: NgffImage) -> NgffImage:
         """Add what the index of the instrument says."""
-        first = self.planes[0].index
+        first = next((plane.index for plane in self.planes if plane.index), None)
         if first is None:
             return image
         heights = {plane.at.get("z"): plane.index.height for plane in self.planes if plane.index}
@@ -165,7 +168,7 @@ def plate_batch(
     first = items[0]
     FieldPlace.of(first.plate, first.well, first.field, first.acquisition, fmt)
     if (layout or name) and not dry_run:
-        create_plate(plate, *_layout(layout, items), name=name, fmt=fmt)
+        create_plate(plate, *_layout(layout), name=name, fmt=fmt)
     wells = list(dict.fromkeys(item.well for item in items))
     counts = f"{len(wells)} wells ({listed(wells, 4, ', ')}), {len(items)} {'images' if overlap else 'fields'}"
     lacking = [item for item in items if any(each.missing for each in item.files)]
@@ -173,22 +176,19 @@ def plate_batch(
     return Batch(tuple(items), (f"{said}: {counts}{note}",), scattered=True)
 
 
-def _layout(layout: str | None, items: Sequence[FieldItem]) -> tuple[Any, Any]:
-    """Return rows and columns: those that are said, else those up to the last well."""
-    if layout is not None:
-        rows, _, columns = layout.partition("x")
-        return (int(rows), int(columns)) if rows.isdecimal() and columns.isdecimal() else (layout, 12)
-    last = max((item.well.split("/")[0] for item in items), key=lambda row: (len(row), row))
-    return f"A-{last}", max(int(item.well.split("/")[1]) for item in items)
+def _layout(layout: str | None) -> tuple[Any, ...]:
+    """Return rows and columns as `create_plate` has them."""
+    rows, _, columns = (layout or "").partition("x")
+    return (int(rows), int(columns)) if rows.isdecimal() and columns.isdecimal() else (layout,)
 
 
 def _items(planes: Sequence[PlaneFile], plate: str, overlap: Literal["last", "mean"] | None) -> Iterator[FieldItem]:
     """Put planes together to fields, in the order of the plate."""
-    acquisitions = sorted({plane.acquisition for plane in planes}, key=lambda number: -1 if number is None else number)
+    acquisitions = sorted({plane.acquisition or 0 for plane in planes})
     numbers = [plane.field for plane in planes if isinstance(plane.field, int)]
     room = max(numbers, default=0) + 1
     for index, acquisition in enumerate(acquisitions):
-        mine = [plane for plane in planes if plane.acquisition == acquisition]
+        mine = [plane for plane in planes if (plane.acquisition or 0) == acquisition]
         lines = _lines(mine)
         wells: dict[tuple[int, str, int], dict[int | str, list[PlaneFile]]] = {}
         for plane in mine:
@@ -199,7 +199,7 @@ def _items(planes: Sequence[PlaneFile], plate: str, overlap: Literal["last", "me
                 field: _files(fields[field], lines, f"{row}/{column}, field {field}")
                 for field in sorted(fields, key=lambda field: (isinstance(field, str), field))
             }
-            more = {"plate": plate, "well": f"{row}/{column}", "acquisition": acquisition or 0, "overlap": overlap}
+            more = {"plate": plate, "well": f"{row}/{column}", "acquisition": acquisition, "overlap": overlap}
             if overlap:
                 yield _item(str(index), tuple(files.values()), more)
                 continue
@@ -242,5 +242,10 @@ def _files(planes: Sequence[PlaneFile], lines: Lines, where: str) -> FieldFiles:
         if twin is not plane:
             raise InputError(
                 f"{twin.path!r} and {plane.path!r} are the same plane of {where}; tell them apart by channel, z or t."
+            )
+        if plane.words != planes[0].words:
+            raise InputError(
+                f"The manifest says other things of {plane.path!r} than of {planes[0].path!r}, both planes of {where}; "
+                "series, axes, scale and the like are those of the whole field."
             )
     return FieldFiles(tuple(planes), lines)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import attrs
 
 from ..exceptions import AxesError, InputError, MissingError, OptionError
 from ..spec import row_name
-from ..text import listed
+from ..text import listed, warn
 from .expansion import WORDS, table_rows, words_of
 from .families import FAMILIES
-from .harmony import Indexed, indexed
+from .harmony import NAMES, Indexed, index_of_harmony
 from .naming import axis_of
+from .yokogawa import RECORDS, measured
 
 _GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _WELL = r"(?P<well>[A-Z]{1,2}\d{1,2})"
@@ -104,8 +107,8 @@ def parse_well(text: str) -> tuple[str, int]:
     Raises:
         OptionError: it is none of them.
     """
-    found = re.fullmatch(r"([A-Za-z]{1,2})[/_ -]?0*(\d{1,3})|(\d{1,2})/0*(\d{1,3})", text.strip())
-    if found is None or int(found[2] or found[4]) < 1 or found[3] == "0":
+    found = re.fullmatch(r"([A-Za-z]{1,2})[/_ -]?0*([1-9][0-9]{0,2})|0*([1-9][0-9]?)/0*([1-9][0-9]{0,2})", text.strip())
+    if found is None:
         raise OptionError(f"A well is B03, B3 or B/3 (got {text!r}).")
     return _row(found[1] or found[3]), int(found[2] or found[4])
 
@@ -146,7 +149,10 @@ def _matching(pattern: str) -> tuple[list[PlaneFile], str]:
     groups = [_role(group) for group in re.findall(r"\{(\w+)\}", pattern)]
     if len(set(groups)) < len(groups) or not ("well" in groups or {"row", "column"} <= set(groups)):
         raise AxesError(f"The pattern {pattern!r} must name {{well}}, or {{row}} and {{column}}, and each once.")
-    everything = re.sub(r"\{\w+\}", "*", pattern)
+    pattern = os.path.normpath(pattern)
+    everything = "".join(
+        "*" if part.startswith("{") else part if part in _WILD else glob.escape(part) for part in _parts(pattern)
+    )
     files = sorted(path for path in glob.glob(everything, recursive=True) if os.path.isfile(path))
     expression = re.compile(_expression(pattern))
     found = [(file, expression.fullmatch(file.replace(os.sep, "/"))) for file in files]
@@ -169,13 +175,24 @@ def _role(group: str) -> str:
 def _expression(pattern: str) -> str:
     """Return the regular expression of a pattern."""
     found = ""
-    for part in re.split(r"(\{\w+\}|\*\*/|\*|\?)", pattern.replace(os.sep, "/")):
+    parts = _parts(pattern)
+    for part, more, after in zip(parts, [*parts[1:], ""], [*parts[2:], "", ""], strict=True):
         if part.startswith("{"):
-            role = _role(part[1:-1])
-            found += rf"(?P<{role}>{_VALUES.get(role, '[0-9]+')})"
+            role, joined = _role(part[1:-1]), not more and after.startswith("{")
+            if joined and role != "row":
+                raise AxesError(f"{part}{after} in a pattern cannot be told apart; put what is between them there.")
+            found += rf"(?P<{role}>{'[A-Za-z]{1,2}' if joined else _VALUES.get(role, '[0-9]+')})"
         else:
-            found += {"**/": "(?:.*/)?", "*": "[^/]*?", "?": "[^/]"}.get(part, re.escape(part))
+            found += _WILD.get(part, re.escape(part))
     return found
+
+
+_WILD = {"**/": "(?:.*/)?", "*": "[^/]*?", "?": "[^/]"}
+
+
+def _parts(pattern: str) -> list[str]:
+    """Split a pattern into placeholders, wildcards, and the text between them, in which a bracket is one."""
+    return re.split(r"(\{\w+\}|\*\*/|\*|\?)", pattern.replace(os.sep, "/"))
 
 
 def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
@@ -212,7 +229,7 @@ def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
 def _settled(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
     """Count fields from 0, as plates do, where names count from 1; look up what an index next to the files says."""
     shift = min(int(plane.field) for plane in planes) > 0
-    known = {folder: indexed(folder) for folder in {os.path.dirname(plane.path) for plane in planes}}
+    known = {folder: _indexed(folder) for folder in {os.path.dirname(plane.path) for plane in planes}}
     return [
         attrs.evolve(
             plane,
@@ -221,6 +238,18 @@ def _settled(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
         )
         for plane in planes
     ]
+
+
+def _indexed(folder: str) -> dict[str, Indexed]:
+    """Read what an instrument has left in a folder: what it says of each file, by its name; empty where it has not."""
+    path = next((path for name in (*NAMES, RECORDS) if os.path.isfile(path := os.path.join(folder, name))), None)
+    if path is None:
+        return {}
+    try:
+        return dict(measured(folder) if path.endswith(RECORDS) else index_of_harmony(path))
+    except (ElementTree.ParseError, ValueError) as error:
+        warn(f"{path} is not understood and left out, so sizes and places of the images are not known: {error}")
+        return {}
 
 
 def _without_projections(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
@@ -271,7 +300,7 @@ def _listed(table: str) -> Iterator[PlaneFile]:
                 raise OptionError(f"a field is a number, or letters and digits (got {field!r})")
             at: dict[str, int | str] = {axis: numbers[axis] for axis in "zt" if axis in numbers}
             at |= {"c": int(channel) if channel.isdecimal() else channel} if channel else {}
-            position = {axis: float(cells[axis]) for axis in "xy" if cells.get(axis)}
+            position = {axis: _position(cells[axis], axis) for axis in "xy" if cells.get(axis)}
             yield PlaneFile(
                 where if "://" in where else os.path.join(folder, where),
                 parse_well(whole),
@@ -285,6 +314,12 @@ def _listed(table: str) -> Iterator[PlaneFile]:
             raise OptionError(f"Line {line} of {table}: {error}") from None
         except OptionError as error:
             raise OptionError(f"Line {line} of {table}: {error}") from None
+
+
+def _position(text: str, what: str) -> float:
+    if not math.isfinite(float(text)):
+        raise OptionError(f"{what} is a finite number (got {text!r})")
+    return float(text)
 
 
 def _number(text: str, what: str) -> int:

@@ -10,6 +10,8 @@ from .infos import StoreInfo as StoreInfo
 from .open import from_ngff_zarr as from_ngff_zarr
 from .open import from_ome_zarr as from_ome_zarr
 from .open import open_image as open_image
+from .page import preview_page as preview_page
+from .plates import fields_beside as fields_beside
 from .plates import is_plate as is_plate
 from .plates import open_plate as open_plate
 from .plates import plate_of as plate_of

@@ -31,12 +31,14 @@ from ..spec import (
     label_names,
     part_of,
     path_fault,
+    scene_paths,
     stated_geometry,
     stated_version,
 )
 from ..store import (
     MARK,
     PLANNED,
+    SHARED,
     Compression,
     at_work,
     find_target,
@@ -120,21 +122,18 @@ def _plate(group: zarr.Group) -> PlateInfo | None:
         there = wells_below(target, plate.ordered)
         fields = [field for well in there.values() for field in well.fields]
         counts = Counter(field.acquisition for field in fields)
+        alike = Counter(each.name for each in plate.acquisitions)
         return PlateInfo(
             plate.name, plate.rows, plate.columns, plate.field_count,
             {path: len(there[path].fields) if path in there else None for path in plate.ordered},
-            {each.name or str(each.id): counts[each.id] for each in plate.acquisitions},
+            {
+                (each.name if each.name and alike[each.name] == 1 else f"{each.name or ''} {each.id}".strip()):
+                counts[each.id] for each in plate.acquisitions
+            },
             tuple(f"{well}/{field.path}" for well, field in unlisted_fields(target, plate)),
         )  # fmt: skip
     except UNREADABLE:
         return None
-
-
-def scene_paths(scene: Any) -> list[str]:
-    """Return the paths of the images that a scene places, each once."""
-    edges = entries(part_of(scene, "coordinateTransformations"), "")
-    paths = [part_of(edge.get(end), "path") for _, edge in edges for end in ("input", "output")]
-    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))
 
 
 def _document(group: zarr.Group) -> Document:
@@ -201,6 +200,7 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
                 else (),
                 helpers={} if target is None else at_work(target),
                 rate=None if target is None else journal.pace(target),
+                joint=isinstance(mark, Mapping) and SHARED in mark,
                 systems=tuple(system.name for system in metadata.systems) if metadata else (),
                 transformations=tuple(map(str, metadata.edges)) if metadata else (),
             )

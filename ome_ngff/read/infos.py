@@ -68,6 +68,7 @@ class ImageInfo:
         axes, levels, channels: its parts. notes: what is wrong.
         helpers: units that each process is at, by "host-number", where several write it. rate: units done per second.
         systems: names of its coordinate systems, the one of the axes first. transformations: which lead where.
+        joint: whether any number of processes may finish it, by `join=True`.
     """
 
     path: str
@@ -83,6 +84,7 @@ class ImageInfo:
     rate: float | None = None
     systems: tuple[str, ...] = ()
     transformations: tuple[str, ...] = ()
+    joint: bool = False
 
 
 @attrs.frozen

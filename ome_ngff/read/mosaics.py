@@ -15,7 +15,7 @@ from ..image import Multiscales, NgffImage, montage, stitched
 from ..pixels import blocks_of
 from ..spec import Dataset, Field, Metadata, Omero, Plate, Scale, Translation, is_integer
 from ..store import Target, find_target
-from ..text import show, warn
+from ..text import listed, show, warn
 from .open import level_image
 from .stored import StoredImage
 
@@ -93,6 +93,12 @@ def stitched_well(
     paths = [f"{path}/{field.path}" for field in fields if acquisition in (None, field.acquisition)]
     if not paths:
         raise MissingError(f"The well {path} of {target} has no field of the acquisition {acquisition}.")
+    several = sorted({field.acquisition for field in fields if field.acquisition is not None})
+    if acquisition is None and len(several) > 1:
+        raise OptionError(
+            f"The well {path} of {target} has fields of acquisitions {listed(list(map(str, several)), 8, ', ')}, "
+            "which lie one over the other; pass acquisition= to say of which."
+        )
     found = _at_once(lambda place: StoredImage.of(find_target(StorePath(target.store, target.key(place)))), paths)
     images = [level_image(image, 0, image.level(0)) for image in found]
     whole = attrs.evolve(stitched(images, overlap, f"the well {path}"), name=f"{path}, stitched")

@@ -15,13 +15,11 @@ from ..config import config
 from ..exceptions import FormatError, InputError, MissingError, NgffError, StoreError
 from ..image import Multiscales
 from ..show import Preview, look_at_plate
-from ..spec import Acquisition, Field, Plate, Well, natural, part_of, path_fault
-from ..store import MARK, Target, attributes_below, children_of, find_target, readable
-from ..text import listed, show
+from ..spec import Acquisition, Field, Plate, Well, is_integer, is_name, natural
+from ..store import Target, attributes_below, children_of, find_target, readable
+from ..text import listed, show, warn
 from .mosaics import Overview, overview_of, stitched_well
 from .open import open_image
-
-_DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs"}
 
 
 def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) -> StoredPlate:
@@ -104,12 +102,19 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         Raises:
             MissingError: the plate lists wells that are not there.
         """
-        found = wells_below(self.target, self.wells)
-        if missing := [path for path in self.wells if path not in found]:
-            raise MissingError(
-                f"The plate {self.target} lists wells that are not there: {listed(missing, comma=', ')}."
-            )
-        return {path: well.fields for path, well in found.items()}
+        if self._missing:
+            raise MissingError(f"{self._missing}.")
+        return self._there
+
+    @cached_property
+    def _there(self) -> dict[str, tuple[Field, ...]]:
+        return {path: well.fields for path, well in wells_below(self.target, self.wells).items()}
+
+    @property
+    def _missing(self) -> str:
+        """What wells the plate lists and has not, in words."""
+        missing = [path for path in self.wells if path not in self._there]
+        return f"The plate {self.target} lists wells that are not there: {listed(missing, 9, ', ')}" if missing else ""
 
     def map(self, function: Callable[[Multiscales], Any], *, acquisition: int | None = None) -> dict[str, Any]:
         """Call a function with the image of each field, in as many threads as `config.workers`.
@@ -158,7 +163,9 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         self, level: int | Literal["auto"] = "auto", acquisition: int | None = None, field: int | str = 0
     ) -> Overview:
         """Return the overview with the names of its rows and columns, and which wells are seen."""
-        return overview_of(self.target, self.plate, self.fields, level, acquisition, field)
+        if self._missing:
+            warn(f"{self._missing}; they are not seen.")
+        return overview_of(self.target, self.plate, self._there, level, acquisition, field)
 
     def preview(
         self,
@@ -190,7 +197,7 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         Positions are the translations of the fields, rounded to whole pixels, with a warning where they are between.
 
         Args:
-            well: as in "B/3". acquisition: whose fields; None takes all.
+            well: as in "B/3". acquisition: whose fields; needed where the well has those of several.
             overlap: what is seen where fields overlap: the "last" one, or the "mean".
 
         Raises:
@@ -212,10 +219,11 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         if path not in self.wells:
             there = listed(self.wells, comma=", ") or "none"
             raise KeyError(f"The plate {self.target} has no images of the well {path}; it has {there}.")
-        found = wells_below(self.target, [path]) if "fields" not in self.__dict__ else {path: Well(self.fields[path])}
+        known = self.__dict__.get("_there")
+        found = {p: well.fields for p, well in wells_below(self.target, [path]).items()} if known is None else known
         if path not in found:
             raise MissingError(f"The plate {self.target} lists the well {path}, which is not there.")
-        return StoredWell(self.target, path, found[path])
+        return StoredWell(self.target, path, Well(found[path]))
 
     def _place(self, well: object) -> str:
         """Return the path of a well that can be there: none is new."""
@@ -273,7 +281,14 @@ def wells_below(target: Target, paths: tuple[str, ...] | list[str]) -> dict[str,
     """Read the documents of wells of a plate, all at the same time; one that is not there is left out."""
     found = zip(paths, attributes_below(target, paths), strict=True)
     documents = {path: target.fmt.unwrap(attributes) for path, attributes in found if attributes is not None}
-    return {path: Well.from_document(document.get("well")) for path, document in documents.items()}
+    return {path: _well(target, path, document) for path, document in documents.items()}
+
+
+def _well(target: Target, path: str, document: Mapping[str, Any]) -> Well:
+    try:
+        return Well.from_document(document.get("well"))
+    except FormatError as error:
+        raise FormatError(f"The well {path} of {target}: {error}") from None
 
 
 def unlisted_fields(target: Target, plate: Plate) -> list[tuple[str, Field]]:
@@ -281,27 +296,45 @@ def unlisted_fields(target: Target, plate: Plate) -> list[tuple[str, Field]]:
 
     A store is asked for one list for the plate, for each row and for each well; one that cannot list has none.
     """
+    return [(well, field) for well, field, state in fields_beside(target, plate) if state != "incomplete"]
+
+
+def fields_beside(target: Target, plate: Plate) -> list[tuple[str, Field, str]]:
+    """Find what `unlisted_fields` does, and fields that are incomplete.
+
+    Returns:
+        The well, the field, and "incomplete", "field" if the image says that it was written as one, or "image".
+    """
     if not target.store.supports_listing:
         return []
     try:
-        rows = [name for name in children_of(target, [""])[0] if plate.grows or name in plate.rows]
+        rows = [name for name in children_of(target, [""])[0] if name in plate.rows or (plate.grows and is_name(name))]
         columns = zip(rows, children_of(target, rows), strict=True)
-        wells = [f"{row}/{name}" for row, names in columns for name in names if plate.grows or name in plate.columns]
-        wells = sorted((path for path in wells if not _DOCUMENTS & {*path.split("/")}), key=natural)
-        known = wells_below(target, wells)
-        below = zip(wells, children_of(target, wells), strict=True)
+        wells = [(row, name) for row, names in columns for name in names if name in plate.columns or plate.grows]
+        paths = sorted(("/".join(well) for well in wells if all(map(is_name, well))), key=natural)
+        known = {path: well.fields for path, well in wells_below(target, paths).items()}
+        below = zip(paths, children_of(target, paths), strict=True)
     except (StoreError, NotImplementedError):
         return []
-    there = {well: {f.path for f in known.get(well, Well()).fields if well in plate.wells} for well in wells}
-    paths = [
-        (w, n) for w, names in below for n in sorted(names - there[w] - _DOCUMENTS, key=natural) if not path_fault(n)
-    ]
-    found = zip(paths, attributes_below(target, [f"{well}/{name}" for well, name in paths]), strict=True)
+    found = []
+    for well, names in below:
+        there = {field.path for field in known.get(well, ()) if well in plate.wells}
+        found += [(well, name) for name in sorted(filter(is_name, names - there), key=natural)]
     fields = []
-    for (well, name), attributes in found:
-        said = (attributes or {}).get(MARK)
-        if attributes and "multiscales" in target.fmt.unwrap(attributes) and part_of(said, "incomplete") is None:
-            listed_as = {f.path: f for f in known.get(well, Well()).fields}.get(name)
-            number = part_of(said, "acquisition")
-            fields.append((well, listed_as or Field(name, number if isinstance(number, int) else None)))
+    for (well, name), attributes in zip(found, _readable_below(target, ["/".join(f) for f in found]), strict=True):
+        image = attrs.evolve(target, attributes=attributes)
+        ours, incomplete = "acquisition" in image.said, image.mark is not None
+        if (incomplete and ours) or ("multiscales" in image.document and not {"image-label"} & image.document.keys()):
+            number = image.said.get("acquisition")
+            listed_as = {field.path: field for field in known.get(well, ())}.get(name)
+            field = listed_as or Field(name, number if is_integer(number, 0) else None)
+            fields.append((well, field, "incomplete" if incomplete else "field" if ours else "image"))
     return fields
+
+
+def _readable_below(target: Target, paths: list[str]) -> list[dict[str, Any] | None]:
+    """Return what `attributes_below` does, and None of those that cannot be read, which are no fields of anybody."""
+    try:
+        return attributes_below(target, paths)
+    except StoreError:
+        return [None] if len(paths) == 1 else [found for path in paths for found in _readable_below(target, [path])]

@@ -143,7 +143,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         raise MissingError(f"There is no OME-Zarr at {target}.")
     target.refuse_change()
     if target.mark is not None and not unfinished and not target.growing:
-        raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
+        raise IncompleteError(f"{target} is incomplete; finish it with {target.way_on}.")
     document = target.image_document
     if "multiscales" not in document:
         found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
@@ -171,6 +171,6 @@ def _level(target: Target, path: str) -> zarr.Array[Any]:
     if isinstance(node, zarr.Array):
         return node
     if target.mark is not None:
-        raise IncompleteError(f"{target} is incomplete; finish it with resume=True.")
+        raise IncompleteError(f"{target} is incomplete; finish it with {target.way_on}.")
     where = place(target.store, key)
     raise MissingError(f"{target} names the level {path!r}, but there is no array at {where}.")

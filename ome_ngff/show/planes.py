@@ -90,8 +90,8 @@ class Plane:
         deep = self.length("z") if projection == "max" else min(chunk, self.length("z"))
         return int(self.length("y") * self.length("x") * deep * channels * self.level.data.dtype.itemsize)
 
-    def read(self, *, time: int, channel: int = 0, depth: int | None = None) -> Any:
-        """Return the lazy plane, of shape (y, x): the greatest values along z, or the plane at a depth."""
+    def volume(self, *, time: int, channel: int = 0, depth: int | None = None) -> Any:
+        """Return a lazy channel at a time point, of shape (z, y, x); (y, x) where a depth is said or there is none."""
         import dask.array as da
 
         data = self.level.data if isinstance(self.level.data, da.Array) else da.from_array(self.level.data)
@@ -100,10 +100,12 @@ class Plane:
         kept = [self.at[role] for role in "zyx" if role in self.at and role not in picks]
         box = {self.at[role]: index for role, index in picks.items() if role in self.at}
         seen = data[tuple(slice(None) if i in kept else box.get(i, 0) for i in range(data.ndim))]
-        seen = seen.transpose([sorted(kept).index(i) for i in kept])
-        if seen.ndim == 3:
-            seen = da.reduction(seen, _greatest, _greatest, axis=0, dtype=seen.dtype, meta=np.empty((0, 0), seen.dtype))
-        return seen
+        return seen.transpose([sorted(kept).index(i) for i in kept])
+
+    def read(self, *, time: int, channel: int = 0, depth: int | None = None) -> Any:
+        """Return the lazy plane, of shape (y, x): the greatest values along z, or the plane at a depth."""
+        seen = self.volume(time=time, channel=channel, depth=depth)
+        return brightest(seen, 0) if seen.ndim == 3 else seen
 
     def reach(self, role: str, image: Plane) -> tuple[float, float]:
         """Lay this level under another image, along an axis.
@@ -152,6 +154,13 @@ def stretches(*pixel: tuple[float, str | None]) -> tuple[float, float]:
     if not 1 / _STRETCH < high / wide < _STRETCH:
         high = wide
     return high / min(high, wide), wide / min(high, wide)
+
+
+def brightest(seen: Any, axis: int) -> Any:
+    """Return the greatest values of a lazy volume along an axis, and no NaN where there is a number."""
+    import dask.array as da
+
+    return da.reduction(seen, _greatest, _greatest, axis=axis, dtype=seen.dtype, meta=np.empty((0, 0), seen.dtype))
 
 
 def _greatest(values: Any, axis: Any, keepdims: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -49,7 +50,7 @@ class PageServer:
         self._answer, self._token = answer, secrets.token_urlsafe(24)
         try:
             self._server = _Server(("127.0.0.1", port), _Handler)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, TypeError) as error:
             raise OptionError(f"The port {port} cannot be used ({error}); take another one, or 0 for any.") from None
         self._server.page = self
         Thread(target=self._server.serve_forever, name="ome-ngff viewer", daemon=True).start()
@@ -65,7 +66,8 @@ class PageServer:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stop; the port is free again."""
+        """Stop, also for pages whose connection stays open; the port is free again."""
+        self._answer = lambda path: None
         self._server.shutdown()
         self._server.server_close()
 
@@ -80,6 +82,11 @@ class PageServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     page: PageServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a page that no longer waits for an answer, as viewers do whenever something moves."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -127,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
     """Read one range of bytes as from and to; None where all is to be sent, as for what is not understood."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted.strip(), re.ASCII)
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", wanted.strip(), re.ASCII)
     if found is None or not any(found.groups()):
         return None
     first, last = found.groups()

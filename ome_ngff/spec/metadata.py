@@ -11,10 +11,10 @@ from ..exceptions import FormatError
 from ..text import show
 from .axes import Axis
 from .rules.book import is_list, is_number, part_of
+from .space.simple import Scale as Scale
+from .space.simple import Translation as Translation
 from .space.systems import CoordinateSystem, Edge, Graph, Ref
-from .space.transformations import Scale as Scale
-from .space.transformations import Translation as Translation
-from .space.transformations import compose
+from .space.transformation import compose
 
 Placement = Scale | Translation
 _KNOWN: dict[str, type[Scale] | type[Translation]] = {"scale": Scale, "translation": Translation}

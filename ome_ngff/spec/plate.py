@@ -13,11 +13,12 @@ import attrs
 
 from ..exceptions import ExistsError, FormatError, OptionError
 from ..text import list_of, listed, show
-from .rules.book import entries, is_alphanumeric, is_integer, part_of, path_fault, stated
+from .rules.book import is_alphanumeric, is_integer, part_of, path_fault, stated
 
 #: rows and columns of the plates that are made, by their number of wells
 PLATE_FORMATS = {6: (2, 3), 12: (3, 4), 24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
 _MOST_LINES = max(PLATE_FORMATS[1536])
+_MOST_LETTERS = 100  # of the name of a row, a column or a field
 
 
 @attrs.frozen
@@ -47,15 +48,42 @@ class Acquisition:
             return given
         words = {"id": given} if is_integer(given) else given
         known = {field.name for field in attrs.fields(cls)}
-        if not isinstance(words, Mapping) or "id" not in words or not set(words) <= known:
+        if not isinstance(words, Mapping) or not is_integer(words.get("id")) or not set(words) <= known:
             raise OptionError(f"An acquisition is a number, or a dict of {listed(sorted(known))} (got {show(given)}).")
         return cls(**words)
+
+    @classmethod
+    def counted(cls, number: int, count: int | None = None) -> Acquisition:
+        """Return an acquisition of which nobody has said more than its fields do."""
+        return cls(number, f"Acquisition {number}", maximumfieldcount=count)
+
+    @classmethod
+    def from_document(cls, part: Mapping[str, Any]) -> Acquisition:
+        """Return what an object with an id says of an acquisition, as far as it can be one."""
+        texts = {key: value for key in ("name", "description") if isinstance(value := part.get(key), str)}
+        numbers = ("id", "starttime", "endtime", "maximumfieldcount")
+        return cls(**texts, **{key: value for key in numbers if is_integer(value := part.get(key))})  # type: ignore[arg-type]
 
     def completed(self, other: Acquisition) -> Acquisition:
         """Return this acquisition with what another one says and it does not; the larger number of fields counts."""
         mine = {name: value for name, value in attrs.asdict(self).items() if value is not None}
         counts = [each.maximumfieldcount or 0 for each in (self, other)]
         return attrs.evolve(other, **mine | {"maximumfieldcount": max(counts) or None})
+
+    def declared(self, there: Acquisition) -> Acquisition:
+        """Return this acquisition with what one that is there knows besides.
+
+        Raises:
+            ExistsError: that one says something else.
+        """
+        unsaid = Acquisition.counted(self.id).name
+        for key in ("name", "description", "starttime", "endtime"):
+            mine, other = getattr(self, key), getattr(there, key)
+            if None not in (mine, other) and mine != other and (key, other) != ("name", unsaid):
+                raise ExistsError(
+                    f"is a plate whose acquisition {self.id} has the {key} {show(other)}, not {show(mine)}"
+                )
+        return self.completed(there)
 
 
 @attrs.frozen
@@ -95,14 +123,15 @@ class Well:
         Raises:
             FormatError: the path of a field cannot be one.
         """
-        found = [part for _, part in entries(part_of(well, "images"), "")]
+        found = _objects(part_of(well, "images"))
         for part in found:
             if path_fault(part.get("path")):
                 raise FormatError(f"A field of a well cannot be used. {path_fault(part.get('path'))}")
-        numbers = [part.get("acquisition") for part in found]
-        return cls(
-            tuple(Field(part["path"], n if is_integer(n) else None) for part, n in zip(found, numbers, strict=True))
-        )
+        fields: dict[str, Field] = {}  # of one that is listed twice, the first counts
+        for part in found:
+            number = part.get("acquisition")
+            fields.setdefault(part["path"], Field(part["path"], number if is_integer(number) else None))
+        return cls(tuple(fields.values()))
 
     def to_document(self, before: Any = None) -> list[dict[str, Any]]:
         """Return the `images` of a well; what those `before` say, and a field knows nothing of, stays in them."""
@@ -134,8 +163,8 @@ class Plate:
         """Parse the layout of a plate without images.
 
         Args:
-            rows: "A-H", a number of rows, or their names; or "384-well" for a plate of 6 to 1536 wells, with `columns`
-                left out.
+            rows: "A-H", a number of rows, or their names; "384-well" for a plate of 6 to 1536 wells, or None for those
+                up to the last well with images, both with `columns` left out.
             columns: "1-12" or "01-12", a number of columns, or their names.
             name: of the plate. acquisitions: numbers, dicts or values.
 
@@ -154,6 +183,8 @@ class Plate:
         if len({each.id for each in found}) < len(found):
             raise OptionError(f"Each acquisition has an id of its own (got {listed([str(a.id) for a in found])}).")
         ordered = tuple(sorted(found, key=lambda each: each.id))
+        if rows is None and columns in (12, None):
+            return cls(acquisitions=ordered, name=name, grows=True)
         return cls(_lines(rows, "rows", row_name), _lines(columns, "columns", _column_name), (), ordered, name)
 
     @property
@@ -182,7 +213,7 @@ class Plate:
                 names = [f"{found[1]}/{found[2]}"]
             text = names[0] if len(names) == 1 else text
         row, _, column = text.partition("/") if isinstance(text, str) else ("", "", "")
-        if not (is_alphanumeric(row) and is_alphanumeric(column)):
+        if not (is_name(row) and is_name(column)):
             raise FormatError(f"A well is row/column, as in 'B/3' (got {show(well)}).")
         column = self._column(column)
         if not self.grows and not (row in self.rows and column in self.columns):
@@ -194,9 +225,9 @@ class Plate:
 
     def _column(self, name: str) -> str:
         """Return the column of a name, or the one of the same number."""
-        if self.grows or name in self.columns or not name.isdecimal():
+        if self.grows or name in self.columns or not re.fullmatch("[0-9]+", name):
             return name
-        same = [each for each in self.columns if each.isdecimal() and int(each) == int(name)]
+        same = [each for each in self.columns if re.fullmatch(f"0*{name.lstrip('0')}", each)]
         return same[0] if len(same) == 1 else name
 
     def with_well(self, path: str, well: Well) -> Plate:
@@ -208,7 +239,7 @@ class Plate:
             insort(wells, path, key=attrs.evolve(self, rows=rows, columns=columns)._at)
         known = {each.id: each for each in self.acquisitions}
         for number, count in well.counts.items():
-            counted = Acquisition(number, f"Acquisition {number}", maximumfieldcount=count)
+            counted = Acquisition.counted(number, count)
             known[number] = known.get(number, counted).completed(counted)
         found, count = tuple(known[number] for number in sorted(known)), max(self.field_count or 1, len(well.fields))
         return attrs.evolve(
@@ -223,16 +254,16 @@ class Plate:
         """
         known = {each.id: each for each in there.acquisitions}
         for each in self.acquisitions:
-            known[each.id] = each.completed(known.get(each.id, each))
-        lines = (("rows", self.rows, there.rows), ("columns", self.columns, there.columns))
+            known[each.id] = each.declared(known.get(each.id, each))
+        lines = (("rows", self.rows, there.rows), ("columns", self.columns, there.columns)) if not self.grows else ()
         for what, mine, others in lines:
             if set(others) - set(mine) if there.grows else mine != others:
                 raise ExistsError(f"is a plate with the {what} {_span(others)}, not {_span(mine)}")
         if self.name is not None and there.name not in (None, self.name) and not there.grows:
             raise ExistsError(f"is the plate {show(there.name)}, not {show(self.name)}")
         acquisitions = tuple(known[number] for number in sorted(known))
-        found = attrs.evolve(there, rows=self.rows, columns=self.columns, acquisitions=acquisitions, grows=False)
-        return attrs.evolve(found, name=self.name or there.name)
+        found = attrs.evolve(there, acquisitions=acquisitions, name=self.name or there.name)
+        return found if self.grows else attrs.evolve(found, rows=self.rows, columns=self.columns, grows=False)
 
     # Documents -----------------------------------------------------------------------------------------------------
 
@@ -244,20 +275,20 @@ class Plate:
             FormatError: its rows, columns and wells are not understood.
         """
         lines: list[list[Any]]
-        lines = [[part.get("name") for _, part in entries(part_of(plate, what), "")] for what in ("rows", "columns")]
+        lines = [[part.get("name") for part in _objects(part_of(plate, what))] for what in ("rows", "columns")]
         rows, columns = (tuple(str(name) if is_integer(name) else name for name in names) for names in lines)
         if any(map(path_fault, (*rows, *columns))):
             raise FormatError(f"The rows and columns of a plate have names (got {show(rows)} and {show(columns)}).")
         wells: dict[str, None] = {}
-        for _, part in entries(part_of(plate, "wells"), ""):
+        known_rows, known_columns = {*rows}, {*columns}
+        for part in _objects(part_of(plate, "wells")):
             path: Any = part.get("path")
             row, _, column = path.partition("/") if isinstance(path, str) else ("", "", "")
-            if row not in rows or column not in columns:
+            if row not in known_rows or column not in known_columns:
                 raise FormatError(f"A well of a plate is a row and a column of it, as in 'A/1' (got {show(path)}).")
             wells[path] = None
-        known = {field.name for field in attrs.fields(Acquisition)}
-        parts = [part for _, part in entries(part_of(plate, "acquisitions"), "") if is_integer(part.get("id"))]
-        acquisitions = [Acquisition(**{key: part[key] for key in part if key in known}) for part in parts]
+        parts = [part for part in _objects(part_of(plate, "acquisitions")) if is_integer(part.get("id"))]
+        acquisitions = map(Acquisition.from_document, parts)
         name, count = part_of(plate, "name"), part_of(plate, "field_count")
         return cls(
             rows, columns, tuple(wells), tuple(acquisitions),
@@ -282,8 +313,14 @@ class Plate:
 
 def natural(name: str) -> tuple[Any, ...]:
     """Return a key that puts names in the order of the numbers in them, and AA after Z."""
-    parts = re.split(r"(\d+)", name)
-    return (*((int(part), "") if i % 2 else (len(part), part) for i, part in enumerate(parts)), (0, name))
+    parts = re.split("([0-9]+)", name)
+    known = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]
+    return (*((len(part), part) for part in known), (0, name))
+
+
+def is_name(name: Any) -> bool:
+    """Return whether a row, a column or a field can have this name, which is that of a folder, too."""
+    return is_alphanumeric(name) and len(name) <= _MOST_LETTERS
 
 
 def row_name(index: int) -> str:
@@ -310,7 +347,7 @@ def _lines(given: Any, what: str, name_of: Callable[[int], str]) -> tuple[str, .
         names = [name(i) for i in range(index(span[1]), index(span[2]) + 1)]
     elif isinstance(given, Sequence) and not isinstance(given, str):
         names = [str(name) if is_integer(name) else name for name in given]
-    if not names or not all(map(is_alphanumeric, names)) or len(set(names)) < len(names):
+    if not names or not all(map(is_name, names)) or len(set(names)) < len(names):
         raise OptionError(
             f"The {what} of a plate are a span such as 'A-H' or '1-12', a number up to {_MOST_LINES}, or names of "
             f"letters and digits, each once (got {show(given)})."
@@ -330,11 +367,16 @@ def _implied(names: set[str]) -> tuple[str, ...]:
     return found if names <= set(found) else tuple(sorted(names, key=natural))
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list in a document, of which a plate has thousands."""
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, (list, tuple)) else []
+
+
 def _span(names: Sequence[str]) -> str:
     return f"{names[0]} to {names[-1]}" if len(names) > 1 else listed(names)
 
 
 def _merged(parts: list[dict[str, Any]], key: str, before: Any) -> list[dict[str, Any]]:
     """Return dicts with what those of the same key have said before, and they do not."""
-    known = {str(part.get(key)): part for _, part in entries(before, "")}
+    known = {str(part.get(key)): part for part in _objects(before)}
     return [{**known.get(str(part[key]), {}), **part} for part in parts]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from ..exceptions import AxesError
+
 KNOWN_AXES = {"x": "space", "y": "space", "z": "space", "c": "channel", "t": "time"}
 SPATIAL = ("z", "y", "x")
 _LONG_NAMES = {"time": "t", "channel": "c", "depth": "z", "height": "y", "width": "x"}
@@ -93,8 +95,15 @@ def axis_name(name: str) -> str:
 
 
 def by_name(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return what is given for each axis under the names that the axes have: {"Z": 2} is for z."""
-    return {key if key in names or not isinstance(key, str) else axis_name(key): given[key] for key in given}
+    """Return what is given for each axis under the names that the axes have: {"Z": 2} is for z.
+
+    Raises:
+        AxesError: two of the names stand for the same axis.
+    """
+    found = {key if key in names or not isinstance(key, str) else axis_name(key): given[key] for key in given}
+    if len(found) < len(given):
+        raise AxesError(f"Each axis is named once (got {', '.join(map(str, given))}).")
+    return found
 
 
 def in_meters(length: float, unit: str | None) -> float:

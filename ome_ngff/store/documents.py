@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from ..exceptions import StoreError
 from .inline import together, wait_for
-from .places import folder_of, place, size_of_file
+from .places import folder_of, key_of, place, size_of_file
 from .zarr_private import default_buffer_prototype, size_in_zip
 
 MOST_BYTES = 2**27  # of a document: 2 million wells, or a million labels with a colour each
@@ -30,7 +30,7 @@ def read_documents(store: Store, path: str) -> dict[str, dict[str, Any]]:
     Raises:
         StoreError: one of them is not a JSON object, or beyond the limits.
     """
-    keys = {name: f"{path}/{name}" if path else name for name in _NAMES}
+    keys = {name: key_of(path, name) for name in _NAMES}
 
     read = together(store, (get_bytes(store, key) for key in keys.values()))
     found = zip(_NAMES, wait_for(store, read), strict=True)
@@ -94,8 +94,10 @@ def parse_json(content: bytes, where: str) -> Any:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(DEEPEST):
-        inside = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [part for parts in inside for part in parts if isinstance(part, (dict, list))]
-    return bool(level)
+    level: list[Any] = [[value]]
+    for _ in range(DEEPEST + 1):
+        inside = (each.values() if type(each) is dict else each for each in level)
+        level = [part for parts in inside for part in parts if type(part) in (dict, list)]
+        if not level:
+            return False
+    return True

@@ -16,7 +16,7 @@ from ..spec import path_fault
 from .documents import get_bytes, parse
 from .inline import together, wait_for
 from .journal import JOURNAL
-from .places import place
+from .places import key_of, place
 from .target import MARK, Target
 
 _NAMES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
@@ -94,11 +94,11 @@ def read_hierarchy(
             if not node.found or node.path in nodes:
                 continue
             nodes[node.path] = node
-            contents |= {_joined(node.path, name): content for name, content in raw.items()}
+            contents |= {key_of(node.path, name): content for name, content in raw.items()}
             if whole and not node.is_array:
                 listed = (name for name in sorted(node.names) if name not in _NAMES and not name.startswith(_OURS))
                 below = (path for path in named(node.attributes) if not path_fault(path))
-                waiting += dict.fromkeys(_joined(node.path, path.strip("/")) for path in (*listed, *below))
+                waiting += dict.fromkeys(key_of(node.path, path.strip("/")) for path in (*listed, *below))
     return Hierarchy(nodes, contents)
 
 
@@ -119,11 +119,11 @@ async def _read(target: Target, paths: list[str]) -> list[tuple[NodeDocuments, d
 
 async def _read_node(target: Target, path: str) -> tuple[NodeDocuments, dict[str, bytes]]:
     store, names = target.store, _NAMES
-    keys = [target.key(_joined(path, name)) for name in names]
+    keys = [target.key(key_of(path, name)) for name in names]
     found = await together(store, (get_bytes(store, key) for key in keys))
     raw = {name: content for name, content in zip(names, found, strict=True) if content is not None}
     node = NodeDocuments(
-        path, {name: parse(c, place(store, target.key(_joined(path, name)))) for name, c in raw.items()}
+        path, {name: parse(c, place(store, target.key(key_of(path, name)))) for name, c in raw.items()}
     )
     if not raw:
         return node, raw
@@ -131,7 +131,7 @@ async def _read_node(target: Target, path: str) -> tuple[NodeDocuments, dict[str
     if not node.is_array and store.supports_listing:
         listed = [key async for key in store.list_dir(target.key(path))]
         node = attrs.evolve(node, names=frozenset(key.strip("/").rpartition("/")[2] for key in listed))
-        copy = await get_bytes(store, target.key(_joined(path, COPY))) if COPY in node.names else None
+        copy = await get_bytes(store, target.key(key_of(path, COPY))) if COPY in node.names else None
         raw |= {} if copy is None else {COPY: copy}
     return node, raw
 
@@ -141,10 +141,6 @@ def _refuse_links(target: Target, path: str, names: Iterable[str]) -> None:
     folder = target.folder
     if folder is None:
         return
-    for step in (*([path] if path else ()), *(_joined(path, name) for name in names)):
+    for step in (*([path] if path else ()), *(key_of(path, name) for name in names)):
         if os.path.islink(f"{folder}/{step}"):
             raise StoreError(f"{target} has {step!r} behind a link, which is not written through; remove the link.")
-
-
-def _joined(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name

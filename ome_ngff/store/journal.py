@@ -24,12 +24,11 @@ from .attributes import put_attributes
 from .claims import name_holder
 from .inline import wait_for
 from .nodes import children
-from .target import MARK, Target
+from .target import MARK, SHARED, Target
 from .zarr_private import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
 CLEARED = "cleared"
-SHARED = "shared"  # in the mark: what was prepared for helpers; nothing while somebody prepares it
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:

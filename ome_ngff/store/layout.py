@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -32,7 +32,19 @@ class Grid:
 
 SHARD_BYTES = 64 * 2**20
 _COMPRESSION = ("compression", "compressor", "compressors")
-_OPTIONS = ("chunks", "shards", *_COMPRESSION, "fill_value", "dimension_separator")
+# Words of Zarr's for what the format, or this package, leaves one choice of: value -> whether it is that.
+_FIXED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "dimension_separator": (
+        lambda value: value == "/",
+        "The chunk keys of OME-Zarr are nested; the only dimension_separator is '/'.",
+    ),
+    "order": (lambda value: value == "C", "Pixels are stored in the order of the axes; the only order is 'C'."),
+    "serializer": (
+        lambda value: value == "auto" or getattr(getattr(value, "endian", None), "value", None) == "little",
+        "Pixels are stored as bytes with the least first; the only serializer is BytesCodec(endian='little').",
+    ),
+}
+_OPTIONS = ("chunks", "shards", *_COMPRESSION, "fill_value", "dimension_names", *_FIXED)
 
 
 def default_chunks(shape: Sequence[int], axes: Axes, *, plane: int = 1024) -> tuple[int, ...]:
@@ -150,8 +162,9 @@ class Layout:
                     raise OptionError(
                         f"{word}={value!r} and storage_options[{word!r}]={option[word]!r} contradict each other."
                     )
-            if option.get("dimension_separator", "/") != "/":
-                raise OptionError("The chunk keys of OME-Zarr are nested; the only dimension_separator is '/'.")
+            for word, (agrees, only) in _FIXED.items():
+                if option.get(word) is not None and not agrees(option[word]):
+                    raise OptionError(f"{only} (got {option[word]!r})")
             given = [word for word in _COMPRESSION if word in option]
             if len(given) > 1 or (given and given != ["compression"] and compression is not None):
                 raise OptionError(
@@ -215,6 +228,9 @@ class Layout:
         found = []
         for number, grid in enumerate(self.grids(levels, axes, dtype.itemsize, zarr_format)):
             option, given = self.of(number, len(levels)), self.compression
+            names = option.get("dimension_names")
+            if names is not None and tuple(names) != axes.names:
+                raise OptionError(f"dimension_names are the names of the axes, {axes.names} (got {names!r}).")
             for word in _COMPRESSION:
                 if word in option:  # None is the default, but none at all under the names that Zarr has
                     given = "none" if option[word] is None and word != "compression" else option[word]

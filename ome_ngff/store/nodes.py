@@ -24,7 +24,7 @@ from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
-from .places import place
+from .places import key_of, place
 from .target import MARK, Target
 from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
 
@@ -155,7 +155,7 @@ def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocume
     """Yield the keys and bytes that documents are stored as."""
     for path, document in documents.items():
         for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
-            yield target.key(f"{path}/{name}" if path else name), buffer
+            yield target.key(key_of(path, name)), buffer
 
 
 def children(target: Target, name: str) -> set[str]:

@@ -24,7 +24,7 @@ from ..pixels import slices, whole
 from ..text import by, show
 from .documents import read_documents
 from .inline import wait_for
-from .places import folder_of, like, locate, place
+from .places import folder_of, key_of, like, locate, place
 from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
@@ -73,8 +73,7 @@ def members(group: zarr.Group) -> dict[str, zarr.Group | zarr.Array[Any]]:
     found = {}
     for name in sorted({key.strip("/").rpartition("/")[2] for key in wait_for(group.store, listed())}):
         with suppress(NgffError):
-            path = f"{group.path}/{name}" if group.path else name
-            found[name] = open_node(group.store, path, group.metadata.zarr_format)
+            found[name] = open_node(group.store, key_of(group.path, name), group.metadata.zarr_format)
     return {name: node for name, node in found.items() if node is not None}
 
 
@@ -252,7 +251,7 @@ def missing_chunks(array: zarr.Array[Any], box: Sequence[tuple[int, int]], pixel
         array: whose chunks. box: which it touches. pixels: those of the box; where they are not all zeros, a chunk is
             known to be stored.
     """
-    for cell in cells(box, array.chunks):
+    for cell in cells_in(box, array.chunks):
         spans = zip(cell, array.chunks, box, strict=True)
         part = tuple(slice(max(i * n, low) - low, min((i + 1) * n, high) - low) for i, n, (low, high) in spans)
         key = f"{array.path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
@@ -260,7 +259,7 @@ def missing_chunks(array: zarr.Array[Any], box: Sequence[tuple[int, int]], pixel
             yield key
 
 
-def cells(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def cells_in(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield the numbers of the cells that a box covers, or touches."""
     return itertools.product(*(range(low // n, -(-high // n)) for (low, high), n in zip(box, lengths, strict=True)))
 

@@ -62,6 +62,11 @@ def place(store: Store, path: str = "") -> str:
     return f"{root}/{path}" if path else root
 
 
+def key_of(path: str, name: str) -> str:
+    """Return the path of something in a group, which may be the root."""
+    return f"{path}/{name}" if path else name
+
+
 def locate(group: Any) -> tuple[Store, str]:
     """Turn what callers pass as a place into a store and a path in it; nothing is created or opened.
 

@@ -22,14 +22,22 @@ from ..spec import (
 )
 from ..text import show
 from .opening import open_node
-from .places import folder_of, locate, place
+from .places import folder_of, key_of, locate, place
 from .zip import Package
 
+SHARED = "shared"  # in the mark: what was prepared for helpers; nothing while somebody prepares it
 MARK = "ome_ngff"  # the attribute of an unfinished write, and of what a finished image says under our name
 PLANNED = "planned"  # in what is said: the attributes of a plate without wells, which is none yet
 _DEEPEST = 3  # groups above a field: its well, its row, its plate
 ORIGINAL = "OME/METADATA.ome.xml"  # the OME-XML of the file that an image was made from
 FRAMES = "frames.jsonl"  # what is said of the frames of an image that has grown
+
+
+def unverified(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an image without the digests of its pixels, which are no longer true."""
+    said = attributes.get(MARK)
+    rest = {k: v for k, v in said.items() if k != "verified"} if isinstance(said, Mapping) else said
+    return {k: rest if k == MARK else v for k, v in attributes.items() if k != MARK or rest or rest == said}
 
 
 @attrs.frozen
@@ -84,11 +92,17 @@ class Target:
             )
         if "change" in mark:
             of = f" of {str(mark['of'])[:200]}" if "of" in mark else ""
-            way = " and resume=True" if mark["change"] == "update" else ""
+            way = " and resume=True" if mark["change"] in ("update", "extension") else ""
             raise IncompleteError(
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
                 f"finish it with the same call{way}, or take it back with undo."
             )
+
+    @property
+    def way_on(self) -> str:
+        """What finishes an unfinished write, for messages."""
+        joint = SHARED in (self.mark or {})
+        return "join=True in any number of processes, or resume=True in one" if joint else "resume=True"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -107,7 +121,7 @@ class Target:
 
     def key(self, name: str) -> str:
         """Return the path in the store of something below the group."""
-        return f"{self.path}/{name}" if self.path else name
+        return key_of(self.path, name)
 
     @property
     def plate_document(self) -> dict[str, Any]:

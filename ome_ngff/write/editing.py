@@ -23,6 +23,7 @@ from ..spec import (
     UnitsLike,
     decode_omero,
     direction,
+    format_implementations,
     label_names,
     parse_numbers,
     parse_units,
@@ -33,7 +34,8 @@ from ..spec import (
 )
 from ..store import MARK, find_target, opened
 from ..text import listed, mapping_of, show, warn
-from .changing import Draft, Edit, changed
+from .changing import Edit, changed
+from .drafting import Draft
 from .omero import Rendering
 
 _MOST = 200  # letters of a change that its record states
@@ -108,6 +110,8 @@ def _describe(group: Any, words: Mapping[str, Any], draft: Draft) -> None:
 def _foreign(draft: Draft, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of others, with those that are given."""
     ours = [key for key in given if not isinstance(key, str) or key == MARK or not draft.fmt.strip({key: 0})]
+    others = (fmt for fmt in format_implementations() if fmt != draft.fmt)  # whose readers would take it for an image
+    ours += [key for fmt in others for key in given if given[key] is not None and not fmt.strip({key: 0})]
     if ours:
         raise OptionError(f"The attribute {show(ours[0])} belongs to OME-Zarr, or is no name; give those of others.")
     try:
@@ -125,6 +129,9 @@ def _lay(draft: Draft, image: StoredImage, words: Mapping[str, Any]) -> None:
     """Lay the axes of an image anew, and those of its labels that took them over."""
     axes, (sizes, starts) = image.metadata.axes, image.geometry(0)
     lengths, origins = (_numbers(words.get(word), axes, word) for word in ("scale", "translation"))
+    flat = [axis for axis, size in zip(image.names, sizes, strict=True) if axis in {*lengths, *origins} and not size]
+    if flat:
+        raise ScaleError(f"The pixels of {image.target} are 0 long along {flat[0]}, so nothing follows for its levels.")
     frames = {
         axis: Frame(size, start, lengths.get(axis, size), origins.get(axis, start))
         for axis, size, start in zip(image.names, sizes, starts, strict=True)

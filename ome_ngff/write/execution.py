@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,6 @@ import zarr
 
 from ..engine import (
     Job,
-    Plan,
     Progress,
     active_client,
     check_progress,
@@ -22,37 +21,31 @@ from ..engine import (
     run,
 )
 from ..exceptions import ExistsError, LostError, OptionError, StoreError, TakenOverError
-from ..read import StoredImage
-from ..spec import Metadata
 from ..store import (
     JOURNAL,
+    SHARED,
     Claim,
     Target,
     attributes_now,
-    children,
     claims_for,
     create_arrays,
-    delete,
-    delete_empty,
     describe_arrays,
     expel,
     find_target,
-    forget_lock,
     in_memory,
     journal,
     locked,
     named_faults,
     open_array,
     open_node,
-    outlasting,
-    put_file,
     refuse_self,
     remove_spool,
-    update_document,
+    taken_over,
 )
 from . import replace
+from .ending import Ending, forget_late_notes
 from .request import Request
-from .resume import agree
+from .resume import agree, as_begun, refuse_other_codecs, refuse_other_cut
 
 
 def execute(
@@ -124,9 +117,9 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
                 _share_anew(job.target)
             job.holder.look()  # perhaps what has failed is but a consequence
         except TakenOverError:
-            _forget_late_notes(job.target)
+            forget_late_notes(job.target)
             now = attrs.evolve(job.target, attributes=attributes_now(job.target))
-            if job.shared and ("multiscales" in now.document if now.mark is None else journal.SHARED in now.mark):
+            if job.shared and ("multiscales" in now.document if now.mark is None else SHARED in now.mark):
                 return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
         except StoreError:  # which has nothing new to say
@@ -147,6 +140,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
     """
     while True:
         seen = request.target
+        request = as_begun(request) if resume else request
         try:
             documents = _accept(request, overwrite=overwrite, resume=resume)
         except StoreError as error:
@@ -174,7 +168,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
             return None
         for step in request.beforehand:
             step()
-        if request.shared and (seen.mark or {}).get(journal.SHARED):
+        if request.shared and (seen.mark or {}).get(SHARED):
             try:
                 with suppress(FileNotFoundError):  # what is gone is prepared anew, by the next holder
                     job, done = _help(request)
@@ -196,8 +190,8 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
                 if request.shared:  # whoever has the lock now prepares, or has finished
                     request = attrs.evolve(request, target=attrs.evolve(now, attributes=attributes_now(now)))
                     continue
-                _forget_late_notes(now)
-                raise _taken_over(now) from error
+                forget_late_notes(now)
+                raise taken_over(now) from error
         levels = job.arrays if elsewhere else {**job.arrays, **request.at_hand()}
         return job, done, attrs.evolve(end, target=job.target, levels=levels)
 
@@ -236,7 +230,7 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
     if resume and (target.mark is not None or "multiscales" in target.document):
         agree(request)
         if request.shared and target.mark is None:
-            _refuse_other_codecs(request, documents)
+            refuse_other_codecs(request, documents)
     return documents
 
 
@@ -251,14 +245,14 @@ def _begin(
 
     def still_ours() -> None:
         if not claim.sure():
-            raise _taken_over(before)
+            raise taken_over(before)
 
     before = target = request.target
     mark = target.mark if resume else None
     plan = request.plan(mark.get("cut") if mark else None, elsewhere=elsewhere)
     noted = set()
-    if mark and request.shared and journal.SHARED in mark:
-        _refuse_other_cut(plan, target)
+    if mark and request.shared and SHARED in mark:
+        refuse_other_cut(plan, target)
     still_ours()
     if mark:
         target = journal.hold(target, shared=request.shared)
@@ -272,7 +266,7 @@ def _begin(
             settings["metadata"] = mark["metadata"]  # with the version of the package that has begun it
             still_ours()
         said = {"said": (target.said if mark else None) or dict(request.said)} if request.said else {}
-        said |= {journal.SHARED: {}} if request.shared else {}
+        said |= {SHARED: {}} if request.shared else {}
         target = journal.begin(
             target,
             {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},
@@ -293,19 +287,6 @@ def _begin(
     return job, done
 
 
-def _refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None:
-    """Raise `StoreError` where the levels of a finished image are stored with other codecs than are asked for."""
-    words = ("codecs", "filters", "compressor")
-    for k, path in enumerate(request.paths):
-        stored = open_array(request.target.store, request.target.key(path)).metadata
-        there, here = (
-            [f"{word}={getattr(of, word)}" for word in words if hasattr(of, word)]
-            for of in (stored, documents[path].metadata)
-        )
-        if k not in request.kept and there != here:
-            raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
-
-
 def _help(request: Request) -> tuple[Job, set[str]]:
     """Help with a write that another process has prepared: return what to do, and what is done.
 
@@ -315,18 +296,10 @@ def _help(request: Request) -> tuple[Job, set[str]]:
     """
     target = request.target
     plan = request.plan((target.mark or {}).get("cut"))
-    _refuse_other_cut(plan, target)
+    refuse_other_cut(plan, target)
     levels = {k: target.key(path) for k, path in enumerate(request.paths)}
     arrays = {k: open_array(target.store, path, mode="r+") for k, path in levels.items()}
     return help_with(plan, target, arrays, request.sources, request.dtype, request.copied)
-
-
-def _refuse_other_cut(plan: Plan, target: Target) -> None:
-    if plan.division != (target.mark or {}).get("cut"):
-        raise StoreError(
-            f"{target} was begun in units that do not fit the memory_target of this process, or by another version of "
-            "this package; give every process the same."
-        )
 
 
 def _refuse_unshared(request: Request) -> None:
@@ -361,86 +334,3 @@ def _arrays(
     missing = {path: documents[path] for path in request.paths if path not in there}
     there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
     return {k: there[path] for k, path in enumerate(request.paths)}
-
-
-def _taken_over(target: Target) -> TakenOverError:
-    return TakenOverError(f"Another process has begun to write {target}, or has resumed it; this one has stopped.")
-
-
-def _forget_late_notes(target: Target) -> None:
-    """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
-    there = children(target, JOURNAL)
-    kept = outlasting(there)
-    if there - kept:
-        with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
-            for late in (there - kept if kept else {""}) if now.mark is None else ():
-                delete(now, f"{JOURNAL}/{late}".rstrip("/"))
-    delete_empty(target)
-
-
-@attrs.frozen(eq=False)
-class Ending:
-    """What is done last, in one step: the metadata and what is measured; then the traces of the write go.
-
-    Attributes:
-        target: the group, with its mark. metadata, measured, afterwards: as in `Request`.
-        resumed: whether a process may have been killed before.
-        levels: the levels that are stored, or the same pixels in memory; None opens them.
-        files: others below the group, by path. shared: whether other processes may be at it, too.
-    """
-
-    target: Target
-    metadata: Metadata
-    measured: Callable[[Sequence[Any], Metadata], Mapping[str, Any]] | None
-    afterwards: tuple[Callable[[], object], ...]
-    resumed: bool
-    levels: Mapping[int, Any] | None = None
-    files: Mapping[str, bytes] = attrs.field(factory=dict)
-    shared: bool = False
-
-    @property
-    def _paths(self) -> list[str]:
-        return [dataset.path for dataset in self.metadata.datasets]
-
-    def __call__(self) -> None:
-        """Finish the image that was begun."""
-        target = self.target
-        if target.folder is not None and not target.folder.is_dir():  # labels whose image was replaced
-            raise _taken_over(target)
-        document = target.fmt.unwrap((target.mark or {})["metadata"])
-        document = {**document, **self._measurements(document)}
-        with locked(target) as (now, claim):
-            held = attrs.evolve(target, attributes=now.attributes)
-            if (held.mark or {}).get("holder") != (target.mark or {})["holder"] or not claim.sure():
-                raise _taken_over(target)
-            remove_spool(held)
-            for path, content in self.files.items() if held.said.get("metadata") else ():
-                put_file(held, path, content)
-            journal.finish(held, document)
-            delete(held, JOURNAL)
-        if self.shared:
-            forget_lock(target)
-        if self.resumed:
-            journal.sweep_partial(target, self._paths)
-        for step in self.afterwards:
-            step()
-
-    def complete(self) -> None:
-        """Do what a finished image lacks because a process was killed before it did that."""
-        _forget_late_notes(self.target)
-        if self.shared:  # no pixel is read, and no chunk looked for
-            forget_lock(self.target)
-        else:
-            journal.sweep_partial(self.target, self._paths)
-        missing = {} if self.shared else self._measurements(self.target.document)
-        if missing:
-            update_document(self.target, missing)
-        for step in self.afterwards:
-            step()
-
-    def _measurements(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is measured of the stored levels, unless the document states it already."""
-        if self.measured is None or "omero" in document:
-            return {}
-        levels = self.levels or dict(enumerate(StoredImage.of(self.target).arrays))
-        return self.measured([levels[k] for k in range(len(levels))], self.metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import attrs
 
 from ..config import config, parse_bytes
 from ..engine import Growth, GrowthPlan, enter_shared, trim
-from ..exceptions import ScaleError, StoreError, TakenOverError
+from ..exceptions import ScaleError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, Placement, Scale
 from ..store import (
@@ -22,18 +22,23 @@ from ..store import (
     Target,
     create_arrays,
     describe_arrays,
+    end_addition,
     expel,
+    forget_before,
     journal,
     locked,
     named_faults,
     open_array,
     put_attributes,
+    taken_over,
+    unverified,
 )
 from . import replace
-from .execution import Ending
+from .ending import Ending
 from .facts import FactLog
 from .request import AWAY_THREADS, Request
 from .resume import agree
+from .undoing import refuse_under_way
 
 
 def refuse_factors(factors: Sequence[Sequence[int]], axis: int, name: str) -> None:
@@ -116,15 +121,18 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
 
 def _refuse_lost(claim: Claim, target: Target) -> None:
     if not claim.sure():
-        raise TakenOverError(f"Another process has begun to write {target}; this one has stopped.")
+        raise taken_over(target)
 
 
-def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
-    """Become the holder of an image that grows, or is to, under the lock of its group."""
+def take_up(target: Target, mark: Mapping[str, Any], keep: Callable[[Target], object] = forget_before) -> Target:
+    """Become the holder of an image that grows, or is to, under the lock of its group; `keep` keeps what it was."""
     if target.growing:
         taken = journal.hold(target, shared=False)
     else:
-        taken = journal.begin_growing(target, target.document, {**mark, "said": target.said})
+        refuse_under_way(target)
+        keep(target)
+        said = unverified({MARK: target.said}).get(MARK, {})
+        taken = journal.begin_growing(target, target.document, {**mark, "said": said})
     expel(target)
     return taken
 
@@ -202,4 +210,4 @@ class Grown:
         if self.facts.name:
             self.growth.holder.compare()
             put_attributes(target, target.attributes or {})
-        Ending(target, self.metadata, self.measured, (), resumed=False)()
+        Ending(target, self.metadata, self.measured, (), resumed=False, leave=end_addition)()

@@ -43,7 +43,7 @@ def write_overview(
     target.refuse_package()
     seen = open_plate(target).overview(level, acquisition, field)
     (image,), place = seen.images, target.child(OVERVIEW)
-    if place.attributes and not ({"overview"} & place.said.keys()) and place.mark is None:
+    if place.attributes and "overview" not in place.said:
         raise ExistsError(f"{place} is not an overview that was written here; move it to another place.")
     request = image_request(
         image.data, place, axes=image.axes, scale=image.scale, name=image.name, method="local_mean", layout=Layout(),

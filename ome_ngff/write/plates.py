@@ -14,28 +14,30 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import ExistsError, FormatError, MissingError, OptionError, TakenOverError
-from ..read import plate_of, unlisted_fields, wells_below
-from ..spec import Field, Format, Plate, Well, is_integer, path_fault
+from ..exceptions import ExistsError, FormatError, MissingError, OptionError, StoreError, TakenOverError
+from ..read import fields_beside, plate_of, unlisted_fields, wells_below
+from ..spec import Field, Format, Plate, Well, is_name, path_fault
 from ..store import (
     MARK,
     PLANNED,
     Target,
+    attributes_below,
     attributes_now,
     children,
     delete_empty,
     delete_group,
     find_target,
     format_said,
-    open_node,
+    leads_through_a_link,
     opened,
     update_attributes,
 )
-from ..text import show
+from ..text import show, whole_number
 from . import replace
 from .request import Request
 
 _DOCUMENTS = {"zarr.json", ".zgroup", ".zattrs"}
+_MOST = 2**53  # of a number, beyond which that of JSON is not exact in viewers
 _GROWS = "grows"  # in what is said: nobody has stated the layout
 _REPLACES = "replaces"  # in what is said: wells of a plate that was replaced, which are still to be cleared away
 
@@ -54,12 +56,13 @@ def create_plate(
     """Make a plate, or say what the layout of one that is being filled is.
 
     The layout is the physical one, whichever wells get images. A plate becomes one for others with its first field;
-    until then the layout waits in its group. Several processes may make the same call.
+    until then the layout waits in its group. Several processes may make the same call: of a plate that is there,
+    nothing changes but the acquisitions that are new.
 
     Args:
         group: where the plate goes, as in `write_image`.
-        rows: "A-H", a number, or a list of names; or "384-well", for plates of 6, 12, 24, 48, 96, 384 and 1536 wells.
-        columns: "1-12", "01-12", a number, or a list of names.
+        rows: "A-H", a number, or a list of names; or "384-well", for plates of 6, 12, 24, 48, 96, 384 and 1536 wells;
+            or None for those up to the last well that gets images. columns: "1-12", "01-12", a number, or names.
         name: of the plate; None takes that of its folder.
         acquisitions: numbers, or dicts of the specification; others come with their first field.
         fmt: OME-NGFF version; None takes that of the group, else 0.5.
@@ -67,20 +70,26 @@ def create_plate(
         store_options: as in `write_image`.
 
     Raises:
-        ExistsError: there is another plate, or something else. OptionError: it is not a layout.
+        ExistsError: there is something else, or a plate with another layout or name, or an acquisition with another
+            name, description or time. OptionError: it is not a layout.
         FormatError: the group has another version, or a rule of the specification is broken.
+        StoreError: what would be replaced is behind a link.
     """
     target = _target(opened(group, store_options), fmt)
     layout = Plate.of(rows, columns, name=name, acquisitions=acquisitions)
-    sample = layout.with_well(f"{layout.rows[0]}/{layout.columns[0]}", Well())
+    sample = layout.with_well("A/1" if layout.grows else f"{layout.rows[0]}/{layout.columns[0]}", Well())
     target.fmt.validate(target.fmt.wrap(target.fmt.encode_plate(sample)), "plate")
 
     def planned(now: Target) -> dict[str, Any] | None:
         there = _there(now)
         if overwrite and there is not None:
-            waiting = [*there.wells, *_waiting(now)]
+            waiting = sorted({*there.wells, *_waiting(now), *(well for well, _, _ in fields_beside(now, there))})
+            behind = [well for well in waiting if leads_through_a_link(now, f"{well}/0")]
+            if behind:
+                what = f"{target} has the well {behind[0]} behind a link"
+                raise StoreError(f"{what}; what a link leads to is not replaced. Remove the link.")
             now = attrs.evolve(now, attributes=_without("plate", now))
-            return _attributes(now, layout, {_REPLACES: sorted({*waiting})})
+            return _attributes(now, layout, {_REPLACES: waiting})
         try:
             new = layout if there is None else layout.declared(there)
         except ExistsError as error:
@@ -99,13 +108,13 @@ class FieldPlace:
     """Point to a field of a plate, neither of which need be there, once all that is known does not speak against it.
 
     Attributes:
-        plate: its group. well: path of the well. field: name and acquisition. new: whether the plate is not there yet.
+        plate: its group. well: path of the well. field: name and acquisition. known: the plate that is there.
     """
 
     plate: Target
     well: str
     field: Field
-    new: bool
+    known: Plate | None
 
     @classmethod
     def of(
@@ -121,16 +130,12 @@ class FieldPlace:
         there = _there(target)
         value = there or Plate(grows=True)
         path = value.place(well)
-        if not (is_integer(field, 0) or isinstance(field, str)):
-            raise OptionError(f"A field is a number or a name (got {show(field)}).")
-        if acquisition is not None and not is_integer(acquisition, 0):
-            raise OptionError(f"An acquisition is the number of one, from 0 (got {show(acquisition)}).")
-        found = Field(str(field), acquisition)
+        found = Field(_name_of_field(field), _number(acquisition, "An acquisition"))
         below = target.child(path)
         refuse_other_kind(below, "well")
         before = Well.from_document(below.document.get("well"))
         known = {each.path: each.acquisition for each in before.fields}.get(found.path)
-        if known not in (None, acquisition) and acquisition is not None and not overwrite:
+        if known not in (None, found.acquisition) and found.acquisition is not None and not overwrite:
             raise FormatError(
                 f"The field {found.path} of {path} is of acquisition {known}, not {acquisition}: fields have names of "
                 "their own, whatever their acquisition. Give this one another, or pass overwrite=True."
@@ -141,7 +146,7 @@ class FieldPlace:
         whole = value.with_well(path, after)
         if whole != there:
             fmt.validate(fmt.wrap(fmt.encode_plate(whole, target.document)), "plate")
-        return cls(target, path, found, there is None)
+        return cls(target, path, found, there)
 
     @property
     def path(self) -> str:
@@ -155,9 +160,9 @@ class FieldPlace:
 
     def listed(self, request: Request) -> Request:
         """Return the request of an image as one that makes the plate before, and lists the field afterwards."""
-        prepare = (partial(_plan, self.plate),) if self.new else ()
+        prepare = (partial(_plan, self.plate),) if self.known is None else ()
         said = {**request.said, "acquisition": self.field.acquisition}
-        register = partial(register_field, self.plate, self.well, self.field)
+        register = partial(register_field, self.plate, self.well, self.field, self.known)
         return attrs.evolve(request, beforehand=prepare, afterwards=(*request.afterwards, register), said=said)
 
 
@@ -177,11 +182,34 @@ def field_group(plate: Any, well: Any, field: int | str, fmt: Format | str | Non
         FormatError: the plate has another version, or no such well.
     """
     target = _target(plate, fmt)
-    return target.child(f"{(_there(target) or Plate(grows=True)).place(well)}/{field}")
+    return target.child(f"{(_there(target) or Plate(grows=True)).place(well)}/{_name_of_field(field)}")
 
 
-def register_field(plate: Target, well: str, field: Field) -> None:
+def _name_of_field(field: Any) -> str:
+    name = field if isinstance(field, str) else str(_number(field, "A field", " or a name"))
+    if not is_name(name):
+        raise FormatError(f"The path of a field is made of letters and digits, 100 at most (got {show(name)}).")
+    return name
+
+
+def _number(given: Any, what: str, also: str = "") -> int | None:
+    """Parse a number, be it one of NumPy, that counts from 0; None stays None where nothing else is meant.
+
+    Raises:
+        OptionError: it is not a number.
+    """
+    if given is None and not also:
+        return None
+    number = whole_number(given)
+    if number is None or not 0 <= number <= _MOST:
+        raise OptionError(f"{what} is a number from 0{also} (got {show(given)}).")
+    return number
+
+
+def register_field(plate: Target, well: str, field: Field, known: Plate | None = None) -> None:
     """List a field in its well, and the well in its plate, where they are not.
+
+    A plate that was `known` to list all of that already is not looked at again: what it lists only ever grows.
 
     Raises:
         TakenOverError: the field has gone, since its plate was replaced.
@@ -190,7 +218,7 @@ def register_field(plate: Target, well: str, field: Field) -> None:
 
     def in_well(now: Target) -> dict[str, Any] | None:
         nonlocal found
-        if open_node(now.store, now.key(field.path)) is None:
+        if attributes_below(now, [field.path])[0] is None:
             raise TakenOverError(f"Another process has replaced {plate}, and the field {well}/{field.path} with it.")
         before = Well.from_document(now.document.get("well"))
         found = before.with_field(field)
@@ -207,6 +235,8 @@ def register_field(plate: Target, well: str, field: Field) -> None:
     except TakenOverError:
         delete_empty(below)
         raise
+    if known is not None and known.wells and known.with_well(well, found) == known:
+        return
     # Most fields change nothing in their plate, and then nobody waits for its lock.
     if in_plate(attrs.evolve(plate, attributes=attributes_now(plate) or {})) is not None:
         update_attributes(plate, in_plate)
@@ -227,7 +257,7 @@ def repair_plate(
         MissingError: there is no plate. FormatError: a field might be of any of several acquisitions.
     """
     target = _target(opened(group, store_options), None)
-    plate = _there(target)
+    plate, acquisition = _there(target), _number(acquisition, "An acquisition")
     if plate is None:
         raise MissingError(f"There is no plate at {target}; make one with create_plate.")
     fields = unlisted_fields(target, plate)
@@ -295,13 +325,15 @@ def _waiting(target: Target) -> list[str]:
 def _clear(target: Target) -> None:
     """Delete the fields of the plate that was replaced, and groups that this leaves empty; files of others stay."""
     target = attrs.evolve(target, attributes=attributes_now(target) or {})
-    waiting = _waiting(target)
+    waiting = [well for well in _waiting(target) if not leads_through_a_link(target, f"{well}/0")]
+    ours = [(well, field) for well, field, state in fields_beside(target, Plate(grows=True)) if state != "image"]
     for well, found in wells_below(target, waiting).items():
         below = target.child(well)
-        for field in found.fields:
-            image = below.child(field.path)
-            replace.clear(image, replace.to_replace(image, []), lambda: None)
-            delete_group(below, field.path)
+        for path in dict.fromkeys([field.path for field in (*found.fields, *(f for of, f in ours if of == well))]):
+            if not leads_through_a_link(below, f"{path}/0"):  # what a link leads to is not ours
+                image = below.child(path)
+                replace.clear(image, replace.to_replace(image, []), lambda: None)
+                delete_group(below, path)
         update_attributes(below, partial(_without, "well"))
         for path in (well, well.partition("/")[0]):
             if children(target, path) <= _DOCUMENTS:

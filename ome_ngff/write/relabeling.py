@@ -11,7 +11,8 @@ from ..read import document_of
 from ..spec import label_names, named_paths, part_of, relabeled, renamed
 from ..store import JOURNAL, LOCK, children, copy_below, find_target, opened
 from ..text import listed, nearest_word
-from .changing import Draft, Edit, changed
+from .changing import Edit, changed
+from .drafting import Draft
 from .labels.request import label_path, path_to_image
 
 _DOCUMENTS = frozenset(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"])

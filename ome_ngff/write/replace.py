@@ -17,6 +17,7 @@ import zarr
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
 from ..spec import entries_of, label_names, named_paths, path_fault
 from ..store import (
+    CHANGES,
     FRAMES,
     JOURNAL,
     MARK,
@@ -27,7 +28,6 @@ from ..store import (
     delete_file,
     delete_group,
     in_memory,
-    journal,
     leads_through_a_link,
     open_node,
     place,
@@ -58,14 +58,13 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     refuse_place(target)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
-    if not overwrite:
-        target.refuse_change()
+    if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
+        target.refuse_change()  # of labels, their image has the journal of the change
     there = target.mark is not None or "multiscales" in target.document
     if not overwrite and not (there and resume):
         if target.mark is not None:
-            helping = "join=True to help to finish it, " if journal.SHARED in target.mark else ""
             raise IncompleteError(
-                f"{target} holds {request.what} that is incomplete; pass {helping}resume=True to finish it or "
+                f"{target} holds {request.what} that is incomplete; pass {target.way_on} to finish it or "
                 "overwrite=True to start again."
             )
         if there:

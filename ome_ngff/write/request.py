@@ -12,7 +12,7 @@ from ..config import config
 from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
-from ..spec import Axes, Metadata, name_fault, path_fault
+from ..spec import Axes, Metadata, name_fault, path_fault, placed
 from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled, storage_of, stored_array
 from ..text import show
 
@@ -33,11 +33,12 @@ def _settled(sources: Mapping[int, Any]) -> dict[int, Any]:
 
 def _kept(
     storage: Sequence[LevelStorage], sources: Mapping[int, Any], dtype: np.dtype[Any]
-) -> tuple[tuple[LevelStorage, ...], frozenset[int]]:
+) -> tuple[tuple[LevelStorage, ...], dict[int, LevelStorage]]:
     """Keep the compression of sources that are cut as their levels will be, where the caller asks for no other.
 
     Returns:
-        How the levels are stored, those that are made as the first is; and those whose chunks can be copied.
+        How the levels are stored, those that are made as the first is; and how the sources are
+        whose chunks can be copied.
     """
     found = {}
     for k, source in sources.items():
@@ -51,7 +52,7 @@ def _kept(
         else stored
         for k, stored in enumerate(storage)
     ]
-    return tuple(kept), frozenset(found)
+    return tuple(kept), found
 
 
 @attrs.frozen(eq=False)
@@ -70,7 +71,7 @@ class Request:
         beforehand: called once the write is not refused, before anything of it is there.
         afterwards: called once the image is finished.
         shared: whether several processes carry it out together.
-        copied: levels whose chunks are copied from their source, which has stored them in the same way.
+        copied: levels whose chunks are copied from their source, and how that has them stored.
     """
 
     target: Target
@@ -90,7 +91,7 @@ class Request:
     beforehand: tuple[Callable[[], object], ...] = ()
     afterwards: tuple[Callable[[], object], ...] = ()
     shared: bool = False
-    copied: frozenset[int] = frozenset()
+    copied: Mapping[int, LevelStorage] = attrs.field(factory=dict)
 
     @classmethod
     def of(
@@ -134,6 +135,20 @@ class Request:
     def paths(self) -> tuple[str, ...]:
         """Paths of the levels, relative to the group."""
         return tuple(dataset.path for dataset in self.metadata.datasets)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written, as JSON has it: axes, sizes, levels with their chunks."""
+        scale, _ = placed([self.metadata.datasets[0].coordinateTransformations], len(self.names))
+        axes = [
+            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
+            for axis, size, step in zip(self.metadata.axes, self.levels[0].shape, scale, strict=True)
+        ]
+        levels = [
+            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+            for path, level, grid in zip(self.paths, self.levels, self.grids, strict=True)
+        ]
+        version, name = self.target.fmt.version, self.metadata.name
+        return {"version": version, "name": name, "dtype": str(self.dtype), "axes": axes, "levels": levels}
 
     @property
     def new_paths(self) -> list[str]:

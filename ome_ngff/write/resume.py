@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
+from ..engine import Plan
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
 from ..spec import Metadata, is_list, is_objects, placed
-from ..store import Compression, Target, journal
+from ..store import Compression, Target, journal, open_array
 from ..text import same_json, show
 from .request import Request
 
@@ -31,6 +32,31 @@ def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
     ratios = [[size / base for size, base in zip(level, sizes[0], strict=True)] for level in sizes]
     whole = all(round(ratio) > 0 and abs(ratio - round(ratio)) <= 1e-6 * ratio for level in ratios for ratio in level)
     return [tuple(map(round, level)) for level in ratios[1:]] if whole else None
+
+
+def as_begun(request: Request) -> Request:
+    """Compress as what was begun, or is there, wherever the caller asks for no compression.
+
+    What is taken when nobody asks depends on the source, and on the version of this package.
+    """
+    target = request.target
+    try:
+        if target.mark is not None:
+            names = target.mark.get("compression")
+            there = [Compression.parse(str(name)) for name in names] if is_list(names) else []
+        else:
+            arrays = StoredImage.of(target).arrays if "multiscales" in target.document else ()
+            there = [Compression.parse(list(array.compressors)) for array in arrays]
+    except NgffError:  # `agree` says what is wrong
+        return request
+    if len(there) != len(request.storage):
+        return request
+    storage = tuple(
+        stored if stored.asked or str(stored.compression) == str(found) else attrs.evolve(stored, compression=found)
+        for stored, found in zip(request.storage, there, strict=True)
+    )
+    copied = {k: stored for k, stored in request.copied.items() if storage[k].compression == stored.compression}
+    return attrs.evolve(request, storage=storage, copied=copied)
 
 
 def agree(request: Request) -> None:
@@ -144,3 +170,24 @@ def _finished(target: Target) -> dict[str, Any]:
         "metadata": target.fmt.wrap(target.document),
         **({"source": target.said["source"]} if "source" in target.said else {}),
     }
+
+
+def refuse_other_codecs(request: Request, documents: Mapping[str, Any]) -> None:
+    """Raise `StoreError` where the levels of a finished image are stored with other codecs than are asked for."""
+    words = ("codecs", "filters", "compressor")
+    for k, path in enumerate(request.paths):
+        stored = open_array(request.target.store, request.target.key(path)).metadata
+        there, here = (
+            [f"{word}={getattr(of, word)}" for word in words if hasattr(of, word)]
+            for of in (stored, documents[path].metadata)
+        )
+        if k not in request.kept and there != here:
+            raise StoreError(f"{path} is stored with {', '.join(there)}, and would be with {', '.join(here)}.")
+
+
+def refuse_other_cut(plan: Plan, target: Target) -> None:
+    if plan.division != (target.mark or {}).get("cut"):
+        raise StoreError(
+            f"{target} was begun in units that do not fit the memory_target of this process, or by another version of "
+            "this package; give every process the same."
+        )

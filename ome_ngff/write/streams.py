@@ -17,7 +17,7 @@ from ..pixels import Array, LazyArray, Method, Methods, ScaleFactors, Slices, na
 from ..read import StoredImage
 from ..spec import SPATIAL, Axes, AxesLike, Format, PerAxis, UnitsLike, axis_name
 from ..store import Layout, find_target, opened
-from ..text import show, warn
+from ..text import list_of, show, warn, whole_number
 from .arguments import image_request
 from .growing import Grown, enter, plan_of, refuse_factors, with_step
 from .labels.annotation import Annotation
@@ -95,20 +95,18 @@ class Stream:
         with self._turn:
             pixels = self._frame(frame)
             names = self._names[: len(self._shape) - pixels.ndim]
-            listed = tuple(index.get(name, -1) for name in names) if isinstance(index, Mapping) else tuple(index)
             known = isinstance(index, Mapping) and set(index) - set(names)
+            listed = [index.get(name) for name in names] if isinstance(index, Mapping) else list_of(index, "index")
             limits = [None if i == self._grown.axis else n for i, n in enumerate(self._shape[: len(names)])]
-            fits = len(listed) == len(names) and not known
-            if not fits or not all(
-                isinstance(i, (int, np.integer)) and 0 <= i < (math.inf if n is None else n)
-                for i, n in zip(listed, limits, strict=True)
-            ):
+            at = [i for i in map(whole_number, listed) if i is not None]
+            fits = len(at) == len(listed) == len(names) and not known
+            if not fits or not all(0 <= i < (math.inf if n is None else n) for i, n in zip(at, limits, strict=True)):
                 raise OptionError(
                     f"The index of a frame is a number per axis {','.join(names)}, below "
                     f"{','.join('any' if n is None else str(n) for n in limits)} (got {show(index)})."
                 )
             self._ndim = pixels.ndim
-            self._put(tuple(map(int, listed)), pixels, block, facts)
+            self._put(tuple(at), pixels, block, facts)
 
     def flush(self) -> None:
         """Wait until all complete time points are stored, and can be read."""
@@ -152,7 +150,13 @@ class Stream:
         """
         if self._closed:
             raise StoreError("The stream is closed; stream_image(..., resume=True) goes on with it.")
+        if isinstance(frame, np.ma.MaskedArray):
+            raise InputError("A masked frame has no values under its mask; pass frame.filled(value).")
         pixels, dtype = np.asarray(frame), self._grown.growth.plan.dtype
+        dims = getattr(frame, "dims", None)
+        own = tuple(self._names[len(self._names) - pixels.ndim :])
+        if isinstance(dims, tuple) and dims != own and set(dims) <= set(self._names):
+            raise InputError(f"A frame of this stream has the axes {','.join(own)} (got {','.join(dims)}).")
         most = len(self._shape) - self._grown.axis - 1
         fits = 2 <= pixels.ndim <= most and pixels.shape == self._shape[len(self._shape) - pixels.ndim :]
         if not fits or self._ndim not in (None, pixels.ndim):
@@ -302,7 +306,7 @@ def stream_labels(
 
 
 def _growing_axis(shape: Sequence[int | None]) -> int:
-    unknown = [axis for axis, n in enumerate(shape) if n is None]
+    unknown = [axis for axis, n in enumerate(list_of(shape, "shape")) if n is None]
     if len(unknown) != 1 or unknown[0] > len(shape) - 3:
         raise OptionError(
             "The shape of a stream has one None, for the axis that grows, which is not one of the last two "
@@ -313,7 +317,7 @@ def _growing_axis(shape: Sequence[int | None]) -> int:
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        return native(np.dtype(dtype))
+        return native(np.dtype(dtype if dtype is not None else ""))  # else it would be float64
     except TypeError as error:
         raise OptionError(f"dtype is a type of pixels such as 'uint16' (got {show(dtype)}).") from error
 

@@ -8,28 +8,25 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import MissingError, StoreError
-from ..spec import format_for_zarr, format_implementations, paths_below
+from ..exceptions import IncompleteError, MissingError
 from ..store import (
     UNDO,
     Change,
     Claim,
     Target,
+    complete_addition,
+    find_target,
     forget_copies,
-    locate,
     locked,
     named_faults,
     opened,
     read_hierarchy,
     read_record,
     refuse_changed,
-    refuse_linked_journal,
     refuse_writers,
     take_back,
 )
-from .replace import refuse_place
-
-_FORMATS = tuple(format_implementations())
+from .hierarchies import changed_target, named_below
 
 
 def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
@@ -46,6 +43,8 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
     """
     target = changed_target(opened(group, store_options))
     with named_faults(target, "undo it again"), locked(target) as (_, claim):
+        if not find_target(target).growing:  # else what it was is needed to the end
+            complete_addition(target)
         record = read_record(target)
         if record is None:
             raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
@@ -61,31 +60,16 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
     return str(record.change)
 
 
+def refuse_under_way(target: Target) -> None:
+    """Raise `IncompleteError` where a change of a group was interrupted, whose journal has to stay until it is done."""
+    record = read_record(target, done=False)
+    if record is not None:
+        raise IncompleteError(f"Of {target}, {record.change} was interrupted; finish that first, or undo(group).")
+
+
 @contextmanager
 def marked_groups_locked(target: Target, change: Change) -> Iterator[list[Claim]]:
     """Hold the locks of the groups below a target that carry the mark of a change, whose own lock is held."""
     paths = sorted({key.rpartition("/")[0] for key in change.marks} - {""})
     with ExitStack() as locks:
         yield [locks.enter_context(locked(attrs.evolve(target, path=target.key(path))))[1] for path in paths]
-
-
-def changed_target(group: Any) -> Target:
-    """Point to a hierarchy that may have documents of both versions of Zarr, while it changes.
-
-    Raises:
-        MissingError: there is nothing. StoreError: it can only be read.
-    """
-    store, path = locate(group)
-    target = Target(store, path, format_for_zarr(3), {})
-    if target.folder is not None and target.folder.is_file():
-        raise StoreError(f"{target} is a file; a ZIP is not changed in place: write another one that has the change.")
-    refuse_place(target)
-    refuse_linked_journal(target)
-    if not read_hierarchy(target, named_below, whole=False).nodes:
-        raise MissingError(f"There is no Zarr group at {target}.")
-    return target
-
-
-def named_below(attributes: Mapping[str, Any]) -> list[str]:
-    """Return the paths that the attributes of a group name below it, whatever their version."""
-    return [path for fmt in _FORMATS for path in paths_below(fmt.unwrap(attributes))]

@@ -7,50 +7,31 @@ interrupted while cells are put into place needs no pixels to go on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import attrs
-import numpy as np
 
-from ..config import config
-from ..engine import Mending, Progress, RegionPlan, cached, check_progress
+from ..engine import Mending, Progress, RegionPlan, check_progress
 from ..exceptions import (
-    AxesError,
     IncompleteError,
-    InputError,
-    LabelError,
-    MethodError,
     MissingError,
-    OptionError,
-    ScaleError,
     StoreError,
 )
 from ..image import Given
 from ..pixels import (
-    Array,
-    Box,
     Method,
     Methods,
     as_labels,
-    describe,
-    find_method,
-    label_method,
-    levels,
-    native,
-    read,
-    reordered,
-    slices,
 )
 from ..read import StoredImage
-from ..spec import Axis
 from ..store import (
     JOURNAL,
     MARK,
     Change,
     Claim,
-    Grid,
     Record,
     Target,
     begin_cells,
@@ -61,37 +42,94 @@ from ..store import (
     leads_through_a_link,
     locked,
     named_faults,
+    opened,
     read_record,
     refuse_linked_journal,
-    settled,
     twin,
+    unverified,
     wait_for,
 )
-from ..text import by, list_of, nearest_word, show, whole_number
-from .labels.reference import ReferenceLevels
 from .labels.request import label_path
+from .part import Part
+from .placing import Start, first_pixels, without_coordinates
 from .replace import refuse_place
+from .touched import method_of, region_of
 
-Start = Mapping[str, int] | Sequence[int]
 
-
-def update(
+def update_image(
     pixels: Any,
     group: Any,
-    label: str | None,
-    start: Start | None,
-    method: str | Methods | Method | None,
+    start: Start | None = None,
     *,
-    check: bool,
-    resume: bool,
-    progress: Progress,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Replace a box of level 0 of an image, or of a label image of it, and what the other levels have of it.
+    """Replace the pixels of a box of a stored image; every level follows.
+
+    The image is in the end, byte for byte, what writing all of it anew would have made. Only chunks, or shards, that
+    hold a pixel which changes are written. The new ones are made below `.ome_ngff/`, and the image stays as it is until
+    all of them are there; then they are put into place, while readers of ours say that it is being changed. The old
+    ones are kept until the next change: `undo` brings them back.
 
     Args:
-        pixels, group, start, method, check, resume, progress: as in `update_image`.
-        label: name of the label image, or None.
+        pixels: of any source that `write_image` takes, of the dtype of the image, or of one that this holds exactly.
+            Where its dimensions have no names, they are the last axes of the image.
+        group: the image, as in `write_image`.
+        start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
+            image. Else the coordinates of the pixels say it, by the pixel size and position of the image; 0 where
+            nothing is said.
+        method: how the levels were made. The images that this package has written say so; of others it has to be said,
+            and is compared with the levels around the box.
+        check: compare in any case, before anything is changed.
+        resume: finish an update that was interrupted, given the same pixels and start.
+        progress, store_options: as in `write_image`.
+
+    Raises:
+        MethodError: it is not known how the levels were made. StoreError: they are not made by the method.
+        IncompleteError: a write or a change was interrupted, and is to be finished first.
+        NgffError: another of its children; the image is as it was.
     """
+    group = opened(group, store_options)
+    _update(pixels, group, None, start, method, check=check, resume=resume, progress=progress)
+
+
+def update_labels(
+    labels: Any,
+    group: Any,
+    name: str = "labels",
+    start: Start | None = None,
+    *,
+    method: str | Methods | Method | None = None,
+    check: bool = False,
+    resume: bool = False,
+    progress: Progress = None,
+    store_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace the labels of a box of a stored label image; every level follows, as in `update_image`.
+
+    Colours and properties stay. `undo(group)` takes it back, where `group` is that of the image.
+
+    Args:
+        labels: integers, or bool; of any type that can hold them, if that of the label image can, too.
+        group: the image whose labels they are, as in `write_labels`. name: of the label image.
+        start, method, check, resume, progress, store_options: as in `update_image`.
+
+    Raises:
+        LabelError: the type of the stored labels cannot hold a value, the labels are floats, or the method invents.
+        NgffError: as in `update_image`.
+    """
+    group = opened(group, store_options)
+    _update(labels, group, name, start, method, check=check, resume=resume, progress=progress)
+
+
+def _update(
+    pixels: Any, group: Any, label: str | None, start: Start | None, method: Any, *,
+    check: bool, resume: bool, progress: Progress,
+) -> None:  # fmt: skip
+    """Replace a box of level 0 of an image, or of a label image of it by its name, and what other levels have of it."""
     check_progress(progress)
     path = "" if label is None else label_path(label)
     root = find_target(group)
@@ -101,7 +139,7 @@ def update(
     refuse_linked_journal(root)
     if root.attributes is None or image.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {image}.")
-    given = Given.of(pixels)
+    given = Given.of(without_coordinates(pixels))
     if label is not None:
         given = attrs.evolve(given, pixels=as_labels(given.pixels))
     with (
@@ -110,18 +148,21 @@ def update(
         locked(image) if path else nullcontext((now, claim)) as (seen, _),
     ):
         under_way = read_record(root, done=False)
-        stored = StoredImage.of(_unmarked(seen) if under_way is not None else seen)
+        stored = StoredImage.of(unmarked(seen) if under_way is not None else seen)
+        if stored.target.growing:
+            raise IncompleteError(f"{image} is being added to, or that was interrupted; finish that first.")
         for each in stored.arrays:
             if leads_through_a_link(root, f"{root_path(root, each.path)}/"):
                 raise StoreError(f"{root} has {each.path!r} behind a link, which is not written through.")
-        part = _Part.of(given, stored, start, labels=label is not None)
+        part = Part.of(given, stored, partial(first_pixels, pixels, start=start), labels=label is not None)
         what = {"change": "update", "of": part.words + (f" of {path}" if path else "")}
         if under_way is not None:
-            _finish(root, under_way, what, claim, resume=resume)
-        if resume and _is_done(root, what) and part.equals(stored.arrays[0]):
+            go_on(root, under_way, what, claim, resume=resume)
+        if resume and is_done(root, what) and part.equals(stored.arrays[0]):
             return
-        plan = _planned(part, stored, method, check=check, labels=label is not None)
-        _carry_out(root, _prepare(root, path, part, plan, stored, what, progress), claim)
+        chosen = method_of(stored, method, part.box, part.words, check=check, labels=label is not None)
+        plan = region_of(stored, chosen, part.box)
+        carry_on(root, prepared_cells(root, path, part, plan, stored, what, progress), claim)
 
 
 def root_path(root: Target, path: str) -> str:
@@ -129,235 +170,40 @@ def root_path(root: Target, path: str) -> str:
     return path.removeprefix(root.path).lstrip("/")
 
 
-def _unmarked(target: Target) -> Target:
+def unmarked(target: Target) -> Target:
     """Return an image that is being changed as what it is apart from that."""
     attributes = target.attributes or {}
     return attrs.evolve(target, attributes={k: v for k, v in attributes.items() if k != MARK})
 
 
-def _finish(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
+def go_on(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
     """Go on with a change that was interrupted, if it is this one, and that is wanted."""
     if not resume or dict(record.change.what) != what or not record.goes_on:
         way = "the same call and resume=True, or take it back with " if record.goes_on else ""
         raise IncompleteError(f"Of {root}, {record.change} was interrupted; finish that first, with {way}undo(group).")
-    _carry_out(root, record.change, claim)
+    carry_on(root, record.change, claim)
 
 
-def _is_done(root: Target, what: Mapping[str, str]) -> bool:
+def is_done(root: Target, what: Mapping[str, str]) -> bool:
     """Return whether a change is what was done last."""
     record = read_record(root)
     return record is not None and dict(record.change.what) == what
 
 
-def _carry_out(root: Target, change: Change, claim: Claim) -> None:
+def carry_on(root: Target, change: Change, claim: Claim) -> None:
     carry_out(root, change, claim)
     for key in change.marks:
-        if change.old[key] != change.new[key]:
+        if change.old[key] != change.new[key] or len(change.keys) > 1:
             forget_copies(root.store, root.key(key).rpartition("/")[0])
             if root.handle is not None and "/" not in key:  # it would write its copy back
                 root.handle.metadata.attributes.pop(MARK, None)
                 root.handle.metadata.attributes.update(_attributes(change.new[key], key))
 
 
-# What is given ------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen(eq=False)
-class _Part:
-    """Pixels, and the box of level 0 that they replace.
-
-    Attributes:
-        pixels: what `as_source` returns; of its dimensions each is at one axis of the image, in order.
-        at: numbers of these axes. box: of level 0. names: of the axes. dtype, chunks: of level 0.
-    """
-
-    pixels: Any
-    at: tuple[int, ...]
-    box: Box
-    names: tuple[str, ...]
-    dtype: np.dtype[Any]
-    chunks: tuple[int, ...]
-
-    @classmethod
-    def of(cls, given: Given, stored: StoredImage, start: Start | None, *, labels: bool) -> _Part:
-        """Find the box.
-
-        Raises:
-            AxesError: the pixels have other axes. OptionError: they reach beyond the image.
-            InputError, LabelError: the image cannot hold them.
-        """
-        names, shape, pixels = stored.names, stored.arrays[0].shape, given.pixels
-        own = names[len(names) - pixels.ndim :]
-        if given.axes is not None:
-            own = tuple(Axis.parse(axis).name for axis in given.axes)
-        if pixels.ndim > len(names) or not set(own) <= set(names):
-            said = f"the pixels {','.join(own)}" if given.axes is not None else f"the pixels {pixels.ndim} dimensions"
-            raise AxesError(f"{stored.target} has the axes {','.join(names)}, {said}.")
-        order = sorted(range(len(own)), key=lambda i: names.index(own[i]))
-        pixels, at = reordered(pixels, order), tuple(names.index(own[i]) for i in order)
-        lengths = [1] * len(names)
-        for i, n in zip(at, pixels.shape, strict=True):
-            lengths[i] = int(n)
-        first = _parse_start(start, names, own)
-        box = tuple((low, low + n) for low, n in zip(first, lengths, strict=True))
-        if any(high > n for (_, high), n in zip(box, shape, strict=True)):
-            raise OptionError(
-                f"Pixels of {by(lengths)} at {by(first)} reach beyond {stored.target}, which has {by(shape)} "
-                f"({','.join(names)}). An update replaces pixels that are there."
-            )
-        dtype = native(stored.arrays[0].dtype)
-        if not labels and not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise InputError(
-                f"The pixels are {pixels.dtype}, but {stored.target} holds {dtype}; convert them, "
-                f"as with astype({dtype.name!r})."
-            )
-        return cls(settled(pixels), at, box, names, dtype, stored.arrays[0].chunks)
-
-    @property
-    def words(self) -> str:
-        return ", ".join(f"{name} {low}:{high}" for name, (low, high) in zip(self.names, self.box, strict=True))
-
-    def at_hand(self) -> _Part:
-        """Return the same pixels, so that any box of them can be read and nothing is fetched or computed twice."""
-        if describe(self.pixels).chunks is None:
-            return self
-        if self.pixels.dtype.itemsize * int(np.prod(self.pixels.shape)) <= config.memory_target // 8:
-            whole = tuple((0, int(n)) for n in self.pixels.shape)
-            return attrs.evolve(self, pixels=read(self.pixels, whole, native(self.pixels.dtype)))
-        chunks = tuple(min(int(n), self.chunks[i]) for n, i in zip(self.pixels.shape, self.at, strict=True))
-        return attrs.evolve(self, pixels=cached(self.pixels, chunks, None))
-
-    def read(self, box: Box) -> Array:
-        """Return the pixels of a box of level 0.
-
-        Raises:
-            LabelError: the image cannot hold one of them.
-        """
-        inside = tuple((box[i][0] - self.box[i][0], box[i][1] - self.box[i][0]) for i in self.at)
-        found = read(self.pixels, inside, native(self.pixels.dtype)).reshape([high - low for low, high in box])
-        if not np.can_cast(found.dtype, self.dtype, "safe") and self.dtype.kind in "iu":
-            limits, low, high = np.iinfo(self.dtype), int(found.min()), int(found.max())
-            if low < limits.min or high > limits.max:
-                raise LabelError(
-                    f"The label {low if low < limits.min else high} is not a {self.dtype.name}, which is what the "
-                    f"labels are stored as ({limits.min} to {limits.max}). Write them anew with a larger dtype."
-                )
-        return found.astype(self.dtype, copy=False)
-
-    def equals(self, level: Any) -> bool:
-        """Return whether an image holds these pixels already."""
-        part = self.at_hand()
-        return bool(
-            np.array_equal(part.read(self.box), np.asarray(level[slices(self.box)]), equal_nan=self.dtype.kind == "f")
-        )
-
-
-def _parse_start(start: Start | None, names: Sequence[str], own: Sequence[str]) -> list[int]:
-    """Return the first pixel of a box on each axis: 0 where nothing is said.
-
-    Raises:
-        AxesError: there is no such axis. OptionError: it is not a pixel.
-    """
-    if not isinstance(start, Mapping):
-        numbers = [] if start is None else list_of(start, "start")
-        called = list(own if len(numbers) == len(own) else names)
-        if start is not None and len(numbers) != len(called):
-            raise OptionError(
-                f"start has one number per axis, {','.join(names)}, or a dict of them (got {show(start)})."
-            )
-        start = dict(zip(called, numbers, strict=False))
-    for name, value in start.items():
-        if name not in names:
-            raise AxesError(
-                f"start names the axis {name!r}, there are {','.join(names)}.{nearest_word(str(name), names)}"
-            )
-        if whole_number(value) is None or value < 0:
-            raise OptionError(f"start counts pixels from 0 (got {show(value)} for {name}).")
-    return [int(start.get(name, 0)) for name in names]
-
-
-# What follows from it -----------------------------------------------------------------------------------------------
-
-
-def _planned(part: _Part, stored: StoredImage, method: Any, *, check: bool, labels: bool) -> RegionPlan:
-    """Plan what an update touches, once it is known how the levels are made.
-
-    Raises:
-        MethodError: that is not known, or is another way. StoreError: the levels are not made so.
-    """
-    found = find_method(method) if method is not None else None
-    if found is not None and labels:
-        label_method(found, None)
-    known = _stated_method(stored, found)
-    if known is not None and found not in (None, known):
-        raise MethodError(f"The levels of {stored.target} are made by {known.name!r}; leave out method={found.name!r}.")
-    if len(stored.arrays) > 1 and found is None and known is None:
-        raise MethodError(_which(part, stored, labels=labels))
-    chosen = known or found or Methods.NEAREST.method
-    chosen.check(part.dtype)
-    plan = _region(stored, chosen, part.box)
-    unlike = _mending(plan, stored, {}, part).unlike() if check or known is None else None
-    if unlike is not None:
-        raise StoreError(
-            f"Level {unlike} of {stored.target} is not what {chosen.name!r} makes of the level above it, near "
-            f"{part.words}, so an update would leave seams. Pass its method, or make its levels anew first."
-        )
-    return plan
-
-
-def _stated_method(stored: StoredImage, given: Method | None) -> Method | None:
-    """Return the method that an image says its levels were made by, where that is one of ours, or the one given."""
-    stated = (stored.metadata.metadata or {}).get("method")
-    known = [member.method for member in Methods] + ([] if given is None else [given])
-    return next((each for each in known if each.describe()["method"] == stated), None)
-
-
-def _region(stored: StoredImage, method: Method, box: Box) -> RegionPlan:
-    """Raise `ScaleError` where no whole factors lead from level to level."""
-    geometry = ReferenceLevels.of_stored(stored)
-    if not all(map(all, geometry.ladder)):
-        raise ScaleError(
-            f"The levels of {stored.target} have {', '.join(map(by, geometry.shapes))} pixels: no whole factors lead "
-            "from one to the next, so none of our methods has made them. Make its levels anew first."
-        )
-    found = levels(geometry.shapes[0], geometry.ladder, method, geometry.shapes)
-    return RegionPlan.of(found, [Grid(array.chunks, array.shards) for array in stored.arrays], method, box)
-
-
-def _which(part: _Part, stored: StoredImage, *, labels: bool) -> str:
-    """Say which methods would have made the levels of an image, going by one chunk of what changes."""
-    box = tuple(
-        (low, min(high, max(low + 1, low // n * n + n)))
-        for (low, high), n in zip(part.box, stored.arrays[0].chunks, strict=True)
-    )
-    fitting = []
-    for member in Methods:
-        with suppress(MethodError):
-            member.method.check(part.dtype)
-            if not (labels and member.method.invents):
-                plan = _region(stored, member.method, box)
-                if _mending(plan, stored, {}, part).unlike() is None:
-                    fitting.append(member.value)
-    words = " or ".join(f"method={name!r}" for name in fitting)
-    if fitting:
-        return (
-            f"{stored.target} does not say which method of ours has made its levels. Around there they are what "
-            f"{words} makes: pass that."
-        )
-    return (
-        f"{stored.target} does not say which method of ours has made its levels, and around there they are what none "
-        "makes. Make its levels anew first, with one that you choose."
-    )
-
-
-def _mending(plan: RegionPlan, stored: StoredImage, ready: Mapping[int, Any], part: _Part) -> Mending:
-    return Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, part.read)
-
-
-def _prepare(
+def prepared_cells(
     root: Target,
     path: str,
-    part: _Part,
+    part: Part,
     plan: RegionPlan,
     stored: StoredImage,
     what: Mapping[str, str],
@@ -368,7 +214,8 @@ def _prepare(
     try:
         paths = {k: root_path(root, stored.arrays[k].path) for k in plan.touched}
         ready = {k: twin(stored.arrays[k], root.key(cells.new(paths[k]))) for k in plan.touched}
-        _mending(plan, stored, ready, part.at_hand()).run(progress)
+        held = part.at_hand()
+        Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, held.read).run(progress)
         keys = [
             f"{paths[k]}/{stored.arrays[k].metadata.encode_chunk_key(place)}"
             for k in plan.touched
@@ -377,7 +224,7 @@ def _prepare(
         found = cells.prepared(keys)
         document = f"{path}/".lstrip("/") + ("zarr.json" if stored.target.fmt.zarr_format == 3 else ".zattrs")
         before = wait_for(root.store, get_bytes(root.store, root.key(document)))
-        after = None if before is None else _unverified(before, document)
+        after = None if before is None else still_true(before, document)
         if before is None or after is None:
             raise MissingError(f"There is no OME-Zarr at {stored.target}.")
         name = cells.name if found else ""
@@ -395,14 +242,11 @@ def _attributes(content: bytes, key: str) -> dict[str, Any]:
     return dict(document if key.endswith(".zattrs") else document.get("attributes") or {})
 
 
-def _unverified(content: bytes, key: str) -> bytes:
+def still_true(content: bytes, key: str) -> bytes:
     """Return the document of an image without the digests of its pixels, which are no longer true."""
-    attributes = _attributes(content, key)
-    said = attributes.get(MARK)
-    if not isinstance(said, Mapping) or "verified" not in said:
+    there = _attributes(content, key)
+    attributes = unverified(there)
+    if attributes == there:
         return content
-    attributes[MARK] = {name: value for name, value in said.items() if name != "verified"}
-    if not attributes[MARK]:
-        del attributes[MARK]
     whole = attributes if key.endswith(".zattrs") else {**json.loads(content), "attributes": attributes}
     return json.dumps(whole, indent=2).encode()

@@ -93,10 +93,11 @@ def _refuse_unfinished(source: Target, documents: list[str], entries: Mapping[st
         if f'"{MARK}"'.encode() in content and path.rpartition("/")[2] in (".zattrs", "zarr.json"):
             found = parse_json(content, f"{source}/{path}")
             attributes = found.get("attributes", {}) if path.endswith("zarr.json") else found
-            if attrs.evolve(source, attributes=attributes).mark is not None:
+            part = attrs.evolve(source, attributes=attributes)
+            if part.mark is not None:
                 where = path.rpartition("/")[0]
                 raise IncompleteError(
-                    f"{source}{f'/{where}' if where else ''} is unfinished; finish it with resume=True."
+                    f"{source}{f'/{where}' if where else ''} is unfinished; finish it with {part.way_on}."
                 )
     return digest.hexdigest()
 

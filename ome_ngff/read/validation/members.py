@@ -11,6 +11,7 @@ import attrs
 import zarr
 
 from ...spec import MISSING, Check, Faults, Format, Rules, part_of
+from ...store import SHARED
 from ...text import listed, show
 from .images import STORE_RULES
 from .tree import Broken, Node
@@ -70,7 +71,12 @@ def _version_hierarchy(facts: NodeFacts) -> Faults:
 def _incomplete(facts: NodeFacts) -> Faults:
     """A write by ome_ngff that was not finished: pixels are missing, and so is the metadata."""
     if facts.mark is not None and part_of(facts.mark, "growing") is None:
-        hint = "Run the same write again with resume=True (--resume) to finish it, or with overwrite=True to restart."
+        way = (
+            "join=True (--join) or resume=True (--resume)"
+            if part_of(facts.mark, SHARED) is not None
+            else "resume=True (--resume)"
+        )
+        hint = f"Run the same write again with {way} to finish it, or with overwrite=True to restart."
         if part_of(facts.mark, "change") is not None:
             yield facts.where, "An upgrade of this hierarchy was never finished.", "Upgrade it again, or undo it."
         else:

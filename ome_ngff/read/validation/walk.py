@@ -26,12 +26,14 @@ from ...spec import (
     entries,
     format_implementations,
     is_list,
+    is_name,
     label_names,
     part_of,
     path_fault,
+    scene_paths,
 )
 from ...store import MARK, PLANNED
-from ..describe import format_of, kind_of, scene_paths
+from ..describe import format_of, kind_of
 from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_EMPTY, PLATE_SIZE, SERIES, WELL, WellFacts
@@ -358,7 +360,7 @@ class Walk:
         wells = [f"{row}/{name}" for row in rows for name in lines[1] if name in self.tree.names(joined(path, row))]
         for full, known in ((joined(path, well), listed.get(well, ())) for well in wells):
             names = () if known is None else self.tree.names(full).difference(known)
-            for name in sorted(name for name in names if not name.startswith(".") and name != "zarr.json"):
+            for name in sorted(filter(is_name, names)):
                 field = self.tree.open(joined(full, name))
                 if isinstance(field, zarr.Group) and part_of(field.attrs.get(MARK), "incomplete") is not None:
                     self._group(joined(full, name), field, "image")

@@ -19,7 +19,7 @@ from .book import MISSING, Entry, Faults, Rules, entries
 from .image import image_findings
 from .label import label_findings
 from .plate import LAYOUT, SERIES, WELL, plate_findings
-from .spaces import scene_findings
+from .scenes import scene_findings
 
 KINDS = {
     "image": ("multiscales",),

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from .book import is_objects, part_of, path_fault
-from .transformations import DEEPEST, FIELDS, MATRICES, children, kind_of_transformation
+from .parameters import DEEPEST, FIELDS, MATRICES, children, kind_of_transformation
 
 Document = Mapping[str, Any]
 

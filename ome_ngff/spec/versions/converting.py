@@ -13,8 +13,8 @@ from ...text import show
 from ..metadata import Metadata, Placement, Scale, Translation, placed
 from ..rules.book import is_list, is_objects, part_of
 from ..rules.document import stated_version
+from ..space.stored import Affine
 from ..space.systems import CoordinateSystem, Edge, Ref
-from ..space.transformations import Affine
 from .base import Document, Format
 from .parts import entries_of, label_names
 
