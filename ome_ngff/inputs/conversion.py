@@ -143,7 +143,11 @@ class Draft:
         place = f"labels/{name}"
         linked = any(place in (edge.input.path, edge.output.path) for edge in self.request.metadata.edges)
         # Labels lie as their image does, unless it says how they lie to it.
-        own = {"scale": labels.scale, "translation": labels.translation, "axes_units": labels.axes_units}
+        own: dict[str, Any] = {
+            "scale": labels.scale,
+            "translation": labels.translation,
+            "axes_units": labels.axes_units,
+        }
         request = label_request(
             labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"],
             **own if linked else {},
