@@ -37,7 +37,7 @@ def run(*words: Any, code: int = 0) -> Result:
 
 @pytest.fixture
 def source(tmp_path: Path, any_format: Format) -> Path:
-    """Give an image of two channels with labels in three dimensions and in two."""
+    """Return an image of two channels with labels in three dimensions and in two."""
     place = tmp_path / "source.zarr"
     write_image(PIXELS, place, axes="czyx", name="cells", omero=OMERO, fmt=any_format, scale_factors=[2], **SIZES)
     known = {"colors": {70000: "#ff0000"}, "properties": {70000: {"kind": "nucleus"}}}

@@ -57,7 +57,7 @@ def small() -> Iterator[None]:
 
 
 def sources(image: np.ndarray[Any, Any], folder: Path) -> dict[str, Any]:
-    """Give the same pixels in all the ways in which they may come."""
+    """Return the same pixels in all the ways in which they may come."""
     np.save(folder / "a.npy", image)
     stored = zarr.create_array(folder / "a.zarr", shape=image.shape, dtype=image.dtype, chunks=(20, 33, 90))
     stored[...] = image

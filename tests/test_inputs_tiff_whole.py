@@ -33,7 +33,7 @@ def pixels_element(planes: str, **sizes: Any) -> str:
 
 @pytest.fixture
 def companion(tmp_path: Path) -> Path:
-    """Give the companion file of three volumes."""
+    """Return the companion file of three volumes."""
     planes = ""
     for t in range(3):
         own = f'<UUID FileName="t{t}.ome.tif">{uuid(t)}</UUID>'

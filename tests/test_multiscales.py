@@ -95,7 +95,7 @@ def on_device(array: np.ndarray[Any, Any]) -> Any:
 
 
 def kinds(folder: Path) -> dict[str, Any]:
-    """Give the same pixels as everything that may be passed."""
+    """Return the same pixels as everything that may be passed."""
     np.save(folder / "a.npy", PIXELS)
     stored = zarr.create_array(folder / "a.zarr", shape=PIXELS.shape, dtype=PIXELS.dtype, chunks=(16, 16, 16))
     stored[...] = PIXELS

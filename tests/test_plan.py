@@ -69,7 +69,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def cells(box: Box, grid: Grid) -> set[tuple[int, ...]]:
-    """Give the cells that a box touches."""
+    """Return the cells that a box touches."""
     return set(itertools.product(*(range(a // c, -(-b // c)) for (a, b), c in zip(box, grid.cell, strict=True))))
 
 

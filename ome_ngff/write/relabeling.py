@@ -12,7 +12,7 @@ from ..spec import label_names, named_paths, part_of, relabeled, renamed
 from ..store import JOURNAL, LOCK, children, copy_below, find_target, opened
 from ..text import listed, nearest_word
 from .changing import Edit, changed
-from .drafting import Draft
+from .draft import Draft
 from .labels.request import label_path, path_to_image
 
 _DOCUMENTS = frozenset(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"])
