@@ -41,8 +41,10 @@ from ome_ngff import (
     write_well_metadata,
 )
 from ome_ngff.cli import main
+from ome_ngff.store import find_target
 from ome_ngff.store.cells import Cells
 from ome_ngff.store.staging import Staging
+from ome_ngff.write.ladder import _state
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 NOISE = np.random.default_rng(3).integers(0, 60000, (2, 5, 19, 28)).astype("uint16")
@@ -381,10 +383,21 @@ def test_what_was_begun_is_finished_unless_the_image_changed(tmp_path: Path, mon
     with pytest.raises(Killed):
         add_levels(place, [2])
     edit_image(place, name="another")
+    add_levels(place, [2], dry_run=True)
     assert (place / ".ome_ngff" / "levels").exists()
     add_levels(place, [2])
     assert not (place / ".ome_ngff" / "levels").exists()
     assert document(place)["multiscales"][0]["name"] == "another"
+
+
+@pytest.mark.parametrize("changed", ["", "labels/cells"], ids=["field", "labels"])
+def test_labels_of_a_field_are_begun_anew_once_it_changed(tmp_path: Path, changed: str) -> None:
+    write_plate_metadata(tmp_path, ["A"], ["1"], ["A/1"])
+    write_well_metadata(tmp_path / "A" / "1", ["0"])
+    field = an_image(tmp_path / "A" / "1" / "0", [])
+    before = _state(find_target(tmp_path), "A/1/0/labels/cells")
+    edit_image(field / changed, name="another")
+    assert _state(find_target(tmp_path), "A/1/0/labels/cells") != before
 
 
 # The command ----------------------------------------------------------------------------------------------------------

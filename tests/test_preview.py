@@ -46,7 +46,7 @@ from ome_ngff.show.contrast import CYCLE, parse_color, window_of
 from ome_ngff.show.contrast import shown as ends_of
 from ome_ngff.show.paint import blend, edges, overlay
 from ome_ngff.show.view import READ, look
-from ome_ngff.spec import label_colors
+from ome_ngff.spec import decode_colors
 from ome_ngff.spec.metadata import Omero, OmeroChannel, OmeroWindow
 from ome_ngff.store.zip import pack
 
@@ -63,7 +63,7 @@ def pyramid(data: Any, dims: str = "yx", factors: Any = (), **facts: Any) -> Mul
 
 
 def shown(data: Any, dims: str = "yx", **words: Any) -> np.ndarray[Any, Any]:
-    """Give the pixels of a picture without a bar."""
+    """Return the pixels of a picture without a bar."""
     return pyramid(data, dims).preview(bar=False, **words).pixels
 
 
@@ -322,7 +322,7 @@ def test_labels_take_colours_from_their_metadata_or_else_from_the_cycle() -> Non
         {"label-value": 0, "rgba": [9, 9, 9, 255]},
         "nonsense",
     ]
-    drawn = overlay(np.full((1, 6, 3), 50, np.uint8), labels, label_colors({"colors": given}), 1, 1.0)[0].tolist()
+    drawn = overlay(np.full((1, 6, 3), 50, np.uint8), labels, decode_colors({"colors": given}), 1, 1.0)[0].tolist()
     cycle = [list(parse_color(color)) for color in CYCLE]
     assert drawn == [[50] * 3, [10, 20, 30], [50] * 3, cycle[2], cycle[0], cycle[(2**63 + 1) % 7 - 1]]
 

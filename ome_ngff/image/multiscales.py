@@ -11,7 +11,7 @@ import attrs
 from ..exceptions import MissingError, NgffError
 from ..pixels import Level, Methods
 from ..show import Preview, Viewer
-from ..spec import CoordinateSystem, Edge, Metadata, label_colors, label_properties
+from ..spec import CoordinateSystem, Edge, Metadata, decode_colors, decode_properties
 from ..text import by, cut, listed, show
 from .patches import Patches, lies_on
 from .selection import part, pixels_of, selected
@@ -74,12 +74,12 @@ class Multiscales:
     @property
     def colors(self) -> dict[int, tuple[float, ...]]:
         """Colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
-        return label_colors(self.image_label)
+        return decode_colors(self.image_label)
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
         """Properties of a label image by label value."""
-        return label_properties(self.image_label)
+        return decode_properties(self.image_label)
 
     def pixels(self, number: int) -> Any:
         """Return what a level is written from."""

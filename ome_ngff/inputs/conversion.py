@@ -60,7 +60,7 @@ class Conversion:
 
 
 @attrs.frozen(eq=False)
-class Draft:
+class DraftedImage:
     """Hold one conversion, wholly parsed; nothing has been touched.
 
     Attributes:
@@ -81,7 +81,7 @@ class Draft:
     fields: Mapping[str, Field] = attrs.field(factory=dict)
 
     @property
-    def parts(self) -> list[Draft]:
+    def parts(self) -> list[DraftedImage]:
         """The conversion of each image: this one."""
         return [self]
 
@@ -174,11 +174,11 @@ class Collection:
     input: str
     output: Any
     target: Target
-    drafts: list[Draft]
+    drafts: list[DraftedImage]
     ome_xml: bytes = b""
 
     @property
-    def parts(self) -> list[Draft]:
+    def parts(self) -> list[DraftedImage]:
         """The conversion of each image."""
         return list(self.drafts)
 
@@ -258,7 +258,7 @@ class Copy:
     input: str
     output: Any
     source: Target
-    parts: tuple[Draft, ...] = ()
+    parts: tuple[DraftedImage, ...] = ()
 
     def planned(self) -> Conversion:
         """Return what the upload would be."""

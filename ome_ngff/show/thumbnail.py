@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exceptions import NgffError
 from ..pixels import Source, as_source, describe, made_by
-from ..spec import label_colors
+from ..spec import decode_colors
 from ..store import is_local
 from .contrast import channel_colors, channel_names, is_opacity, shown, windows_of
 from .paint import blend, overlay
@@ -45,7 +45,7 @@ def _element(image: ImageLike, labels: Mapping[str, Any] | None) -> str:
     if planes is None:
         return ""
     if labels is not None and planes.dtype.kind in "iu":
-        rgb = overlay(np.zeros((*planes.shape[1:], 3), np.uint8), planes[0], label_colors(labels), 1, 1.0)
+        rgb = overlay(np.zeros((*planes.shape[1:], 3), np.uint8), planes[0], decode_colors(labels), 1, 1.0)
     else:
         rgb = _mixed(planes, image.channel_colors, image.channel_names)
     png = Preview(rgb, image.name).png()

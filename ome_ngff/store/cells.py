@@ -38,7 +38,7 @@ _TRACE = "written "  # before the size and the time of a cell, in place of its d
 
 @attrs.frozen
 class Cell:
-    """Tell what one key of a change held, and holds in the end.
+    """State what one key of a change held, and holds in the end.
 
     Attributes:
         was: whether something stood there before.

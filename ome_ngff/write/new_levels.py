@@ -10,7 +10,7 @@ import attrs
 
 from ..engine import Progress
 from ..exceptions import StoreError
-from ..spec import Dataset, made_by, named_paths, releveled
+from ..spec import Dataset, named_paths, releveled, stated_method
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -27,7 +27,7 @@ from ..store import (
     unverified,
 )
 from ..text import by, same_json
-from .drafting import Draft
+from .draft import Draft
 from .execution import execute
 from .request import Request
 from .resume import agree
@@ -91,7 +91,7 @@ class Levels:
         if new and ready and not self._is_ready():
             raise StoreError(f"{draft.target} was changed while its levels were made; do it again.")
         document, made = draft.document(self.path), request.metadata
-        how = made_by(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
+        how = stated_method(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
         datasets = [Dataset(self.names[k], request.metadata.datasets[k].coordinateTransformations) for k in new]
         document = releveled(document, draft.fmt, range(self.kept), datasets, how)
         draft.put(self.path, document, unverified(draft.attributes(self.path)))

@@ -16,7 +16,7 @@ from ..spec import label_names, named_paths, part_of, relabeled, renamed, scene_
 from ..store import JOURNAL, LOCK, Target, children, copy_below, find_target, folder_of, open_node, opened, place
 from ..text import listed, nearest_word, warn
 from .changing import Edit, changed
-from .drafting import Draft
+from .draft import Draft
 from .labels.request import label_path, path_to_image
 
 _DEEPEST = 4  # folders around an image in which a scene is looked for

@@ -1,6 +1,6 @@
 """A stored hierarchy in another version of OME-NGFF, where it stands: documents change, and no chunk is touched.
 
-`upgraded.Plan` is pure: documents in, documents out, or an error that lists all that stands in the way.
+`upgraded.UpgradePlan` is pure: documents in, documents out, or an error that lists all that stands in the way.
 `store.carry_out` is what changes anything.
 """
 
@@ -50,7 +50,7 @@ from ..store import (
 )
 from ..text import show, warn
 from .hierarchies import FORMATS, changed_target, named_below, settled_hierarchy
-from .upgraded import Plan, enumerated
+from .upgraded import UpgradePlan, enumerated
 
 _KEPT = ("scale-size",)  # what an older version only warns of, and what no new document changes
 _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a well, a row, a plate
@@ -58,7 +58,7 @@ _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a 
 
 @attrs.frozen
 class Upgrade:
-    """Tell what an upgrade does, or has done.
+    """State what an upgrade does, or has done.
 
     Attributes:
         source, to: the versions. images: number of images, label images included, whose version changes.
@@ -136,7 +136,7 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
     _refuse_part(target)
     try:
         source = _source(hierarchy)
-        plan = Plan.of(hierarchy, source, to, lossy=lossy)
+        plan = UpgradePlan.of(hierarchy, source, to, lossy=lossy)
     except NgffError as error:
         raise type(error)(f"{target}: {error}") from None
     if plan.losses and not lossy:

@@ -72,7 +72,7 @@ def named_paths(document: Mapping[str, Any], series: int | None = None) -> list[
     return [path for path in found if not path_fault(path)]
 
 
-def made_by(document: Mapping[str, Any]) -> dict[str, Any]:
+def stated_method(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the levels of the first image were made, as its document says it."""
     return {word: part_of(entry_of(document, 0), word) for word in ("type", "metadata")}
 
@@ -96,13 +96,13 @@ def stated_geometry(
 # What is known of labels: `image-label`
 
 
-def label_colors(image_label: Any) -> dict[int, tuple[float, ...]]:
+def decode_colors(image_label: Any) -> dict[int, tuple[float, ...]]:
     """Return the colours of labels by value, as (r, g, b, a) from 0 to 255, as far as they can be understood."""
     listed = [(value, entry.get("rgba")) for value, entry in _of_labels(image_label, "colors")]
     return {v: tuple(rgba) for v, rgba in listed if is_list(rgba) and len(rgba) == 4 and all(map(is_number, rgba))}
 
 
-def label_properties(image_label: Any) -> dict[int, dict[str, Any]]:
+def decode_properties(image_label: Any) -> dict[int, dict[str, Any]]:
     """Return the properties of labels by value."""
     listed = _of_labels(image_label, "properties")
     return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in listed}
