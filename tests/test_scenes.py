@@ -78,7 +78,7 @@ def turned(tmp_path: Path) -> Path:
         place,
         coordinateSystems=[*({"name": name, "axes": axes} for name in ("atlas", "stage", "warped")), system],
         coordinateTransformations=[
-            Edge("physical", "stage", TURNED, "mount").to_document(),
+            {**Edge("physical", "stage", TURNED).to_document(), "name": "mount"},
             Edge("atlas", "physical", Affine(affine=[[1, 0.5, 3], [0, 2, 4]])).to_document(),
             {"type": "warp", "by": 3, "input": {"name": "physical"}, "output": {"name": "warped"}},
         ],
