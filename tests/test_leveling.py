@@ -420,6 +420,11 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "c", [2, 4], method="nearest"))
     run("edit", place, "--undo")
     assert [dataset["path"] for dataset in datasets(place)] == ["0", "1"]
+    before = every_file(place)
+    assert "1 goes" in run("scale", place, "--in-place", "--keep", "1", "--dry-run").splitlines()
+    assert every_file(place) == before
+    run("scale", place, "--in-place", "--keep", "1", "-q")
+    assert outside(every_file(place)) == every_file(an_image(tmp_path / "d", []))
 
 
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
@@ -435,6 +440,8 @@ def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
         pytest.param([], "Missing argument 'OUTPUT'", id="no-output"),
         pytest.param(["out"], "Missing argument 'AXES'", id="no-axes"),
         pytest.param(["out", "yx", "--rebuild"], "leave out OUTPUT", id="rebuild-elsewhere"),
+        pytest.param(["out", "yx", "--keep", "1"], "leave out OUTPUT", id="keep-elsewhere"),
+        pytest.param(["--in-place", "--keep", "1", "--rebuild"], "exclude each other", id="keep-and-rebuild"),
         pytest.param(["--in-place", "--overwrite"], "exclude each other", id="overwrite"),
         pytest.param(["--in-place", "--scale-factors", "3"], "--rebuild", id="other-levels"),
     ],
