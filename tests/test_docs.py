@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from ome_ngff.cli import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "write", "read", "clusters"))]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "write", "read", "clusters", "facility"))]
 
 
 @pytest.fixture
