@@ -18,8 +18,8 @@ from .samples import cell as cell
 from .samples import coins as coins
 from .samples import find_sample as find_sample
 from .samples import tissue as tissue
-from .selection import Lattice as Lattice
 from .selection import PIXEL as PIXEL
+from .selection import Lattice as Lattice
 from .selection import lazy_part as lazy_part
 from .selection import pixel_geometry as pixel_geometry
 from .values import NgffImage as NgffImage

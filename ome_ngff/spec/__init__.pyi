@@ -23,9 +23,9 @@ from .plate import is_name as is_name
 from .plate import natural as natural
 from .plate import row_name as row_name
 from .rules.axes import axes_findings as axes_findings
+from .rules.book import MISSING as MISSING
 from .rules.book import Check as Check
 from .rules.book import Faults as Faults
-from .rules.book import MISSING as MISSING
 from .rules.book import Rule as Rule
 from .rules.book import Rules as Rules
 from .rules.book import entries as entries
@@ -101,11 +101,11 @@ from .versions.scenes import scene_paths as scene_paths
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06
-from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import KNOWN_AXES as KNOWN_AXES
 from .vocabulary import SPACE_UNITS as SPACE_UNITS
 from .vocabulary import SPATIAL as SPATIAL
 from .vocabulary import TIME_UNITS as TIME_UNITS
+from .vocabulary import AnatomicalOrientation as AnatomicalOrientation
 from .vocabulary import axis_name as axis_name
 from .vocabulary import by_name as by_name
 from .vocabulary import full_unit as full_unit

@@ -18,11 +18,11 @@ from .attributes import update_document as update_document
 from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
 from .change import CHANGES as CHANGES
-from .change import Change as Change
 from .change import LEVELS as LEVELS
-from .change import Record as Record
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
+from .change import Change as Change
+from .change import Record as Record
 from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
 from .change import current_documents as current_documents
@@ -41,8 +41,8 @@ from .documents import get_bytes as get_bytes
 from .documents import parse_json as parse_json
 from .documents import refuse_large as refuse_large
 from .faults import named_faults as named_faults
-from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import LOCK as LOCK
+from .hierarchy import Hierarchy as Hierarchy
 from .hierarchy import NodeDocuments as NodeDocuments
 from .hierarchy import read_hierarchy as read_hierarchy
 from .hierarchy import refuse_writers as refuse_writers
