@@ -246,7 +246,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
     for frame in frames[:3]:
         stream.append(frame, block=False)
     with pytest.raises(QueueFullError, match="wait to be stored"):
-        stream.append(frames[3], block=False)
+        stream.append(frames[3], block=False, time=3)
     waiting = threading.Thread(target=stream.append, args=(frames[3],))
     waiting.start()
     waiting.join(0.2)
@@ -257,6 +257,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
         stream.append(frame)
     stream.close()
     np.testing.assert_array_equal(open_image(slow).images[0].data, STACK)
+    assert "frames.jsonl" not in slow._store_dict  # of the frame that was refused nothing was said
 
 
 def pools() -> set[threading.Thread]:
@@ -606,6 +607,7 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
     older.append(STACK[0])
     older.flush()
     newer = stream_image(grown, (None, 2, 20, 24), "uint16", resume=True, **WORDS)
+    assert not in_folder or len([*(grown / ".ome_ngff").glob("held-*")]) == 1
     older.append(STACK[4])
     with pytest.raises(TakenOverError):
         older.close()

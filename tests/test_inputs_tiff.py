@@ -106,6 +106,14 @@ def test_channels_that_are_all_white_have_no_colours(path: Path) -> None:
     assert (image.channel_names, image.channel_colors) == (["a", "b", "c"], None)
 
 
+def test_one_channel_of_colours_gives_way_to_the_colours(path: Path) -> None:
+    colours = np.arange(6 * 7 * 3, dtype="uint8").reshape(1, 6, 7, 3)
+    tifffile.imwrite(path, colours, photometric="rgb", metadata={"axes": "CYXS"})
+    image = open_input(path)
+    assert (image.dims, image.channel_names) == (("c", "y", "x"), ["red", "green", "blue"])
+    np.testing.assert_array_equal(image.data[...], np.moveaxis(colours[0], -1, 0))
+
+
 def test_the_colour_of_an_inverted_table_is_its_brightest(path: Path) -> None:
     ramp = np.arange(256, dtype="uint8")
     tables = [np.stack([ramp[::-1]] * 3), np.stack([ramp, ramp, 0 * ramp]), np.stack([ramp[::-1], ramp, 0 * ramp])]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from dying import Dying, Killed, counted, dying
 from helpers import datasets, document, every_file, pixels_by_tensorstore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs import Zlib
 from test_editing import outside
-from test_upgrade_killed import Dying, Killed, dying
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
@@ -41,8 +41,10 @@ from ome_ngff import (
     write_well_metadata,
 )
 from ome_ngff.cli import main
+from ome_ngff.store import find_target
 from ome_ngff.store.cells import Cells
 from ome_ngff.store.staging import Staging
+from ome_ngff.write.ladder import _state
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 NOISE = np.random.default_rng(3).integers(0, 60000, (2, 5, 19, 28)).astype("uint16")
@@ -329,32 +331,18 @@ def test_in_a_folder_levels_killed_at_any_step_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Any]
 ) -> None:
     an_image(tmp_path / "begun", [2])
-    before, steps, last = every_file(tmp_path / "begun"), 0, 10**9
-
-    def counted(owner: Any, name: str) -> None:
-        step = getattr(owner, name)
-
-        def take(*given: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last:
-                raise Killed
-            step(*given)
-
-        monkeypatch.setattr(owner, name, take)
-
-    for owner, name in ((Staging, "_move"), (Staging, "remove"), (Cells, "swap")):
-        counted(owner, name)
+    before = every_file(tmp_path / "begun")
+    count = counted(monkeypatch, (Staging, "_move"), (Staging, "remove"), (Cells, "swap"))
     shutil.copytree(tmp_path / "begun", tmp_path / "whole")
     call(tmp_path / "whole")
-    after, total = outside(every_file(tmp_path / "whole")), steps
+    after, total = outside(every_file(tmp_path / "whole")), count.steps
     for number in sorted({*range(1, total, max(1, total // 8)), total - 1, total}):
         place, other = tmp_path / str(number), tmp_path / f"{number}-on"
         shutil.copytree(tmp_path / "begun", place)
-        steps, last = 0, number
+        count.steps, count.last = 0, number
         with pytest.raises(Killed):
             call(place)
-        last = 10**9
+        count.last = None
         is_whole(place)
         shutil.copytree(place, other)
         call(other)
@@ -381,10 +369,21 @@ def test_what_was_begun_is_finished_unless_the_image_changed(tmp_path: Path, mon
     with pytest.raises(Killed):
         add_levels(place, [2])
     edit_image(place, name="another")
+    add_levels(place, [2], dry_run=True)
     assert (place / ".ome_ngff" / "levels").exists()
     add_levels(place, [2])
     assert not (place / ".ome_ngff" / "levels").exists()
     assert document(place)["multiscales"][0]["name"] == "another"
+
+
+@pytest.mark.parametrize("changed", ["", "labels/cells"], ids=["field", "labels"])
+def test_labels_of_a_field_are_begun_anew_once_it_changed(tmp_path: Path, changed: str) -> None:
+    write_plate_metadata(tmp_path, ["A"], ["1"], ["A/1"])
+    write_well_metadata(tmp_path / "A" / "1", ["0"])
+    field = an_image(tmp_path / "A" / "1" / "0", [])
+    before = _state(find_target(tmp_path), "A/1/0/labels/cells")
+    edit_image(field / changed, name="another")
+    assert _state(find_target(tmp_path), "A/1/0/labels/cells") != before
 
 
 # The command ----------------------------------------------------------------------------------------------------------
@@ -407,6 +406,11 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "c", [2, 4], method="nearest"))
     run("edit", place, "--undo")
     assert [dataset["path"] for dataset in datasets(place)] == ["0", "1"]
+    before = every_file(place)
+    assert "1 goes" in run("scale", place, "--in-place", "--keep", "1", "--dry-run").splitlines()
+    assert every_file(place) == before
+    run("scale", place, "--in-place", "--keep", "1", "-q")
+    assert outside(every_file(place)) == every_file(an_image(tmp_path / "d", []))
 
 
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
@@ -422,6 +426,8 @@ def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
         pytest.param([], "Missing argument 'OUTPUT'", id="no-output"),
         pytest.param(["out"], "Missing argument 'AXES'", id="no-axes"),
         pytest.param(["out", "yx", "--rebuild"], "leave out OUTPUT", id="rebuild-elsewhere"),
+        pytest.param(["out", "yx", "--keep", "1"], "leave out OUTPUT", id="keep-elsewhere"),
+        pytest.param(["--in-place", "--keep", "1", "--rebuild"], "exclude each other", id="keep-and-rebuild"),
         pytest.param(["--in-place", "--overwrite"], "exclude each other", id="overwrite"),
         pytest.param(["--in-place", "--scale-factors", "3"], "--rebuild", id="other-levels"),
     ],

@@ -25,6 +25,7 @@ from ome_ngff import (
     AxesError,
     OptionError,
     Scaler,
+    edit_image,
     open_image,
     to_multiscales,
     to_ngff_image,
@@ -357,6 +358,13 @@ def test_names_and_colours_that_do_not_fit_are_refused(tmp_path: Path, words: An
     with pytest.raises(error, match=message):
         write_image(PLANE, tmp_path / "a", axes="yx", **words)
     assert not (tmp_path / "a").exists()
+
+
+def test_resuming_what_is_finished_keeps_a_contrast_set_by_hand(tmp_path: Path) -> None:
+    write_image(PLANE, tmp_path / "a", axes="yx", channel_names="DNA")
+    edit_image(tmp_path / "a", windows=[(3, 7)])
+    write_image(PLANE, tmp_path / "a", axes="yx", channel_names="DNA", resume=True)
+    assert windows(tmp_path / "a") == [[3, 7]]
 
 
 def test_resuming_what_was_never_begun_measures_too(tmp_path: Path) -> None:

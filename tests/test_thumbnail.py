@@ -93,6 +93,13 @@ def test_channels_have_their_colours() -> None:
     assert tuple(shown[-1, 0]) == (0, 0, 255)
 
 
+def test_of_many_channels_six_are_shown() -> None:
+    planes = np.random.default_rng(0).integers(0, 999, (40, 20, 20)).astype("uint16")
+    colors = ["FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF", *["FFFFFF"] * 34]
+    few = NgffImage(planes[:6], "cyx", channel_colors=colors[:6])
+    np.testing.assert_array_equal(picture(NgffImage(planes, "cyx", channel_colors=colors)), picture(few))
+
+
 @pytest.mark.parametrize(
     "pixels",
     [

@@ -48,7 +48,9 @@ from ome_ngff import (
     write_labels,
     write_multiscale,
 )
+from ome_ngff.engine import mending
 from ome_ngff.engine.region import RegionPlan
+from ome_ngff.engine.workers import WorkerPool
 from ome_ngff.methods import Methods
 from ome_ngff.pixels.ladders import levels
 from ome_ngff.store.layout import Grid
@@ -196,6 +198,17 @@ def test_each_block_of_a_costly_source_is_computed_once() -> None:
         update_image(lazy, place)
     assert next(count) == lazy.npartitions
     np.testing.assert_array_equal(np.asarray(open_image(place).images[0].data), NOISE + 1)
+
+
+@pytest.mark.parametrize(("memory", "threads"), [(2**16, 1), (2**40, 5)], ids=["little", "much"])
+def test_memory_bounds_the_threads_of_an_update(monkeypatch: pytest.MonkeyPatch, memory: int, threads: int) -> None:
+    others: set[int] = set()
+    monkeypatch.setattr(mending, "WorkerPool", lambda n, **words: others.add(n) or WorkerPool(n, **words))
+    place = MemoryStore({})
+    write_image(NOISE, place, **KNOWN)
+    with config.set(memory_target=memory, workers=5):
+        update_image(NOISE, place)
+    assert others == {threads - 1}
 
 
 # What is touched ----------------------------------------------------------------------------------------------------
