@@ -13,7 +13,7 @@ import attrs
 from .exceptions import OptionError
 from .image import Multiscales, NgffImage, to_multiscales
 from .read import open_image
-from .spec import Axes
+from .spec import Axes, decode_omero, encode_omero
 from .store import find_target, opened
 from .text import warn
 from .write import to_ngff_zarr
@@ -50,18 +50,44 @@ class OMEZarrImage:
         return NgffImage(self.data, tuple(self.axes), dict(self.scale or {}), None, self.name, units or None, **more)
 
 
+class _Said(dict[str, Any]):
+    """A part of a document, which scripts ask for as they do for the models of pydantic."""
+
+    model_dump = dict.copy
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.get(name, self.get(name.replace("_", "-"), self))
+        if found is self:
+            raise AttributeError(f"There is no {name}; there are {', '.join(self)}.")
+        if isinstance(found, list):
+            return [_Said(part) if isinstance(part, Mapping) else part for part in found]
+        return _Said(found) if isinstance(found, Mapping) else found
+
+
 class _Pyramid:
     """Hold a pyramid: `multiscales` is ours; `given` is what it was made of, None where it was opened."""
 
     multiscales: Multiscales
     given: dict[str, Any] | None
     name: str
+    omero: Any = None
+    image_label: Any = None
+    labels: Any = None
 
     def _make(self, image: NgffImage, scale_factors: Any, method: Any) -> None:
-        spatial = [name for name in image.dims if name in ("z", "y", "x")]
-        factors = [f if isinstance(f, Mapping) else dict.fromkeys(spatial, f) for f in scale_factors or (2, 4, 8, 16)]
+        factors = [
+            f if isinstance(f, Mapping) else {name: f for name in image.dims if name in "yx"}
+            for f in scale_factors or (2, 4, 8, 16)
+        ]
         self.multiscales, self.name = to_multiscales(image, factors, method), image.name
         self.given = {"scale_factors": factors, "method": method}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("omero", "image_label") and isinstance(value, Mapping):
+            value = _Said(value.get(name.replace("_", "-"), value))
+        if name == "labels" and isinstance(value, (OMEZarrLabels, list, tuple)):
+            value = {label.name: label for label in ([value] if isinstance(value, OMEZarrLabels) else value)}
+        super().__setattr__(name, value)
 
     @property
     def images(self) -> list[OMEZarrImage]:
@@ -78,13 +104,27 @@ class _Pyramid:
         """Open an image or a label image at a path, a URL or in a group."""
         return _opened(open_image(group))
 
+    def to_ome_zarr(
+        self,
+        group: Any,
+        storage_options: Any = None,
+        version: str = "0.5",
+        compute: bool = True,
+        overwrite: bool = False,
+    ) -> list[Any]:
+        """Write the image and its labels; where an image is there already, only the labels that it does not have."""
+        return self._write(group, version, overwrite, storage_options=storage_options, compute=compute)
 
-def _opened(found: Multiscales) -> Any:
-    made: Any = object.__new__(OMEZarrMultiscale if found.image_label is None else OMEZarrLabels)
-    made.multiscales, made.given, made.name, made.omero = found, None, found.metadata.name, found.metadata.omero
-    made.image_label, made.auto = None if found.image_label is None else _Label(found.image_label), False
-    made._labels = {name: _opened(label) for name, label in found.labels.items()} or None
-    return made
+    def _write(self, group: Any, version: str, overwrite: bool, **words: Any) -> list[Any]:
+        if self.given is not None:
+            image, words = self.multiscales.images[0], {**self.given, "name": self.name, **words}
+            return write_image(image, group, fmt=version, overwrite=overwrite, **words)
+        if words.pop("storage_options") is not None:
+            raise OptionError("A pyramid that was opened is written with its own chunks; leave out storage_options.")
+        omero = words.pop("omero", None)
+        metadata = attrs.evolve(self.metadata, omero=decode_omero(omero) if omero else self.metadata.omero)
+        alone = attrs.evolve(self.multiscales, labels={}, metadata=metadata)
+        return to_ngff_zarr(group, alone, version, overwrite=overwrite, **words)
 
 
 class OMEZarrMultiscale(_Pyramid):
@@ -103,36 +143,15 @@ class OMEZarrMultiscale(_Pyramid):
     ) -> None:
         if coordinateTransformations is not None:
             raise OptionError("coordinateTransformations are not taken here; they follow from the scale of the image.")
-        colors = [c.lstrip("#") if isinstance(c, str) else bytes(c[:3]).hex().upper() for c in channel_colors or ()]
+        colors = [c.lstrip("#") if isinstance(c, str) else bytes(c[:3]).hex() for c in channel_colors or ()]
         known = {"channel_names": channel_names, "channel_colors": colors or None, "channel_windows": contrast_limits}
         self._make(image.to_ngff_image(**known), scale_factors, method or "resize")
-        self.omero: Any = None
         self.labels = labels
 
-    @property
-    def labels(self) -> dict[str, OMEZarrLabels] | None:
-        """Label images by name; None where there are none."""
-        return self._labels
-
-    @labels.setter
-    def labels(self, labels: Any) -> None:
-        listed = [labels] if isinstance(labels, OMEZarrLabels) else labels
-        self._labels = {label.name: label for label in listed} if isinstance(listed, (list, tuple)) else listed
-
-    def to_ome_zarr(
-        self,
-        group: Any,
-        storage_options: Any = None,
-        version: str = "0.5",
-        compute: bool = True,
-        overwrite: bool = False,
-    ) -> list[Any]:
-        """Write the image and its labels; where an image is there already, only the labels that it does not have."""
-        words: dict[str, Any] = {"storage_options": storage_options, "compute": compute}
+    def _write(self, group: Any, version: str, overwrite: bool, **words: Any) -> list[Any]:
         tasks, target = [], find_target(opened(group, None))
         if "multiscales" not in target.document or overwrite:
-            omero = self.omero.get("omero", self.omero) if isinstance(self.omero, Mapping) else None
-            tasks = _written(self, group, version, overwrite, omero=omero, **words)
+            tasks = super()._write(group, version, overwrite, omero=self.omero, **words)
         listed = find_target(opened(group, None)).child("labels")
         for name, label in (self.labels or {}).items():
             if "multiscales" not in listed.child(name).document:
@@ -142,12 +161,6 @@ class OMEZarrMultiscale(_Pyramid):
         return tasks
 
 
-class _Label(dict[str, Any]):
-    """What is said of a label image, which scripts ask for as a dict by `model_dump()`."""
-
-    model_dump = dict.copy
-
-
 class OMEZarrLabels(_Pyramid):
     """Make a pyramid of labels; `auto_parse_labels` gives each value a colour when they are written."""
 
@@ -155,40 +168,25 @@ class OMEZarrLabels(_Pyramid):
         self, image: OMEZarrImage, scale_factors: Any = None, method: Any = "nearest", auto_parse_labels: bool = True
     ) -> None:
         self._make(image.to_ngff_image(), scale_factors, method or "nearest")
-        self.image_label: Any = None
         self.auto = auto_parse_labels
 
-    def to_ome_zarr(
-        self,
-        group: Any,
-        storage_options: Any = None,
-        version: str = "0.5",
-        compute: bool = True,
-        overwrite: bool = False,
-    ) -> list[Any]:
-        """Write the labels as an image of their own."""
-        tasks = _written(self, group, version, overwrite, storage_options=storage_options, compute=compute, omero=False)
-        if compute:
-            add_metadata(group, {"image-label": self._said()})
+    def _write(self, group: Any, version: str, overwrite: bool, **words: Any) -> list[Any]:
+        tasks = super()._write(group, version, overwrite, omero=False, **words)
+        if words["compute"]:
+            add_metadata(group, {"image-label": dict(self.image_label or {})})
         return tasks
 
-    def _said(self) -> dict[str, Any]:
-        said = dict(self.image_label or {})
-        return dict(said.get("image-label", said))
-
     def _write_below(self, group: Any, name: str, words: Mapping[str, Any]) -> list[Any]:
-        image, said = self.multiscales.images[0], self._said()
-        how: dict[str, Any] = {"label_metadata": said} if said else {"colors": "auto" if self.auto else None}
+        image, said = self.multiscales.images[0], self.image_label
+        how: dict[str, Any] = {"label_metadata": dict(said)} if said else {"colors": "auto" if self.auto else None}
         how["method"] = (self.given or {}).get("method", "nearest")  # the levels are those of the image
         return write_labels(image.data, group, name, axes=image.dims, scale=image.scale, **how, **words)
 
 
-def _written(pyramid: _Pyramid, group: Any, version: str, overwrite: bool, **words: Any) -> list[Any]:
-    if pyramid.given is None:
-        if words.pop("storage_options", None) is not None:
-            raise OptionError("A pyramid that was opened is written with its own chunks; leave out storage_options.")
-        words.pop("omero", None)
-        alone = attrs.evolve(pyramid.multiscales, labels={})
-        return to_ngff_zarr(group, alone, version, overwrite=overwrite, **words)
-    image = pyramid.multiscales.images[0]
-    return write_image(image, group, fmt=version, name=pyramid.name, overwrite=overwrite, **pyramid.given, **words)
+def _opened(found: Multiscales) -> Any:
+    made: Any = object.__new__(OMEZarrMultiscale if found.image_label is None else OMEZarrLabels)
+    made.multiscales, made.given, made.name, made.auto = found, None, found.metadata.name, False
+    made.omero = found.metadata.omero and encode_omero(found.metadata.omero)
+    made.image_label = found.image_label
+    made.labels = {name: _opened(label) for name, label in found.labels.items()} or None
+    return made

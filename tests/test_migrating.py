@@ -194,7 +194,7 @@ def test_formats_axes_scalers_and_dask_functions_answer_alike(run: Run) -> None:
 
 def test_the_classes_write_images_labels_and_what_is_said_of_them(run: Run) -> None:
     script = run("classes")
-    assert script["shapes"] == [(2, 10, 64, 64), (2, 5, 32, 32), (2, 3, 16, 16), (2, 2, 8, 8)]
+    assert script["shapes"] == [(2, 10, 64, 64), (2, 10, 32, 32), (2, 10, 16, 16), (2, 10, 8, 8)]  # as there
     np.testing.assert_array_equal(pixels("image.ome.zarr")[0], script["data"])
     assert [level.shape for level in pixels("image.ome.zarr")] == script["shapes"]
     channels = document("image.ome.zarr")["omero"]["channels"]
@@ -204,6 +204,7 @@ def test_the_classes_write_images_labels_and_what_is_said_of_them(run: Run) -> N
     ]
     first = script["first"]
     assert (first.axes, first.scale["z"], first.axes_units["y"]) == (list("czyx"), 0.5, "micrometer")
+    assert (script["named"], script["renamed"]) == ([("DAPI", True, 255), ("GFP", True, 255)], "gfp")
     assert script["before"] is None
     assert document("labels.zarr/labels")["labels"] == ["one", "two"]
     np.testing.assert_array_equal(pixels("labels.zarr/labels/two")[0], 2 * script["blobs"])

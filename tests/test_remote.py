@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Give files and nothing else, and remember what was asked."""
+    """Return files and nothing else, and remember what was asked."""
 
     asked: list[str] = []  # noqa: RUF012
 
@@ -193,12 +194,33 @@ def test_images_and_labels_are_written_and_replaced_through_fsspec(version: str)
     assert not read.labels
 
 
-def test_a_url_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setitem(sys.modules, "obstore", None)
-    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
-    with pytest.raises(StoreError, match=r"s3://bucket/a.zarr needs more packages.*ome-ngff\[cloud\]"):
-        open_image("s3://bucket/a.zarr")
+@pytest.mark.parametrize(
+    ("scheme", "packages"),
+    [
+        pytest.param("s3", "'ome-ngff[cloud]'", id="s3"),
+        pytest.param("abfss", "'ome-ngff[cloud]'", id="unknown-to-fsspec"),
+        pytest.param("sftp", "paramiko", id="required"),
+        pytest.param("webdav", "webdav4", id="install"),
+        pytest.param("dropbox", "dropboxdrivefs requests dropbox", id="several"),
+    ],
+)
+def test_a_url_whose_package_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, packages: str
+) -> None:
+    for name in ("s3fs", "obstore", "paramiko", "webdav4", "dropbox", "dropboxdrivefs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    registry = sys.modules["fsspec.registry"]
+    monkeypatch.setattr(registry, "_registry", {})
+    monkeypatch.setattr(registry, "known_implementations", dict(registry.known_implementations))
+    registry.known_implementations.pop("abfss", None)
+    place = f"{scheme}://bucket/a.zarr"
+    with pytest.raises(StoreError, match=rf"{place} needs more packages .*: pip install {re.escape(packages)}$"):
+        open_image(place)
+
+
+def test_a_server_that_refuses_is_named_with_its_address() -> None:
+    with pytest.raises(StoreError, match=r"ftp://127.0.0.1:1/a.zarr cannot be opened: .*refused"):
+        open_image("ftp://127.0.0.1:1/a.zarr")
 
 
 def test_a_web_server_is_not_asked_what_it_cannot_list(

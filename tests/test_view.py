@@ -24,6 +24,7 @@ from browser import look_at, needs_browser
 
 import ome_ngff
 from ome_ngff import (
+    InputError,
     LabelError,
     MissingError,
     Multiscales,
@@ -153,6 +154,13 @@ def test_pixels_become_a_type_that_viewers_know(dtype: str, labels: bool, served
     assert document["data_type"] == served
     body = found.answer("0/c/0/0")[1]  # type: ignore[index]
     np.testing.assert_array_equal(np.frombuffer(body, np.dtype(served).newbyteorder("<")).reshape(5, 6), pixels)
+
+
+def test_an_axis_that_runs_backwards_is_refused() -> None:
+    image = to_multiscales(to_ngff_image(np.zeros((4, 4), "uint8"), "yx"), [])
+    image.images[0].scale = {"y": -0.5, "x": 0.5}
+    with pytest.raises(InputError, match=r"runs backwards along y, in pixels of -0\.5"):
+        image.view()
 
 
 def test_labels_of_floats_are_refused() -> None:

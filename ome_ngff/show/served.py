@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ..exceptions import LabelError
+from ..exceptions import InputError, LabelError
 from ..pixels import Box, as_source, read
 from ..spec import Axis, times
 from .protocols import ImageLike, PyramidLike
@@ -44,9 +44,11 @@ class Served:
         """Take a channel of an image; None: all of it.
 
         Raises:
-            LabelError: labels are not integers.
+            LabelError: labels are not integers. InputError: an axis runs backwards, which no viewer shows.
         """
-        kind = image.images[0].data.dtype
+        kind, sizes = image.images[0].data.dtype, image.images[0].scale or {}
+        for name in (name for name, size in sizes.items() if size < 0):
+            raise InputError(f"{image.metadata.name!r} runs backwards along {name}, in pixels of {sizes[name]:g}.")
         if labels and kind.kind not in "biu":
             raise LabelError(f"Labels are integers (got {kind} for {image.metadata.name!r}).")
         at = next((i for i, axis in enumerate(image.metadata.axes) if axis.type == "channel"), None)

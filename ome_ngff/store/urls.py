@@ -91,14 +91,14 @@ def words_of_fsspec(url: str) -> set[str]:
 def by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
     try:
         return FsspecStore.from_url(url, storage_options=dict(options) or None)
-    except ImportError as error:
-        scheme = url.partition("://")[0]
+    except (ImportError, ValueError, TypeError, OSError) as error:
+        scheme, said = url.partition("://")[0], str(error)
         extra = {"web": "http", None: None}.get(SCHEMES.get(scheme), "cloud")
-        package = re.search(r"install (?:the )?[\"'`]?([\w-]+)", str(error))
-        what = f"'ome-ngff[{extra}]'" if extra else package[1] if package else "a package of fsspec for it"
-        raise StoreError(f"{url} needs more packages ({error}): pip install {what}") from error
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"{url} cannot be opened: {error}") from error
+        if not isinstance(error, ImportError) and not (extra and "Protocol not known" in said):
+            raise StoreError(f"{url} cannot be opened: {said}") from error
+        named = re.findall(r"(?i)\binstall (?:the )?([\w-]+)", said) or re.findall(r"[\"']([\w-]+)[\"']", said)
+        what = f"'ome-ngff[{extra}]'" if extra else " ".join(named) or "a package of fsspec for it"
+        raise StoreError(f"{url} needs more packages ({said}): pip install {what}") from error
 
 
 def first_line(error: BaseException) -> str:

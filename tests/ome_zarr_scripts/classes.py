@@ -23,6 +23,13 @@ multiscales.to_ome_zarr("image.ome.zarr")
 shapes = [level.data.shape for level in multiscales.images]
 back = OMEZarrMultiscale.from_ome_zarr("image.ome.zarr")
 first = back.images[0]
+named = [(channel.label, channel.active, channel.window.end) for channel in back.omero.channels]
+shown = back.omero.model_dump()
+for channel in shown["channels"]:
+    channel["label"] = channel["label"].lower()
+back.omero = shown
+back.to_ome_zarr("renamed.ome.zarr")
+renamed = OMEZarrMultiscale.from_ome_zarr("renamed.ome.zarr").omero.channels[1].label
 
 volume = np.random.default_rng(0).poisson(10, size=(32, 32, 32)).astype(np.uint8)
 ngff_image = OMEZarrImage(volume, axes="zyx", name="image")
