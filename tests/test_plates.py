@@ -320,8 +320,9 @@ def test_a_version_is_taken_from_the_plate_around(tmp_path: Path) -> None:
         field(tmp_path / version)
         plane(tmp_path / version / "B" / "3" / "1")
         plane(f"{tmp_path / version}::C/4/0")
-        found = [open_image(tmp_path / version / path).metadata.version for path in ("B/3/0", "B/3/1", "C/4/0")]
-        assert found == [version] * 3
+        plane(tmp_path / version / "D" / "5" / "0")
+        paths = ("B/3/0", "B/3/1", "C/4/0", "D/5/0")
+        assert [open_image(tmp_path / version / path).metadata.version for path in paths] == [version] * 4
 
 
 # Interrupted --------------------------------------------------------------------------------------------------------
