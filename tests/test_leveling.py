@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from dying import Dying, Killed, counted, dying
 from helpers import datasets, document, every_file, pixels_by_tensorstore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs import Zlib
 from test_editing import outside
-from test_upgrade_killed import Dying, Killed, dying
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
@@ -331,32 +331,18 @@ def test_in_a_folder_levels_killed_at_any_step_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Any]
 ) -> None:
     an_image(tmp_path / "begun", [2])
-    before, steps, last = every_file(tmp_path / "begun"), 0, 10**9
-
-    def counted(owner: Any, name: str) -> None:
-        step = getattr(owner, name)
-
-        def take(*given: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last:
-                raise Killed
-            step(*given)
-
-        monkeypatch.setattr(owner, name, take)
-
-    for owner, name in ((Staging, "_move"), (Staging, "remove"), (Cells, "swap")):
-        counted(owner, name)
+    before = every_file(tmp_path / "begun")
+    count = counted(monkeypatch, (Staging, "_move"), (Staging, "remove"), (Cells, "swap"))
     shutil.copytree(tmp_path / "begun", tmp_path / "whole")
     call(tmp_path / "whole")
-    after, total = outside(every_file(tmp_path / "whole")), steps
+    after, total = outside(every_file(tmp_path / "whole")), count.steps
     for number in sorted({*range(1, total, max(1, total // 8)), total - 1, total}):
         place, other = tmp_path / str(number), tmp_path / f"{number}-on"
         shutil.copytree(tmp_path / "begun", place)
-        steps, last = 0, number
+        count.steps, count.last = 0, number
         with pytest.raises(Killed):
             call(place)
-        last = 10**9
+        count.last = None
         is_whole(place)
         shutil.copytree(place, other)
         call(other)
@@ -420,6 +406,11 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "c", [2, 4], method="nearest"))
     run("edit", place, "--undo")
     assert [dataset["path"] for dataset in datasets(place)] == ["0", "1"]
+    before = every_file(place)
+    assert "1 goes" in run("scale", place, "--in-place", "--keep", "1", "--dry-run").splitlines()
+    assert every_file(place) == before
+    run("scale", place, "--in-place", "--keep", "1", "-q")
+    assert outside(every_file(place)) == every_file(an_image(tmp_path / "d", []))
 
 
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
@@ -435,6 +426,8 @@ def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
         pytest.param([], "Missing argument 'OUTPUT'", id="no-output"),
         pytest.param(["out"], "Missing argument 'AXES'", id="no-axes"),
         pytest.param(["out", "yx", "--rebuild"], "leave out OUTPUT", id="rebuild-elsewhere"),
+        pytest.param(["out", "yx", "--keep", "1"], "leave out OUTPUT", id="keep-elsewhere"),
+        pytest.param(["--in-place", "--keep", "1", "--rebuild"], "exclude each other", id="keep-and-rebuild"),
         pytest.param(["--in-place", "--overwrite"], "exclude each other", id="overwrite"),
         pytest.param(["--in-place", "--scale-factors", "3"], "--rebuild", id="other-levels"),
     ],

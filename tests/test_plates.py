@@ -41,6 +41,7 @@ from ome_ngff import (
     Plate,
     StoreError,
     Well,
+    config,
     convert,
     create_plate,
     open_image,
@@ -605,6 +606,21 @@ def test_a_field_that_leads_out_names_its_well(tmp_path: Path) -> None:
     plate = open_plate(tmp_path / "p.zarr")
     with pytest.raises(FormatError, match=r"The well B/3 of .*p\.zarr: .*something below its group"):
         plate["B/3"]
+
+
+def test_threads_open_the_store_of_a_plate_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opens = zarr.storage.LocalStore._open
+
+    async def slowly(store: Any, **words: Any) -> None:
+        time.sleep(0.02)
+        await opens(store, **words)
+
+    for well in ("A/1", "A/2", "A/3", "A/4"):
+        field(tmp_path / "p.zarr", well)
+    monkeypatch.setattr(zarr.storage.LocalStore, "_open", slowly)
+    with config.set(workers=4):
+        shapes = open_plate(tmp_path / "p.zarr").map(lambda image: image.images[0].data.shape)
+    assert [*shapes.values()] == [(16, 16)] * 4
 
 
 def test_what_is_missing_or_no_plate_says_so(tmp_path: Path) -> None:
