@@ -254,7 +254,8 @@ class Multiscales:
         """Return what is known besides the levels: how they were made, label images."""
         facts = {} if self.method is None else {"method": self.method.value}
         with suppress(NgffError, OSError):  # of a store that is gone or broken
-            facts |= {"labels": listed(list(self.labels), comma=", ")} if self.labels else {}
+            names = list(getattr(self.labels, "at_hand", self.labels))
+            facts |= {"labels": listed(names, comma=", ")} if names else {}
         return facts
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import zarr
+from zarr.storage import MemoryStore, StorePath, ZipStore
 
 from ..exceptions import FormatError, MethodError
 from ..image import Multiscales, NgffImage
@@ -123,13 +123,19 @@ class Labels(Mapping[str, Multiscales]):
         if name not in self._names:
             listed = ", ".join(self._names) or "none"
             raise KeyError(f"The image {self._image!r} has no labels {name!r}; it has {listed}.")
-        return open_image(zarr.storage.StorePath(self._target.store, self._target.key(f"labels/{name}")))
+        return open_image(StorePath(self._target.store, self._target.key(f"labels/{name}")))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+    @property
+    def at_hand(self) -> list[str]:
+        """Names of the label images; none where a store elsewhere would have to be asked for them."""
+        here = self._target.folder is not None or isinstance(self._target.store, (MemoryStore, ZipStore))
+        return self._names if here or self._listed is not None else []
 
     def __repr__(self) -> str:
         return f"<labels: {', '.join(self._names) or 'none'}>"
