@@ -94,7 +94,7 @@ def _decoded(head: bytes, blocks: Any, places: NDArray[Any], length: int, size: 
     chunk = np.empty(before + length, np.uint8)
     chunk[:before] = np.frombuffer(head[:4] + numbers + (places + before).astype("<i4").tobytes(), np.uint8)
     blocks.readinto(chunk[before:])
-    found = imagecodecs.blosc_decode(chunk, numthreads=1)
+    found = imagecodecs.blosc_decode(chunk, numthreads=1)  # type: ignore[arg-type]  # any buffer does
     if len(found) != size:
         raise StoreError(f"blocks of it unpack to {len(found)} bytes instead of {size}")
     return np.frombuffer(found, np.uint8)
