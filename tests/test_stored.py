@@ -402,3 +402,14 @@ def test_arrays_are_opened_before_threads_read_them(tmp_path: Path) -> None:
     write_image(np.zeros((32, 32), "uint8"), tmp_path / "a", axes="yx")
     level = open_node(LocalStore(tmp_path / "a"), "0")
     assert level.store._is_open
+
+
+def test_a_store_that_another_thread_opens_meanwhile_is_open(tmp_path: Path) -> None:
+    class Raced(LocalStore):
+        async def _open(self) -> None:
+            await super()._open()  # the other thread's
+            await super()._open()
+
+    write_image(np.zeros((32, 32), "uint8"), tmp_path / "a", axes="yx")
+    level = open_node(Raced(tmp_path / "a"), "0")
+    assert isinstance(level, zarr.Array)

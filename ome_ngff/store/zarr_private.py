@@ -33,8 +33,12 @@ def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
 
 
 async def ensure_open(store: Any) -> None:
-    """Open a store once, before several threads would at the same time, of which all but one would fail."""
-    await store._ensure_open()
+    """Open a store before several threads would at the same time, of which all but one would fail; or as one of them."""
+    try:
+        await store._ensure_open()
+    except ValueError:  # "store is already open", by another thread since it was looked at
+        if not store._is_open:
+            raise
 
 
 def size_in_zip(store: Any, key: str) -> int | None:
