@@ -33,7 +33,7 @@ def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
 
 
 async def ensure_open(store: Any) -> None:
-    """Open a store before several threads would at the same time, of which all but one would fail; or as one of them."""
+    """Open a store before several threads would at once, of which all but one would fail; or as one of them."""
     try:
         await store._ensure_open()
     except ValueError:  # "store is already open", by another thread since it was looked at
