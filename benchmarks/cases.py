@@ -28,7 +28,7 @@ class Run:
     codec: str | None = None
 
     def job(self, size: str) -> dict[str, Any]:
-        """Give the command for worker.py."""
+        """Return the command for worker.py."""
 
         def shrunk(lengths: tuple[int, ...] | None) -> list[int] | None:
             return None if lengths is None else [n // SIZES[size] for n in lengths]

@@ -113,8 +113,10 @@ def peak() -> None:
 def main(rounds: int) -> None:
     """Write to S3, on a server of this machine, in several ways."""
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen([sys.executable, SERVER, folder], stderr=subprocess.DEVNULL)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        server = subprocess.Popen([sys.executable, str(SERVER)], **pipes)
         try:
+            print(folder, file=server.stdin, flush=True)
             while not (Path(folder) / "address").exists():
                 time.sleep(0.05)
             keys = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}

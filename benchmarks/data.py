@@ -19,7 +19,7 @@ FACTORS = {"volume": (2, 4, 8), "labels": (2, 4, 8), "slide": (2, 4, 8), "small"
 
 
 def blobs(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint16]:
-    """Give blurred blobs: 100 grey values of background, up to 2000 of signal, Poisson noise."""
+    """Return blurred blobs: 100 grey values of background, up to 2000 of signal, Poisson noise."""
     rng = np.random.default_rng(seed)
     smooth = _smooth(shape, rng)
     pixels = np.empty(shape, np.uint16)
@@ -29,7 +29,7 @@ def blobs(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint16]:
 
 
 def segmentation(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint32]:
-    """Give the blobs of the same seed as labels from 1 on, 0 between them."""
+    """Return the blobs of the same seed as labels from 1 on, 0 between them."""
     from scipy.ndimage import label
 
     found, _ = label(_smooth(shape, np.random.default_rng(seed)) > 0.25)
@@ -48,13 +48,13 @@ def _smooth(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.floa
 
 
 def slide(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.uint8]:
-    """Give stained tissue on white: every channel loses light to blobs of its own."""
+    """Return stained tissue on white: every channel loses light to blobs of its own."""
     channels = (230 - np.minimum(blobs(shape[1:], seed + i) // 10, 230) for i in range(shape[0]))
     return np.stack([channel.astype(np.uint8) for channel in channels])
 
 
 def small(shape: tuple[int, ...]) -> NDArray[np.uint16]:
-    """Give as many planes as the first length says, each with its own seed."""
+    """Return as many planes as the first length says, each with its own seed."""
     return np.stack([blobs(shape[1:], seed) for seed in range(shape[0])])
 
 
@@ -63,7 +63,7 @@ def volume_shape(size: str) -> tuple[int, ...]:
 
 
 def brick_shape(size: str) -> tuple[int, ...]:
-    """Give the chunks of volumes."""
+    """Return the chunks of volumes."""
     return tuple(n // SIZES[size] for n in (64, 256, 256))
 
 
@@ -72,7 +72,7 @@ def cache_directory() -> Path:
 
 
 def data_file(name: str, size: str, cache: Path) -> Path:
-    """Give a file with a data set, images along its first axis, and make it where it is not there yet."""
+    """Return a file with a data set, images along its first axis, and make it where it is not there yet."""
     part = SIZES[size]
     make: dict[str, Callable[[], NDArray[Any]]] = {
         "volume": lambda: blobs(volume_shape(size))[None],

@@ -129,7 +129,7 @@ class Fleet:
 
 
 def find_peers(given: str, cache: Path) -> str | None:
-    """Give the interpreter of the peers.
+    """Return the interpreter of the peers.
 
     Args:
         given: "none", an interpreter, or "auto": an environment in the cache directory, made from peers.txt the first

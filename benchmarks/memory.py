@@ -20,7 +20,7 @@ ALLOWANCE_MIB = 250
 
 
 def measure(settings: Settings, who: str, shape: tuple[int, ...], chunks: tuple[int, ...]) -> dict[str, Any] | None:
-    """Give what one write at the library's defaults, but for equal chunks, took; None where it did not work."""
+    """Return what one write at the library's defaults, but for equal chunks, took; None where it did not work."""
     brick = data_file("brick", settings.size, settings.fleet.cache)
     with settings.fleet.start(who) as worker:
         if worker is None:
@@ -35,7 +35,7 @@ def measure(settings: Settings, who: str, shape: tuple[int, ...], chunks: tuple[
 
 
 def _gib(shape: tuple[int, ...]) -> str:
-    """Give the size of an image of uint16."""
+    """Return the size of an image of uint16."""
     return f"{2 * math.prod(shape) / 2**30:.3g} GiB"
 
 

@@ -76,7 +76,7 @@ def _timed(settings: Settings, worker: Worker, run: Run, file: str, stack: ExitS
 
 
 def median(results: Results, run: Run) -> float:
-    """Give the seconds of a run; milliseconds per image for small images, 40 of which are written."""
+    """Return the seconds of a run; milliseconds per image for small images, 40 of which are written."""
     each = 1000 / 40 if run.data == "small" else 1.0
     return each * float(statistics.median(answer["seconds"] for answer in results[run]))
 

@@ -181,7 +181,7 @@ PLATES: dict[str, Callable[[Any, str, Places], None]] = {
 
 
 def lazy(brick_file: str, shape: list[int], chunks: list[int]) -> Any:
-    """Give an image that is made block by block when it is read, by tiling one brick."""
+    """Return an image that is made block by block when it is read, by tiling one brick."""
     import dask.array as da
 
     brick = np.load(brick_file)
@@ -196,7 +196,7 @@ def lazy(brick_file: str, shape: list[int], chunks: list[int]) -> Any:
 
 
 def peak_mib() -> float:
-    """Give the most memory this process ever held; Linux counts it anew after exec only here, not in ru_maxrss."""
+    """Return the most memory this process ever held; Linux counts it anew after exec only here, not in ru_maxrss."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -32,7 +32,9 @@ author = "the ome_ngff developers"
 copyright = "2026, the ome_ngff developers"
 version = release = ome_ngff.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx_copybutton"]
+extensions += [f"sphinx.ext.{name}" for name in ("autodoc", "doctest", "napoleon", "viewcode")]
+copybutton_prompt_text, copybutton_prompt_is_regexp = r">>> |\.\.\. |\$ ", True
 html_theme = "furo"
 html_title = f"ome_ngff {version}"
 exclude_patterns = ["_build"]
@@ -204,5 +206,7 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     """Join in when Sphinx starts."""
     pictures.draw(Path(__file__).parent / "_generated")
+    if pictures.front_is_stale():
+        logging.getLogger(__name__).warning("docs/front.png is not what python docs/pictures.py draws now")
     app.connect("source-read", fill_in)
     app.connect("env-check-consistency", every_name)

@@ -34,7 +34,7 @@ Row = dict[str, float]
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Give the seconds that all cores together spend on some work; other programs do not count."""
+    """Return the seconds that all cores together spend on some work; other programs do not count."""
     start = time.process_time()
     work()
     return time.process_time() - start

@@ -92,7 +92,7 @@ def seams() -> list[Panel]:
 
 
 def error(found: Pixels, wanted: Pixels) -> Pixels:
-    """Give the amplified difference, dark on white; of several channels the largest."""
+    """Return the amplified difference, dark on white; of several channels the largest."""
     off = np.abs(found.astype(int) - wanted).max(0)
     return np.asarray(np.clip(255 - AMPLIFIED * off, 0, 255), np.uint8)
 
@@ -119,6 +119,45 @@ def sheet(panels: Sequence[Panel], columns: int = 4) -> Image.Image:
     return drawn
 
 
+FRONT, FRONT_SIDE = Path(__file__).with_name("front.png"), 288
+
+
+def front() -> Image.Image:
+    """Draw the picture at the top of the README: an image as it is written, with its labels, and its levels."""
+    tissue = find_sample("tissue")()
+    with TemporaryDirectory() as folder:
+        place, size = f"{folder}/tissue.ome.zarr", {"y": 0.5, "x": 0.5}
+        unit = {"y": "micrometer", "x": "micrometer"}
+        write_image(tissue.image.data, place, [2, 4, 8, 16], axes="cyx", scale=size, axes_units=unit)
+        write_labels(tissue.labels, place, "nuclei", axes="yx", colors="auto")
+        image = open_image(place)
+        cut = (slice(120, 120 + FRONT_SIDE), slice(150, 150 + FRONT_SIDE))
+        plain = image.preview(level=0, bar=False).pixels[cut]
+        labelled = image.preview("nuclei", level=0, fill=True, bar=False).pixels[cut]
+        levels = [image.preview(level=k, bar=False).pixels for k in (1, 2, 3, 4)]
+        levels += [image.preview("nuclei", level=k, fill=True, bar=False).pixels for k in (2, 3, 4)]
+    names = ("pixels", "labels", "levels")
+    drawn = Image.new("RGBA", (len(names) * (FRONT_SIDE + GAP) - GAP, HEAD + FRONT_SIDE))
+    pen = ImageDraw.Draw(drawn)
+    for number, name in enumerate(names):
+        pen.text((number * (FRONT_SIDE + GAP), 2), name, INK, ImageFont.load_default(22))
+    drawn.paste(Image.fromarray(plain), (0, HEAD))
+    drawn.paste(Image.fromarray(labelled), (FRONT_SIDE + GAP, HEAD))
+    third = FRONT_SIDE // 3
+    corners = ((0, 0), (2, 0), (2, 1), (2.5, 1), (0, 2), (1, 2), (1.5, 2))
+    for (x, y), parts, pixels in zip(corners, (2, 1, 1 / 2, 1 / 4, 1, 1 / 2, 1 / 4), levels, strict=True):
+        side = int(third * parts)
+        picture = Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX)
+        drawn.paste(picture, (int(2 * (FRONT_SIDE + GAP) + x * third), int(HEAD + y * third)))
+    return drawn.quantize(96, dither=Image.Dither.NONE)
+
+
+def front_is_stale() -> bool:
+    """Return whether the picture at the top of the README is not the one that would be drawn now, to the eye."""
+    stored, now = (np.asarray(each.convert("RGBA"), int) for each in (Image.open(FRONT), front()))
+    return stored.shape != now.shape or float(np.abs(stored - now).mean()) > 4
+
+
 PICTURES: dict[str, Callable[[], list[Panel]]] = {
     "methods": methods,
     "method-labels": labels,
@@ -137,3 +176,7 @@ def draw(folder: Path) -> None:
             unfinished.unlink()
         else:
             unfinished.replace(path)
+
+
+if __name__ == "__main__":  # python docs/pictures.py draws the picture of the README anew
+    front().save(FRONT, optimize=True)

@@ -91,7 +91,8 @@ class Config:
 
     Attributes:
         memory_target: bytes that all that is worked on at once may hold (default 512 MiB). A constant on purpose:
-            the same job gives the same tasks on a laptop and on a node with a terabyte.
+            the same job gives the same tasks on a laptop and on a node with a terabyte. Contrast is measured in
+            16 MiB of pixels whatever the target, so that it is the same everywhere.
         task_target: bytes of pixels that one task should cover (default 128 MiB), so that progress moves and a resumed
             write repeats little; more, up to two memory targets, where pixels in memory can so be written in one pass.
         workers: threads that work at once (default: the number of cores).

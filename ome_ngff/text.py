@@ -104,6 +104,12 @@ def list_of(value: Any, what: str) -> list[Any]:
     raise OptionError(f"{what} is a list (got {show(value)}).")
 
 
+def cut(text: str, most: int) -> str:
+    """Return text for a person in one line of at most so many characters."""
+    text = printable(text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def listed(names: Sequence[str], most: int = 8, comma: str = ",") -> str:
     """Write names for a message, the first of them where there are many."""
     short = [name if len(name) <= 60 else f"{name[:60]}..." for name in names[:most]]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from zarr.storage import MemoryStore
 
-from ome_ngff.store import cells, holder
+from ome_ngff.store import cells, staging
 
 
 class Killed(BaseException):
@@ -35,7 +35,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
 
     with monkeypatch.context() as patch:
         moves = {name: dying(getattr(os, name)) for name in ("rename", "replace", "link", "unlink")}
-        for module in (cells, holder):  # locks go on, else each step would wait for one that is dead
+        for module in (cells, staging):  # locks go on, else each step would wait for one that is dead
             patch.setattr(module, "os", SimpleNamespace(**{**vars(os), **moves}))
         for name in ("set", "delete"):
             patch.setattr(MemoryStore, name, dying(getattr(MemoryStore, name)))

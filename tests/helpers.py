@@ -18,7 +18,7 @@ from ome_ngff.format import FormatV06
 
 
 def every_file(folder: Path) -> dict[str, str]:
-    """Give the hash of every file below a folder, by its path; folders count too."""
+    """Return the hash of every file below a folder, by its path; folders count too."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in sorted(Path(folder).rglob("*"))

@@ -142,7 +142,7 @@ class CarelessFolder(Folder):
 
 
 def explore(folder: Folder, actors: Sequence[Actor], *, kills: int = 0) -> Iterator[State]:
-    """Give every state that actors can come to, where so many of them may be killed at any time."""
+    """Return every state that actors can come to, where so many of them may be killed at any time."""
     first = State(frozenset(folder.files.items()), (History(),) * len(actors))
     seen, ahead = {first}, [first]
     while ahead:

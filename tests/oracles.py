@@ -29,7 +29,7 @@ def filled(image: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
 
 def windows(image: np.ndarray, steps: Sequence[int]) -> list[tuple[tuple[int, ...], np.ndarray]]:
-    """Give the window of every sample, cut off where the image ends."""
+    """Return the window of every sample, cut off where the image ends."""
     counts = [range(-(-n // f)) for n, f in zip(image.shape, steps, strict=True)]
     return [
         (at, image[tuple(slice(i * f, i * f + f) for i, f in zip(at, steps, strict=True))])

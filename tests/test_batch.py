@@ -143,7 +143,7 @@ def test_an_image_in_several_files_is_one_input(tmp_path: Path) -> None:
 
 
 def _parts(count: int) -> str:
-    """Give the OME-XML of an image whose planes are files."""
+    """Return the OME-XML of an image whose planes are files."""
     data = "".join(
         f'<TiffData FirstZ="{z}" PlaneCount="1"><UUID FileName="p{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>'
         for z in range(count)

@@ -81,6 +81,12 @@ def test_a_chunk_of_one_block_is_left_to_the_pipeline_in_rust(tmp_path: Path, un
     assert not unpacked
 
 
+def test_boxes_with_steps_are_those_of_the_whole(tmp_path: Path) -> None:
+    array = stored(tmp_path / "a", VOLUME, (32, 20, 24), numcodecs.Blosc(cname="zstd", blocksize=960))
+    np.testing.assert_array_equal(array[3:20:4, 5:6], VOLUME[3:20:4, 5:6])
+    np.testing.assert_array_equal(array[3:4, 5:20:3], VOLUME[3:4, 5:20:3])
+
+
 def test_a_plane_of_an_image_reads_few_bytes(tmp_path: Path, unpacked: list[int]) -> None:
     noise = np.random.default_rng(0).integers(0, 900, (64, 128, 256)).astype("uint16")
     write_image(noise, tmp_path / "a", axes="zyx", chunks=(64, 128, 256), scale_factors=[])

@@ -695,6 +695,15 @@ def test_where_nothing_is_atomic_nobody_is_waited_for() -> None:
         assert claim.renew()
 
 
+@pytest.mark.parametrize("remote", [True, False], ids=["asked-for", "not-asked-for"])
+def test_an_object_store_is_locked_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch, remote: bool) -> None:
+    slots = object_slots(Path())
+    monkeypatch.setattr(claims_module, "claims_of", lambda store, path: claims(slots))
+    with alone(MemoryStore(), "a/lock", remote=remote):
+        assert bool(slots.look("lock")) == remote
+    assert not slots.look("lock")
+
+
 def test_a_store_to_be_read_only_has_no_claims(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="read only"):
         claims_of(LocalStore(tmp_path, read_only=True))

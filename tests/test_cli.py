@@ -71,14 +71,14 @@ def process(*words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
-    """Give an OME-TIFF of two channels in five planes."""
+    """Return an OME-TIFF of two channels in five planes."""
     tifffile.imwrite(tmp_path / "cells.ome.tiff", STACK, metadata=OME, photometric="minisblack")
     return tmp_path / "cells.ome.tiff"
 
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Path:
-    """Give a plane as .npy."""
+    """Return a plane as .npy."""
     np.save(tmp_path / "plane.npy", PLANE)
     return tmp_path / "plane.npy"
 
@@ -424,7 +424,7 @@ def test_a_terminal_gets_a_drawn_table_and_a_bar(plane: Path) -> None:
 
 @pytest.fixture
 def disk(cells: Path, plane: Path) -> Path:
-    """Give a folder with inputs, an image, an array and things that are no images."""
+    """Return a folder with inputs, an image, an array and things that are no images."""
     folder = plane.parent
     write_image(PLANE, folder / "image", scale_factors=[2])
     zarr.create_array(folder / "array", data=PLANE, dimension_names=["y", "x"])

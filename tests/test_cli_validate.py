@@ -27,7 +27,7 @@ def run(*words: Any, code: int) -> Result:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """Give an image without units, which is valid but not in every respect as it should be."""
+    """Return an image without units, which is valid but not in every respect as it should be."""
     write_image(np.ones((40, 50), "uint8"), tmp_path / "a.zarr", axes="yx", chunks=16, scale_factors=[2])
     return tmp_path / "a.zarr"
 

@@ -90,6 +90,33 @@ def test_a_plan_is_json_too(plane: Path) -> None:
     assert found["units"] == sum(work["units"] for work in found["passes"])
 
 
+@pytest.mark.parametrize(
+    ("words", "chunks"),
+    [
+        pytest.param("write plane.npy new.zarr --chunks 16 --scale-factors 2", [[16, 16], [16, 16]], id="write"),
+        pytest.param("labels plane.npy a.zarr --name n --chunks 16", [[16, 16], [16, 16]], id="labels"),
+        pytest.param("scale a.zarr/0 new.zarr yx --max-layer 1", [[64, 80], [32, 40]], id="scale"),
+        pytest.param("export a.zarr new.ome.tif", [[64, 80], [32, 48]], id="export"),
+        pytest.param("create new.zarr", [[256, 256], [256, 256], [165, 138]], id="create"),
+    ],
+)
+def test_a_dry_run_of_any_command_shows_axes_levels_and_chunks(
+    plane: Path, monkeypatch: pytest.MonkeyPatch, words: str, chunks: Any
+) -> None:
+    monkeypatch.chdir(plane.parent)
+    run("write", plane, "a.zarr", "--scale-factors", "2", "--scale", "0.5", "--unit", "micrometer", "--axes", "yx")
+    before = sorted(plane.parent.rglob("*"))
+    shown = run(*words.split(), "--dry-run").stdout
+    found = json.loads(run(*words.split(), "--dry-run", "--json").stdout)
+    found = found[0] if isinstance(found, list) else found
+    assert [axis["name"] for axis in found["axes"]] == ["y", "x"]
+    assert [level["chunks"] for level in found["levels"]] == chunks
+    assert "levels\n  path  pixels" in shown
+    assert f"0     {found['axes'][0]['size']} x {found['axes'][1]['size']}" in shown
+    assert words.split()[0] == "create" or "new" in shown or "a.zarr/labels/n" in shown
+    assert sorted(plane.parent.rglob("*")) == before
+
+
 @pytest.mark.parametrize("command", ["create", "write", "scale"])
 def test_what_was_written_is_said_in_json_where_that_is_asked_for(plane: Path, command: str) -> None:
     zarr.create_array(plane.parent / "array", data=PLANE, chunks=(32, 32))

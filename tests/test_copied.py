@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections import Counter
@@ -24,8 +25,9 @@ from zarr.storage import MemoryStore
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
 from ome_ngff.engine import units
 from ome_ngff.exceptions import StoreError
-from ome_ngff.store import Holder
+from ome_ngff.store import Holder, find_target
 from ome_ngff.store.copying import StoredCells
+from ome_ngff.store.objects import carry_objects
 from ome_ngff.write import request
 
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
@@ -294,3 +296,25 @@ def test_what_was_begun_with_another_codec_is_finished(
     write_image(array, tmp_path / "a.zarr", **WORDS, **{word: True})
     write_image(VOLUME, tmp_path / "b.zarr", **WORDS)
     assert every_file(tmp_path / "a.zarr") == every_file(tmp_path / "b.zarr")
+
+
+class Losing(MemoryStore):
+    """Count what is asked for, and lose one object."""
+
+    asked = 0
+
+    async def get(self, key: str, *args: Any, **words: Any) -> Any:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return None if key == "lost" else await super().get(key, *args, **words)
+
+
+def test_an_object_that_is_lost_ends_the_copying_of_all_others() -> None:
+    content = default_buffer_prototype().buffer.from_bytes(b"chunk")
+    names = ["lost", *map(str, range(500))]
+    source = Losing(dict.fromkeys(names, content))
+    with pytest.raises(StoreError, match="has lost 'lost' while it was copied"):
+        carry_objects(
+            find_target(source), find_target(MemoryStore()), dict.fromkeys(names, 5), {}, lambda n: None, lambda: None
+        )
+    assert source.asked < 100

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from ome_ngff.cli import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "write", "read", "clusters"))]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("quickstart", "write", "read", "clusters", "facility"))]
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Give the code blocks of a page in one language."""
+    """Return the code blocks of a page in one language."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def commands(page: str) -> Iterator[tuple[str, str]]:
-    """Give the commands of a page, each with the output that it shows of them."""
+    """Return the commands of a page, each with the output that it shows of them."""
     for block in blocks(page, "console"):
         yield from re.findall(r"^\$ ome-ngff (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -319,6 +320,18 @@ def test_edges_of_06_follow_their_labels(tmp_path: Path) -> None:
     assert found["input"] == {"path": "labels/nuclei", "name": "physical"}
     delete_labels(place, "nuclei")
     assert "coordinateTransformations" not in attributes(place)["ome"]["multiscales"][0]
+
+
+def test_a_scene_that_names_labels_is_spoken_of(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "scene" / "left", "0.6")
+    edge = {"type": "identity", "input": {"path": "left/labels/cells", "name": "physical"}, "output": {"name": "world"}}
+    world = {"name": "world", "axes": [{"name": name, "type": "space"} for name in "yx"]}
+    scene = {"coordinateSystems": [world], "coordinateTransformations": [edge]}
+    zarr.create_group(tmp_path / "scene", attributes={"ome": {"version": "0.6", "scene": scene}})
+    with pytest.warns(UserWarning, match=r"The scene .*scene places labels/cells of .*left; .* stays as it is"):
+        rename_labels(place, "cells", "nuclei")
+    with warnings.catch_warnings(action="error"):
+        delete_labels(place, "nuclei")
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def small() -> Iterator[None]:
 
 
 def sources(image: np.ndarray[Any, Any], folder: Path) -> dict[str, Any]:
-    """Give the same pixels in all the ways in which they may come."""
+    """Return the same pixels in all the ways in which they may come."""
     np.save(folder / "a.npy", image)
     stored = zarr.create_array(folder / "a.zarr", shape=image.shape, dtype=image.dtype, chunks=(20, 33, 90))
     stored[...] = image
@@ -630,7 +630,7 @@ def test_two_processes_writing_different_labels_lose_none(tmp_path: Path, image:
     assert sorted(document(tmp_path / "i" / "labels")["labels"]) == sorted(f"{a}{k}" for a in "ab" for k in range(6))
 
 
-BEGUN, RUNNING = threading.Event(), set[int]()
+BEGUN, CALLED_OFF, RUNNING = threading.Event(), threading.Event(), set[int]()
 
 
 def half_broken(block_id: Any) -> np.ndarray[Any, Any]:
@@ -639,14 +639,18 @@ def half_broken(block_id: Any) -> np.ndarray[Any, Any]:
         raise ValueError("broken")
     RUNNING.add(block_id[0])
     BEGUN.set()
-    time.sleep(0.5)
+    CALLED_OFF.wait(5)
+    time.sleep(0.3)
     RUNNING.discard(block_id[0])
     return np.ones((8, 64, 64), "uint16")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_once_a_write_on_a_cluster_fails_no_task_keeps_writing(tmp_path: Path) -> None:
+def test_once_a_write_on_a_cluster_fails_no_task_keeps_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client, LocalCluster
+
+    call_off = schedule._call_off
+    monkeypatch.setattr(schedule, "_call_off", lambda *words: CALLED_OFF.set() or call_off(*words))
 
     words = {"dtype": "uint16", "meta": np.empty((0, 0, 0), "uint16")}
     source = da.map_blocks(half_broken, chunks=((8,) * 4, (64,), (64,)), **words)

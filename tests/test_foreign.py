@@ -153,6 +153,7 @@ MARKS = [
     pytest.param({"write": "a", "paths": ["ABSOLUTE"], "replaces": []}, id="absolute"),
     pytest.param({"write": "a", "paths": ["sub/thesis"], "replaces": ["sub"]}, id="through-a-link"),
     pytest.param({"write": "../victim", "replaces": []}, id="write-id"),
+    pytest.param({"write": "a/../../victim", "replaces": []}, id="write-id-that-begins-well"),
     pytest.param({"write": "a", "replaces": ["."]}, id="dot"),
     pytest.param({"write": "a", "replaces": [""]}, id="empty"),
 ]
@@ -197,6 +198,19 @@ def test_a_hostile_list_of_labels_deletes_nothing_of_others(image: Path, victim:
     with suppress(NgffError):
         write_image(PLANE, image, **WORDS, overwrite=True)
     assert (every_file(victim), every_file(image / "labels" / "mine")) == before
+
+
+def test_labels_behind_a_link_keep_nobody_from_overwriting(image: Path, victim: Path) -> None:
+    write_labels(LABELS, image, "a")
+    (image / "labels" / "sub").symlink_to(victim)
+    change(image / "labels", lambda attributes: attributes["ome"].update(labels=["a", "sub/labels/cells"]))
+    write_image(PLANE, victim, **WORDS)
+    write_labels(LABELS, victim, "cells")
+    before = every_file(victim)
+    write_image(PLANE + 1, image, **WORDS, overwrite=True)
+    np.testing.assert_array_equal(pixels(image)[0], PLANE + 1)
+    assert every_file(victim) == before
+    assert not (image / "labels" / "a").exists()
 
 
 @pytest.mark.parametrize("path", ["../victim", ".", "", "/etc", "a/../b"])
@@ -339,7 +353,7 @@ def test_a_link_above_the_group_is_the_users(tmp_path: Path) -> None:
 
 NAMES = [
     "../../x", "/abs", "a\0b", "x" * 300, "..", ".", "", "a//b", "a\\..\\b", "zarr.json", ".zattrs", ".zgroup",
-    ".zarray", ".ome_ngff.lock", ".ome_ngff", "a/zarr.json", "\udcff", "a/../b", "a\nb", "a\x1b[31mb",
+    ".zarray", ".ome_ngff.lock", ".ome_ngff", "a/zarr.json", "\udcff", "a/../b", "a\nb", "a\x1b[31mb", "é" * 120,
 ]  # fmt: skip
 
 

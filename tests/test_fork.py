@@ -266,7 +266,7 @@ def test_a_child_that_drops_a_cached_pyramid_leaves_it_to_the_parent(tmp_path: P
 
 @pytest.fixture
 def busy() -> Iterator[Callable[[AbstractContextManager[Any]], None]]:
-    """Give a function that lets another thread be inside a block until the test has ended."""
+    """Return a function that lets another thread be inside a block until the test has ended."""
     ended, threads = threading.Event(), []
 
     def keep(block: AbstractContextManager[Any], inside: threading.Event) -> None:

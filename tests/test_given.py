@@ -218,7 +218,7 @@ def masked(block: Any) -> Any:
 
 
 def another_block(make: Callable[[Any], Any]) -> Any:
-    """Give a dask array of which the block (1, 0) is not what it declares."""
+    """Return a dask array of which the block (1, 0) is not what it declares."""
     parts = [[da.from_array(LABELS[y : y + 32, x : x + 32]) for x in (0, 32)] for y in (0, 32)]
     odd = dask.delayed(make)(LABELS[32:64, :32])
     parts[1][0] = da.from_delayed(odd, (32, 32), "uint8")
@@ -325,14 +325,14 @@ def test_a_tiff_of_int64_becomes_an_image(tmp_path: Path) -> None:
 
 
 def turned(array: Any, **coords: Any) -> xarray.DataArray:
-    """Give an array of y and x as an xarray of x and y, in micrometers."""
+    """Return an array of y and x as an xarray of x and y, in micrometers."""
     y, x = (np.arange(n) for n in array.shape)
     known = {"y": ("y", 3 + 0.5 * y, {"units": "um"}), "x": ("x", 0.25 * x, {"units": "Microns"})}
     return xarray.DataArray(array.T, {**known, **coords}, ("x", "y"))
 
 
 def geometry(place: Path) -> tuple[Any, ...]:
-    """Give axes, units, and scale and translation of each level."""
+    """Return axes, units, and scale and translation of each level."""
     axes = document(place)["multiscales"][0]["axes"]
     levels = [(scale_of(d), translation_of(d)) for d in datasets(place)]
     return "".join(axis["name"] for axis in axes), [axis.get("unit") for axis in axes], levels

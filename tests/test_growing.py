@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from dying import Killed, killed_at
 from helpers import attributes, pixels
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +27,8 @@ from zarr.storage import MemoryStore
 
 from ome_ngff import (
     ExistsError,
+    IncompleteError,
+    MissingError,
     NgffError,
     OptionError,
     QueueFullError,
@@ -30,7 +36,9 @@ from ome_ngff import (
     open_image,
     stream_image,
     stream_labels,
+    undo,
     update_image,
+    update_labels,
     validate,
     write_image,
     write_labels,
@@ -238,7 +246,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
     for frame in frames[:3]:
         stream.append(frame, block=False)
     with pytest.raises(QueueFullError, match="wait to be stored"):
-        stream.append(frames[3], block=False)
+        stream.append(frames[3], block=False, time=3)
     waiting = threading.Thread(target=stream.append, args=(frames[3],))
     waiting.start()
     waiting.join(0.2)
@@ -249,6 +257,7 @@ def test_a_full_queue_refuses_or_waits() -> None:
         stream.append(frame)
     stream.close()
     np.testing.assert_array_equal(open_image(slow).images[0].data, STACK)
+    assert "frames.jsonl" not in slow._store_dict  # of the frame that was refused nothing was said
 
 
 def pools() -> set[threading.Thread]:
@@ -411,7 +420,7 @@ def test_what_was_added_in_parts_is_what_a_whole_write_writes(data: st.DataObjec
     words = data.draw(SETTINGS)
     deep = words["chunks"]["t"]
     shape = (data.draw(st.integers(deep, 7)), *data.draw(st.tuples(*[st.integers(1, 3)] * 2)), 11, 9)
-    axis = "t" if any(isinstance(f, dict) and f["z"] > 1 for f in words["scale_factors"]) else data.draw(AXES)
+    axis = data.draw(AXES)
     at = "tcz".index(axis)
     stack = np.random.default_rng(2).integers(0, 200, shape, dtype="uint8")
     first = words["chunks"][axis]  # a shorter image has shorter chunks
@@ -423,8 +432,18 @@ def test_what_was_added_in_parts_is_what_a_whole_write_writes(data: st.DataObjec
     parts = np.split(stack, [n for n in cuts if n < stack.shape[at]], axis=at)
     write_image(parts[0], grown, axes="tczyx", omero=False, **words)
     for part in parts[1:]:
+        before = image_of(grown)
         append_image(da.from_array(part, chunks=2) if data.draw(st.booleans()) else part, grown, axis)
-    assert files(grown) == wanted
+        if data.draw(st.booleans()):
+            undo(grown)
+            assert image_of(grown) == before
+            append_image(part, grown, axis)
+    assert image_of(grown) == wanted
+
+
+def image_of(store: Any) -> dict[str, bytes]:
+    """Return what a store holds but for the journal."""
+    return {key: content for key, content in files(store).items() if ".ome_ngff/" not in key}
 
 
 AXES = st.sampled_from("tcz")
@@ -440,7 +459,6 @@ def test_labels_and_attributes_stay_as_they_are(tmp_path: Path, fmt: str) -> Non
     append_image(STACK[2:], place)
     assert files(place / "labels") == before
     assert attributes(place) == said
-    assert not (place / ".ome_ngff").exists()
     np.testing.assert_array_equal(pixels(place)[0], STACK)
     append_image((STACK[2:] % 5).astype("uint32"), place / "labels" / "cells")
     assert validate(place).valid
@@ -467,9 +485,11 @@ def test_images_of_others_grow_by_a_method_that_is_said(tmp_path: Path) -> None:
     axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
     axes += [{"name": name, "type": "space"} for name in "yx"]
     datasets = [{"path": path, "coordinateTransformations": step} for path, step in zip("ab", steps, strict=True)]
-    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets, "type": "gaussian"}]
     with pytest.raises(MethodError, match="method="):
         append_image(STACK[2:], place)
+    with pytest.raises(StoreError, match=r"not what 'local_mean' makes .* near the end of t"):
+        append_image(STACK[2:], place, method="local_mean")
     append_image(STACK[2:], place, method="nearest")
     images = open_image(place).images
     np.testing.assert_array_equal(images[0].data, STACK)
@@ -496,10 +516,88 @@ def test_an_addition_that_cannot_be_is_refused(tmp_path: Path, call: Callable[[P
     assert files(tmp_path) == before
 
 
-def test_an_axis_that_is_downsampled_does_not_grow(tmp_path: Path) -> None:
-    write_image(STACK[0], tmp_path / "a", axes="zyx", chunks=8, scale_factors=[{"z": 2, "y": 2, "x": 2}])
-    with pytest.raises(ScaleError, match="z is downsampled by 2"):
-        append_image(STACK[0], tmp_path / "a", "z")
+DEEPER: dict[str, Any] = {
+    "axes": "zyx", "chunks": (2, 4, 4), "method": "gaussian", "omero": False,
+    "scale_factors": [{"z": 2, "y": 2, "x": 2}, {"z": 4, "y": 4, "x": 4}],
+}  # fmt: skip
+VOLUME = RNG.integers(1, 4000, (11, 6, 6), dtype="uint16")
+
+
+@pytest.mark.parametrize(
+    ("fmt", "way"),
+    [
+        pytest.param("0.4", "on", id="on"),
+        pytest.param("0.5", "back", id="back"),
+        pytest.param("0.5", "on", marks=pytest.mark.slow, id="on-v3"),
+    ],
+)
+def test_a_downsampled_axis_grows_killed_at_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, fmt: str
+) -> None:
+    place, marked = tmp_path / "a", 0
+    write_image(VOLUME[:7], place, fmt=fmt, **DEEPER)
+    with warnings.catch_warnings(action="ignore"):
+        zarr.consolidate_metadata(place)
+    before, wanted = image_of(place), written(tmp_path / "whole", VOLUME, fmt=fmt, **DEEPER)
+    with killed_at(10**9, monkeypatch) as steps:
+        append_image(VOLUME[7:], place, "z")
+    assert image_of(place) == wanted
+    undo(place)
+    for step in (0, *np.random.default_rng(3).integers(1, steps[0], 4).tolist()):
+        with killed_at(step, monkeypatch), suppress(Killed):
+            append_image(VOLUME[7:], place, "z")
+        begun = "incomplete" in attributes(place).get("ome_ngff", {})
+        if begun:
+            marked += 1
+            with pytest.raises(IncompleteError, match=r"being changed .the extension of z 7:11.*resume=True"):
+                open_image(place)
+            for words in ({}, {"resume": True}):
+                with pytest.raises(IncompleteError, match="was interrupted; finish that first"):
+                    append_image(VOLUME[8:], place, "z", **words)
+        if way == "on":
+            append_image(VOLUME[7:], place, "z", resume=begun)
+            assert image_of(place) == wanted
+        with suppress(MissingError) if way == "back" else nullcontext():  # where nothing had changed yet
+            undo(place)
+        assert [key for key in {*image_of(place)} ^ {*before} if "zmetadata" not in key] == []
+        assert all(image_of(place)[key] == before[key] for key in image_of(place) if key != "zarr.json")
+    assert marked > 1
+
+
+def test_what_goes_on_with_other_pixels_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(VOLUME[:7], tmp_path / "a", **DEEPER)
+    with killed_at(9, monkeypatch), pytest.raises(Killed):
+        append_image(VOLUME[7:], tmp_path / "a", "z")
+    with pytest.raises(StoreError, match="are not these pixels"):
+        append_image(VOLUME[7:] + 1, tmp_path / "a", "z", resume=True)
+    assert image_of(tmp_path / "a") == written(tmp_path / "whole", VOLUME, **DEEPER)
+
+
+@pytest.mark.parametrize("deep", [1, 2])
+def test_an_addition_is_undone_unless_its_end_was_changed(tmp_path: Path, deep: int) -> None:
+    place, words = tmp_path / "a", {**WORDS, "chunks": {"t": deep, "y": 8, "x": 8}}
+    write_image(STACK[:3], place, **words)
+    append_image(STACK[3:], place)
+    chunk = place / "0" / "c" / str(4 // deep) / "0" / "0" / "0"
+    whole = files(place)
+    os.utime(chunk, (1, 1))
+    with pytest.raises(StoreError, match="was changed after the extension of t 3:5"):
+        undo(place)
+    append_image(STACK[:1], place)
+    assert undo(place) == "the extension of t 5:6"
+    assert image_of(place) == {key: content for key, content in whole.items() if ".ome_ngff/" not in key}
+
+
+def test_a_change_of_labels_outlasts_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, labels = tmp_path / "a", (STACK % 5).astype("uint16")
+    write_image(STACK, place, **WORDS)
+    write_labels(labels, place, "cells")
+    stream = stream_image(place, (None, 2, 20, 24), "uint16", resume=True, **WORDS)
+    with killed_at(6, monkeypatch), pytest.raises(Killed):
+        update_labels(labels + 1, place, "cells")
+    stream.close()
+    update_labels(labels + 1, place, "cells", resume=True)
+    np.testing.assert_array_equal(pixels(place / "labels" / "cells")[0], labels + 1)
 
 
 @pytest.mark.parametrize("in_folder", [True, False], ids=["folder", "memory"])
@@ -509,6 +607,7 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
     older.append(STACK[0])
     older.flush()
     newer = stream_image(grown, (None, 2, 20, 24), "uint16", resume=True, **WORDS)
+    assert not in_folder or len([*(grown / ".ome_ngff").glob("held-*")]) == 1
     older.append(STACK[4])
     with pytest.raises(TakenOverError):
         older.close()
@@ -651,6 +750,7 @@ def test_an_addition_killed_anywhere_is_readable_and_resumes() -> None:
     whole: dict[str, Any] = {}
     write_image(SHORT[:1], begun, **{**KILLED, "chunks": {"t": 1, "c": 1, "y": 16, "x": 16}})
     whole.update(begun)
+    start = files(begun)
     appended(whole)
     for left in steps_of(appended, begun):
         images = open_image(left).images
@@ -661,7 +761,9 @@ def test_an_addition_killed_anywhere_is_readable_and_resumes() -> None:
         marked = "incomplete" in attributes(left).get("ome_ngff", {})
         if marked or n == 1:
             appended(left, resume=marked)
-        assert {k: v for k, v in files(left).items() if ".ome_ngff/" not in k} == files(whole)
+        assert image_of(left) == image_of(whole)
+        undo(left)
+        assert files(left) == start
 
 
 # Readers meanwhile ----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ome_ngff.store.inline import wait_for
 
 
 async def where() -> tuple[int, int]:
-    """Give the thread that a coroutine runs on, and the one that what it waits for is done by."""
+    """Return the thread that a coroutine runs on, and the one that what it waits for is done by."""
     return threading.get_ident(), await asyncio.to_thread(threading.get_ident)
 
 

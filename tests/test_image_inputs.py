@@ -120,7 +120,7 @@ def test_orientations_are_values_too() -> None:
 
 
 def blocks_of(image: NgffImage) -> list[Any]:
-    """Give what the graph of an image holds."""
+    """Return what the graph of an image holds."""
     return [getattr(held, "value", held) for held in dict(image.data.dask).values()]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 from helpers import InUnits
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from ome_ngff import (
     write_plate_metadata,
     write_well_metadata,
 )
+from ome_ngff.cli import main
 from ome_ngff.format import Format
 from ome_ngff.read.describe import describe_store
 
@@ -116,6 +118,14 @@ def test_plates_wells_collections_and_label_groups_say_what_they_hold(tmp_path: 
     assert (labels.kind, [label.path for label in labels.labels]) == ("labels", ["a/b"])
     assert (collection.kind, collection.members) == ("bioformats2raw", ("0",))
     assert describe_store(tmp_path / "image" / "labels" / "a" / "b").kind == "label image"
+
+
+@pytest.mark.parametrize(("count", "more"), [(12, ""), (13, " and 1 more")])
+def test_of_many_fields_the_first_are_named(tmp_path: Path, count: int, more: str) -> None:
+    names = [str(i) for i in range(count)]
+    write_well_metadata(tmp_path / "well", names)
+    shown = CliRunner().invoke(main, ["info", str(tmp_path / "well")]).output
+    assert f"{count} fields: {', '.join(names[:12])}{more}\n" in shown
 
 
 def begin(write: Any, *args: Any, **words: Any) -> None:

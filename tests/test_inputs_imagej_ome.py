@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,12 @@ def test_the_range_of_one_channel_is_min_and_max(path: Path, tmp_path: Path) -> 
     assert windows(tmp_path / "a.ome.zarr") == [(12.0, 345.0)]
 
 
-@pytest.mark.parametrize("ranges", [(100.0, 2000.0), (5.0, 5.0, 50.0, 900.0)], ids=["too-few", "empty"])
+ENDLESS = (float("-inf"), float("inf"), 50.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    "ranges", [(100.0, 2000.0), (5.0, 5.0, 50.0, 900.0), ENDLESS], ids=["too-few", "empty", "endless"]
+)
 def test_ranges_that_do_not_fit_are_measured(path: Path, ranges: tuple[float, ...]) -> None:
     imagej(path, Ranges=ranges)
     assert open_input(path).channel_windows is None
@@ -172,6 +178,26 @@ def test_z_positions_that_contradict_the_step_are_said(path: Path) -> None:
     with pytest.warns(UserWarning, match="along z are not kept: they differ"):
         image = open_input(path)
     assert (image.scale["z"], image.translation) == (1.0, None)
+
+
+@pytest.mark.parametrize("value", ["NaN", "inf", "1,5", "abc"])
+@pytest.mark.parametrize("key", ["PositionX", "DeltaT", "TheT"])
+def test_what_planes_say_wrongly_does_not_hide_the_image(path: Path, key: str, value: str) -> None:
+    words = {"PositionX": [7.0] * 12, "PositionXUnit": ["µm"] * 12, "DeltaT": of_planes(lambda t: 2.5 * t)}
+    ome(path, words)
+    with tifffile.TiffFile(path) as tiff:
+        xml = tiff.ome_metadata or ""
+    tifffile.tiffcomment(path, re.sub(rf'{key}="[^"]*"', f'{key}="{value}"', xml).encode())
+    with pytest.warns(UserWarning, match="Not all times and stage positions of image are kept, for the planes say"):
+        image = open_input(path)
+    assert image.scale == {"y": 0.5, "x": 0.5, **({"t": 2.5} if key == "PositionX" else {})}
+    assert image.translation is None
+    np.testing.assert_array_equal(image.data[1, 1, 2], STACK[1, 2, 1])
+
+
+def test_places_of_planes_that_are_empty_are_none(path: Path) -> None:
+    ome(path, {"PositionX": [""] * 12, "TheT": [""] * 12})
+    assert open_input(path).translation is None
 
 
 def test_a_dye_names_a_channel_that_has_no_name(path: Path) -> None:

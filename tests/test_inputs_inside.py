@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ from test_inputs import KINDS, SHAPE, volume
 from ome_ngff.cli import main
 from ome_ngff.convert import convert, describe_input, open_input, verify
 from ome_ngff.exceptions import ExistsError, InputError, MissingError, NgffError, OptionError, StoreError
+from ome_ngff.inputs import tiff_ome
 from ome_ngff.read import validate
 
 STACK = volume((3, 40, 50))
@@ -193,6 +195,25 @@ def test_all_images_become_a_collection_in_one_file(positions: Path, tmp_path: P
     with pytest.raises(OptionError, match="which is written in one go; leave out resume"):
         convert(positions, tmp_path / "all.ozx", series="all", resume=True)
     assert every_file(tmp_path) == before
+
+
+def test_many_images_of_a_file_cost_no_more_parsing_than_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    opened, parsed = tifffile.TiffFile.__init__, ElementTree.fromstring
+    monkeypatch.setattr(tifffile.TiffFile, "__init__", lambda *a, **k: (made.append("file"), opened(*a, **k))[1])
+    monkeypatch.setattr(tiff_ome.ElementTree, "fromstring", lambda xml: (made.append("xml"), parsed(xml))[1])
+    counts = []
+    for count in (2, 9):
+        with tifffile.TiffWriter(tmp_path / f"{count}.ome.tif", ome=True) as file:
+            for i in range(count):
+                file.write(np.full((16, 17), i, "uint8"), compression="zlib", metadata={"axes": "YX"})
+        made.clear()
+        convert(tmp_path / f"{count}.ome.tif", tmp_path / f"{count}.zarr", series="all")
+        counts.append(sorted(made))
+        assert [pixels_by_tensorstore(tmp_path / f"{count}.zarr" / str(i))[0].max() for i in range(count)] == [
+            *range(count)
+        ]
+    assert counts[0] == counts[1]
 
 
 def test_the_command_writes_all_and_resumes_and_refuses(positions: Path, tmp_path: Path) -> None:

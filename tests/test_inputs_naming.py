@@ -73,6 +73,15 @@ def test_the_resolution_of_ilastik_is_a_size_where_it_has_a_unit(tmp_path: Path)
         assert open_input(tmp_path / "a.h5").scale is None
 
 
+@pytest.mark.parametrize("units", ["micrometer", "[1, 2]", '{"x": 3}'])
+def test_units_of_tags_that_say_nothing_known_are_none(tmp_path: Path, units: str) -> None:
+    ilastik(tmp_path / "a.h5", "yx", x=65.0)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["exported_data"].attrs["axis_units"] = units
+    with pytest.warns(UserWarning, match=r"a resolution \(x 65\) but no unit, so it is not taken"):
+        same(open_input(tmp_path / "a.h5"), "yx")
+
+
 @pytest.mark.parametrize("tags", ['{"axes": [{"key": "?"}, {"key": "x"}]}', "{", '{"axes": [{"key": "x"}]}'])
 def test_tags_that_say_nothing_known_are_not_guessed_around(tmp_path: Path, tags: str) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:

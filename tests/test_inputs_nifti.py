@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from nibabel.eulerangles import euler2mat
 
+from ome_ngff import convert, validate
 from ome_ngff.exceptions import AxesError, InputError
 from ome_ngff.inputs import open_input
 
@@ -135,6 +136,29 @@ def test_a_spectrum_is_said_and_has_no_interval(path: Path, unit: str) -> None:
     nibabel.save(volume, path)
     with pytest.warns(UserWarning, match=rf"fourth dimension of .*a\.nii is a spectrum \({unit}\)"):
         assert "t" not in open_input(path).scale
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_left_out(path: Path, tmp_path: Path, value: float) -> None:
+    volume = nibabel.Nifti1Image(np.stack([VOLUME.T] * 2, -1), np.eye(4))
+    volume.header["cal_min"], volume.header["cal_max"], volume.header["toffset"] = -value, value, value
+    nibabel.save(volume, path)
+    convert(path, tmp_path / "a.zarr")
+    assert validate(tmp_path / "a.zarr").valid
+    image = open_input(path)
+    assert (image.translation, image.channel_windows) == (None, None)
+
+
+@pytest.mark.parametrize("value", [0, np.nan, np.inf])
+def test_directions_that_are_none_are_said(path: Path, value: float) -> None:
+    nibabel.save(nibabel.Nifti1Image(VOLUME.T, np.eye(4)), path)
+    content = bytearray(path.read_bytes())
+    content[280:284] = np.float32(value).tobytes()  # of the sform
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"a\.nii says directions that are none \(zeros, or no numbers at all"):
+        image = open_input(path)
+    assert (image.axes_orientations, image.translation) == (None, None)
+    np.testing.assert_array_equal(image.data[...], VOLUME)
 
 
 def test_a_range_of_zero_is_none(path: Path) -> None:

@@ -48,6 +48,7 @@ def channels_first(picture: Any) -> np.ndarray:
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*a.bmp has a resolution of 96.01 dpi")
 def test_a_picture_gives_the_pixels_that_were_saved(
     tmp_path: Path, name: str, picture: Image.Image, dims: str, names: Any, wanted: np.ndarray
 ) -> None:
@@ -118,6 +119,8 @@ def test_formats_of_microscopes_are_told_where_to_go(tmp_path: Path, name: str) 
         pytest.param("a.png", 25400, 1.0, id="png-1"),
         pytest.param("a.png", 254000, 0.1, id="png-0.1"),
         pytest.param("a.jpg", 12700, 2.0, id="jpeg-2"),
+        pytest.param("a.bmp", 50800, 0.5, id="bmp-0.5"),
+        pytest.param("a.bmp", 96, None, id="bmp-96"),
         pytest.param("a.png", 72, None, id="png-72"),
         pytest.param("a.png", 96, None, id="png-96"),
         pytest.param("a.jpg", 300, None, id="jpeg-300"),

@@ -161,6 +161,14 @@ def test_a_pattern_may_name_words_and_leave_the_rest_out(tmp_path: Path) -> None
     np.testing.assert_array_equal(image.data[...], wanted[::-1])
 
 
+def test_a_pattern_without_folders_is_of_the_names_alone(tmp_path: Path) -> None:
+    for folder in ("z7", "z8"):
+        (tmp_path / folder).mkdir()
+    wanted = write(tmp_path, ["z8/a_z1.tif", "z7/a_z2.tif"])
+    image = open_input(tmp_path / "z*" / "*.tif", axes="z{z}")
+    np.testing.assert_array_equal(image.data[...], wanted)
+
+
 def test_what_is_one_of_several_fields_is_named(tmp_path: Path) -> None:
     phenix(tmp_path, 2)
     phenix(tmp_path, 4)

@@ -71,10 +71,8 @@ def test_ome_tiff_keeps_sizes_units_interval_channels_and_name(path: Path) -> No
         pytest.param(3.0, "Mm", {"x": 3.0}, {"x": "megameter"}, id="megameter"),
         pytest.param(3.0, "mm", {"x": 3.0}, {"x": "millimeter"}, id="millimeter"),
         pytest.param(3.0, "ft", {"x": 3.0}, {"x": "foot"}, id="foot"),
-        pytest.param(3.0, "thou", {"x": 3.0}, None, id="no-unit-of-the-specification"),
         pytest.param(3.0, "micrometre", {"x": 3.0}, {"x": "micrometer"}, id="british"),
         pytest.param(3.0, "Nanometers", {"x": 3.0}, {"x": "nanometer"}, id="plural"),
-        pytest.param(3.0, "s", {"x": 3.0}, None, id="time-is-no-length"),
         pytest.param(0.0, "µm", None, None, id="zero"),
         pytest.param(-1.0, "µm", None, None, id="negative"),
         pytest.param(float("inf"), "µm", None, None, id="infinite"),
@@ -85,6 +83,14 @@ def test_ome_sizes_that_are_none_are_left_out(path: Path, size: float, unit: str
     tifffile.imwrite(path, CAMERA, ome=True, metadata=metadata)
     image = open_input(path)
     assert (image.scale, image.axes_units) == (scale, known)
+
+
+@pytest.mark.parametrize("unit", ["thou", "s"])
+def test_an_ome_size_in_a_unit_that_is_none_is_said(path: Path, unit: str) -> None:
+    metadata = {"axes": "YX", "PhysicalSizeX": 3.0, "PhysicalSizeXUnit": unit, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path, CAMERA, ome=True, metadata=metadata)
+    with pytest.warns(UserWarning, match=f"has a PhysicalSizeX in '{unit}', which is not a unit that is known for it"):
+        assert open_input(path).scale == {"y": 0.5}
 
 
 def test_the_one_channel_of_a_file_keeps_its_name(path: Path) -> None:
@@ -98,6 +104,14 @@ def test_channels_that_are_all_white_have_no_colours(path: Path) -> None:
     tifffile.imwrite(path, HYPERSTACK[0, :, 0], ome=True, metadata=metadata)
     image = open_input(path)
     assert (image.channel_names, image.channel_colors) == (["a", "b", "c"], None)
+
+
+def test_one_channel_of_colours_gives_way_to_the_colours(path: Path) -> None:
+    colours = np.arange(6 * 7 * 3, dtype="uint8").reshape(1, 6, 7, 3)
+    tifffile.imwrite(path, colours, photometric="rgb", metadata={"axes": "CYXS"})
+    image = open_input(path)
+    assert (image.dims, image.channel_names) == (("c", "y", "x"), ["red", "green", "blue"])
+    np.testing.assert_array_equal(image.data[...], np.moveaxis(colours[0], -1, 0))
 
 
 def test_the_colour_of_an_inverted_table_is_its_brightest(path: Path) -> None:

@@ -33,7 +33,7 @@ def pixels_element(planes: str, **sizes: Any) -> str:
 
 @pytest.fixture
 def companion(tmp_path: Path) -> Path:
-    """Give the companion file of three volumes."""
+    """Return the companion file of three volumes."""
     planes = ""
     for t in range(3):
         own = f'<UUID FileName="t{t}.ome.tif">{uuid(t)}</UUID>'
@@ -90,6 +90,19 @@ def test_the_parts_of_one_ome_tiff_are_one_image(tmp_path: Path, taken: str) -> 
     image = open_input(tmp_path / taken)
     assert image.dims == ("t", "z", "y", "x")
     np.testing.assert_array_equal(image.data[...], STACK.reshape(3, 3, 32, 40))
+
+
+def test_an_image_without_pixels_of_its_own_moves_no_metadata(tmp_path: Path) -> None:
+    planes = "<MetadataOnly/>", '<TiffData IFD="0"/>', '<TiffData IFD="1"/>'
+    images = [pixels_element(each, SizeZ=1, SizeT=1, PhysicalSizeX=k) for k, each in enumerate(planes, start=1)]
+    xml = "".join(image.replace("série", name) for image, name in zip(images, "abc", strict=True))
+    with tifffile.TiffWriter(tmp_path / "image.ome.tif") as file:
+        for k in range(2):
+            file.write(STACK[k], description=f"<OME {SCHEMA}>{xml}</OME>" if k == 0 else None, metadata=None)
+    for k in range(2):
+        image = open_input(tmp_path / "image.ome.tif", series=k)
+        assert (image.name, image.scale) == ("bc"[k], {"x": 2.0 + k})
+        np.testing.assert_array_equal(image.data[...], STACK[k])
 
 
 def test_files_that_name_none_but_themselves_are_a_sequence(tmp_path: Path) -> None:

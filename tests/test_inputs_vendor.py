@@ -143,6 +143,30 @@ def test_a_name_that_only_a_plugin_knows_is_left_to_it(tmp_path: Path, monkeypat
     np.testing.assert_array_equal(open_input(tmp_path / "cells.zeiss").data[0, 0, 0], PIXELS[0, 0, 0, 0])
 
 
+@pytest.mark.parametrize("codec", ["zstd0", "zstd1"])
+def test_a_broken_part_of_a_czi_is_named(tmp_path: Path, codec: str) -> None:
+    path, pixels = tmp_path / "cells.czi", PIXELS[0, 0, 0, :3] // 300  # what cannot be packed has nothing to check
+    with czi.create_czi(str(path), compression_options=f"{codec}:ExplicitLevel=2") as file:
+        for z in range(3):
+            file.write(pixels[z, ..., None], plane={"Z": z})
+    content = bytearray(path.read_bytes())
+    first = content.index(b"\x28\xb5\x2f\xfd")  # a frame of Zstandard: the first plane
+    content[first : first + 200] = bytes(200)
+    path.write_bytes(content)
+    image = open_input(path)
+    np.testing.assert_array_equal(image.data[1:], pixels[1:])
+    with pytest.raises(InputError, match=r"cells\.czi cannot be read at Z 0 to 2, Y 0 to 39, X 0 to 49: "):
+        image.data[...]
+
+
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_a_czi_that_was_cut_is_named(tmp_path: Path, part: float) -> None:
+    content = write_czi(tmp_path / "cells.czi").read_bytes()
+    (tmp_path / "cells.czi").write_bytes(content[: int(part * len(content))])
+    with pytest.raises(InputError, match=r"cells\.czi cannot be read by any plugin of bioio that is installed: "):
+        open_input(tmp_path / "cells.czi")
+
+
 def test_scenes_of_a_czi_are_listed(tmp_path: Path) -> None:
     images = describe_input(write_czi(tmp_path / "cells.czi")).images
     assert [(image.series, image.name) for image in images] == [(0, "left"), (1, "right")]

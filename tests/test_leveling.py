@@ -41,8 +41,10 @@ from ome_ngff import (
     write_well_metadata,
 )
 from ome_ngff.cli import main
+from ome_ngff.store import find_target
 from ome_ngff.store.cells import Cells
 from ome_ngff.store.staging import Staging
+from ome_ngff.write.ladder import _state
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 NOISE = np.random.default_rng(3).integers(0, 60000, (2, 5, 19, 28)).astype("uint16")
@@ -271,6 +273,10 @@ def test_a_dry_run_shows_levels_and_changes_nothing(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", [2])
     before = every_file(place)
     assert "2 comes" in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    assert (
+        "2: 2 x 5 x 5 x 7 of uint16, in chunks of 1 x 5 x 5 x 7"
+        in add_levels(place, [2, 4], dry_run=True).diff.splitlines()
+    )
     assert "1 comes" in rebuild_levels(place, "mode", dry_run=True).diff.splitlines()
     assert "labels/cells/1 goes" in remove_levels(place, dry_run=True).diff.splitlines()
     assert every_file(place) == before
@@ -377,10 +383,21 @@ def test_what_was_begun_is_finished_unless_the_image_changed(tmp_path: Path, mon
     with pytest.raises(Killed):
         add_levels(place, [2])
     edit_image(place, name="another")
+    add_levels(place, [2], dry_run=True)
     assert (place / ".ome_ngff" / "levels").exists()
     add_levels(place, [2])
     assert not (place / ".ome_ngff" / "levels").exists()
     assert document(place)["multiscales"][0]["name"] == "another"
+
+
+@pytest.mark.parametrize("changed", ["", "labels/cells"], ids=["field", "labels"])
+def test_labels_of_a_field_are_begun_anew_once_it_changed(tmp_path: Path, changed: str) -> None:
+    write_plate_metadata(tmp_path, ["A"], ["1"], ["A/1"])
+    write_well_metadata(tmp_path / "A" / "1", ["0"])
+    field = an_image(tmp_path / "A" / "1" / "0", [])
+    before = _state(find_target(tmp_path), "A/1/0/labels/cells")
+    edit_image(field / changed, name="another")
+    assert _state(find_target(tmp_path), "A/1/0/labels/cells") != before
 
 
 # The command ----------------------------------------------------------------------------------------------------------
@@ -403,6 +420,11 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "c", [2, 4], method="nearest"))
     run("edit", place, "--undo")
     assert [dataset["path"] for dataset in datasets(place)] == ["0", "1"]
+    before = every_file(place)
+    assert "1 goes" in run("scale", place, "--in-place", "--keep", "1", "--dry-run").splitlines()
+    assert every_file(place) == before
+    run("scale", place, "--in-place", "--keep", "1", "-q")
+    assert outside(every_file(place)) == every_file(an_image(tmp_path / "d", []))
 
 
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
@@ -418,6 +440,8 @@ def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
         pytest.param([], "Missing argument 'OUTPUT'", id="no-output"),
         pytest.param(["out"], "Missing argument 'AXES'", id="no-axes"),
         pytest.param(["out", "yx", "--rebuild"], "leave out OUTPUT", id="rebuild-elsewhere"),
+        pytest.param(["out", "yx", "--keep", "1"], "leave out OUTPUT", id="keep-elsewhere"),
+        pytest.param(["--in-place", "--keep", "1", "--rebuild"], "exclude each other", id="keep-and-rebuild"),
         pytest.param(["--in-place", "--overwrite"], "exclude each other", id="overwrite"),
         pytest.param(["--in-place", "--scale-factors", "3"], "--rebuild", id="other-levels"),
     ],

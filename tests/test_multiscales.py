@@ -95,7 +95,7 @@ def on_device(array: np.ndarray[Any, Any]) -> Any:
 
 
 def kinds(folder: Path) -> dict[str, Any]:
-    """Give the same pixels as everything that may be passed."""
+    """Return the same pixels as everything that may be passed."""
     np.save(folder / "a.npy", PIXELS)
     stored = zarr.create_array(folder / "a.zarr", shape=PIXELS.shape, dtype=PIXELS.dtype, chunks=(16, 16, 16))
     stored[...] = PIXELS
@@ -152,6 +152,8 @@ def test_dims_are_brought_to_the_order_of_the_specification(
     assert ("".join(image.dims), image.data.shape) == found
     names = dims or {4: "zyxc", 5: "tzyxc"}.get(len(shape), "zyx"[-len(shape) :])
     np.testing.assert_array_equal(image.data.compute(), array.transpose([names.index(d) for d in image.dims]))
+    chunks = dict(zip(names, range(2, 9), strict=False))
+    assert to_multiscales(image, [], chunks=tuple(chunks.values())).chunks == {d: chunks[d] for d in image.dims}
 
 
 def test_coordinates_of_xarray_become_scale_and_translation() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ome_ngff import (
     AxesError,
     OptionError,
     Scaler,
+    edit_image,
     open_image,
     to_multiscales,
     to_ngff_image,
@@ -155,6 +157,41 @@ def test_the_opacity_of_a_photograph_is_not_seen(tmp_path: Path, dtype: str) -> 
 # What a write says --------------------------------------------------------------------------------------------------
 
 PLANE = np.random.default_rng(2).gamma(2, 300, (120, 150)).astype("uint16")
+
+
+def test_measuring_holds_the_pixels_once_more_at_the_most() -> None:
+    pixels = np.random.default_rng(0).normal(120, 40, 2**22).clip(0, 255).astype("uint8")
+    tracemalloc.start()
+    try:
+        window_of(pixels)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * pixels.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+WINDOWS = [
+    pytest.param([(float("-inf"), 5.0)], OptionError, "two numbers, low and high", id="endless"),
+    pytest.param([(float("nan"), 5.0)], OptionError, "two numbers, low and high", id="nan"),
+    pytest.param([(9, 5)], OptionError, "two numbers, low and high", id="turned"),
+    pytest.param([("a", 5)], OptionError, "two numbers, low and high", id="text"),
+    pytest.param([7], OptionError, "two numbers, low and high", id="one-number"),
+    pytest.param([(0, 5), (0, 5)], AxesError, "has 2 entries, but the image has 1 channels", id="too-many"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "message"), WINDOWS)
+def test_windows_that_are_none_are_refused(tmp_path: Path, given: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        write_image(NgffImage(PLANE, ("y", "x"), channel_windows=given), tmp_path / "a")
+    assert not any(tmp_path.iterdir())
+
+
+def test_windows_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    given: Any = [(np.uint16(3), np.uint16(70))]
+    write_image(NgffImage(PLANE, ("y", "x"), channel_windows=given), tmp_path / "a")
+    assert windows(tmp_path / "a") == [[3, 70]]
+
+
 WAYS = [
     pytest.param(PLANE, {}, id="memory"),
     pytest.param(da.from_array(PLANE, chunks=(50, 70)).map_blocks(np.copy), {}, id="dask"),
@@ -321,6 +358,13 @@ def test_names_and_colours_that_do_not_fit_are_refused(tmp_path: Path, words: An
     with pytest.raises(error, match=message):
         write_image(PLANE, tmp_path / "a", axes="yx", **words)
     assert not (tmp_path / "a").exists()
+
+
+def test_resuming_what_is_finished_keeps_a_contrast_set_by_hand(tmp_path: Path) -> None:
+    write_image(PLANE, tmp_path / "a", axes="yx", channel_names="DNA")
+    edit_image(tmp_path / "a", windows=[(3, 7)])
+    write_image(PLANE, tmp_path / "a", axes="yx", channel_names="DNA", resume=True)
+    assert windows(tmp_path / "a") == [[3, 7]]
 
 
 def test_resuming_what_was_never_begun_measures_too(tmp_path: Path) -> None:

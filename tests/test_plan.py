@@ -69,7 +69,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def cells(box: Box, grid: Grid) -> set[tuple[int, ...]]:
-    """Give the cells that a box touches."""
+    """Return the cells that a box touches."""
     return set(itertools.product(*(range(a // c, -(-b // c)) for (a, b), c in zip(box, grid.cell, strict=True))))
 
 
@@ -370,6 +370,8 @@ def test_a_plan_says_what_it_reads_and_writes() -> None:
     assert "reads 512 KiB of level 0 from the source" in text
     assert "writes 640 KiB of levels 0, 1" in text
     assert "peak memory" in text
+    (work,) = plan.passes
+    assert plan.peak_bytes == work.at_once * work.task_bytes + 2 * work.piece_bytes
 
 
 def test_a_plan_of_100_tebibytes_counts_units_of_whole_shards() -> None:

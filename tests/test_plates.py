@@ -46,10 +46,12 @@ from ome_ngff import (
     open_input,
     open_plate,
     repair_plate,
+    upgrade,
     validate,
     write_field,
     write_image,
     write_labels,
+    write_multiscale_labels,
     write_plate_metadata,
     write_well_metadata,
 )
@@ -520,6 +522,18 @@ def test_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
     assert list(open_plate(tmp_path / "p.zarr")["B/4"][0].labels) == ["labels"]
 
 
+def test_levels_of_labels_go_to_the_field_of_a_plate(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", scale={"y": 0.5, "x": 0.5})
+    levels = [(PIXELS % 5).astype("uint8"), (PIXELS[::2, ::2] % 5).astype("uint8")]
+    write_multiscale_labels(levels, tmp_path / "p.zarr", "cells", axes="yx", well="B3", field=0)
+    (place,) = (tmp_path / "p.zarr").glob("*/*/*/labels/cells")
+    assert place.parent.parent == tmp_path / "p.zarr/B/3/0"
+    for image, level in zip(open_plate(tmp_path / "p.zarr")["B/3"][0].labels["cells"].images, levels, strict=True):
+        np.testing.assert_array_equal(image.data, level)
+    with pytest.raises(FormatError, match="path of a field"):
+        write_multiscale_labels(levels, tmp_path / "p.zarr", axes="yx", well="B3", field="../x")
+
+
 def test_wells_and_fields_are_found_by_their_names(tmp_path: Path) -> None:
     create_plate(tmp_path / "p.zarr", "1536-well")
     for well, number in (("AA/2", 0), ("B/10", 1), ("B/10", 0), ("B/9", 10)):
@@ -678,6 +692,27 @@ def test_a_field_costs_the_same_calls_in_a_plate_of_any_size() -> None:
     assert sum(calls.values()) < 110
 
 
+def test_a_plate_that_lists_all_already_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, parsed = screen(2, 2, 3), []
+    parse = Plate.from_document
+    monkeypatch.setattr(Plate, "from_document", lambda *given, **words: parsed.append(1) or parse(*given, **words))
+    for number, times in ((2, 1), (3, 3)):  # field_count grows: once more without the lock, once under it
+        field(store, "A/1", number, overwrite=True)
+        assert len(parsed) == times
+        parsed.clear()
+    assert open_plate(store).plate.field_count == 4
+
+
+def test_two_writers_of_a_well_count_each_others_fields(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", "B/3", 0)
+    inner = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 1, axes="yx", scale_factors=[], compute=False)
+    other = write_field(PIXELS, tmp_path / "p.zarr", "B/3", 2, axes="yx", scale_factors=[], compute=False)
+    dask.compute(*other)
+    dask.compute(*inner)
+    found = open_plate(tmp_path / "p.zarr").plate
+    assert (found.field_count, found.acquisitions[0].maximumfieldcount) == (3, 3)
+
+
 def test_a_plate_of_384_wells_is_listed_by_one_call_per_well() -> None:
     store = screen(16, 24, 9)
     store.forget()
@@ -761,6 +796,8 @@ def test_a_plate_without_wells_says_that_it_is_none_yet(tmp_path: Path, any_form
     assert (report.kind, [finding.rule for finding in report.findings]) == ("plate", ["plate-empty"])
     assert open_plate(tmp_path / "p.zarr").unlisted() == ()
     assert "plate" not in document(tmp_path / "p.zarr")
+    with pytest.raises(InputError, match="this plate has no wells yet, so there is nothing to upgrade; delete it"):
+        upgrade(tmp_path / "p.zarr", "0.6")
     field(tmp_path / "p.zarr", "H/12")
     assert not errors(tmp_path / "p.zarr")
 

@@ -614,6 +614,15 @@ def index(here: Path, version: int) -> None:
     (here / "in/Images/Index.idx.xml").write_text(f'<EvaluationInputData xmlns="{space}">{text}</EvaluationInputData>')
 
 
+def whole_well() -> np.ndarray[Any, Any]:
+    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    for f, (y, x) in enumerate(PLACES):
+        low, left = round(y / 0.5) + 2, round(x / 0.5)
+        for ch, z in np.ndindex(2, 2):
+            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
+    return wanted
+
+
 @pytest.mark.parametrize("version", [5, 6])
 def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path) -> None:
     index(here, version)
@@ -622,12 +631,34 @@ def test_the_index_of_an_operetta_says_where_fields_lie(version: int, here: Path
     assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, list(NAMES))
     assert image.axes_units == dict.fromkeys("zyx", "micrometer")
     assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1.0, "x": 0.0}
-    wanted = np.zeros((2, 2, 24, 24), "uint16")
+    np.testing.assert_array_equal(image.data, whole_well())
+
+
+def records(here: Path) -> None:
+    """Write the files of a CellVoyager of the same fields, with a plane that failed, in the words of the instrument."""
+    rows, names = [], (("Type", "ERR"), ("X", ""), ("Y", ""))
+    rows.append((names, "Autofocus failed"))
     for f, (y, x) in enumerate(PLACES):
-        low, left = round(y / 0.5) + 2, round(x / 0.5)
         for ch, z in np.ndindex(2, 2):
-            wanted[ch, z, low : low + 12, left : left + 14] = plane(f, ch, z)
-    np.testing.assert_array_equal(image.data, wanted)
+            name = f"P_A01_T0001F{f + 1:03}L01A01Z{z + 1:02}C{ch + 1:02}.tif"
+            save(here / "in" / name, plane(f, ch, z))
+            rows.append(((("Type", "IMG"), ("X", x - 1448.0), ("Y", 1517.5 - y), ("Z", 3 * z), ("Ch", ch + 1)), name))
+    space = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
+    lines = [(" ".join(f'bts:{key}="{value}"' for key, value in words), text) for words, text in rows]
+    text = "".join(f"<bts:MeasurementRecord {words}>{name}</bts:MeasurementRecord>\n" for words, name in lines)
+    (here / "in/MeasurementData.mlf").write_text(f"<bts:MeasurementData {space}>\n{text}</bts:MeasurementData>>\n")
+    size = 'bts:HorizontalPixelDimension="0.5" bts:VerticalPixelDimension="0.5"'
+    text = "".join(f'<bts:MeasurementChannel bts:Ch="{ch}" {size} />' for ch in (1, 2))
+    (here / "in/MeasurementDetail.mrf").write_text(f"<bts:MeasurementDetail {space}>{text}</bts:MeasurementDetail>")
+
+
+def test_the_records_of_a_cellvoyager_say_where_fields_lie(here: Path) -> None:
+    records(here)
+    convert_plate("in", "out", stitch=True, **SMALL)
+    image = open_plate("out")["A/1"][0].images[0]
+    assert (image.scale, image.channel_names) == ({"c": 1.0, "z": 3.0, "y": 0.5, "x": 0.5}, ["C01", "C02"])
+    assert {axis: at for axis, at in (image.translation or {}).items() if axis in "yx"} == {"y": -1518.5, "x": -1448.0}
+    np.testing.assert_array_equal(image.data, whole_well())
 
 
 def test_options_win_over_the_index(here: Path) -> None:

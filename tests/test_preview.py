@@ -46,6 +46,7 @@ from ome_ngff.show.contrast import CYCLE, parse_color, window_of
 from ome_ngff.show.contrast import shown as ends_of
 from ome_ngff.show.paint import blend, edges, overlay
 from ome_ngff.show.view import READ, look
+from ome_ngff.spec import decode_colors
 from ome_ngff.spec.metadata import Omero, OmeroChannel, OmeroWindow
 from ome_ngff.store.zip import pack
 
@@ -62,7 +63,7 @@ def pyramid(data: Any, dims: str = "yx", factors: Any = (), **facts: Any) -> Mul
 
 
 def shown(data: Any, dims: str = "yx", **words: Any) -> np.ndarray[Any, Any]:
-    """Give the pixels of a picture without a bar."""
+    """Return the pixels of a picture without a bar."""
     return pyramid(data, dims).preview(bar=False, **words).pixels
 
 
@@ -304,7 +305,7 @@ def test_what_has_no_picture_is_refused(data: Any, dims: str) -> None:
 def test_outlines_lie_on_the_borders_of_the_labels() -> None:
     wanted = skimage.segmentation.find_boundaries(PIECES, connectivity=1, mode="inner", background=0)
     np.testing.assert_array_equal(edges(PIECES), wanted)
-    drawn = overlay(np.zeros((*PIECES.shape, 3), np.uint8), PIECES, None, 1)
+    drawn = overlay(np.zeros((*PIECES.shape, 3), np.uint8), PIECES, {}, 1)
     np.testing.assert_array_equal(drawn.any(-1), wanted)
     thick = edges(PIECES, 3)
     reach = skimage.segmentation.find_boundaries(PIECES, connectivity=1, mode="inner", background=0)
@@ -321,14 +322,14 @@ def test_labels_take_colours_from_their_metadata_or_else_from_the_cycle() -> Non
         {"label-value": 0, "rgba": [9, 9, 9, 255]},
         "nonsense",
     ]
-    drawn = overlay(np.full((1, 6, 3), 50, np.uint8), labels, given, 1, 1.0)[0].tolist()
+    drawn = overlay(np.full((1, 6, 3), 50, np.uint8), labels, decode_colors({"colors": given}), 1, 1.0)[0].tolist()
     cycle = [list(parse_color(color)) for color in CYCLE]
     assert drawn == [[50] * 3, [10, 20, 30], [50] * 3, cycle[2], cycle[0], cycle[(2**63 + 1) % 7 - 1]]
 
 
 def test_filled_labels_let_the_image_through() -> None:
     labels = np.ones((9, 9), int)
-    drawn = overlay(np.full((9, 9, 3), 100, np.uint8), labels, [{"label-value": 1, "rgba": [200, 100, 0, 255]}], 1, 0.5)
+    drawn = overlay(np.full((9, 9, 3), 100, np.uint8), labels, {1: (200, 100, 0, 255)}, 1, 0.5)
     assert drawn[4, 4].tolist() == [150, 100, 50]
 
 

@@ -44,7 +44,7 @@ WINDOW = {"min": 0, "max": 1, "start": 0, "end": 1}
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """Give a folder with an image with a label, a foreign group, an array and a v2 group."""
+    """Return a folder with an image with a label, a foreign group, an array and a v2 group."""
     write_image(IMAGE, tmp_path / "image", scale_factors=[2])
     write_labels(IMAGE, tmp_path / "image", "a", scale_factors=[2])
     zarr.open_group(tmp_path / "image", mode="a").create_group("foreign", attributes={"a": 1})

@@ -66,7 +66,7 @@ def assert_same(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Non
 
 @pytest.fixture(scope="module")
 def blobs() -> np.ndarray[Any, Any]:
-    """Give a volume of blobs that touch, numbered by plane halves so that neighbours have other numbers."""
+    """Return a volume of blobs that touch, numbered by plane halves so that neighbours have other numbers."""
     mask = np.stack([data.binary_blobs(72, rng=seed // 4, volume_fraction=0.4) for seed in range(12)])
     labels = measure.label(mask).astype(np.uint32)
     labels[:, :, 36:][labels[:, :, 36:] > 0] += 1000

@@ -38,7 +38,7 @@ PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Give files and nothing else, and remember what was asked."""
+    """Return files and nothing else, and remember what was asked."""
 
     asked: list[str] = []  # noqa: RUF012
 

@@ -81,7 +81,7 @@ def agree_in_chunks(found: Path, whole: Path, before: Path, expected: Path) -> N
 
 @pytest.fixture(scope="module")
 def whole_write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
-    """Give folders of undisturbed writes of today, which cases share as they share what 0.1.0 made."""
+    """Return folders of undisturbed writes of today, which cases share as they share what 0.1.0 made."""
     made: dict[str, Path] = {}
 
     def give(case: Case) -> Path:

@@ -7,6 +7,7 @@ import math
 import warnings
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from examples.documents import changed, edit, place, put, sample, wrong
@@ -399,6 +400,15 @@ def test_metadata_of_another_version_are_no_metadata_of_this_one(fmt: Format, ot
     (finding,) = fmt.findings(other.wrap(sample("image", other)))
     assert finding.rule == "document-kind"
     assert "another version" in finding.hint
+
+
+def test_a_sibling_of_the_formats_is_judged_by_the_version_it_states() -> None:
+    class Next(FormatV06):
+        dialect = attrs.evolve(FormatV06.dialect, version="0.7")
+
+    attributes = {"ome": {**sample("image", FormatV06()), "version": "0.7"}}
+    assert broken(Next().findings(attributes), "error") == set()
+    assert broken(FormatV06().findings(attributes)) == {"version-known"}
 
 
 @pytest.mark.parametrize("version", [None, 0.5, "0.4", "0.6", "", ["0.5"]], ids=repr)

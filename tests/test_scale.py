@@ -95,6 +95,9 @@ def test_a_level_is_made_from_the_deepest_that_divides_it() -> None:
     assert [level.parent for level in plan] == [0, 0, 0, 2, 3, 4]
     assert [level.steps for level in plan] == [(1, 1), (2, 2), (3, 3), (2, 2), (2, 1), (1, 2)]
     assert [level.shape for level in plan] == [(70, 70), (35, 35), (24, 24), (12, 12), (6, 12), (6, 6)]
+    shapes = [(35, 42), (17, 21), (8, 10)]  # of others, who leave out what the border cuts
+    plan = levels(shapes[0], [(2, 2), (4, 4)], Methods.LOCAL_MEAN.method, shapes)
+    assert [(level.parent, level.shape) for level in plan] == [*zip((0, 0, 1), shapes, strict=True)]
 
 
 @given(

@@ -78,7 +78,7 @@ def turned(tmp_path: Path) -> Path:
         place,
         coordinateSystems=[*({"name": name, "axes": axes} for name in ("atlas", "stage", "warped")), system],
         coordinateTransformations=[
-            Edge("physical", "stage", TURNED, "mount").to_document(),
+            {**Edge("physical", "stage", TURNED).to_document(), "name": "mount"},
             Edge("atlas", "physical", Affine(affine=[[1, 0.5, 3], [0, 2, 4]])).to_document(),
             {"type": "warp", "by": 3, "input": {"name": "physical"}, "output": {"name": "warped"}},
         ],
@@ -245,6 +245,28 @@ def test_models_of_ome_zarr_take_our_0_6(turned: Path, tmp_path: Path) -> None:
     }
     for group, model in kinds.items():
         model.from_zarr(zarr.open_group(group, mode="r"))
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs
+def test_classes_of_ome_zarr_write_0_6_and_read_ours(tmp_path: Path) -> None:
+    theirs = pytest.importorskip("ome_zarr", "0.21", reason="ome-zarr has 0.6 from 0.21 on, for Python 3.12")
+    scale, units = {"y": 0.5, "x": 0.25}, {"y": "micrometer", "x": "nanometer"}
+    pyramid = theirs.OMEZarrMultiscale(theirs.OMEZarrImage(PIXELS, "yx", scale, units, name="cells"), [2])
+    theirs.OMEZarrScene(
+        {"left": pyramid, "right": pyramid},
+        [Edge(("right", "physical"), ("left", "physical"), Translation([0, 5])).to_document()],
+    ).to_ome_zarr(str(tmp_path / "theirs.zarr"))
+    scene = open_scene(tmp_path / "theirs.zarr")
+    read = scene["left"].images[0]
+    assert (read.scale, read.axes_units, read.name) == (scale, units, "cells")
+    np.testing.assert_array_equal(np.asarray(read.data), PIXELS)
+    assert scene.transform([1, 2], ("right", "physical"), ("left", "physical")).tolist() == [1, 7]
+    assert validate(tmp_path / "theirs.zarr", data=True).counts["error"] == 0
+
+    write_image(PIXELS, tmp_path / "ours.zarr", axes="yx", scale=scale, axes_units=units, scale_factors=[2], fmt="0.6")
+    back = theirs.OMEZarrMultiscale.from_ome_zarr(str(tmp_path / "ours.zarr")).images[0]
+    assert (dict(back.scale), dict(back.axes_units)) == (scale, units)
+    np.testing.assert_array_equal(np.asarray(back.data), PIXELS)
 
 
 # Parameters that are stored as arrays --------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class Interruption(Exception):
 
 
 def planes(image: np.ndarray[Any, Any], broken: bool) -> Any:
-    """Give an image plane by plane, of which the last one fails while it is broken."""
+    """Return an image plane by plane, of which the last one fails while it is broken."""
 
     def plane(block_id: Any) -> np.ndarray[Any, Any]:
         if broken and block_id[0] == len(image) - 1:

@@ -39,6 +39,7 @@ from ome_ngff import (
 )
 from ome_ngff.axes import KNOWN_AXES
 from ome_ngff.convert import convert, open_input
+from ome_ngff.read import stored as reading
 from ome_ngff.read.describe import describe_store
 from ome_ngff.spec.space.systems import CoordinateSystem, Edge, Ref
 from ome_ngff.spec.space.transformation import Sequence, Unknown
@@ -396,6 +397,24 @@ def test_no_value_at_any_place_fails_but_as_a_refusal(
         found = any_format.decode(any_format.unwrap(document), ndim=ndim)
         again = any_format.wrap(any_format.encode(attrs.evolve(found, version=any_format.version)))
         assert repr(any_format.decode(any_format.unwrap(again), ndim=ndim)) == repr(found)
+
+
+def test_an_image_that_is_replaced_while_it_is_opened_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, Any] = {"axes": "yx", "scale_factors": [2], "chunks": 8, "omero": False}
+    write_image(np.zeros((8, 8), "uint8"), tmp_path / "a", name="old", **words)
+    level, left = reading._level, [1]
+
+    def replacing(*given: Any) -> Any:
+        found = level(*given)
+        if left and left.pop():
+            write_image(np.ones((40, 40), "uint8"), tmp_path / "a", name="new", overwrite=True, **words)
+        return found
+
+    monkeypatch.setattr(reading, "_level", replacing)
+    image = open_image(tmp_path / "a")
+    assert (image.metadata.name, [each.data.shape for each in image.images]) == ("new", [(40, 40), (20, 20)])
 
 
 def test_arrays_are_opened_before_threads_read_them(tmp_path: Path) -> None:

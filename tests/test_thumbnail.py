@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ import pytest
 import zarr
 from PIL import Image
 
-from ome_ngff import NgffImage, open_image, to_multiscales, to_ngff_image, to_ngff_zarr, write_image
+from ome_ngff import (
+    NgffImage,
+    open_image,
+    to_multiscales,
+    to_ngff_image,
+    to_ngff_zarr,
+    validate,
+    write_image,
+    write_labels,
+)
 
 RAMP = np.add.outer(np.arange(300), np.arange(200)).astype("uint16")
 
@@ -81,6 +91,13 @@ def test_channels_have_their_colours() -> None:
     assert shown is not None
     assert tuple(shown[0, 0]) == (255, 0, 0)
     assert tuple(shown[-1, 0]) == (0, 0, 255)
+
+
+def test_of_many_channels_six_are_shown() -> None:
+    planes = np.random.default_rng(0).integers(0, 999, (40, 20, 20)).astype("uint16")
+    colors = ["FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF", *["FFFFFF"] * 34]
+    few = NgffImage(planes[:6], "cyx", channel_colors=colors[:6])
+    np.testing.assert_array_equal(picture(NgffImage(planes, "cyx", channel_colors=colors)), picture(few))
 
 
 @pytest.mark.parametrize(
@@ -156,3 +173,50 @@ def test_a_pyramid_tells_its_levels_and_nothing_that_is_markup() -> None:
     assert "gaussian" in shown
     assert "cells &amp; &lt;nuclei&gt;" in shown
     assert "0.5 &lt;micrometer&gt;" in image._repr_html_()
+
+
+def test_labels_are_shown_in_their_colours(tmp_path: Path) -> None:
+    objects = np.zeros((40, 30), "uint16")
+    objects[:10], objects[20:] = 7, 300
+    write_image(objects, tmp_path / "a", scale_factors=[], method="nearest")
+    write_labels(objects, tmp_path / "a", "cells", colors={7: "#ff8000", 300: (0, 0, 255, 255)})
+    shown = picture(open_image(tmp_path / "a").labels["cells"])
+    assert shown is not None
+    assert [tuple(shown[y, 5]) for y in (5, 15, 30)] == [(255, 128, 0), (0, 0, 0), (0, 0, 255)]
+
+
+def test_what_is_shown_of_values_fits_a_screen(tmp_path: Path) -> None:
+    count = 600
+    names = [f"channel \x1b[31m {i} <b>" for i in range(count)]
+    image = NgffImage(np.zeros((count, 64, 64), "uint8"), "cyx", name="n" * 500, channel_names=names)
+    pyramid = to_multiscales(image, [{"y": 2**k, "x": 1} for k in range(1, 5)], method="nearest")
+    pyramid.images += [pyramid.images[-1]] * 50
+    pyramid.labels = {f"labels {i}": pyramid for i in range(90)}
+    document = {"ome": {"version": "0.5", "multiscales": [{"axes": [{"name": "n" * 400}] * 3, "datasets": [{}] * 90}]}}
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    report = validate(tmp_path / "a.json")
+    assert len(report.findings) > 25
+    for value in (pyramid, report):
+        lines = repr(value).splitlines()
+        assert 5 < len(lines) <= 25
+        assert max(map(len, lines)) <= 101
+    assert "level 0: 600 x 64 x 64" in repr(pyramid)
+    assert "and 43 more levels" in repr(pyramid)
+    assert "more in .findings" in repr(report)
+    assert len(repr(image)) < 2000
+    for shown in (image, pyramid, report):
+        assert len(re.sub('base64,[^"]+', "", shown._repr_html_())) < 12_000
+        assert not re.search("\x1b|<b>,", shown._repr_html_())
+
+
+def test_the_lines_of_a_pyramid_say_where_and_how_it_is_stored(tmp_path: Path) -> None:
+    units = {"y": "micrometer", "x": "micrometer"}
+    write_image(RAMP, tmp_path / "a", scale_factors=[2], chunks=128, scale=0.5, axes_units=units, name="ramp")
+    write_labels(RAMP, tmp_path / "a", "cells")
+    assert repr(open_image(tmp_path / "a")) == (
+        "<Multiscales 'ramp': OME-Zarr 0.5, uint16 over y,x\n"
+        "  level 0: 300 x 200; chunks 128 x 128; pixel size y 0.5, x 0.5 micrometer\n"
+        "  level 1: 150 x 100; chunks 128 x 100; pixel size y 1, x 1 micrometer\n"
+        "  method: resize\n"
+        "  labels: cells>"
+    )

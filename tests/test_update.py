@@ -30,6 +30,7 @@ from ome_ngff import (
     MethodError,
     MissingError,
     NgffError,
+    NgffImage,
     OptionError,
     ScaleError,
     StoreError,
@@ -47,7 +48,9 @@ from ome_ngff import (
     write_labels,
     write_multiscale,
 )
+from ome_ngff.engine import mending
 from ome_ngff.engine.region import RegionPlan
+from ome_ngff.engine.workers import WorkerPool
 from ome_ngff.methods import Methods
 from ome_ngff.pixels.ladders import levels
 from ome_ngff.store.layout import Grid
@@ -197,6 +200,17 @@ def test_each_block_of_a_costly_source_is_computed_once() -> None:
     np.testing.assert_array_equal(np.asarray(open_image(place).images[0].data), NOISE + 1)
 
 
+@pytest.mark.parametrize(("memory", "threads"), [(2**16, 1), (2**40, 5)], ids=["little", "much"])
+def test_memory_bounds_the_threads_of_an_update(monkeypatch: pytest.MonkeyPatch, memory: int, threads: int) -> None:
+    others: set[int] = set()
+    monkeypatch.setattr(mending, "WorkerPool", lambda n, **words: others.add(n) or WorkerPool(n, **words))
+    place = MemoryStore({})
+    write_image(NOISE, place, **KNOWN)
+    with config.set(memory_target=memory, workers=5):
+        update_image(NOISE, place)
+    assert others == {threads - 1}
+
+
 # What is touched ----------------------------------------------------------------------------------------------------
 
 
@@ -276,8 +290,8 @@ def write_labels_alone(store: Any, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("start", "lengths", "calls"),
     [
-        pytest.param((32, 32, 64), (16, 32, 32), (52, 22), id="four-chunks"),
-        pytest.param((35, 37, 66), (5, 20, 30), (55, 20), id="any-box"),
+        pytest.param((32, 32, 64), (16, 32, 32), (49, 22), id="four-chunks"),
+        pytest.param((35, 37, 66), (5, 20, 30), (52, 20), id="any-box"),
     ],
 )
 def test_calls_do_not_grow_with_the_image(size: int, start: Any, lengths: Any, calls: tuple[int, int]) -> None:
@@ -348,6 +362,69 @@ def test_resuming_what_is_done_keeps_the_way_back(place: Any) -> None:
     update_image(BOX, place, START)
     update_image(BOX // 2, place, START, resume=True)  # other pixels are another update
     np.testing.assert_array_equal(open_image(place).images[0].data[1:4, 12:21, 5:16], BOX // 2)
+
+
+REAL: dict[str, Any] = {
+    **KNOWN, "axes": "czyx", "scale": {"z": 2.0, "y": 0.65, "x": 0.65}, "translation": {"y": -13.0, "x": 1300.0},
+    "axes_units": "micrometer", "channel_names": ["a", "b", "c"], "omero": True,
+}  # fmt: skip
+CHANNELS = NOISE[:3, None]
+X = 0.65 * np.arange(11, dtype="float32")
+
+
+def coordinates(data: Any, **words: Any) -> Any:
+    """Return pixels that say where they lie in an image with `REAL`: z and y as dimensions, the rest as given."""
+    y = xr.DataArray(-13.0 + 0.65 * np.arange(12, 12 + data.shape[-2]), dims="y", attrs={"units": "um"})
+    return xr.DataArray(data, dims=("y", "x"), coords={"y": y, **words})
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "first"),
+    [
+        pytest.param(coordinates(BOX[0], c="b"), {"x": 3}, (1, 12, 3), id="dims-and-a-name-that-is-left"),
+        pytest.param(coordinates(BOX[0], c="c"), {"y": 12}, (2, 12, 0), id="the-same-twice"),
+        pytest.param(
+            coordinates(BOX[0], x=1300 + X, z=0.0), {"c": 1}, (1, 12, 0), id="float32"
+        ),
+        pytest.param(
+            NgffImage(BOX[0], ("y", "x"), {"y": 650, "x": 650}, {"y": -5200}, axes_units={"y": "nm", "x": "nm"}),
+            None, (0, 12, 0), id="ngff-image-in-another-unit",
+        ),
+    ],
+)  # fmt: skip
+def test_coordinates_say_where_pixels_lie(given: Any, start: Any, first: tuple[int, ...]) -> None:
+    place = MemoryStore({})
+    write_image(CHANNELS, place, **REAL)
+    update_image(given, place, start)
+    c, y, x = first
+    wanted = CHANNELS.copy()
+    wanted[c, 0, y : y + BOX.shape[1], x : x + BOX.shape[2]] = BOX[0]
+    np.testing.assert_array_equal(open_image(place).images[0].data, wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "error", "says"),
+    [
+        pytest.param(coordinates(BOX[0]), {"y": 3}, OptionError, "start is 3 along y, .* pixel 12", id="another-start"),
+        pytest.param(coordinates(BOX[0], x=1300 + np.arange(11.0)), None, ScaleError, "is 1 long along x", id="size"),
+        pytest.param(coordinates(BOX[0], x=1300.3 + X), None, ScaleError, "not one of", id="between"),
+        pytest.param(coordinates(BOX[0], x=1290 + X), None, ScaleError, "not one of", id="before"),
+        pytest.param(coordinates(BOX[0], z=1.0), None, ScaleError, "along z, which is not", id="a-plane-between"),
+        pytest.param(coordinates(BOX[0], x=("x", X, {"units": "s"})), None, ScaleError, "in second", id="unit"),
+        pytest.param(coordinates(BOX[0], z=np.datetime64(0, "s")), None, OptionError, "are dates", id="dates"),
+        pytest.param(
+            xr.DataArray(BOX[:2, None], dims=tuple("czyx"), coords={"c": ["a", "c"]}), None, InputError, "channels",
+            id="channels-apart",
+        ),
+    ],
+)  # fmt: skip
+def test_coordinates_of_other_pixels_are_refused(given: Any, start: Any, error: Any, says: str) -> None:
+    place = MemoryStore({})
+    write_image(CHANNELS, place, **REAL)
+    before = image_files(place)
+    with pytest.raises(error, match=says):
+        update_image(given, place, start)
+    assert image_files(place) == before
 
 
 class Failing:

@@ -48,7 +48,10 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
-from ome_ngff.write import upgraded
+from ome_ngff.store.array_documents import array_to_v2, array_to_v3
+from ome_ngff.store.claims import alone
+from ome_ngff.store.hierarchy import LOCK
+from ome_ngff.write import upgraded, versions
 from ome_ngff.writer import add_metadata
 
 NOISE = np.random.default_rng(5).integers(0, 60000, (5, 20, 30))
@@ -182,11 +185,14 @@ def test_there_and_back_keeps_pixels_and_meaning(tmp_path: Path, way: list[str])
     assert {k: v for k, v in every_file(image).items() if not re.search(r"\.z|\.ome_ngff", k)} == chunks
 
 
-def test_consolidated_metadata_goes(tmp_path: Path) -> None:
-    image = an_image(tmp_path / "image.zarr")
-    zarr.consolidate_metadata(str(image), zarr_format=2)
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize(("fmt", "to", "zarr_format"), [("0.4", "0.5", 2), ("0.5", "0.6", 3)])
+def test_consolidated_metadata_goes(tmp_path: Path, fmt: str, to: str, zarr_format: Any) -> None:
+    image = an_image(tmp_path / "image.zarr", fmt)
+    zarr.consolidate_metadata(str(image), zarr_format=zarr_format)
     before = every_file(image)
-    upgrade(image)
+    upgrade(image, to)
+    assert zarr.open_group(image, mode="r").metadata.consolidated_metadata is None
     assert not (image / ".zmetadata").exists()
     undo(image)
     assert every_file(image) == before
@@ -362,7 +368,12 @@ PLACED = (
 )
 
 
-def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(tmp_path: Path) -> None:
+def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    findings = versions.planned_findings
+    monkeypatch.setattr(versions, "planned_findings", lambda *words: judged.extend(words[-1]) or findings(*words))
     place = a_scene(tmp_path / "scene", *PLACED)
     before, corner, points = every_file(place), np.zeros(3), {}
     for name in ("left", "right"):
@@ -373,6 +384,7 @@ def test_a_scene_of_scales_and_shifts_is_folded_into_its_images(tmp_path: Path) 
     with pytest.warns(UserWarning, match="'world' of the scene"):
         done = upgrade(place, lossy=True)
     assert done.images == 4
+    assert sorted(judged) == ["left", "right"]  # each once
     for name in ("left", "right"):
         image = open_image(place / name)
         assert {axis.unit for axis in image.metadata.axes} == {"millimeter"}
@@ -532,6 +544,16 @@ def test_what_was_changed_since_is_not_undone(tmp_path: Path, change: Callable[[
     assert every_file(image) == before
 
 
+def test_nothing_is_undone_while_labels_are_written(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    with alone(LocalStore(image), f"labels/cells/{LOCK}"):
+        before = every_file(image)
+        with pytest.raises(IncompleteError, match=r"cells is being written"):
+            undo(image)
+        assert every_file(image) == before
+
+
 def test_an_image_that_is_written_anew_has_nothing_to_undo(tmp_path: Path) -> None:
     image = an_image(tmp_path / "image.zarr")
     upgrade(image)
@@ -683,6 +705,23 @@ def test_keys_that_zarr_v2_has_not_are_refused(tmp_path: Path) -> None:
     assert every_file(image) == before
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_keys_whose_separator_is_not_stated_are_those_of_zarr(tmp_path: Path, zarr_format: int) -> None:
+    names, keys = {2: ".zarray", 3: "zarr.json"}, {"name": "v2", "separator": "."}
+    pixels = NOISE.astype("uint16")
+    words: Any = {"chunks": (2, 8, 16), "zarr_format": zarr_format, "chunk_key_encoding": keys}
+    zarr.create_array(tmp_path / "a", data=pixels, **words)
+    document = json.loads((tmp_path / "a" / names[zarr_format]).read_text())
+    if zarr_format == 2:
+        del document["dimension_separator"]
+    else:
+        document["chunk_key_encoding"] = {"name": "v2"}
+    found = array_to_v3(document, {}, None) if zarr_format == 2 else array_to_v2(document)[0]
+    for kind, each in ((zarr_format, document), (5 - zarr_format, found)):
+        (tmp_path / "a" / names[kind]).write_text(json.dumps(each))
+        np.testing.assert_array_equal(zarr.open_array(tmp_path / "a", mode="r", zarr_format=kind)[...], pixels)
+
+
 def test_arrays_of_others_may_stay_where_losses_are_accepted(tmp_path: Path) -> None:
     image = an_image(tmp_path / "image.zarr")
     table = zarr.open_group(image, mode="a").create_group("tables")
@@ -753,6 +792,17 @@ def test_a_record_that_names_places_outside_is_not_believed(tmp_path: Path, name
         archive.writestr(f"old/{name}", "victim")
     before = every_file(tmp_path)
     with pytest.raises(StoreError, match="not a record"):
+        undo(image)
+    assert every_file(tmp_path) == before
+
+
+def test_nothing_is_undone_through_a_link(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image)
+    (image / "labels" / "cells").rename(tmp_path / "cells")
+    (image / "labels" / "cells").symlink_to(tmp_path / "cells")
+    before = every_file(tmp_path)
+    with pytest.raises(StoreError, match=r"'labels/cells/.*' behind a link, which is not written through"):
         undo(image)
     assert every_file(tmp_path) == before
 

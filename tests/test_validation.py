@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 import zarr
@@ -253,6 +254,10 @@ def test_the_report_says_what_was_looked_at_and_becomes_json() -> None:
     assert said["findings"][0]["rule"] == "dataset-array"
     with pytest.raises(ValidationError, match="dataset-array") as caught:
         report.raise_for_errors()
+    assert caught.value.findings == report.findings
+    noted = validate(build(wrong(STORE_RULES["scale-shape"], fmt), fmt)).findings
+    with pytest.raises(ValidationError) as caught:
+        attrs.evolve(report, findings=(*noted, *report.findings)).raise_for_errors()
     assert caught.value.findings == report.findings
 
 

@@ -60,6 +60,12 @@ def test_each_level_gets_a_digest_that_anyone_can_compute(stack: Path, tmp_path:
     assert "headers" in attributes(tmp_path / "a")["ome_ngff"]
 
 
+def test_what_is_verified_on_the_way_has_the_axes_that_were_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", STACK)
+    convert(tmp_path / "a.npy", tmp_path / "a", axes="tyx", verify=True)
+    assert "verified" in attributes(tmp_path / "a")["ome_ngff"]
+
+
 def test_one_pixel_that_differs_is_found_and_named(stack: Path, tmp_path: Path) -> None:
     convert(stack, tmp_path / "a", axes="zyx", chunks=16)
     zarr.open_array(tmp_path / "a" / "0", mode="r+")[7, 33, 81] = 4321

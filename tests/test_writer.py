@@ -210,7 +210,7 @@ def test_nothing_is_written_below_an_array(tmp_path: Path, any_format: Any) -> N
 
 
 def used(path: Path) -> dict[str, Any]:
-    """Give the settings of the codec that an array is compressed by."""
+    """Return the settings of the codec that an array is compressed by."""
     codec = zarr.open_array(path, mode="r").compressors[0]
     found: dict[str, Any] = codec.get_config() if hasattr(codec, "get_config") else codec.to_dict()
     return {"name": found.get("name") or found["id"], **found.get("configuration", found)}

@@ -27,13 +27,13 @@ SMALL: dict[str, Any] = {"memory_target": "2kB", "task_target": "1kB", "workers"
 
 
 def noise(*shape: int) -> np.ndarray[Any, Any]:
-    """Give pixels of 12 bits that look like noise."""
+    """Return pixels of 12 bits that look like noise."""
     number = np.arange(math.prod(shape), dtype="uint64")
     return (number * 2654435761 % 2**32 >> 20).astype("uint16").reshape(shape)
 
 
 def cells(*shape: int) -> np.ndarray[Any, Any]:
-    """Give labels, with holes in them."""
+    """Return labels, with holes in them."""
     y, x = np.indices(shape)
     return np.where(noise(*shape) % 5 == 0, 0, 1000 * (y // 7 * 6 + x // 9) + 7).astype("uint32")
 

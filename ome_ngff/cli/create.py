@@ -37,10 +37,11 @@ def _find(name: str) -> Callable[[], Any]:
 )
 @options.fmt
 @options.overwrite
-@options.as_json("Print what was written as JSON.")
+@options.plan
+@options.as_json("Print JSON: the plan, or what was written.")
 @store_option
 @verbosity
-def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_json: bool) -> None:
+def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, plan: bool, as_json: bool) -> None:
     """Write a real picture and its segmentation as an OME-Zarr image with labels, and show what was written.
 
     cell: a cell in saline, seen by quantitative phase. coins: Greek coins from Pompeii. tissue: a stained section of
@@ -50,6 +51,7 @@ def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_
     from ..write import execute, image_request
     from ..writer import write_labels
     from .info import report
+    from .tables import show_request
 
     picture = load()
     image = picture.image
@@ -57,6 +59,10 @@ def command(output: str, load: Callable[[], Any], fmt: Any, overwrite: bool, as_
         image.data, output, axes=image.axes, scale=image.scale, name=image.name, fmt=fmt, layout=Layout(chunks=CHUNKS),
         channel_names=image.channel_names, channel_colors=image.channel_colors,
     )  # fmt: skip
+
+    if plan:
+        show_request(image.name, output, request, as_json)
+        return
 
     def segment(target: Target) -> None:
         write_labels(picture.labels, target, picture.label_name, axes="yx", colors="auto")

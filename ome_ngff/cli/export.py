@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,17 +29,29 @@ from .options import PLACE, STORE, store_option, verbosity
 @click.option("--no-labels", is_flag=True, help="Leave out the labels.")
 @options.overwrite
 @options.memory_target
-@options.as_json("Print JSON: the files that were written.")
+@options.plan
+@options.as_json("Print JSON: the files that would be, or were written.")
 @store_option
 @verbosity
-def command(store: str, output: str, no_labels: bool, memory_target: int | None, as_json: bool, **given: Any) -> None:
+def command(
+    store: str, output: str, no_labels: bool, memory_target: int | None, plan: bool, as_json: bool, **given: Any
+) -> None:
     """Write the OME-Zarr image STORE as a tiled, pyramidal OME-TIFF.
 
     Pixels, axes, pixel sizes, units, the name and the channels are those of STORE. Labels become files of their own,
     next to OUT.ome.tif.
     """
     from ..convert import export
+    from ..inputs import planned_files
+    from ..store import find_target, readable
+    from .tables import show_outline
 
+    if plan:
+        words = {name: word for name, word in given.items() if name != "overwrite"}
+        files_of = planned_files(find_target(readable(store)), Path(output), labels=not no_labels, **words)
+        outlines = [{"input": store, "output": str(file), **each.outline()} for file, each in files_of.items()]
+        show_outline(outlines, [], as_json)
+        return
     with settings(None, memory_target):
         files = export(store, output, labels=not no_labels, progress=options.progress(), **given)
     if as_json:

@@ -76,7 +76,7 @@ def command(
     from ..writer import write_labels
     from .info import report
     from .machine import cluster, settings
-    from .tables import show_plan
+    from .tables import show_request
 
     refuse_both(overwrite=given["overwrite"], resume=given["resume"])
     refuse_both(workers=workers, scheduler=scheduler)
@@ -94,7 +94,8 @@ def command(
         if plan:
             layout = Layout.parse(*(given[word] for word in ("chunks", "shards", "compression")))
             levels = {word: given[word] for word in ("name", "method", "scale_factors")}
-            show_plan(label_request(labels.data, image, layout=layout, **levels, **laid).plan(), as_json)
+            request = label_request(labels.data, image, layout=layout, **levels, **laid)
+            show_request(source, f"{image}/labels/{given['name']}", request, as_json)
         else:
             write_labels(labels.data, image, progress=progress(), **given, **laid)
             report(image, as_json)

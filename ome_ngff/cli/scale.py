@@ -31,7 +31,8 @@ from .options import AXES, PLACE, machine, method, progress, refuse_both, store_
 @click.option(
     "--rebuild", "rebuild_levels", is_flag=True, help="With --in-place: make all levels of an image anew but level 0."
 )
-@click.option("--dry-run", is_flag=True, help="With --in-place: show what would change in an image; change nothing.")
+@click.option("--keep", type=click.IntRange(1), help="With --in-place: take all levels away but the first so many.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written or changed; change nothing.")
 @options.fmt
 @options.overwrite
 @machine
@@ -49,6 +50,7 @@ def command(
     as_json: bool,
     fmt: Any,
     rebuild_levels: bool,
+    keep: int | None,
     dry_run: bool,
     **parameters: Any,
 ) -> None:
@@ -56,10 +58,13 @@ def command(
 
     With --in-place and ARRAY alone, which is then an image, labels, a plate or a collection, the levels that it lacks
     are made from those that it has; the same command goes on where it was interrupted, 'edit --undo' takes them away.
+    With --keep, its small levels go.
     """
     from ..scale import Scaler
+    from ..write import scaled_request
     from .info import report
     from .machine import cluster, settings
+    from .tables import show_request
 
     refuse_both(workers=workers, scheduler=scheduler)
     parameters["scale_factors"] = parameters["scale_factors"] if _given("scale_factors") else None
@@ -69,17 +74,22 @@ def command(
         for name, given in (("overwrite", overwrite), ("format", fmt), ("copy-metadata", parameters["copy_metadata"])):
             refuse_both(**{"in-place": True, name: given})
         with settings(workers, memory_target), cluster(None if dry_run else workers, scheduler):
-            changed = _in_place(array, rebuild_levels, dry_run, parameters)
+            changed = _in_place(array, rebuild_levels, keep, dry_run, parameters)
         if dry_run:
             click.echo(changed or "Nothing would change.")
         else:
             report(array, as_json)
         return
-    if rebuild_levels or dry_run:
-        raise click.UsageError("--rebuild and --dry-run are for an image in place: leave out OUTPUT and AXES.")
+    if rebuild_levels or keep:
+        option = "--rebuild" if rebuild_levels else "--keep"
+        raise click.UsageError(f"{option} is for an image in place: leave out OUTPUT and AXES.")
     if axes is None:
         raise click.UsageError("Missing argument 'AXES'.")
     scaler = Scaler(**parameters)
+    if dry_run:
+        with settings(workers, memory_target):
+            show_request(array, output, scaled_request(scaler, array, output, axes, fmt)[1], as_json)
+        return
     with settings(workers, memory_target), cluster(workers, scheduler):
         scaler.scale(array, output, axes, fmt=fmt, overwrite=overwrite, progress=progress())
     report(output, as_json)
@@ -91,10 +101,15 @@ def _given(*names: str) -> bool:
     return any(source(name) is click.core.ParameterSource.COMMANDLINE for name in names)
 
 
-def _in_place(store: str, rebuild: bool, dry_run: bool, parameters: Any) -> str:
-    """Give an image its levels, and return what has changed."""
-    from ..write import add_levels, rebuild_levels
+def _in_place(store: str, rebuild: bool, keep: int | None, dry_run: bool, parameters: Any) -> str:
+    """Give an image its levels, or take some away, and return what has changed."""
+    from ..write import add_levels, rebuild_levels, remove_levels
 
+    if keep is not None:
+        given = {name.replace("_", "-"): _given(name) for name in ("scale_factors", "downscale", "max_layer", "method")}
+        for name, asked in {"rebuild": rebuild, **given}.items():
+            refuse_both(**{"keep": True, name: asked})
+        return remove_levels(store, keep, dry_run=dry_run).diff
     words: dict[str, Any] = {"dry_run": dry_run, "progress": None if dry_run else progress()}
     factors = parameters["scale_factors"]
     if factors is None and _given("downscale", "max_layer"):

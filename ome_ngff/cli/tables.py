@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,7 @@ from .errors import say
 
 if TYPE_CHECKING:
     from ..engine import Plan
-    from ..inputs import Conversion
+    from ..write import Request
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -46,18 +46,23 @@ def _draw(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
     Console().print(drawn)
 
 
-def show_outline(planned: Sequence[Conversion], plans: Sequence[Plan], as_json: bool) -> None:
+def show_request(source: str, output: str, request: Request, as_json: bool) -> None:
+    """Print what a request would write."""
+    show_outline([{"input": source, "output": output, **request.outline()}], [request.plan()], as_json)
+
+
+def show_outline(outlines: Sequence[Mapping[str, Any]], plans: Sequence[Plan], as_json: bool) -> None:
     """Print what would be written: text, or JSON (a list where there are no plans, for many inputs)."""
-    outlines = [dict(each.outline or {}) for each in planned]
     if as_json:
         full = [{**outline, **plan_numbers(plan)} for outline, plan in zip(outlines, plans, strict=False)]
-        click.echo(json.dumps(full[0] if len(plans) == 1 else full or outlines, indent=2))
+        click.echo(json.dumps(full[0] if len(plans) == 1 else full or [dict(each) for each in outlines], indent=2))
         return
     for outline in outlines:
-        say(f"{outline['input']} -> {outline['output']}: OME-Zarr {outline['version']}, {outline['dtype']}")
+        what = f"OME-Zarr {outline['version']}" if "version" in outline else "OME-TIFF"
+        say(f"{outline['input']} -> {outline['output']}: {what}, {outline['dtype']}")
         said = [f"{outline['images']} images, of which the first"] if "images" in outline else []
         said += [f"name {outline['name']!r}"]
-        said += [f"channels {', '.join(outline['channels'])}"] if outline["channels"] else []
+        said += [f"channels {', '.join(outline['channels'])}"] if outline.get("channels") else []
         say(", ".join(said))
         axes = [(a["name"], str(a["size"]), f"{number(a['scale'])} {a['unit'] or ''}".strip()) for a in outline["axes"]]
         table("axes", ("name", "pixels", "pixel size"), axes)
@@ -66,11 +71,6 @@ def show_outline(planned: Sequence[Conversion], plans: Sequence[Plan], as_json: 
         click.echo()
     for plan in plans:
         click.echo(str(plan))
-
-
-def show_plan(plan: Plan, as_json: bool) -> None:
-    """Print a plan as text, or as JSON with all numbers in bytes and pixels."""
-    click.echo(json.dumps(plan_numbers(plan), indent=2) if as_json else str(plan))
 
 
 def plan_numbers(plan: Plan) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _one(
         return
     if plan:
         parts = draft.parts
-        show_outline([part.planned() for part in parts], [part.plan(resume=resume or join) for part in parts], as_json)
+        show_outline([part.outline() for part in parts], [part.plan(resume=resume or join) for part in parts], as_json)
         return
     for words in filter(None, [part.understood for part in draft.parts]):
         note(words)
@@ -159,7 +159,7 @@ def run_batch(
     except BatchError as error:
         done = error.done
     if plan:
-        show_outline([each for each in done if each.state == "planned"], [], as_json)
+        show_outline([each.outline or {} for each in done if each.state == "planned"], [], as_json)
     elif as_json:
         click.echo(json.dumps([each.to_dict() for each in done], indent=2))
     states = [each.state for each in done]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import attrs
 
-from ..exceptions import MissingError
+from ..exceptions import MissingError, NgffError
 from ..pixels import Level, Methods
 from ..show import Preview, Viewer
-from ..spec import CoordinateSystem, Edge, Metadata, entries, is_integer, is_list
-from ..text import by
+from ..spec import CoordinateSystem, Edge, Metadata, decode_colors, decode_properties
+from ..text import by, cut, listed, show
 from .patches import Patches, lies_on
 from .selection import part, pixels_of, selected
 from .values import NgffImage
 
+_MOST_LEVELS = 12  # that are shown
 
-@attrs.define(eq=False)
+
+@attrs.define(eq=False, repr=False)
 class Multiscales:
     """Hold a pyramid: its levels, its metadata, and how it was made.
 
@@ -37,13 +40,13 @@ class Multiscales:
     scale_factors: Sequence[Any] | None = None
     method: Methods | None = None
     chunks: dict[str, int] | None = None
-    labels: Mapping[str, Multiscales] = attrs.field(factory=dict, repr=False)
-    attributes: dict[str, Any] = attrs.field(factory=dict, repr=False)
-    image_label: dict[str, Any] | None = attrs.field(default=None, repr=False)
-    levels: tuple[Level, ...] = attrs.field(default=(), repr=False)
-    made: list[Any] = attrs.field(factory=list, repr=False)
-    source: Any = attrs.field(default=None, repr=False)
-    uncached: Callable[[], Multiscales] | None = attrs.field(default=None, repr=False)
+    labels: Mapping[str, Multiscales] = attrs.field(factory=dict)
+    attributes: dict[str, Any] = attrs.field(factory=dict)
+    image_label: dict[str, Any] | None = attrs.field(default=None)
+    levels: tuple[Level, ...] = attrs.field(default=())
+    made: list[Any] = attrs.field(factory=list)
+    source: Any = attrs.field(default=None)
+    uncached: Callable[[], Multiscales] | None = attrs.field(default=None)
 
     @property
     def systems(self) -> list[CoordinateSystem]:
@@ -69,23 +72,14 @@ class Multiscales:
         return self.metadata.graph.transform(points, source, target)
 
     @property
-    def colors(self) -> dict[int, tuple[int, ...]]:
+    def colors(self) -> dict[int, tuple[float, ...]]:
         """Colours of a label image by label value, as (r, g, b, a) from 0 to 255."""
-        return {
-            value: tuple(entry["rgba"]) for value, entry in self._annotation("colors") if is_list(entry.get("rgba"))
-        }
+        return decode_colors(self.image_label)
 
     @property
     def properties(self) -> dict[int, dict[str, Any]]:
         """Properties of a label image by label value."""
-        found = self._annotation("properties")
-        return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in found}
-
-    def _annotation(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield what `image_label` lists, as far as it can be understood."""
-        for _, entry in entries((self.image_label or {}).get(key), key):
-            if is_integer(entry.get("label-value")):
-                yield entry["label-value"], entry
+        return decode_properties(self.image_label)
 
     def pixels(self, number: int) -> Any:
         """Return what a level is written from."""
@@ -256,13 +250,34 @@ class Multiscales:
 
         return serve(self, labels, port)
 
+    def _named(self) -> dict[str, str]:
+        """Return what is known besides the levels: how they were made, label images."""
+        facts = {} if self.method is None else {"method": self.method.value}
+        with suppress(NgffError, OSError):  # of a store that is gone or broken
+            facts |= {"labels": listed(list(self.labels), comma=", ")} if self.labels else {}
+        return facts
+
+    def __repr__(self) -> str:
+        first = self.images[0]
+        version, dims = self.metadata.version, ",".join(first.dims)
+        lines = [f"<Multiscales {show(first.name[:40])}: OME-Zarr {version}, {first.data.dtype} over {dims}"]
+        for number, image in enumerate(self.images[:_MOST_LEVELS]):
+            said = image.facts()
+            parts = [by(image.data.shape)]
+            parts += [f"{name} {said[name]}" for name in ("chunks", "pixel size") if name in said]
+            lines.append(cut(f"  level {number}: {'; '.join(parts)}", 100))
+        if len(self.images) > _MOST_LEVELS:
+            lines.append(f"  and {len(self.images) - _MOST_LEVELS} more levels")
+        known = {"channels": first.facts().get("channels", ""), **self._named()}
+        lines += [cut(f"  {name}: {said}", 100) for name, said in known.items() if said]
+        return "\n".join(lines) + ">"
+
     def _repr_html_(self) -> str:
         from ..show import as_html
 
-        facts = {"levels": ", ".join(by(image.data.shape) for image in self.images), **self.images[0].facts()}
-        if self.method is not None:
-            facts["method"] = self.method.value
-        return as_html("Multiscales", facts, self.images[0], self.images[-1])
+        levels = listed([by(image.data.shape) for image in self.images], _MOST_LEVELS, ", ")
+        facts = {"levels": levels, **self.images[0].facts(), **self._named()}
+        return as_html("Multiscales", facts, *self.images, labels=self.image_label)
 
 
 NgffMultiscales = Multiscales  # its name in ngff-zarr

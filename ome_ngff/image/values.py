@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from ..spec import (
     direction,
     parse_units,
 )
-from ..text import by, mapping_of, show
+from ..text import by, cut, listed, mapping_of, show
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -31,9 +32,19 @@ def _names(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
-    """Raise `AxesError` where there are more or fewer than channels, `OptionError` for what is no name or colour."""
-    for what, given in (("channel_names", names), ("channel_colors", colors)):
+def _measures(values: Mapping[str, float], units: Mapping[str, str]) -> str:
+    """Write lengths by axis, and their unit once where it is that of all."""
+    if len({units.get(name) for name in values}) > 1:
+        return ", ".join(f"{name} {value:g} {units.get(name) or ''}".strip() for name, value in values.items())
+    listing = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    return f"{listing} {units.get(next(iter(values))) or ''}".strip()
+
+
+def check_channels(
+    count: int, names: Sequence[str] | None, colors: Sequence[str] | None, windows: Sequence[Any] | None = None
+) -> None:
+    """Raise `AxesError` where there are more or fewer than channels, `OptionError` for what is none of these."""
+    for what, given in (("channel_names", names), ("channel_colors", colors), ("channel_windows", windows)):
         if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
             raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
         if given and len(given) != count:
@@ -44,6 +55,13 @@ def check_channels(count: int, names: Sequence[str] | None, colors: Sequence[str
     for color in colors or ():
         if not re.fullmatch("[0-9a-fA-F]{6}", str(color)):
             raise OptionError(f"A colour is RRGGBB, such as '00FF00' (got {color!r}).")
+    for window in windows or ():
+        try:
+            low, high = map(float, window)
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not -math.inf < low <= high < math.inf:
+            raise OptionError(f"A window of values is two numbers, low and high, for each channel (got {window!r}).")
 
 
 @attrs.define(eq=False, repr=False)
@@ -101,13 +119,13 @@ class NgffImage:
 
         Raises:
             ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
-                channels. OptionError: a colour is not RRGGBB.
+                channels. OptionError: a colour is not RRGGBB, or a window no two numbers.
         """
         for name, size in (self.scale or {}).items():
             if not size > 0:
                 raise ScaleError(f"A pixel size is above zero (got {size!r} for {name}); turn the axis round instead.")
         count = self.data.shape[self.dims.index("c")] if "c" in self.dims else 1
-        check_channels(count, self.channel_names, self.channel_colors)
+        check_channels(count, self.channel_names, self.channel_colors, self.channel_windows)
 
     def facts(self) -> dict[str, str]:
         """Return what describes the image to a person: shape, dtype, chunks, pixel sizes, extent."""
@@ -119,17 +137,14 @@ class NgffImage:
         chunks = getattr(self.data, "chunksize", None) or getattr(self.data, "chunks", None)
         if chunks:
             facts["chunks"] = by(chunks)
-        sizes, extents = [], []
-        for name, n in zip(self.dims, shape, strict=True):
-            size, unit = (self.scale or {}).get(name, 1.0), (self.axes_units or {}).get(name)
-            if size != 1.0 or unit:
-                sizes.append(f"{name} {size:g}{f' {unit}' if unit else ''}")
-                extents.append(f"{name} {size * n:g}{f' {unit}' if unit else ''}")
-        if sizes:
-            facts["pixel size"], facts["extent"] = ", ".join(sizes), ", ".join(extents)
+        units, scale = self.axes_units or {}, self.scale or {}
+        lengths = dict(zip(self.dims, shape, strict=True))
+        if known := [name for name in self.dims if scale.get(name, 1.0) != 1.0 or units.get(name)]:
+            facts["pixel size"] = _measures({name: scale.get(name, 1.0) for name in known}, units)
+            facts["extent"] = _measures({name: scale.get(name, 1.0) * lengths[name] for name in known}, units)
         if self.channel_names:
-            facts["channels"] = ", ".join(self.channel_names)
-        return facts
+            facts["channels"] = listed(self.channel_names, comma=", ")
+        return {name: cut(said, 160) for name, said in facts.items()}
 
     def to_xarray(self) -> Any:
         """Return an `xarray.DataArray` whose coordinates are positions in physical space.
@@ -150,7 +165,7 @@ class NgffImage:
         return xarray.DataArray(self.data, coords, self.dims, self.name)
 
     def __repr__(self) -> str:
-        return f"<NgffImage {self.name!r}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
+        return f"<NgffImage {show(self.name)}: " + "; ".join(f"{k} {v}" for k, v in self.facts().items()) + ">"
 
     def _repr_html_(self) -> str:
         from ..show import as_html

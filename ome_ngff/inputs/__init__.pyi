@@ -5,6 +5,7 @@ from .drafting import adjusted as adjusted
 from .drafting import copied as copied
 from .drafting import drafted as drafted
 from .exporting import export as export
+from .exporting import planned_files as planned_files
 from .families import FAMILIES as FAMILIES
 from .inside import InputImage as InputImage
 from .inside import InputInfo as InputInfo

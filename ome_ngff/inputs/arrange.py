@@ -18,9 +18,23 @@ COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")
 NO_UNITS = {"pixel", "pixels", "px", "none", "unknown", "arbitrary", "reference frame", "referenceframe", ""}
 
 
+def _sizes(given: Mapping[str, Any]) -> dict[str, float]:
+    return {axis: value for axis, value in given.items() if positive(value)}
+
+
+def _places(given: Mapping[str, float]) -> dict[str, float]:
+    return {axis: at for axis, at in given.items() if math.isfinite(at)}
+
+
+def _windows(given: Sequence[tuple[float, float]] | None) -> Sequence[tuple[float, float]] | None:
+    return given if given and all(-math.inf < low < high < math.inf for low, high in given) else None
+
+
 @attrs.frozen(kw_only=True)
 class Facts:
     """What a file states about its pixels, by axis name; what it does not state stays None or empty.
+
+    Sizes that are not above zero, places that are no numbers and windows that are empty or endless state nothing.
 
     Attributes:
         name: of the image. channel_names: one per channel. channel_colors: one "RRGGBB" per channel.
@@ -30,13 +44,13 @@ class Facts:
     """
 
     name: str = "image"
-    scale: Mapping[str, float] = attrs.field(factory=dict)
-    translation: Mapping[str, float] = attrs.field(factory=dict)
+    scale: Mapping[str, float] = attrs.field(factory=dict, converter=_sizes)
+    translation: Mapping[str, float] = attrs.field(factory=dict, converter=_places)
     units: Mapping[str, str] = attrs.field(factory=dict)
     orientations: Mapping[str, str] = attrs.field(factory=dict)
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None
-    channel_windows: Sequence[tuple[float, float]] | None = None
+    channel_windows: Sequence[tuple[float, float]] | None = attrs.field(default=None, converter=_windows)
 
 
 def unit_named(text: str | None, known: Container[str] = SPACE_UNITS | TIME_UNITS) -> str | None:

@@ -11,7 +11,7 @@ from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import PIXEL, NgffImage, lazy_part
 from ..read import Field
-from ..spec import label_names, placed
+from ..spec import label_names
 from ..store import Layout, Package, Target, children, find_target, named_faults
 from ..write import (
     Annotation,
@@ -60,7 +60,7 @@ class Conversion:
 
 
 @attrs.frozen(eq=False)
-class Draft:
+class DraftedImage:
     """Hold one conversion, wholly parsed; nothing has been touched.
 
     Attributes:
@@ -81,7 +81,7 @@ class Draft:
     fields: Mapping[str, Field] = attrs.field(factory=dict)
 
     @property
-    def parts(self) -> list[Draft]:
+    def parts(self) -> list[DraftedImage]:
         """The conversion of each image: this one."""
         return [self]
 
@@ -106,26 +106,8 @@ class Draft:
 
     def outline(self) -> dict[str, Any]:
         """Return what would be written: axes, sizes, channels, levels with their chunks."""
-        request = self.request
-        scale, _ = placed([request.metadata.datasets[0].coordinateTransformations], len(request.names))
-        axes = [
-            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
-            for axis, size, step in zip(request.metadata.axes, request.levels[0].shape, scale, strict=True)
-        ]
-        levels = [
-            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
-            for path, level, grid in zip(request.paths, request.levels, request.grids, strict=True)
-        ]
-        return {
-            "input": self.input,
-            "output": str(self.output),
-            "version": request.target.fmt.version,
-            "name": request.metadata.name,
-            "dtype": str(request.dtype),
-            "axes": axes,
-            "channels": list(self.image.channel_names or ()),
-            "levels": levels,
-        }
+        places = {"input": self.input, "output": str(self.output)}
+        return {**places, **self.request.outline(), "channels": list(self.image.channel_names or ())}
 
     def planned(self) -> Conversion:
         """Return what the conversion would be."""
@@ -192,11 +174,11 @@ class Collection:
     input: str
     output: Any
     target: Target
-    drafts: list[Draft]
+    drafts: list[DraftedImage]
     ome_xml: bytes = b""
 
     @property
-    def parts(self) -> list[Draft]:
+    def parts(self) -> list[DraftedImage]:
         """The conversion of each image."""
         return list(self.drafts)
 
@@ -276,7 +258,7 @@ class Copy:
     input: str
     output: Any
     source: Target
-    parts: tuple[Draft, ...] = ()
+    parts: tuple[DraftedImage, ...] = ()
 
     def planned(self) -> Conversion:
         """Return what the upload would be."""

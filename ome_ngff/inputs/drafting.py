@@ -14,7 +14,7 @@ from ..read import with_parameters
 from ..spec import parse_numbers, parse_units
 from ..store import Layout, find_target, is_elsewhere, readable
 from ..write import Rendering, Request, carrying, image_request, is_hierarchy, tell_spaces
-from .conversion import Collection, Copy, Draft
+from .conversion import Collection, Copy, DraftedImage
 from .open import images_in, open_input
 from .originals import Original
 from .spelling import parse_region
@@ -47,7 +47,7 @@ def drafted(
     labels: bool = True,
     resume: bool = False,
     **given: Any,
-) -> Draft | Collection:
+) -> DraftedImage | Collection:
     """Open a source and parse its conversion, without touching the disk; the arguments are those of `convert`."""
     words: dict[str, Any] = {"omero": omero, "labels": labels, "resume": resume, **given}
     if series != "all":
@@ -57,7 +57,7 @@ def drafted(
     above = attrs.evolve(target, package=None)
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
         raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
-    drafts: list[Draft] = []
+    drafts: list[DraftedImage] = []
     first: Original | None = None
     for number, each in enumerate(images_in(source)):
         image, place = each.open(axes), f"{os.fspath(source)}::{each.inner}" if each.inner else os.fspath(source)
@@ -84,7 +84,7 @@ def drafted_image(
     unit: Any = PIXEL,
     verify: bool = False,
     **given: Any,
-) -> Draft:
+) -> DraftedImage:
     """Parse the conversion of an image that is open; the arguments are those of `convert`."""
     said = {word: given.pop(word, None) for word in ("scale", "translation", "axes_units", "name")}
     storage = {word: given.pop(word, None) for word in ("chunks", "shards", "compression")}
@@ -107,7 +107,7 @@ def drafted_image(
     request, fields = carrying(request)
     ends = None if box is None else dict(zip(image.dims, box, strict=True))
     whole = dict(zip(image.dims, shape, strict=True))
-    return Draft(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
+    return DraftedImage(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
 
 
 def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:

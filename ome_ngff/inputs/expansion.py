@@ -16,7 +16,7 @@ import attrs
 from ..exceptions import MissingError, NgffError, OptionError
 from ..text import refuse_unknown
 from . import verification
-from .conversion import Collection, Draft
+from .conversion import Collection, DraftedImage
 from .drafting import drafted
 from .families import FAMILIES, Family, folder_family
 from .spelling import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
@@ -45,7 +45,7 @@ class Item:
         stays = "://" in path or os.getcwd() == self._folder
         return path if stays else os.path.join(self._folder, path)
 
-    def draft(self, *, overwrite: bool, **words: Any) -> Draft | Collection:
+    def draft(self, *, overwrite: bool, **words: Any) -> DraftedImage | Collection:
         """Parse the conversion; the arguments are those of `drafted`. It is the run that overwrites what is there."""
         return drafted(self.from_here(self.input), self.from_here(self.output), **words)
 

@@ -15,7 +15,7 @@ from ..image import PIXEL, Lattice
 from ..pixels import Box, find_method, reordered
 from ..read import StoredImage
 from ..spec import label_names
-from ..store import find_target, readable
+from ..store import Target, find_target, readable
 from ..text import listed, warn
 from .spelling import parse_region
 from .tiff_writing import COMPRESSIONS, Crop, Recast, TiffImage
@@ -61,7 +61,26 @@ def export(
         OptionError: the region, the ending or the compression is not understood.
     """
     check_progress(progress)
-    target, where = find_target(readable(store, store_options)), Path(output)
+    target = find_target(readable(store, store_options))
+    plans = planned_files(target, Path(output), level, region, unit, labels, compression)
+    _refuse(plans, overwrite=overwrite)
+    total = sum(plan.nbytes for plan in plans.values())
+    with counter(progress, 0, sum(plan.planes for plan in plans.values()), total, "exporting") as advance:
+        for place, plan in plans.items():
+            plan.write(place, compression, advance)
+    return list(plans)
+
+
+def planned_files(
+    target: Target,
+    where: Path,
+    level: int = 0,
+    region: Any = None,
+    unit: Any = PIXEL,
+    labels: bool = True,
+    compression: str = "zlib",
+) -> dict[Path, TiffImage]:
+    """Return the files that an export would write; its arguments are those of `export`."""
     if not where.name.lower().endswith(_ENDINGS):
         raise OptionError(
             f"An export is an OME-TIFF, such as {where.name.partition('.')[0]}.ome.tif (got {where.name})."
@@ -84,12 +103,7 @@ def export(
         kept = {axis: e for axis, e in inside.items() if found.arrays[number].shape[found.names.index(axis)] > 1}
         place = where.with_name(f"{_stem(where.name)}-labels-{name.replace('/', '_')}.ome.tif")
         plans[place] = _planned(found, number, _lattice(found, number).box(kept, PIXEL), label=name)
-    _refuse(plans, overwrite=overwrite)
-    total = sum(plan.nbytes for plan in plans.values())
-    with counter(progress, 0, sum(plan.planes for plan in plans.values()), total, "exporting") as advance:
-        for place, plan in plans.items():
-            plan.write(place, compression, advance)
-    return list(plans)
+    return plans
 
 
 def _lattice(image: StoredImage, level: int) -> Lattice:

@@ -41,26 +41,19 @@ def is_gzip(path: str) -> bool:
 
 
 @attrs.frozen(eq=False, slots=False, weakref_slot=False)
-class FileArray(LazyArray):
-    """Keep a file open per process, from the first read until nobody holds the array; pickle as the path.
+class OpenFile:
+    """Keep a file open per process, from the first read until nobody holds this.
 
-    Subclasses add their fields, all hashable, and `_open`, which returns the file and what closes it.
+    Subclasses add `_open`, which returns the file and what closes it.
     """
 
     path: str
     stamp: Stamp = attrs.field(repr=False)
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    chunks: tuple[int, ...] | None
     _locks: dict[int, Any] = attrs.field(init=False, repr=False, factory=dict)
     _opened: dict[int, Any] = attrs.field(init=False, repr=False, factory=dict)
 
     def _open(self) -> tuple[Any, Callable[[], Any]]:
         raise NotImplementedError
-
-    @property
-    def origin(self) -> Path:
-        return Path(self.path)
 
     def opened(self) -> Any:
         """Return the open file of this process."""
@@ -76,6 +69,19 @@ class FileArray(LazyArray):
                 weakref.finalize(self, close)
                 self._opened[process] = file
             return self._opened[process]
+
+
+@attrs.frozen(eq=False, slots=False, weakref_slot=False)
+class FileArray(OpenFile, LazyArray):
+    """Read a file that stays open; pickle as the path. Subclasses add their fields, all hashable."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...] | None
+
+    @property
+    def origin(self) -> Path:
+        return Path(self.path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), *fields_of(self))

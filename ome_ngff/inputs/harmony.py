@@ -9,11 +9,10 @@ from xml.etree.ElementTree import Element
 
 import attrs
 
-from ..text import warn
 from .arrange import in_micrometers
 from .tiff_files import tag
 
-_NAMES = ("Index.idx.xml", "Index.xml")
+NAMES = ("Index.idx.xml", "Index.xml")
 
 
 @attrs.frozen
@@ -26,23 +25,14 @@ class Indexed:
     channel: str = ""
 
 
-def indexed(folder: str) -> dict[str, Indexed]:
-    """Read the index in a folder: what it says of each file, by its name; empty where there is none.
+def index_of_harmony(path: str) -> Iterator[tuple[str, Indexed]]:
+    """Yield what an index says of each file, by its name; what it says of a channel once holds for all of its files.
 
     The y of the stage grows upwards, as the index says in its `OrientationMatrix`, that of an image downwards.
+
+    Raises:
+        ElementTree.ParseError, ValueError: it is not understood.
     """
-    path = next((path for name in _NAMES if os.path.isfile(path := os.path.join(folder, name))), None)
-    if path is None:
-        return {}
-    try:
-        return dict(_read(path))
-    except (ElementTree.ParseError, ValueError) as error:
-        warn(f"{path} is not understood and left out, so sizes and places of the images are not known: {error}")
-        return {}
-
-
-def _read(path: str) -> Iterator[tuple[str, Indexed]]:
-    """Yield the entry of each file; what an index says of a channel once holds for all of its files."""
     channels: dict[str, Element] = {}
     for _, element in ElementTree.iterparse(path):
         if tag(element) == "Entry" and any(tag(child) == "ChannelName" for child in element):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,10 @@ def _sizes(attributes: Mapping[str, Any], names: Sequence[str], source: str) -> 
         return micrometers({axis: size for axis, size in zip("zyx", sizes, strict=True) if axis in names})
     tags = _tags(attributes) or []
     known = {tag["key"]: size for tag in tags if (size := positive(tag.get("resolution"))) and tag.get("key") in names}
-    said = json.loads(attributes.get("axis_units", "{}"))
-    units = {axis: unit for axis in known if (unit := unit_named(said.get(axis)))}
+    said: Any = {}
+    with suppress(ValueError, TypeError):
+        said = dict(json.loads(attributes.get("axis_units", "{}")))
+    units = {axis: unit for axis in known if (unit := unit_named(str(said.get(axis, ""))))}
     strange = [f"{axis} {size:g}" for axis, size in known.items() if axis not in units and size != 1]
     if strange:
         warn(

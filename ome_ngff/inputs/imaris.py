@@ -67,7 +67,7 @@ def _facts(info: Any, shape: Sequence[int], channels: int) -> Facts:
         units={**units, **({"t": "second"} if step else {})},
         channel_names=names if set(names) - {_UNNAMED, ""} else None,
         channel_colors=[color for color in colors if color] if all(colors) else None,
-        channel_windows=[(w[0], w[1]) for w in windows] if all(len(w) == 2 and w[0] < w[1] for w in windows) else None,
+        channel_windows=[(w[0], w[1]) for w in windows] if all(len(w) == 2 for w in windows) else None,
     )
 
 

@@ -121,7 +121,7 @@ def _geometry(header: Any, affine: NDArray[Any], path: str) -> Facts:
     return Facts(
         scale=known,
         translation={**placement.translation, **({"t": begin} if begin else {})},
-        channel_windows=[(low, high)] if low < high else None,
+        channel_windows=[(low, high)],
         units={axis: unit for axis, unit in units.items() if unit},
         orientations=placement.orientations,
     )

@@ -112,7 +112,7 @@ def _orientation(path: str) -> int:
 
 
 def _facts_of_resolution(path: str) -> Facts:
-    """Return the pixel size that a picture states, as that of a TIFF; a PNG has it per meter, whatever was meant."""
+    """Return the pixel size that a picture states, as that of a TIFF; PNG and BMP count per meter, whatever it was."""
     from PIL import ExifTags, Image
 
     dots: Any = ()
@@ -123,6 +123,8 @@ def _facts_of_resolution(path: str) -> Facts:
         dots, unit = (exif.get(tags.XResolution), exif.get(tags.YResolution)), int(exif.get(tags.ResolutionUnit, 2))
         if picture.format == "PNG":
             dots, unit = said.get("dpi", dots), 2
+        elif picture.format == "BMP":  # a whole number per meter, which Pillow has divided by 39.3701
+            dots, unit = [round(39.3701 * each) * 0.0254 for each in said.get("dpi", ())], 2
         elif said.get("jfif_unit") in (1, 2):
             dots, unit = said["jfif_density"], 1 + said["jfif_unit"]
     sizes = [positive(1 / float(each)) if each else None for each in dots]

@@ -16,6 +16,7 @@ _GROWS = (
     ("anterior-to-posterior", "posterior-to-anterior"),
     ("superior-to-inferior", "inferior-to-superior"),
 )
+_LARGEST = 1e30  # above it are numbers that were never measured, and no numbers
 
 
 @attrs.frozen
@@ -41,6 +42,10 @@ class Placement:
         """
         affine = np.asarray(affine, np.float64)
         turn, origin = affine[:3, :3], affine[:3, 3]
+        if not (np.abs(affine).max() < _LARGEST and np.abs(turn).max(0).all()):
+            if source:
+                warn(f"{source} says directions that are none (zeros, or no numbers at all), so it has no place.")
+            return cls({}, {})
         rows = _nearest(turn)
         signs = np.sign(turn[rows, range(3)])
         turned = {axis: _GROWS[row][int(sign > 0)] for axis, row, sign in zip("xyz", rows, signs, strict=True) if sign}

@@ -16,7 +16,7 @@ from ..write import FieldPlace, create_plate
 from . import verification
 from .arrange import even_step
 from .batch import Batch
-from .conversion import Draft
+from .conversion import DraftedImage
 from .drafting import adjusted, drafted_image
 from .expansion import Item
 from .open import open_input
@@ -82,7 +82,7 @@ class FieldFiles:
 
     def _indexed(self, image: NgffImage) -> NgffImage:
         """Add what the index of the instrument says."""
-        first = self.planes[0].index
+        first = next((plane.index for plane in self.planes if plane.index), None)
         if first is None:
             return image
         heights = {plane.at.get("z"): plane.index.height for plane in self.planes if plane.index}
@@ -118,7 +118,7 @@ class FieldItem(Item):
         paths = [plane.path for each in self.files for plane in each.planes]
         return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
 
-    def draft(self, *, overwrite: bool, **words: Any) -> Draft:
+    def draft(self, *, overwrite: bool, **words: Any) -> DraftedImage:
         """Parse the conversion; the arguments are those of `drafted`."""
         image, plate = self.open(words), self.from_here(self.plate)
         place = FieldPlace.of(plate, self.well, self.field, self.acquisition, words.get("fmt"), overwrite=overwrite)

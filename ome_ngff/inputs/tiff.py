@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import attrs
 import numpy as np
@@ -17,7 +18,7 @@ from ..image import NgffImage
 from ..pixels import Slices, native
 from ..text import silent
 from .arrange import arranged, named_axes
-from .files import FileArray, MappedArray, stamp_of
+from .files import FileArray, MappedArray, OpenFile, Stamp, stamp_of
 from .inside import Inside
 from .npy import number_of, refuse_records
 from .shown import PaletteArray, oriented, palette_of
@@ -33,16 +34,19 @@ _COLOR = (2, 6)  # RGB and YCbCr; the samples of other pages are channels like a
 
 
 @attrs.frozen(eq=False, slots=False)
-class TiffArray(FileArray):
-    """Decode the strips or tiles that a box touches, and no others; of plain pages read the rows.
+class _OpenTiff(OpenFile):
+    """Parse a file once for the arrays of all its series.
 
     Attributes:
-        series: index of the series in the file; of a pyramid the full resolution.
         companion: path of the OME-XML where that is a file of its own; else empty.
     """
 
-    series: int
     companion: str
+
+    @classmethod
+    def of(cls, array: TiffArray) -> _OpenTiff:
+        key = (array.path, array.stamp, array.companion)
+        return _OPEN.setdefault(key, cls(*key))
 
     def _open(self) -> tuple[Any, Callable[[], Any]]:
         from tifffile import FileCache
@@ -55,10 +59,28 @@ class TiffArray(FileArray):
             files.clear()
             tiff.close()
 
-        return (tiff.series[self.series].levels[0], files), close
+        return (tiff.series, files), close
+
+
+_OPEN = WeakValueDictionary[tuple[str, Stamp, str], _OpenTiff]()
+
+
+@attrs.frozen(eq=False, slots=False)
+class TiffArray(FileArray):
+    """Decode the strips or tiles that a box touches, and no others; of plain pages read the rows.
+
+    Attributes:
+        series: index of the series in the file; of a pyramid the full resolution.
+        companion: as in `_OpenTiff`.
+    """
+
+    series: int
+    companion: str
+    _file: _OpenTiff = attrs.field(init=False, repr=False, default=attrs.Factory(_OpenTiff.of, takes_self=True))
 
     def read(self, box: Slices) -> NDArray[Any]:
-        series, files = self.opened()
+        every, files = self._file.opened()
+        series = every[self.series].levels[0]
         frames = len(self.shape) - len(series.keyframe.shape)
         out = np.empty([part.stop - part.start for part in box], self.dtype)
         for target in np.ndindex(out.shape[:frames]):
@@ -199,6 +221,8 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
     """Return shape and letters of a series, without its dimensions of length 1 unless the caller names them."""
     series: Any = tiff.series[index].levels[0]
     shape, letters = tuple(series.shape), series.axes
+    if axes is None:
+        return shape, letters.lower()
     if hasattr(series, "get_shape"):  # until tifffile 2026.5
         full_shape, full_letters = tuple(series.get_shape(False)), series.get_axes(False)
     else:
@@ -207,7 +231,7 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
         full_shape, full_letters = tuple(whole.shape), whole.axes
     if full_letters.endswith("S") and full_shape[-1] == 1:
         full_shape, full_letters = full_shape[:-1], full_letters[:-1]
-    if axes is not None and len(axes) == len(full_shape) != len(shape):
+    if len(axes) == len(full_shape) != len(shape):
         return full_shape, full_letters.lower()
     return shape, letters.lower()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +98,10 @@ def _channels_of_slices(labels: Any, channels: int) -> list[str] | None:
 
 def _windows(ranges: Any, channels: int) -> list[tuple[float, float]] | None:
     """Return the lower and upper values that each channel is shown between."""
-    pairs = [(float(low), float(high)) for low, high in zip(ranges[::2], ranges[1::2], strict=False)] if ranges else []
-    return pairs if len(pairs) == channels and all(low < high for low, high in pairs) else None
+    pairs: list[tuple[float, float]] = []
+    with suppress(TypeError, ValueError):
+        pairs = [(float(low), float(high)) for low, high in zip(ranges[::2], ranges[1::2], strict=False)]
+    return pairs if len(pairs) == channels else None
 
 
 def _brightest(table: Any) -> Any:

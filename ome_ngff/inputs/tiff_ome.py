@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ..spec import SPACE_UNITS, TIME_UNITS
 from ..text import warn
-from .arrange import Facts, even_step, in_micrometers, positive, unit_named
+from .arrange import NO_UNITS, Facts, even_step, in_micrometers, positive, unit_named
 from .tiff_files import tag
 
 _WHITE = "FFFFFF"
@@ -22,7 +24,7 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
         title: name that tifffile gives the series; selects the image if the document does not describe `count` images.
         name: of the image if the document gives it none.
     """
-    images = [image for image in ElementTree.fromstring(xml) if tag(image) == "Image"]
+    images = [image for image in _parsed(xml) if tag(image) == "Image"]
     if len(images) != count:
         images = [image for image in images if image.get("Name") == title] or images[:1]
         series = 0
@@ -35,13 +37,19 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
     units: dict[str, str] = {}
     for axis, size, default in (*((a, f"PhysicalSize{a.upper()}", "µm") for a in "xyz"), ("t", "TimeIncrement", "s")):
         value, unit = positive(pixels.get(size)), pixels.get(f"{size}Unit", default)
-        if value is not None and unit != "pixel":
+        named = unit_named(unit, TIME_UNITS if axis == "t" else SPACE_UNITS)
+        if value is not None and named is not None:
+            scale[axis], units[axis] = value, named
+        elif value is not None and unit == "reference frame":
             scale[axis] = value
-            named = unit_named(unit, TIME_UNITS if axis == "t" else SPACE_UNITS)
-            units |= {axis: named} if named else {}
-    planes = [child for child in pixels if tag(child) == "Plane"]
-    _time_of(planes, scale, units, name)
-    translation = _place_of(planes, scale, units, name)
+        elif value is not None and unit.strip().lower() not in NO_UNITS:
+            warn(f"{name} has a {size} in {unit!r}, which is not a unit that is known for it; it is not taken.")
+    planes, translation = [child for child in pixels if tag(child) == "Plane"], dict[str, float]()
+    try:
+        _time_of(planes, scale, units, name)
+        translation = _place_of(planes, scale, units, name)
+    except ValueError as error:
+        warn(f"Not all times and stage positions of {name} are kept, for the planes say some that are none ({error}).")
     channels = [child for child in pixels if tag(child) == "Channel"]
     known = [channel.get("Name") or channel.get("Fluor") for channel in channels]
     names = [each or f"Channel {i}" for i, each in enumerate(known)]
@@ -56,12 +64,17 @@ def ome_facts(xml: str, series: int, title: str, count: int, name: str) -> Facts
     )
 
 
+@lru_cache(maxsize=1)  # of all images of a file
+def _parsed(xml: str) -> Element:
+    return ElementTree.fromstring(xml)
+
+
 def _time_of(planes: Sequence[Element], scale: dict[str, float], units: dict[str, str], name: str) -> None:
     """Fill in the interval of the times of the planes, `DeltaT`, where the file states none; else compare both."""
     first: dict[int, float] = {}
-    for plane in sorted(planes, key=lambda plane: [int(plane.get(f"The{axis}", 0)) for axis in "TCZ"]):
+    for plane in sorted(planes, key=lambda plane: [_number(plane, f"The{axis}") for axis in "TCZ"]):
         if plane.get("DeltaT"):
-            first.setdefault(int(plane.get("TheT", 0)), float(plane.get("DeltaT", 0)))
+            first.setdefault(int(_number(plane, "TheT")), _number(plane, "DeltaT"))
     times = [first[t] for t in sorted(first)]
     unit = unit_named(next((plane.get("DeltaTUnit", "s") for plane in planes), None), TIME_UNITS)
     if len(times) < 2 or sorted(first) != list(range(len(times))) or unit is None or not any(times):
@@ -83,9 +96,9 @@ def _place_of(planes: Sequence[Element], scale: dict[str, float], units: dict[st
     place: dict[str, float] = {}
     for axis in "xyz":
         key = f"Position{axis.upper()}"
-        there = [plane for plane in planes if plane.get(key) is not None]
-        at = {int(plane.get("TheZ", 0)) if axis == "z" else i: plane for i, plane in reversed([*enumerate(there)])}
-        values = [float(at[i].get(key, 0)) for i in sorted(at)]
+        there = [plane for plane in planes if plane.get(key)]
+        at = {_number(plane, "TheZ") if axis == "z" else i: plane for i, plane in reversed([*enumerate(there)])}
+        values = [_number(at[i], key) for i in sorted(at)]
         if not any(values) or (axis == "z" and len(values) == 1):
             continue
         said = there[0].get(f"{key}Unit", "reference frame")
@@ -103,6 +116,14 @@ def _place_of(planes: Sequence[Element], scale: dict[str, float], units: dict[st
         else:
             warn(f"The stage positions of {name} along {axis} are not kept: they differ from plane to plane.")
     return place
+
+
+def _number(plane: Element, key: str) -> float:
+    """Return an attribute of a plane, 0 where there is none; `ome_facts` says what is no number."""
+    value = float(plane.get(key) or 0)
+    if not math.isfinite(value):
+        raise ValueError(f"{key} is {value}")
+    return value
 
 
 def _hex(rgba: str | None) -> str:

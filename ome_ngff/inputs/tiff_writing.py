@@ -72,6 +72,11 @@ class Recast(Crop):
         return super().at(box).astype(self.to)
 
 
+def _tile(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the height and width of the tiles of a level."""
+    return tuple(min(_TILE, -(-n // 16) * 16) for n in shape[-2:])
+
+
 @attrs.frozen(eq=False)
 class TiffImage:
     """Hold what is written into one file.
@@ -108,6 +113,21 @@ class TiffImage:
         longest = max(self.data.shape[-2:])
         return 0 if self.coarser else max(0, math.ceil(math.log2(longest / _TILE)))
 
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written, as JSON has it, like `Request.outline`."""
+        shape = self.data.shape
+        made = [(*shape[:-2], *(-(-n // 2**k) for n in shape[-2:])) for k in range(1, self.made + 1)]
+        shapes = [shape, *(crop.shape for crop in self.coarser), *made]
+        axes = [
+            {"name": axis, "size": size, "scale": self.scale.get(axis), "unit": self.units.get(axis)}
+            for axis, size in zip(self.axes, shape, strict=True)
+        ]
+        levels = [
+            {"path": str(k), "shape": each, "chunks": _tile(each), "shards": None} for k, each in enumerate(shapes)
+        ]
+        names = list(self.channel_names)
+        return {"name": self.name, "dtype": str(self.data.dtype), "axes": axes, "levels": levels, "channels": names}
+
     def write(self, place: Path, compression: str, advance: Callable[[], None]) -> None:
         """Write the file; it is at its place once it is whole. `advance` is called after each plane."""
         import tifffile
@@ -131,7 +151,7 @@ class TiffImage:
                     said: dict[str, Any] = {"subfiletype": 1, "metadata": None}
                     if k == 0:
                         said = {"subifds": len(self.coarser) + len(spools), "metadata": self.metadata()}
-                    tile = tuple(min(_TILE, -(-n // 16) * 16) for n in levels[k].shape[-2:])
+                    tile = _tile(levels[k].shape)
                     pieces = self._tiles(
                         levels[k], tile, spool, Path(folder) / "layer", advance if k == 0 else lambda: None
                     )

@@ -64,10 +64,15 @@ class VendorArray(FileArray):
             last = self.shape[-1]
             box = (*box[:-1], slice(last - box[-1].stop, last - box[-1].start))
         with self._turns.setdefault(os.getpid(), RLock()):
-            if self.direct:
-                pixels = self.opened().get_image_data(self.dims, **dict(zip(self.dims, box, strict=True)))
-            else:
-                pixels = self.opened()[box].compute(scheduler="synchronous")
+            opened = self.opened()
+            try:
+                if self.direct:
+                    pixels = opened.get_image_data(self.dims, **dict(zip(self.dims, box, strict=True)))
+                else:
+                    pixels = opened[box].compute(scheduler="synchronous")
+            except Exception as error:
+                where = ", ".join(f"{dim} {p.start} to {p.stop - 1}" for dim, p in zip(self.dims, box, strict=True))
+                raise InputError(f"{self.path} cannot be read at {where}: {error}") from error
         return np.asarray(pixels[..., ::-1] if self.blue_first else pixels, self.dtype)
 
 

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import attrs
 
 from ..exceptions import AxesError, InputError, MissingError, OptionError
 from ..spec import row_name
-from ..text import listed
+from ..text import listed, warn
 from .expansion import WORDS, table_rows, words_of
 from .families import FAMILIES
-from .harmony import Indexed, indexed
+from .harmony import NAMES, Indexed, index_of_harmony
 from .naming import axis_of
+from .yokogawa import RECORDS, measured
 
 _GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _WELL = r"(?P<well>[A-Z]{1,2}\d{1,2})"
@@ -227,7 +229,7 @@ def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
 def _settled(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
     """Count fields from 0, as plates do, where names count from 1; look up what an index next to the files says."""
     shift = min(int(plane.field) for plane in planes) > 0
-    known = {folder: indexed(folder) for folder in {os.path.dirname(plane.path) for plane in planes}}
+    known = {folder: _indexed(folder) for folder in {os.path.dirname(plane.path) for plane in planes}}
     return [
         attrs.evolve(
             plane,
@@ -236,6 +238,18 @@ def _settled(planes: Sequence[PlaneFile]) -> list[PlaneFile]:
         )
         for plane in planes
     ]
+
+
+def _indexed(folder: str) -> dict[str, Indexed]:
+    """Read what an instrument has left in a folder: what it says of each file, by its name; empty where it has not."""
+    path = next((path for name in (*NAMES, RECORDS) if os.path.isfile(path := os.path.join(folder, name))), None)
+    if path is None:
+        return {}
+    try:
+        return dict(measured(folder) if path.endswith(RECORDS) else index_of_harmony(path))
+    except (ElementTree.ParseError, ValueError) as error:
+        warn(f"{path} is not understood and left out, so sizes and places of the images are not known: {error}")
+        return {}
 
 
 def _without_projections(planes: Sequence[PlaneFile]) -> list[PlaneFile]:

@@ -31,6 +31,7 @@ from ..spec import (
     label_names,
     part_of,
     path_fault,
+    scene_paths,
     stated_geometry,
     stated_version,
 )
@@ -133,13 +134,6 @@ def _plate(group: zarr.Group) -> PlateInfo | None:
         )  # fmt: skip
     except UNREADABLE:
         return None
-
-
-def scene_paths(scene: Any) -> list[str]:
-    """Return the paths of the images that a scene places, each once."""
-    edges = entries(part_of(scene, "coordinateTransformations"), "")
-    paths = [part_of(edge.get(end), "path") for _, edge in edges for end in ("input", "output")]
-    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))
 
 
 def _document(group: zarr.Group) -> Document:

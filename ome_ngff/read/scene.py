@@ -10,7 +10,7 @@ import zarr
 
 from ..exceptions import InputError, MissingError
 from ..image import Multiscales
-from ..spec import CoordinateSystem, Edge, Graph, entries_of, path_fault
+from ..spec import CoordinateSystem, Edge, Graph, decode_scene, path_fault
 from ..store import Target, find_target, readable
 from .fields import with_parameters
 from .open import open_image, warn_of_unknown
@@ -84,10 +84,9 @@ def open_scene(store: Any, storage_options: Mapping[str, Any] | None = None) -> 
     if not isinstance(scene, Mapping):
         found = ", ".join(sorted(set(target.document) - {"version"})) or "no metadata of OME"
         raise InputError(f"{target} is not a scene of OME-Zarr 0.6 (it has {found}).")
-    edges = [Edge.parse(each) for each in entries_of(scene.get("coordinateTransformations"))]
+    systems, edges = decode_scene(scene)
     for path in (ref.path for edge in edges for ref in (edge.input, edge.output)):
         if path is not None and path_fault(path):
             raise InputError(f"The path of an image of {target} cannot be used. {path_fault(path)}")
     warn_of_unknown(edges, target)
-    systems = [CoordinateSystem.parse(each) for each in entries_of(scene.get("coordinateSystems"))]
     return Scene(target, systems, [with_parameters(edge, target) for edge in edges])

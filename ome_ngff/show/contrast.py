@@ -150,10 +150,15 @@ def _smallest(values: Array, rank: int, guess: Any) -> Any:
     less = values < guess
     below = np.count_nonzero(less)
     if rank < below:
-        return np.partition(values[less], rank)[rank]
-    more = values > guess
-    first = values.size - np.count_nonzero(more)
-    return guess if rank < first else np.partition(values[more], rank - first)[rank - first]
+        return _ranked(values[less], rank)
+    more = np.greater(values, guess, out=less)
+    first = values.size - int(np.count_nonzero(more))
+    return guess if rank < first else _ranked(values[more], rank - first)
+
+
+def _ranked(values: Array, rank: int) -> Any:
+    values.partition(rank)  # in place, for these are a copy already
+    return values[rank]
 
 
 def type_window(dtype: np.dtype[Any]) -> dict[str, float]:

@@ -61,11 +61,11 @@ def _neighbours(values: Array, result: Array) -> Iterable[tuple[tuple[Array, Arr
     yield (values[:, :-1], result[:, :-1]), (values[:, 1:], result[:, 1:])
 
 
-def colors_of(values: Array, given: Any) -> Array:
+def colors_of(values: Array, given: Mapping[int, Sequence[float]]) -> Array:
     """Return the colour of each label: that of `image-label` where it has one, else one of `CYCLE`.
 
     Args:
-        values: labels, of shape (n,). given: `colors` of an `image-label`.
+        values: labels, of shape (n,). given: colours by value.
 
     Returns:
         Red, green, blue and opacity from 0 to 255, float32 of shape (n, 4). The label 0 is not seen.
@@ -74,19 +74,18 @@ def colors_of(values: Array, given: Any) -> Array:
     found = cycle[(values % len(CYCLE)).astype(int) - 1]
     found[values == 0] = 0
     places = {int(value): i for i, value in enumerate(values) if value != 0}
-    for entry in given if isinstance(given, Sequence) else ():
-        value, rgba = (entry.get(key) for key in ("label-value", "rgba")) if isinstance(entry, Mapping) else (None, ())
-        if value in places and isinstance(rgba, Sequence) and len(rgba) == 4:
+    for value, rgba in given.items():
+        if value in places:
             found[places[value]] = np.clip(np.array(rgba, np.float32), 0, 255)
     return np.asarray(found)
 
 
-def overlay(rgb: Array, labels: Array, given: Any, width: int, fill: float = 0.0) -> Array:
+def overlay(rgb: Array, labels: Array, given: Mapping[int, Sequence[float]], width: int, fill: float = 0.0) -> Array:
     """Draw the outlines of objects on a picture, and fill them.
 
     Args:
         rgb: uint8 of shape (height, width, 3). labels: of shape (height, width), 0 outside the objects.
-        given: `colors` of an `image-label`. width: of the outline, in pixels. fill: opacity of the inside, 0 to 1.
+        given: colours by value. width: of the outline, in pixels. fill: opacity of the inside, 0 to 1.
 
     Returns:
         A new picture.

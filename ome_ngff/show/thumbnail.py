@@ -12,9 +12,10 @@ import numpy as np
 
 from ..exceptions import NgffError
 from ..pixels import Source, as_source, describe, made_by
+from ..spec import decode_colors
 from ..store import is_local
 from .contrast import channel_colors, channel_names, is_opacity, shown, windows_of
-from .paint import blend
+from .paint import blend, overlay
 from .planes import pixel_size, stretches
 from .preview import Preview
 from .protocols import ImageLike
@@ -24,9 +25,12 @@ MOST_BYTES = 4 * 2**20  # that are decoded for it
 MOST_CHANNELS = 6
 
 
-def as_html(title: str, facts: Mapping[str, str], *images: ImageLike) -> str:
-    """Lay out facts, and next to them the middle plane of the first of some images whose pixels are at hand."""
-    shown = next(filter(None, map(_element, images)), "")
+def as_html(title: str, facts: Mapping[str, str], *images: ImageLike, labels: Mapping[str, Any] | None = None) -> str:
+    """Lay out facts, and next to them the middle plane of the first of some images whose pixels are at hand.
+
+    Label images are drawn in the colours that `labels`, their `image-label`, gives them.
+    """
+    shown = next(filter(None, (_element(image, labels) for image in images)), "")
     rows = "".join(
         f'<tr><th style="text-align: left">{html.escape(k)}</th><td style="text-align: left">{html.escape(v)}</td></tr>'
         for k, v in facts.items()
@@ -35,12 +39,16 @@ def as_html(title: str, facts: Mapping[str, str], *images: ImageLike) -> str:
     return f'<div style="display: flex; gap: 1em; align-items: flex-start">{text}{shown}</div>'
 
 
-def _element(image: ImageLike) -> str:
+def _element(image: ImageLike, labels: Mapping[str, Any] | None) -> str:
     """Show the middle plane of an image as an `<img>` element; "" where the pixels are not at hand."""
     planes = _planes(image)
     if planes is None:
         return ""
-    png = Preview(_mixed(planes, image.channel_colors, image.channel_names), image.name).png()
+    if labels is not None and planes.dtype.kind in "iu":
+        rgb = overlay(np.zeros((*planes.shape[1:], 3), np.uint8), planes[0], decode_colors(labels), 1, 1.0)
+    else:
+        rgb = _mixed(planes, image.channel_colors, image.channel_names)
+    png = Preview(rgb, image.name).png()
     return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="the middle plane">'
 
 

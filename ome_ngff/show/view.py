@@ -6,7 +6,7 @@ colours, `bar` draws the scale bar.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,6 +14,7 @@ import numpy as np
 
 from ..exceptions import InputError, LabelError, MissingError, OptionError
 from ..pixels import Array
+from ..spec import decode_colors
 from ..text import nearest_word
 from .bar import Bar, bar_for, draw_bar
 from .channels import Channel, seen_channels
@@ -37,7 +38,7 @@ class Overlay:
     rows: Array
     columns: Array
     depth: int | None
-    colors: Any
+    colors: Mapping[int, Sequence[float]]
     fill: float
 
     def read(self, time: int) -> Any:
@@ -191,7 +192,7 @@ def _overlay(
     wanted = {role: 0.99 * min(count, image.length(role)) for role, count in zip("yx", shape, strict=True)}
     fine = [plane for plane in planes if all(plane.reach(role, image)[1] >= count for role, count in wanted.items())]
     plane = fine[-1] if fine else planes[0]
-    colors = (labels.image_label or {}).get("colors")
+    colors = decode_colors(labels.image_label)
     rows, columns = (plane.under(role, image, _shares(count)) for role, count in zip("yx", shape, strict=True))
     if projection == "max" or "z" not in plane.at:
         return Overlay(plane, rows, columns, None, colors, fill)

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from ..exceptions import MissingError
-from ..spec import entries, is_integer, is_list
+from ..spec import decode_colors
 from ..text import nearest_word
 from .channels import MOST, Channel, seen_channels
 from .contrast import Window, sample, shown, windows_of
@@ -165,9 +165,8 @@ def _labels(image: PyramidLike, name: str) -> _Layer:
 def _segmentation(labels: PyramidLike, name: str) -> _Layer:
     """Show labels in the colours that are stored with them; the client has colours of its own for others."""
     colors = {
-        str(entry["label-value"]): "#" + bytes(max(0, min(255, int(part))) for part in entry["rgba"][:3]).hex()
-        for _, entry in entries((labels.image_label or {}).get("colors"), "colors")
-        if is_integer(entry.get("label-value")) and is_list(entry.get("rgba")) and len(entry["rgba"]) == 4
+        str(value): "#" + bytes(max(0, min(255, int(part))) for part in rgba[:3]).hex()
+        for value, rgba in decode_colors(labels.image_label).items()
     }
     served = Served.of(labels, labels=True)
     look = {"type": "segmentation", "name": name, "selectedAlpha": 0.4, "segmentColors": colors, "tab": "segments"}

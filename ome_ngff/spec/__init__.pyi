@@ -78,7 +78,9 @@ from .versions.editing import releveled as releveled
 from .versions.editing import renamed as renamed
 from .versions.parts import MOST_LEVELS as MOST_LEVELS
 from .versions.parts import dataset_paths as dataset_paths
+from .versions.parts import decode_colors as decode_colors
 from .versions.parts import decode_omero as decode_omero
+from .versions.parts import decode_properties as decode_properties
 from .versions.parts import encode_omero as encode_omero
 from .versions.parts import entries_of as entries_of
 from .versions.parts import entry_of as entry_of
@@ -86,12 +88,16 @@ from .versions.parts import image_names as image_names
 from .versions.parts import label_names as label_names
 from .versions.parts import named_paths as named_paths
 from .versions.parts import stated_geometry as stated_geometry
+from .versions.parts import stated_method as stated_method
 from .versions.registry import CurrentFormat as CurrentFormat
 from .versions.registry import detect_format as detect_format
 from .versions.registry import format_for_zarr as format_for_zarr
 from .versions.registry import format_from_version as format_from_version
 from .versions.registry import format_implementations as format_implementations
 from .versions.registry import stated_format as stated_format
+from .versions.scenes import decode_scene as decode_scene
+from .versions.scenes import encode_scene as encode_scene
+from .versions.scenes import scene_paths as scene_paths
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05
 from .versions.v06 import FormatV06 as FormatV06

@@ -13,7 +13,7 @@ import attrs
 
 from ..exceptions import ExistsError, FormatError, OptionError
 from ..text import list_of, listed, show
-from .rules.book import entries, is_alphanumeric, is_integer, part_of, path_fault, stated
+from .rules.book import is_alphanumeric, is_integer, part_of, path_fault, stated
 
 #: rows and columns of the plates that are made, by their number of wells
 PLATE_FORMATS = {6: (2, 3), 12: (3, 4), 24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
@@ -123,7 +123,7 @@ class Well:
         Raises:
             FormatError: the path of a field cannot be one.
         """
-        found = [part for _, part in entries(part_of(well, "images"), "")]
+        found = _objects(part_of(well, "images"))
         for part in found:
             if path_fault(part.get("path")):
                 raise FormatError(f"A field of a well cannot be used. {path_fault(part.get('path'))}")
@@ -275,18 +275,19 @@ class Plate:
             FormatError: its rows, columns and wells are not understood.
         """
         lines: list[list[Any]]
-        lines = [[part.get("name") for _, part in entries(part_of(plate, what), "")] for what in ("rows", "columns")]
+        lines = [[part.get("name") for part in _objects(part_of(plate, what))] for what in ("rows", "columns")]
         rows, columns = (tuple(str(name) if is_integer(name) else name for name in names) for names in lines)
         if any(map(path_fault, (*rows, *columns))):
             raise FormatError(f"The rows and columns of a plate have names (got {show(rows)} and {show(columns)}).")
         wells: dict[str, None] = {}
-        for _, part in entries(part_of(plate, "wells"), ""):
+        known_rows, known_columns = {*rows}, {*columns}
+        for part in _objects(part_of(plate, "wells")):
             path: Any = part.get("path")
             row, _, column = path.partition("/") if isinstance(path, str) else ("", "", "")
-            if row not in rows or column not in columns:
+            if row not in known_rows or column not in known_columns:
                 raise FormatError(f"A well of a plate is a row and a column of it, as in 'A/1' (got {show(path)}).")
             wells[path] = None
-        parts = [part for _, part in entries(part_of(plate, "acquisitions"), "") if is_integer(part.get("id"))]
+        parts = [part for part in _objects(part_of(plate, "acquisitions")) if is_integer(part.get("id"))]
         acquisitions = map(Acquisition.from_document, parts)
         name, count = part_of(plate, "name"), part_of(plate, "field_count")
         return cls(
@@ -366,11 +367,16 @@ def _implied(names: set[str]) -> tuple[str, ...]:
     return found if names <= set(found) else tuple(sorted(names, key=natural))
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list in a document, of which a plate has thousands."""
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, (list, tuple)) else []
+
+
 def _span(names: Sequence[str]) -> str:
     return f"{names[0]} to {names[-1]}" if len(names) > 1 else listed(names)
 
 
 def _merged(parts: list[dict[str, Any]], key: str, before: Any) -> list[dict[str, Any]]:
     """Return dicts with what those of the same key have said before, and they do not."""
-    known = {str(part.get(key)): part for _, part in entries(before, "")}
+    known = {str(part.get(key)): part for part in _objects(before)}
     return [{**known.get(str(part[key]), {}), **part} for part in parts]

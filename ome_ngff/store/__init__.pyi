@@ -1,6 +1,10 @@
 from . import journal as journal
 from . import places as places
 from . import temporary as temporary
+from .additions import complete_addition as complete_addition
+from .additions import end_addition as end_addition
+from .additions import forget_before as forget_before
+from .additions import keep_before as keep_before
 from .array_documents import array_to_v2 as array_to_v2
 from .array_documents import array_to_v3 as array_to_v3
 from .attributes import attributes_below as attributes_below
@@ -21,6 +25,7 @@ from .change import Change as Change
 from .change import Record as Record
 from .change import begin_cells as begin_cells
 from .change import carry_out as carry_out
+from .change import current_documents as current_documents
 from .change import outlasting as outlasting
 from .change import read_record as read_record
 from .change import refuse_changed as refuse_changed
@@ -67,6 +72,7 @@ from .objects import Entry as Entry
 from .objects import carry_objects as carry_objects
 from .objects import list_objects as list_objects
 from .opening import StoredBoxes as StoredBoxes
+from .opening import cells_in as cells_in
 from .opening import members as members
 from .opening import missing_chunks as missing_chunks
 from .opening import node_of as node_of

@@ -28,20 +28,22 @@ from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
 from .objects import list_objects
+from .places import in_memory
 from .target import Target
 from .zarr_private import default_buffer_prototype
 
 CELLS = "cells-"
+_TRACE = "written "  # before the size and the time of a cell, in place of its digest
 
 
 @attrs.frozen
 class Cell:
-    """Tell what one key of a change held, and holds in the end.
+    """State what one key of a change held, and holds in the end.
 
     Attributes:
         was: whether something stood there before.
         becomes: digest of what stands there in the end, None where nothing does; of a folder, of its files' names,
-            sizes and times, which stay when it is moved.
+            sizes and times, which stay when it is moved; of a cell that was added, `trace`.
     """
 
     was: bool
@@ -117,9 +119,30 @@ class Cells:
         """Put the old cell back, unless that is done, or was never replaced."""
         (self._back_file if self.target.folder is not None else self._back_object)(key, cell)
 
+    def keep(self, key: str) -> bool:
+        """Keep what stands at a key, before anything is prepared; return whether something does."""
+        if self.target.folder is None:
+            there = self._get(key)
+            self._set(self.old(key), there) if there is not None else None
+            return there is not None
+        if found := self._exists(key):
+            self._make_way("old", key)
+            _link(self._path(key), self._path(self.old(key)))
+        return found
+
+    def trace(self, key: str) -> str | None:
+        """Return what tells a cell from one that is written later, without reading it; None where there is none."""
+        if self.target.folder is None:
+            return self._digest(key) if in_memory(self.target.store) else _TRACE
+        with suppress(FileNotFoundError):
+            found = self._path(key).stat()
+            return f"{_TRACE}{found.st_size} {found.st_mtime_ns}"
+        return None
+
     def differs(self, key: str, cell: Cell) -> bool:
         """Return whether something else stands at a key than a change has left, or what it has kept is gone."""
-        return self._digest(key) != cell.becomes or (cell.was and not self._exists(self.old(key)))
+        look = self.trace if (cell.becomes or "").startswith(_TRACE) else self._digest
+        return look(key) != cell.becomes or (cell.was and not self._exists(self.old(key)))
 
     def forget(self) -> None:
         """Delete the cells, which are in place."""

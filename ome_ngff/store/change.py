@@ -17,7 +17,7 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -31,13 +31,14 @@ from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .inline import together, wait_for
 from .journal import JOURNAL
-from .nodes import leads_through_a_link
+from .nodes import children, leads_through_a_link
 from .staging import HELD, Staging, expel
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
 CHANGES = {CHANGING, UNDOING}  # of what is under way
+GROWING = f"{JOURNAL}/growing.zip"  # of what is being added to, as it was before
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
 LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on
@@ -185,10 +186,11 @@ class Record:
 def read_record(target: Target, *, done: bool = True) -> Record | None:
     """Return the change of a group that is under way, else, if that is wanted, the last one that was `done`."""
     names = (UNDOING, CHANGING, UNDO) if done else (UNDOING, CHANGING)
-    return next((record for record in (_record(target, name) for name in names) if record is not None), None)
+    return next((record for record in (recorded(target, name) for name in names) if record is not None), None)
 
 
-def _record(target: Target, name: str) -> Record | None:
+def recorded(target: Target, name: str) -> Record | None:
+    """Return the change that is recorded under a name in the journal of a group."""
     if leads_through_a_link(target, name):
         raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
     content = wait_for(target.store, get_bytes(target.store, target.key(name)))
@@ -227,12 +229,13 @@ def carry_out(target: Target, change: Change, claim: Claim) -> None:
 
 def begin_cells(target: Target) -> Cells:
     """Begin to prepare the cells of a change, under the lock of its group; what earlier ones have left goes."""
-    return Cells.begin(target, _needed(target))
+    return Cells.begin(target, needed_cells(target))
 
 
-def _needed(target: Target) -> set[str]:
+def needed_cells(target: Target) -> set[str]:
     """Return the names of the changes of a group whose cells are still needed: to be undone, or gone on with."""
-    found = (_record(target, name) for name in (UNDOING, CHANGING, UNDO))
+    there = {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}
+    found = (recorded(target, name) for name in (UNDOING, CHANGING, UNDO, GROWING) if name in there)
     return {record.change.name for record in found if record is not None}
 
 
@@ -242,14 +245,14 @@ def take_back(target: Target, record: Record, claim: Claim) -> None:
         _put_record(target, writer, UNDOING, record.content)
         writer.remove(CHANGING)  # where the change was under way; what was done before it can still be undone
         _apply(target, writer, record.change.back, record.change, claim)
-        if _current(target, [UNDO])[UNDO] == record.content:
+        if current_documents(target, [UNDO])[UNDO] == record.content:
             writer.remove(UNDO)
         writer.remove(UNDOING)
-        sweep_cells(target, _needed(target))
+        sweep_cells(target, needed_cells(target))
 
 
 def _put_record(target: Target, writer: Any, name: str, content: bytes) -> None:
-    if _current(target, [name])[name] != content:
+    if current_documents(target, [name])[name] != content:
         writer.put(name, content)
 
 
@@ -258,7 +261,7 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
     allowed = {key: {change.old.get(key), change.new.get(key)} for key in change.keys}
     for key in change.marks:
         marked = {change.with_mark(key, content) for content in (change.old[key], change.new[key])}
-        now = _current(target, [key])[key]
+        now = current_documents(target, [key])[key]
         _refuse_other(target, key, now, allowed[key] | marked)
         allowed[key] |= marked
         if now not in marked and now is not None:
@@ -269,7 +272,7 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
     for tier in change.tiers():
         for start in range(0, len(tier), _AT_ONCE):
             batch = tier[start : start + _AT_ONCE]
-            found = _current(target, batch)
+            found = current_documents(target, batch)
             for key in batch:
                 wanted = change.new.get(key)
                 _refuse_other(target, key, found[key], allowed[key])
@@ -280,7 +283,8 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
             (target.folder / key).parent.rmdir() if target.folder is not None else None
 
 
-def _current(target: Target, keys: list[str]) -> dict[str, bytes | None]:
+def current_documents(target: Target, keys: Sequence[str]) -> dict[str, bytes | None]:
+    """Return documents below a group as they are now, by their keys."""
     read = together(target.store, (get_bytes(target.store, target.key(key)) for key in keys))
     return dict(zip(keys, wait_for(target.store, read), strict=True))
 
@@ -301,7 +305,7 @@ def refuse_changed(target: Target, change: Change, contents: Mapping[str, bytes]
         contents: all documents of the hierarchy, by their keys, where these matter.
     """
     keys = sorted(change.keys)
-    there = _current(target, keys) if contents is None else contents
+    there = current_documents(target, keys) if contents is None else contents
     other = [key for key in keys if there.get(key) != change.new.get(key)]
     more = [] if contents is None else sorted(set(contents) - change.keys - (change.kept or frozenset()))
     if change.cells:

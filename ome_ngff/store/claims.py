@@ -248,7 +248,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 
 
 def claims_of(store: Store, path: str = "") -> Claims | None:
-    """Give the claims below a path of a store, which is a folder that exists; None where nothing is atomic.
+    """Return the claims below a path of a store, which is a folder that exists; None where nothing is atomic.
 
     Raises:
         StoreError: the store is read-only.

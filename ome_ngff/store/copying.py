@@ -28,7 +28,7 @@ from .codecs import Compression
 from .decoding import keeping
 from .inline import together, wait_for
 from .layout import Grid, LevelStorage
-from .opening import cells
+from .opening import cells_in
 from .places import folder_of
 from .zarr_private import default_buffer_prototype
 
@@ -106,7 +106,7 @@ class StoredCells:
                 yield cls(array, storage, None, kept)
             return
         stamps = {}
-        for cell in cells(box, storage.grid.cell):
+        for cell in cells_in(box, storage.grid.cell):
             with suppress(OSError):  # decoding it will say so
                 stamps[cell] = _stamp(os.stat(folder / array.metadata.encode_chunk_key(cell)))
         yield cls(array, storage, folder, stamps)
@@ -185,7 +185,7 @@ class StoredCells:
 
 def copy_objects(stored: StoredCells, array: zarr.Array[Any], box: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Copy the bytes of the cells of a box to a store that is no folder; return those that are not to be copied."""
-    found = list(cells(box, stored.storage.grid.cell))
+    found = list(cells_in(box, stored.storage.grid.cell))
 
     async def copy(cell: tuple[int, ...]) -> bool:
         content = await asyncio.to_thread(stored.content, cell)

@@ -94,8 +94,10 @@ def parse_json(content: bytes, where: str) -> Any:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(DEEPEST):
-        inside = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [part for parts in inside for part in parts if isinstance(part, (dict, list))]
-    return bool(level)
+    level: list[Any] = [[value]]
+    for _ in range(DEEPEST + 1):
+        inside = (each.values() if type(each) is dict else each for each in level)
+        level = [part for parts in inside for part in parts if type(part) in (dict, list)]
+        if not level:
+            return False
+    return True

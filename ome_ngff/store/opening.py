@@ -251,7 +251,7 @@ def missing_chunks(array: zarr.Array[Any], box: Sequence[tuple[int, int]], pixel
         array: whose chunks. box: which it touches. pixels: those of the box; where they are not all zeros, a chunk is
             known to be stored.
     """
-    for cell in cells(box, array.chunks):
+    for cell in cells_in(box, array.chunks):
         spans = zip(cell, array.chunks, box, strict=True)
         part = tuple(slice(max(i * n, low) - low, min((i + 1) * n, high) - low) for i, n, (low, high) in spans)
         key = f"{array.path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
@@ -259,7 +259,7 @@ def missing_chunks(array: zarr.Array[Any], box: Sequence[tuple[int, int]], pixel
             yield key
 
 
-def cells(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def cells_in(box: Sequence[tuple[int, int]], lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield the numbers of the cells that a box covers, or touches."""
     return itertools.product(*(range(low // n, -(-high // n)) for (low, high), n in zip(box, lengths, strict=True)))
 

@@ -25,7 +25,7 @@ from .copying import StoredCells
 from .inline import run_inline
 from .journal import JOURNAL
 from .nodes import leads_through_a_link, remove
-from .opening import cells, flat, whole_cell, write_box
+from .opening import cells_in, flat, whole_cell, write_box
 from .places import folder_of
 from .target import Target
 from .temporary import spool_folder
@@ -73,7 +73,7 @@ class Staging:
         lengths = array.shards or array.chunks
         if stored is None:
             write_box(self._twin(array, path), box, block)
-        for cell in cells(box, lengths):
+        for cell in cells_in(box, lengths):
             written = f"{path}/{'.'.join(map(str, cell))}".lstrip("/")
             name = f"{path}/{array.metadata.encode_chunk_key(cell)}".lstrip("/")
             whole = whole_cell(cell, lengths, box)

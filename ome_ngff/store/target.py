@@ -92,7 +92,7 @@ class Target:
             )
         if "change" in mark:
             of = f" of {str(mark['of'])[:200]}" if "of" in mark else ""
-            way = " and resume=True" if mark["change"] == "update" else ""
+            way = " and resume=True" if mark["change"] in ("update", "extension") else ""
             raise IncompleteError(
                 f"{self} is being changed (the {show(mark['change']).strip(chr(39))}{of}), or that was interrupted: "
                 f"finish it with the same call{way}, or take it back with undo."

@@ -277,8 +277,8 @@ def _rendering(
     )
     if omero is None or omero is True:
         colors = [str(color).removeprefix("#") for color in colors]
-        check_channels(count, names, colors)
-        windows = tuple(given.channel_windows or ())
+        windows = list_of(() if given.channel_windows is None else given.channel_windows, "channel_windows")
+        check_channels(count, names, colors, windows)
         asked = bool(omero or names or colors or windows)
         return None, Rendering(tuple(map(str, names)), tuple(colors), asked=asked, windows=windows)
     if names or colors:

@@ -22,13 +22,13 @@ from ..store import (
     named_faults,
     read_record,
 )
-from .drafting import Draft
+from .draft import Draft
 from .hierarchies import changed_target, settled_hierarchy
 
 
 @attrs.frozen
 class Edit:
-    """Tell what a change does, or has done.
+    """State what a change does, or has done.
 
     Attributes:
         change: in words. documents: number of documents that come, change or go.

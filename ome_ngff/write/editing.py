@@ -35,7 +35,7 @@ from ..spec import (
 from ..store import MARK, find_target, opened
 from ..text import listed, mapping_of, show, warn
 from .changing import Edit, changed
-from .drafting import Draft
+from .draft import Draft
 from .omero import Rendering
 
 _MOST = 200  # letters of a change that its record states

@@ -35,6 +35,7 @@ class Ending:
         resumed: whether a process may have been killed before.
         levels: the levels that are stored, or the same pixels in memory; None opens them.
         files: others below the group, by path. shared: whether other processes may be at it, too.
+        leave: deletes the journal, or what of it is not needed any more; called under the lock.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Ending:
     levels: Mapping[int, Any] | None = None
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     shared: bool = False
+    leave: Callable[[Target], object] = lambda held: delete(held, JOURNAL)
 
     @property
     def _paths(self) -> list[str]:
@@ -65,7 +67,7 @@ class Ending:
             for path, content in self.files.items() if held.said.get("metadata") else ():
                 put_file(held, path, content)
             journal.finish(held, document)
-            delete(held, JOURNAL)
+            self.leave(held)
         if self.shared:
             forget_lock(target)
         if self.resumed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,7 +22,9 @@ from ..store import (
     Target,
     create_arrays,
     describe_arrays,
+    end_addition,
     expel,
+    forget_before,
     journal,
     locked,
     named_faults,
@@ -122,12 +124,13 @@ def _refuse_lost(claim: Claim, target: Target) -> None:
         raise taken_over(target)
 
 
-def take_up(target: Target, mark: Mapping[str, Any]) -> Target:
-    """Become the holder of an image that grows, or is to, under the lock of its group."""
+def take_up(target: Target, mark: Mapping[str, Any], keep: Callable[[Target], object] = forget_before) -> Target:
+    """Become the holder of an image that grows, or is to, under the lock of its group; `keep` keeps what it was."""
     if target.growing:
         taken = journal.hold(target, shared=False)
     else:
         refuse_under_way(target)
+        keep(target)
         said = unverified({MARK: target.said}).get(MARK, {})
         taken = journal.begin_growing(target, target.document, {**mark, "said": said})
     expel(target)
@@ -207,4 +210,4 @@ class Grown:
         if self.facts.name:
             self.growth.holder.compare()
             put_attributes(target, target.attributes or {})
-        Ending(target, self.metadata, self.measured, (), resumed=False)()
+        Ending(target, self.metadata, self.measured, (), resumed=False, leave=end_addition)()

@@ -14,17 +14,17 @@ import attrs
 from ..engine import Progress, check_progress
 from ..exceptions import OptionError
 from ..pixels import ScaleFactors, find_method
-from ..spec import releveled
+from ..spec import named_paths, releveled, stated_method
 from ..store import (
     opened,
     unverified,
 )
 from ..text import show, whole_number
 from .changing import Edit, changed
-from .drafting import Draft
+from .draft import Draft
 from .hierarchies import changed_target, settled_hierarchy
 from .ladder import Methodic, wanted_levels
-from .new_levels import forget_levels, images_of, let_go, made_by, own_levels
+from .new_levels import forget_levels, images_of, let_go
 
 
 def add_levels(
@@ -94,8 +94,8 @@ def remove_levels(
     def plan(draft: Draft) -> None:
         for path in images_of(draft.hierarchy, draft.target):
             document = draft.document(path)
-            levels = own_levels(document)
-            made = {} if count == 1 else made_by(document)
+            levels = named_paths(document, series=0)
+            made = {} if count == 1 else stated_method(document)
             document = releveled(document, draft.fmt, range(min(count, len(levels))), (), made)
             draft.put(path, document, unverified(draft.attributes(path)))
             for level in levels[count:]:

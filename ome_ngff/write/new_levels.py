@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import attrs
 
 from ..engine import Progress
 from ..exceptions import StoreError
-from ..spec import Dataset, entries_of, named_paths, part_of, releveled
+from ..spec import Dataset, named_paths, releveled, stated_method
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -27,8 +26,8 @@ from ..store import (
     key_of,
     unverified,
 )
-from ..text import same_json
-from .drafting import Draft
+from ..text import by, same_json
+from .draft import Draft
 from .execution import execute
 from .request import Request
 from .resume import agree
@@ -92,7 +91,7 @@ class Levels:
         if new and ready and not self._is_ready():
             raise StoreError(f"{draft.target} was changed while its levels were made; do it again.")
         document, made = draft.document(self.path), request.metadata
-        how = made_by(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
+        how = stated_method(document) if self.kept > 1 else {"type": made.type, "metadata": made.metadata}
         datasets = [Dataset(self.names[k], request.metadata.datasets[k].coordinateTransformations) for k in new]
         document = releveled(document, draft.fmt, range(self.kept), datasets, how)
         draft.put(self.path, document, unverified(draft.attributes(self.path)))
@@ -101,6 +100,8 @@ class Levels:
         arrays = describe_arrays(request.target, request.names, request.array_options())
         for k in new:
             end = key_of(self.path, self.names[k])
+            shape, chunks = by(request.levels[k].shape), by(request.grids[k].chunks)
+            draft.words.append(f"{end}: {shape} of {request.dtype}, in chunks of {chunks}")
             found = arrays[request.paths[k]].to_buffer_dict(default_buffer_prototype())
             documents = {name: buffer.to_bytes() for name, buffer in found.items()}
             draft.come(
@@ -139,17 +140,7 @@ def images_of(hierarchy: Hierarchy, target: Target) -> Iterator[str]:
     yield from found
 
 
-def own_levels(document: Mapping[str, Any]) -> list[str]:
-    return named_paths({"multiscales": entries_of(document.get("multiscales"))[:1]})
-
-
-def made_by(document: Mapping[str, Any]) -> dict[str, Any]:
-    entry = entries_of(document.get("multiscales"))[0]
-    return {word: part_of(entry, word) for word in ("type", "metadata")}
-
-
 def let_go(draft: Draft, path: str, level: str) -> None:
     """Let a level go, unless another image of the group has it, too."""
-    rest = {"multiscales": entries_of(draft.document(path).get("multiscales"))}
-    if level not in named_paths(rest) and draft.node(key_of(path, level)) is not None:
+    if level not in named_paths(draft.document(path)) and draft.node(key_of(path, level)) is not None:
         draft.go(key_of(path, level))

@@ -7,10 +7,16 @@ from functools import cache
 from typing import Any
 
 import attrs
+import numpy as np
 
 from ..image import NgffImage
 from ..show import SAMPLE_BYTES, channel_colors, channel_names, is_opacity, sample, windows_of
 from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero
+
+
+def _plain(windows: Sequence[Any]) -> Sequence[tuple[float, float]]:
+    """Return windows as numbers of Python, which JSON can hold."""
+    return [tuple(np.asarray(window).tolist()) for window in windows]
 
 
 @attrs.frozen
@@ -29,12 +35,12 @@ class Rendering:
     colors: Sequence[str] = ()
     stated: Omero | None = None
     asked: bool = True
-    windows: Sequence[tuple[float, float]] = ()
+    windows: Sequence[tuple[float, float]] = attrs.field(default=(), converter=_plain)
 
     @classmethod
     def of(cls, image: NgffImage, stated: Omero | None = None) -> Rendering:
         """Take over what an image knows of its channels."""
-        windows = tuple(image.channel_windows or ())
+        windows = () if image.channel_windows is None else image.channel_windows
         return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), stated, windows=windows)
 
     def __call__(self, levels: Sequence[Any], metadata: Metadata) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -16,9 +16,7 @@ from ..pixels import Array, Box, describe, native, read, reordered, slices
 from ..read import StoredImage
 from ..spec import Axis
 from ..store import settled
-from ..text import by, list_of, nearest_word, show, whole_number
-
-Start = Mapping[str, int] | Sequence[int]
+from ..text import by
 
 
 @attrs.frozen(eq=False)
@@ -38,7 +36,7 @@ class Part:
     chunks: tuple[int, ...]
 
     @classmethod
-    def of(cls, given: Given, stored: StoredImage, start: Start | None, *, labels: bool) -> Part:
+    def of(cls, given: Given, stored: StoredImage, first_of: Callable[..., list[int]], *, labels: bool) -> Part:
         """Find the box.
 
         Raises:
@@ -57,7 +55,7 @@ class Part:
         lengths = [1] * len(names)
         for i, n in zip(at, pixels.shape, strict=True):
             lengths[i] = int(n)
-        first = _parse_start(start, names, own)
+        first = first_of(own, stored)
         box = tuple((low, low + n) for low, n in zip(first, lengths, strict=True))
         if any(high > n for (_, high), n in zip(box, shape, strict=True)):
             raise OptionError(
@@ -109,27 +107,3 @@ class Part:
         return bool(
             np.array_equal(part.read(self.box), np.asarray(level[slices(self.box)]), equal_nan=self.dtype.kind == "f")
         )
-
-
-def _parse_start(start: Start | None, names: Sequence[str], own: Sequence[str]) -> list[int]:
-    """Return the first pixel of a box on each axis: 0 where nothing is said.
-
-    Raises:
-        AxesError: there is no such axis. OptionError: it is not a pixel.
-    """
-    if not isinstance(start, Mapping):
-        numbers = [] if start is None else list_of(start, "start")
-        called = list(own if len(numbers) == len(own) else names)
-        if start is not None and len(numbers) != len(called):
-            raise OptionError(
-                f"start has one number per axis, {','.join(names)}, or a dict of them (got {show(start)})."
-            )
-        start = dict(zip(called, numbers, strict=False))
-    for name, value in start.items():
-        if name not in names:
-            raise AxesError(
-                f"start names the axis {name!r}, there are {','.join(names)}.{nearest_word(str(name), names)}"
-            )
-        if whole_number(value) is None or value < 0:
-            raise OptionError(f"start counts pixels from 0 (got {show(value)} for {name}).")
-    return [int(start.get(name, 0)) for name in names]

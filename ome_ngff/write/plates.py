@@ -21,6 +21,7 @@ from ..store import (
     MARK,
     PLANNED,
     Target,
+    attributes_below,
     attributes_now,
     children,
     delete_empty,
@@ -28,7 +29,6 @@ from ..store import (
     find_target,
     format_said,
     leads_through_a_link,
-    open_node,
     opened,
     update_attributes,
 )
@@ -108,13 +108,13 @@ class FieldPlace:
     """Point to a field of a plate, neither of which need be there, once all that is known does not speak against it.
 
     Attributes:
-        plate: its group. well: path of the well. field: name and acquisition. new: whether the plate is not there yet.
+        plate: its group. well: path of the well. field: name and acquisition. known: the plate that is there.
     """
 
     plate: Target
     well: str
     field: Field
-    new: bool
+    known: Plate | None
 
     @classmethod
     def of(
@@ -146,7 +146,7 @@ class FieldPlace:
         whole = value.with_well(path, after)
         if whole != there:
             fmt.validate(fmt.wrap(fmt.encode_plate(whole, target.document)), "plate")
-        return cls(target, path, found, there is None)
+        return cls(target, path, found, there)
 
     @property
     def path(self) -> str:
@@ -160,9 +160,9 @@ class FieldPlace:
 
     def listed(self, request: Request) -> Request:
         """Return the request of an image as one that makes the plate before, and lists the field afterwards."""
-        prepare = (partial(_plan, self.plate),) if self.new else ()
+        prepare = (partial(_plan, self.plate),) if self.known is None else ()
         said = {**request.said, "acquisition": self.field.acquisition}
-        register = partial(register_field, self.plate, self.well, self.field)
+        register = partial(register_field, self.plate, self.well, self.field, self.known)
         return attrs.evolve(request, beforehand=prepare, afterwards=(*request.afterwards, register), said=said)
 
 
@@ -206,8 +206,10 @@ def _number(given: Any, what: str, also: str = "") -> int | None:
     return number
 
 
-def register_field(plate: Target, well: str, field: Field) -> None:
+def register_field(plate: Target, well: str, field: Field, known: Plate | None = None) -> None:
     """List a field in its well, and the well in its plate, where they are not.
+
+    A plate that was `known` to list all of that already is not looked at again: what it lists only ever grows.
 
     Raises:
         TakenOverError: the field has gone, since its plate was replaced.
@@ -216,7 +218,7 @@ def register_field(plate: Target, well: str, field: Field) -> None:
 
     def in_well(now: Target) -> dict[str, Any] | None:
         nonlocal found
-        if open_node(now.store, now.key(field.path)) is None:
+        if attributes_below(now, [field.path])[0] is None:
             raise TakenOverError(f"Another process has replaced {plate}, and the field {well}/{field.path} with it.")
         before = Well.from_document(now.document.get("well"))
         found = before.with_field(field)
@@ -233,6 +235,8 @@ def register_field(plate: Target, well: str, field: Field) -> None:
     except TakenOverError:
         delete_empty(below)
         raise
+    if known is not None and known.wells and known.with_well(well, found) == known:
+        return
     # Most fields change nothing in their plate, and then nobody waits for its lock.
     if in_plate(attrs.evolve(plate, attributes=attributes_now(plate) or {})) is not None:
         update_attributes(plate, in_plate)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ..exceptions import ExistsError, MissingError, StoreError
+import zarr
+from zarr.storage import LocalStore
+
+from ..exceptions import ExistsError, MissingError, NgffError, StoreError
 from ..read import document_of
-from ..spec import label_names, named_paths, part_of, relabeled, renamed
-from ..store import JOURNAL, LOCK, children, copy_below, find_target, opened
-from ..text import listed, nearest_word
+from ..spec import label_names, named_paths, part_of, relabeled, renamed, scene_paths
+from ..store import JOURNAL, LOCK, Target, children, copy_below, find_target, folder_of, open_node, opened, place
+from ..text import listed, nearest_word, warn
 from .changing import Edit, changed
-from .drafting import Draft
+from .draft import Draft
 from .labels.request import label_path, path_to_image
 
+_DEEPEST = 4  # folders around an image in which a scene is looked for
 _DOCUMENTS = frozenset(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"])
 
 
@@ -124,17 +129,34 @@ def _there(draft: Draft, name: str) -> str:
 def _refuse_standing(draft: Draft, path: str) -> None:
     """Raise `ExistsError` where a path is taken, or is below an image."""
     above = [path.rsplit("/", k)[0] for k in range(path.count("/"))]
-    for place in above:
-        node = draft.node(place)
-        taken = place == path and (node or children(draft.target, place))
-        if taken or (node and (node.is_array or "multiscales" in draft.document(place))):
-            raise ExistsError(f"{draft.target} has something at {place!r} already; choose another name.")
+    for step in above:
+        node = draft.node(step)
+        taken = step == path and (node or children(draft.target, step))
+        if taken or (node and (node.is_array or "multiscales" in draft.document(step))):
+            raise ExistsError(f"{draft.target} has something at {step!r} already; choose another name.")
 
 
 def _name(draft: Draft, old: str, new: str | None) -> None:
     """Change all that names a label image: the list of the labels, and the image's transformations."""
+    for scene in _scenes(draft.target, f"labels/{old}"):
+        warn(f"The scene {scene} places labels/{old} of {draft.target}; it is not of the image, and stays as it is.")
     draft.put("labels", relabeled(draft.document("labels"), old, new))
     draft.put("", relabeled(draft.document(), old, new))
+
+
+def _scenes(target: Target, path: str) -> Iterator[str]:
+    """Yield the scenes above an image, in its store or in the folders around it, that name a path below it."""
+    parts = target.path.split("/") if target.path else []
+    above = [(target.store, parts[:n], parts[n:]) for n in range(len(parts))]
+    if (root := folder_of(target.store)) is not None:
+        around = root.parts[-_DEEPEST:]
+        above += [(LocalStore(root.parents[n]), [], [*around[-n - 1 :], *parts]) for n in range(len(around) - 1)]
+    for store, place_of, way in above:
+        with suppress(NgffError, OSError):  # of others, who may keep what they like there
+            node = open_node(store, "/".join(place_of))
+            scene = target.fmt.unwrap(dict(node.attrs)).get("scene") if isinstance(node, zarr.Group) else None
+            if "/".join([*way, path]) in scene_paths(scene):
+                yield place(store, "/".join(place_of))
 
 
 def _drop_empty(draft: Draft, path: str) -> None:

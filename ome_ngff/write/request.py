@@ -12,7 +12,7 @@ from ..config import config
 from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
-from ..spec import Axes, Metadata, name_fault, path_fault
+from ..spec import Axes, Metadata, name_fault, path_fault, placed
 from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled, storage_of, stored_array
 from ..text import show
 
@@ -135,6 +135,20 @@ class Request:
     def paths(self) -> tuple[str, ...]:
         """Paths of the levels, relative to the group."""
         return tuple(dataset.path for dataset in self.metadata.datasets)
+
+    def outline(self) -> dict[str, Any]:
+        """Return what would be written, as JSON has it: axes, sizes, levels with their chunks."""
+        scale, _ = placed([self.metadata.datasets[0].coordinateTransformations], len(self.names))
+        axes = [
+            {"name": axis.name, "type": axis.type, "size": size, "scale": step, "unit": axis.unit}
+            for axis, size, step in zip(self.metadata.axes, self.levels[0].shape, scale, strict=True)
+        ]
+        levels = [
+            {"path": path, "shape": level.shape, "factors": level.factors, "chunks": grid.chunks, "shards": grid.shards}
+            for path, level, grid in zip(self.paths, self.levels, self.grids, strict=True)
+        ]
+        version, name = self.target.fmt.version, self.metadata.name
+        return {"version": version, "name": name, "dtype": str(self.dtype), "axes": axes, "levels": levels}
 
     @property
     def new_paths(self) -> list[str]:

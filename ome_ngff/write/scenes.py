@@ -9,7 +9,7 @@ from zarr.storage import StorePath
 
 from ..exceptions import FormatError, SpaceError
 from ..read import StoredImage
-from ..spec import CoordinateSystem, Edge, Graph, Metadata, stated_version
+from ..spec import CoordinateSystem, Edge, Graph, Metadata, encode_scene, stated_version
 from ..store import Target, find_target, update_document
 
 
@@ -34,8 +34,7 @@ def write_scene(
     target = find_target(group, "0.6")
     edges = [each if isinstance(each, Edge) else Edge.parse(each) for each in transformations]
     parsed = [each if isinstance(each, CoordinateSystem) else CoordinateSystem.parse(each) for each in systems]
-    scene: dict[str, Any] = {"coordinateSystems": [system.to_document() for system in parsed]} if parsed else {}
-    document = {"scene": {**scene, "coordinateTransformations": [edge.to_document() for edge in edges]}}
+    document = encode_scene(parsed, edges)
     target.fmt.validate(target.fmt.wrap(document), "scene")
     others = [key for key in ("multiscales", "plate", "well") if key in target.document]
     if others:

@@ -30,18 +30,7 @@ def write_scaled(
     fmt: Format | str | None = None,
 ) -> None:
     """Write the pyramid of a stored array."""
-    store, path = locate(input_array)
-    array = open_node(store, path)
-    if not isinstance(array, zarr.Array):
-        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
-    if scaler.labeled:
-        scaler.refuse_invention()
-    layout = Layout(chunks=array.chunks)
-    request = image_request(
-        array, output_directory, axes=axes, scaler=scaler, layout=layout, omero=not scaler.labeled, fmt=fmt
-    )
-    attributes = dict(array.attrs) if scaler.copy_metadata else {}
-    request = attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
+    array, request = scaled_request(scaler, input_array, output_directory, axes, fmt)
     if scaler.in_place:
         if overwrite:
             raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
@@ -53,6 +42,28 @@ def write_scaled(
             return
         request = _keeping(array, request)
     execute(request, overwrite=overwrite, progress=progress)
+
+
+def scaled_request(
+    scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, fmt: Format | str | None = None
+) -> tuple[zarr.Array[Any], Request]:
+    """Return a stored array, and the write of its pyramid; nothing is touched.
+
+    Raises:
+        MissingError: there is no such array. LabelError: see `Scaler.scale`.
+    """
+    store, path = locate(input_array)
+    array = open_node(store, path)
+    if not isinstance(array, zarr.Array):
+        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
+    if scaler.labeled:
+        scaler.refuse_invention()
+    layout = Layout(chunks=array.chunks)
+    request = image_request(
+        array, output_directory, axes=axes, scaler=scaler, layout=layout, omero=not scaler.labeled, fmt=fmt
+    )
+    attributes = dict(array.attrs) if scaler.copy_metadata else {}
+    return array, attrs.evolve(request, attributes=request.target.fmt.strip(attributes))
 
 
 def _holding(array: zarr.Array[Any], target: Target) -> Target:

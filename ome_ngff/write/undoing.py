@@ -14,6 +14,8 @@ from ..store import (
     Change,
     Claim,
     Target,
+    complete_addition,
+    find_target,
     forget_copies,
     locked,
     named_faults,
@@ -41,6 +43,8 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
     """
     target = changed_target(opened(group, store_options))
     with named_faults(target, "undo it again"), locked(target) as (_, claim):
+        if not find_target(target).growing:  # else what it was is needed to the end
+            complete_addition(target)
         record = read_record(target)
         if record is None:
             raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import attrs
 
-from ..engine import Progress, RegionPlan, check_progress
+from ..engine import Mending, Progress, RegionPlan, check_progress
 from ..exceptions import (
     IncompleteError,
     MissingError,
@@ -49,9 +50,10 @@ from ..store import (
     wait_for,
 )
 from .labels.request import label_path
-from .part import Part, Start
+from .part import Part
+from .placing import Start, first_pixels, without_coordinates
 from .replace import refuse_place
-from .touched import mending, touched
+from .touched import method_of, region_of
 
 
 def update_image(
@@ -77,7 +79,8 @@ def update_image(
             Where its dimensions have no names, they are the last axes of the image.
         group: the image, as in `write_image`.
         start: the first pixel that is replaced: `{"y": 512, "x": 0}`, or one number per axis of the pixels or of the
-            image; 0 where nothing is said.
+            image. Else the coordinates of the pixels say it, by the pixel size and position of the image; 0 where
+            nothing is said.
         method: how the levels were made. The images that this package has written say so; of others it has to be said,
             and is compared with the levels around the box.
         check: compare in any case, before anything is changed.
@@ -136,7 +139,7 @@ def _update(
     refuse_linked_journal(root)
     if root.attributes is None or image.attributes is None:
         raise MissingError(f"There is no OME-Zarr at {image}.")
-    given = Given.of(pixels)
+    given = Given.of(without_coordinates(pixels))
     if label is not None:
         given = attrs.evolve(given, pixels=as_labels(given.pixels))
     with (
@@ -145,20 +148,21 @@ def _update(
         locked(image) if path else nullcontext((now, claim)) as (seen, _),
     ):
         under_way = read_record(root, done=False)
-        stored = StoredImage.of(_unmarked(seen) if under_way is not None else seen)
+        stored = StoredImage.of(unmarked(seen) if under_way is not None else seen)
         if stored.target.growing:
             raise IncompleteError(f"{image} is being added to, or that was interrupted; finish that first.")
         for each in stored.arrays:
             if leads_through_a_link(root, f"{root_path(root, each.path)}/"):
                 raise StoreError(f"{root} has {each.path!r} behind a link, which is not written through.")
-        part = Part.of(given, stored, start, labels=label is not None)
+        part = Part.of(given, stored, partial(first_pixels, pixels, start=start), labels=label is not None)
         what = {"change": "update", "of": part.words + (f" of {path}" if path else "")}
         if under_way is not None:
-            _finish(root, under_way, what, claim, resume=resume)
-        if resume and _is_done(root, what) and part.equals(stored.arrays[0]):
+            go_on(root, under_way, what, claim, resume=resume)
+        if resume and is_done(root, what) and part.equals(stored.arrays[0]):
             return
-        plan = touched(part, stored, method, check=check, labels=label is not None)
-        _carry_out(root, _prepare(root, path, part, plan, stored, what, progress), claim)
+        chosen = method_of(stored, method, part.box, part.words, check=check, labels=label is not None)
+        plan = region_of(stored, chosen, part.box)
+        carry_on(root, prepared_cells(root, path, part, plan, stored, what, progress), claim)
 
 
 def root_path(root: Target, path: str) -> str:
@@ -166,37 +170,37 @@ def root_path(root: Target, path: str) -> str:
     return path.removeprefix(root.path).lstrip("/")
 
 
-def _unmarked(target: Target) -> Target:
+def unmarked(target: Target) -> Target:
     """Return an image that is being changed as what it is apart from that."""
     attributes = target.attributes or {}
     return attrs.evolve(target, attributes={k: v for k, v in attributes.items() if k != MARK})
 
 
-def _finish(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
+def go_on(root: Target, record: Record, what: Mapping[str, str], claim: Claim, *, resume: bool) -> None:
     """Go on with a change that was interrupted, if it is this one, and that is wanted."""
     if not resume or dict(record.change.what) != what or not record.goes_on:
         way = "the same call and resume=True, or take it back with " if record.goes_on else ""
         raise IncompleteError(f"Of {root}, {record.change} was interrupted; finish that first, with {way}undo(group).")
-    _carry_out(root, record.change, claim)
+    carry_on(root, record.change, claim)
 
 
-def _is_done(root: Target, what: Mapping[str, str]) -> bool:
+def is_done(root: Target, what: Mapping[str, str]) -> bool:
     """Return whether a change is what was done last."""
     record = read_record(root)
     return record is not None and dict(record.change.what) == what
 
 
-def _carry_out(root: Target, change: Change, claim: Claim) -> None:
+def carry_on(root: Target, change: Change, claim: Claim) -> None:
     carry_out(root, change, claim)
     for key in change.marks:
-        if change.old[key] != change.new[key]:
+        if change.old[key] != change.new[key] or len(change.keys) > 1:
             forget_copies(root.store, root.key(key).rpartition("/")[0])
             if root.handle is not None and "/" not in key:  # it would write its copy back
                 root.handle.metadata.attributes.pop(MARK, None)
                 root.handle.metadata.attributes.update(_attributes(change.new[key], key))
 
 
-def _prepare(
+def prepared_cells(
     root: Target,
     path: str,
     part: Part,
@@ -210,7 +214,8 @@ def _prepare(
     try:
         paths = {k: root_path(root, stored.arrays[k].path) for k in plan.touched}
         ready = {k: twin(stored.arrays[k], root.key(cells.new(paths[k]))) for k in plan.touched}
-        mending(plan, stored, ready, part.at_hand()).run(progress)
+        held = part.at_hand()
+        Mending(plan, part.dtype, dict(enumerate(stored.arrays)), ready, held.read).run(progress)
         keys = [
             f"{paths[k]}/{stored.arrays[k].metadata.encode_chunk_key(place)}"
             for k in plan.touched
@@ -219,7 +224,7 @@ def _prepare(
         found = cells.prepared(keys)
         document = f"{path}/".lstrip("/") + ("zarr.json" if stored.target.fmt.zarr_format == 3 else ".zattrs")
         before = wait_for(root.store, get_bytes(root.store, root.key(document)))
-        after = None if before is None else _unverified(before, document)
+        after = None if before is None else still_true(before, document)
         if before is None or after is None:
             raise MissingError(f"There is no OME-Zarr at {stored.target}.")
         name = cells.name if found else ""
@@ -237,7 +242,7 @@ def _attributes(content: bytes, key: str) -> dict[str, Any]:
     return dict(document if key.endswith(".zattrs") else document.get("attributes") or {})
 
 
-def _unverified(content: bytes, key: str) -> bytes:
+def still_true(content: bytes, key: str) -> bytes:
     """Return the document of an image without the digests of its pixels, which are no longer true."""
     there = _attributes(content, key)
     attributes = unverified(there)

@@ -26,7 +26,7 @@ _MOST = 20  # reasons that a message lists
 
 
 @attrs.define(eq=False)
-class Plan:
+class UpgradePlan:
     """The documents of a hierarchy in another version.
 
     Attributes:
@@ -50,7 +50,7 @@ class Plan:
     _same: dict[str, Restated] = attrs.field(factory=dict)
 
     @classmethod
-    def of(cls, hierarchy: Hierarchy, source: Format, to: Format, *, lossy: bool) -> Plan:
+    def of(cls, hierarchy: Hierarchy, source: Format, to: Format, *, lossy: bool) -> UpgradePlan:
         """Plan the change of a hierarchy.
 
         Raises:

@@ -1,6 +1,6 @@
 """A stored hierarchy in another version of OME-NGFF, where it stands: documents change, and no chunk is touched.
 
-`upgraded.Plan` is pure: documents in, documents out, or an error that lists all that stands in the way.
+`upgraded.UpgradePlan` is pure: documents in, documents out, or an error that lists all that stands in the way.
 `store.carry_out` is what changes anything.
 """
 
@@ -26,11 +26,14 @@ from ..spec import (
     Format,
     format_for_zarr,
     format_from_version,
+    part_of,
     stated_version,
     states,
     states_ome,
 )
 from ..store import (
+    MARK,
+    PLANNED,
     UNDOING,
     Change,
     Hierarchy,
@@ -47,7 +50,7 @@ from ..store import (
 )
 from ..text import show, warn
 from .hierarchies import FORMATS, changed_target, named_below, settled_hierarchy
-from .upgraded import Plan, enumerated
+from .upgraded import UpgradePlan, enumerated
 
 _KEPT = ("scale-size",)  # what an older version only warns of, and what no new document changes
 _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a well, a row, a plate
@@ -55,7 +58,7 @@ _ABOVE = 4  # folders above a hierarchy that may be a larger one: of a field, a 
 
 @attrs.frozen
 class Upgrade:
-    """Tell what an upgrade does, or has done.
+    """State what an upgrade does, or has done.
 
     Attributes:
         source, to: the versions. images: number of images, label images included, whose version changes.
@@ -133,7 +136,7 @@ def _planned(target: Target, to: Format, lossy: bool, *, wait: bool = False) -> 
     _refuse_part(target)
     try:
         source = _source(hierarchy)
-        plan = Plan.of(hierarchy, source, to, lossy=lossy)
+        plan = UpgradePlan.of(hierarchy, source, to, lossy=lossy)
     except NgffError as error:
         raise type(error)(f"{target}: {error}") from None
     if plan.losses and not lossy:
@@ -161,6 +164,10 @@ def _source(hierarchy: Hierarchy) -> Format:
         raise InputError("this is an array; an image is a group of arrays")
     there = [fmt for fmt in FORMATS if fmt.zarr_format == root.zarr_format]
     documents = [fmt.unwrap(root.attributes) for fmt in there]
+    if part_of(root.attributes.get(MARK), PLANNED) is not None and not any(documents):
+        raise InputError(
+            "this plate has no wells yet, so there is nothing to upgrade; delete it, and make it in the other version"
+        )
     if not any(documents) or (root.zarr_format == 2 and not states_ome(documents[0], "")):
         raise InputError("this group has no metadata of OME; give an image, a plate or a collection")
     stated = stated_version(documents[0])

@@ -18,7 +18,17 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 from ome_zarr_models import open_ome_zarr
 
-from ome_ngff import Field, create_plate, open_image, open_plate, repair_plate, validate, write_field, write_image
+from ome_ngff import (
+    Field,
+    create_plate,
+    open_image,
+    open_plate,
+    repair_plate,
+    validate,
+    write_field,
+    write_image,
+    write_overview,
+)
 
 FORMATS: dict[str, Any] = {"0.4": FormatV04(), "0.5": FormatV05()}
 WELLS = ("B/2", "B/3")
@@ -37,6 +47,7 @@ def ours(tmp_path: Path, version: str) -> Path:
     for well in WELLS:
         for number in (0, 1):
             write_field(pixels(well, number), tmp_path / "p.zarr", well, number, number, chunks=16, **SIZES)
+    write_overview(tmp_path / "p.zarr")
     return tmp_path / "p.zarr"
 
 
@@ -59,6 +70,16 @@ def test_ome_zarr_and_napari_show_our_plates(ours: Path, version: str) -> None:
     assert {int(value) for value in np.unique(grid)} == {0, 1, 11}  # the first fields of both wells
     (layer, *_) = napari_ome_zarr.napari_get_reader(str(ours))(str(ours))
     assert np.asarray(layer[0][0]).max() == 11
+
+
+@every_version
+def test_viewers_open_the_overview_that_is_kept(ours: Path, version: str) -> None:
+    place, wanted = ours / "plate_overview", open_plate(ours).overview().images[0].data.compute()
+    (node, *_) = Reader(parse_url(str(place), fmt=FORMATS[version]))()
+    np.testing.assert_array_equal(np.asarray(node.data[0]), wanted)
+    (layer, *_) = napari_ome_zarr.napari_get_reader(str(place))(str(place))
+    np.testing.assert_array_equal(np.squeeze(np.asarray(layer[0][0])), np.squeeze(wanted))
+    np.testing.assert_array_equal(ngio.open_ome_zarr_container(str(place)).get_image().get_as_numpy(), wanted)
 
 
 @every_version

@@ -1,4 +1,4 @@
-"""A server of S3 for each test."""
+"""A server of S3 for each test, in one process."""
 
 from __future__ import annotations
 
@@ -53,23 +53,31 @@ class Server:
         return Counter(kind for kind, path in kinds if part in path)
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Run a server, to which the environment has the keys."""
-    folder = tmp_path / "server"
-    folder.mkdir()
-    command = [sys.executable, Path(__file__).with_name("server.py"), folder]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+@pytest.fixture(scope="session")
+def servers() -> Iterator[subprocess.Popen[str]]:
+    """Run the process that has the servers; it takes seconds to start."""
+    command = [sys.executable, str(Path(__file__).with_name("server.py"))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        while not (folder / "address").exists():
-            assert process.poll() is None, "the server has not started"
-            time.sleep(0.05)
-        found = Server((folder / "address").read_text(), folder)
-        for name, value in {**KEYS, "AWS_ENDPOINT_URL": found.url}.items():
-            monkeypatch.setenv(name, value)
-        found.bucket.create()
-        found.forget()
-        yield found
+        yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+@pytest.fixture
+def server(servers: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Run a server at an address of its own, to which the environment has the keys."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    assert servers.stdin is not None
+    print(folder, file=servers.stdin, flush=True)
+    while not (folder / "address").exists():
+        assert servers.poll() is None, "the server has not started"
+        time.sleep(0.05)
+    found = Server((folder / "address").read_text(), folder)
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": found.url}.items():
+        monkeypatch.setenv(name, value)
+    found.bucket.create()
+    found.forget()
+    return found

@@ -8,13 +8,13 @@ from ome_ngff import Finding, Format, MissingError, NgffError, Report, Validatio
 
 
 def faults(path: Path, *, strict: bool = False) -> list[Finding]:
-    """Give what is wrong with an image."""
+    """Return what is wrong with an image."""
     report: Report = validate(path, strict=strict)
     return [finding for finding in report.findings if finding.severity == "error"]
 
 
 def version(text: str) -> str | None:
-    """Give the version that a text names, where there is one."""
+    """Return the version that a text names, where there is one."""
     try:
         found: Format = format_from_version(text)
     except ValueError:  # FormatError is one
@@ -23,14 +23,14 @@ def version(text: str) -> str | None:
 
 
 def rules(error: NgffError) -> list[str]:
-    """Give the rules that an error says were broken."""
+    """Return the rules that an error says were broken."""
     if isinstance(error, ValidationError):
         return [finding.rule for finding in error.findings]
     return []
 
 
 def missing(path: Path) -> bool:
-    """Tell whether there is nothing."""
+    """Return whether there is nothing."""
     try:
         faults(path)
     except MissingError as error:  # an OSError

@@ -26,12 +26,12 @@ def add_labels(path: Path, name: str) -> list[str]:
 
 
 def find_labels(image: Multiscales, name: str) -> Multiscales | None:
-    """Give labels by name, or none."""
+    """Return labels by name, or none."""
     return image.labels.get(name)
 
 
 def refused(path: Path) -> str:
-    """Give what is said of labels that are none; the error is a ValueError, too."""
+    """Return what is said of labels that are none; the error is a ValueError, too."""
     try:
         write_labels(np.zeros((4, 4)), path, "floats")
     except LabelError as error:

@@ -32,7 +32,7 @@ def store(image: NgffImage, path: Path) -> list[tuple[float, float]]:
 
 
 def places(path: Path) -> Iterator[tuple[float, float]]:
-    """Give where the levels of an image lie along x."""
+    """Return where the levels of an image lie along x."""
     for level in open_image(path).images:
         assert level.scale is not None
         assert level.translation is not None
@@ -40,6 +40,6 @@ def places(path: Path) -> Iterator[tuple[float, float]]:
 
 
 def names(axes: Axes) -> list[str]:
-    """Give the names of axes, in their order."""
+    """Return the names of axes, in their order."""
     each: list[Axis] = list(axes)
     return [axis.name for axis in each]

@@ -20,8 +20,10 @@ from zarr.storage import ZipStore
 
 from ...engine import Progress, check_progress
 from ...exceptions import Finding, MissingError, StoreError, ValidationError
+from ...show import table, tag
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
 from ...store import opened, parse_json, refuse_large
+from ...text import cut, printable
 from ..describe import find_place, kind_of
 from .chunks import check_chunks
 from .members import FILE
@@ -29,10 +31,11 @@ from .tree import Tree
 from .walk import Walk
 from .zips import zip_findings
 
+_MOST_SHOWN = 20  # findings
 SEVERITIES = ("error", "warning", "note")
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Report:
     """The result of checking a store.
 
@@ -61,6 +64,25 @@ class Report:
     def valid(self) -> bool:
         """Whether there are no errors."""
         return self.counts["error"] == 0
+
+    def __str__(self) -> str:
+        counted = [f"{n} {severity}{'s' * (n != 1)}" for severity, n in self.counts.items() if n]
+        version = f", OME-Zarr {self.version}" if self.version else ""
+        said = ", ".join(["valid" if self.valid else "not valid", *counted])
+        return f"{printable(self.path)}: {self.kind or 'nothing of OME-Zarr'}{version}: {said}"
+
+    def __repr__(self) -> str:
+        short = self.path if len(self.path) <= 30 else f"...{self.path[-27:]}"
+        lines = [f"<Report of {attrs.evolve(self, path=short)!s}"]
+        lines += [cut(f"  {finding}", 100) for finding in self.findings[:_MOST_SHOWN]]
+        lines += [f"  and {len(self.findings) - _MOST_SHOWN} more in .findings"] * (len(self.findings) > _MOST_SHOWN)
+        return "\n".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        rows = [(f.severity, f.rule, f.where, f"{f.what} {f.hint}") for f in self.findings]
+        found = table(("severity", "rule", "where", "what"), [[cut(x, 160) for x in row] for row in rows[:_MOST_SHOWN]])
+        more = len(rows) - _MOST_SHOWN
+        return tag("div", tag("b", "Report"), " ", str(self), found, f"and {more} more" if more > 0 else "")
 
     def raise_for_errors(self) -> None:
         """Raise a `ValidationError` with all errors in `findings`, if there are any."""

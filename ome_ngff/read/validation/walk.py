@@ -30,9 +30,10 @@ from ...spec import (
     label_names,
     part_of,
     path_fault,
+    scene_paths,
 )
 from ...store import MARK, PLANNED
-from ..describe import format_of, kind_of, scene_paths
+from ..describe import format_of, kind_of
 from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_EMPTY, PLATE_SIZE, SERIES, WELL, WellFacts

@@ -26,7 +26,7 @@ def axes_findings(
     if spatial and not any(finding.rule == "axes-form" for finding in found):
         # From 0.6 on, axes of type array may stand in place of those of space.
         alike = [{**axis, "type": "space"} if axis.get("type") == "array" else axis for axis in axes]
-        yield from SPACE(alike if version == "0.6" else axes, where, version=version)
+        yield from SPACE(alike if (version or "") >= "0.6" else axes, where, version=version)
 
 
 def _example(names: str) -> list[dict[str, Any]]:

@@ -89,7 +89,8 @@ def _attributes_form(attributes: Any, kind: str | None, dialect: Dialect) -> Fau
 def _known(attributes: Mapping[str, Any], kind: str | None, dialect: Dialect) -> Faults:
     """Drafts had versions of their own, such as 0.6.dev3, and rules of their own: they MUST NOT be judged by others."""
     stated = dialect.unwrap(attributes).get("version") if dialect.namespace else None
-    if isinstance(stated, str) and re.match(r"0\.(6[^\d]|[7-9])", stated) and stated != "0.6rc0":
+    known = (dialect.version, *dialect.earlier)
+    if isinstance(stated, str) and stated not in known and re.match(r"0\.(6[^\d]|[7-9])", stated):
         what = f"OME-Zarr {show(stated)} is not known here, so nothing else of it was checked."
         yield "version", what, "Check it with what wrote it, or write it again as OME-Zarr 0.6."
 

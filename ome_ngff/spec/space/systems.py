@@ -235,18 +235,19 @@ class Graph:
     @property
     def pieces(self) -> list[set[Ref]]:
         """The systems that are connected with each other, whichever way transformations lead."""
-        left, found = set(self.systems), list[set[Ref]]()
+        found = list[set[Ref]]()
         neighbours: dict[Ref, set[Ref]] = {}
         for edge in self.edges:
             neighbours.setdefault(edge.input, set()).add(edge.output)
             neighbours.setdefault(edge.output, set()).add(edge.input)
-        while left:
-            piece, waiting = set[Ref](), [next(iter(left))]
+        for system in self.systems:
+            if any(system in piece for piece in found):
+                continue
+            piece, waiting = set[Ref](), [system]
             while waiting:
                 ref = waiting.pop()
                 if ref not in piece:
                     piece.add(ref)
                     waiting.extend(neighbours.get(ref, ()))
             found.append(piece)
-            left -= piece
         return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...exceptions import FormatError, InputError
 from ...text import show
 from ..metadata import Omero, OmeroChannel, OmeroWindow, parse_transformations, placed
-from ..rules.book import is_list, is_number, part_of, path_fault, stated
+from ..rules.book import is_integer, is_list, is_number, part_of, path_fault, stated
 
 MOST_LEVELS = 256  # of an image, and images of a group; a ladder that halves has fewer than 64
 
@@ -62,12 +62,19 @@ def dataset_paths(multiscale: Mapping[str, Any]) -> list[str]:
     return paths
 
 
-def named_paths(document: Mapping[str, Any]) -> list[str]:
-    """Return the paths of all levels of all images that a document names, as far as they lead to something below it."""
-    entries = [entry for entry in entries_of(document.get("multiscales")) if isinstance(entry, Mapping)]
+def named_paths(document: Mapping[str, Any], series: int | None = None) -> list[str]:
+    """Return the paths of all levels of an image, or of all, that a document names, if they lead below its group."""
+    images = entries_of(document.get("multiscales"))
+    images = images if series is None else images[series : series + 1]
+    entries = [entry for entry in images if isinstance(entry, Mapping)]
     paths = [part_of(dataset, "path") for entry in entries for dataset in entries_of(entry.get("datasets"))]
     found = [path.strip("/") for path in paths if isinstance(path, str)]
     return [path for path in found if not path_fault(path)]
+
+
+def stated_method(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the levels of the first image were made, as its document says it."""
+    return {word: part_of(entry_of(document, 0), word) for word in ("type", "metadata")}
 
 
 def stated_geometry(
@@ -84,6 +91,27 @@ def stated_geometry(
     except FormatError:
         return None, None
     return (tuple(scale), tuple(translation)) if given else (None, None)
+
+
+# What is known of labels: `image-label`
+
+
+def decode_colors(image_label: Any) -> dict[int, tuple[float, ...]]:
+    """Return the colours of labels by value, as (r, g, b, a) from 0 to 255, as far as they can be understood."""
+    listed = [(value, entry.get("rgba")) for value, entry in _of_labels(image_label, "colors")]
+    return {v: tuple(rgba) for v, rgba in listed if is_list(rgba) and len(rgba) == 4 and all(map(is_number, rgba))}
+
+
+def decode_properties(image_label: Any) -> dict[int, dict[str, Any]]:
+    """Return the properties of labels by value."""
+    listed = _of_labels(image_label, "properties")
+    return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in listed}
+
+
+def _of_labels(image_label: Any, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for entry in entries_of(part_of(image_label, key)):
+        if is_integer(part_of(entry, "label-value")):
+            yield entry["label-value"], entry
 
 
 # How channels are shown: `omero` --------------------------------------------------------------------------------------

@@ -128,6 +128,8 @@ def write_multiscale_labels(
     label_id: str | None = None,
     source: str | Mapping[str, Any] | None = None,
     check: bool = False,
+    well: str | tuple[str, str | int] | None = None,
+    field: int | str = 0,
     overwrite: bool = False,
     resume: bool = False,
     join: bool = False,
@@ -141,6 +143,7 @@ def write_multiscale_labels(
     """
     refuse_words(unknown, write_multiscale_labels)
     group = opened(group, store_options)
+    group = group if well is None else field_group(group, well, field, fmt)
     annotation = Annotation(colors, properties, label_id, source, check, label_metadata)
     request = label_pyramid_request(
         pyramid, group, name, axes=axes, scale=scale, translation=translation, axes_units=axes_units, fmt=fmt,
