@@ -42,6 +42,60 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
         yield count
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, *steps: tuple[Any, str]) -> SimpleNamespace:
+    """Count the steps that are taken, methods of classes by their names, and be killed at the one numbered `last`."""
+    count = SimpleNamespace(steps=0, last=None)
+
+    def taken(step: Callable[..., None]) -> Callable[..., None]:
+        def take(*given: Any) -> None:
+            count.steps += 1
+            if count.steps == count.last:
+                raise Killed
+            step(*given)
+
+        return take
+
+    for owner, name in steps:
+        monkeypatch.setattr(owner, name, taken(getattr(owner, name)))
+    return count
+
+
+class Dying(MemoryStore):
+    """Be killed at a step: nothing is written or deleted from then on."""
+
+    steps: int = 0
+    last: int | None = None
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.last is not None and self.steps > self.last:
+            raise Killed
+
+    async def set(self, key: str, *rest: Any, **more: Any) -> None:
+        self._step()
+        await super().set(key, *rest, **more)
+
+    async def delete(self, key: str) -> None:
+        self._step()
+        await super().delete(key)
+
+    def contents(self) -> dict[str, bytes]:
+        return {key: buffer.to_bytes() for key, buffer in self._store_dict.items()}
+
+
+def dying(contents: dict[str, Any], last: int | None) -> Dying:
+    store = Dying(dict(contents))
+    store.last = last
+    return store
+
+
+def steps_of(contents: dict[str, Any], call: Callable[[Any], Any]) -> tuple[int, dict[str, bytes]]:
+    """Return how many steps a call takes, and what it leaves."""
+    whole = dying(contents, None)
+    call(whole)
+    return whole.steps, whole.contents()
+
+
 def image_files(place: Any) -> dict[str, bytes]:
     """Return what a store holds but for the journal: the bytes by their keys."""
     if isinstance(place, Path):

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
-from dying import image_files
+from dying import Dying, Killed, counted, dying, image_files, steps_of
 from helpers import attributes, document, every_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ome_zarr_models.v04 import Image as Image04
 from ome_zarr_models.v05 import Image as Image05
-from test_upgrade_killed import Dying, Killed, dying, steps_of
 
 from ome_ngff import (
     AxesError,
@@ -476,29 +475,15 @@ def test_in_a_folder_each_step_of_an_edit_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Any]
 ) -> None:
     an_image(tmp_path / "begun", "0.5")
-    before, steps, last = outside(every_file(tmp_path / "begun")), 0, 10**9
-
-    def counted(owner: Any, name: str) -> None:
-        step = getattr(owner, name)
-
-        def take(*given: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last:
-                raise Killed
-            step(*given)
-
-        monkeypatch.setattr(owner, name, take)
-
-    for owner, name in ((Staging, "_move"), (Staging, "remove"), (Cells, "swap")):
-        counted(owner, name)
+    before = outside(every_file(tmp_path / "begun"))
+    count = counted(monkeypatch, (Staging, "_move"), (Staging, "remove"), (Cells, "swap"))
     call(copied(tmp_path, "whole"))
-    after, total = outside(every_file(tmp_path / "whole")), steps
+    after, total = outside(every_file(tmp_path / "whole")), count.steps
     for number in range(2, total + 1):
-        place, steps, last = copied(tmp_path, str(number)), 0, number
+        place, count.steps, count.last = copied(tmp_path, str(number)), 0, number
         with pytest.raises(Killed):
             call(place)
-        last = 10**9
+        count.last = None
         is_an_image(place)
         other = copied(tmp_path, f"{number}-on", place)
         if (other / ".ome_ngff" / "changing.zip").exists():

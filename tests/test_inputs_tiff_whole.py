@@ -169,6 +169,16 @@ def imagej_in_one_page(path: Path, pages: int, height: int, width: int) -> None:
     os.truncate(path, pixels + 2 * pages * height * width)
 
 
+def test_a_file_that_lost_its_description_is_not_read_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros((3, 2, 16, 16), "uint8"), ome=True, metadata={"axes": "ZCYX"})
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path) + " " * 2000)  # too long for its place: it goes to the end
+    assert open_input(path).dims == tuple("czyx")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"a\.ome\.tif is cut short: its description, which says what it holds, lies"):
+        open_input(path)
+
+
 def test_an_imagej_stack_over_4_gib_is_read_whole_from_one_page(tmp_path: Path) -> None:
     path, shape = tmp_path / "a.tif", (2200, 1000, 1000)
     imagej_in_one_page(path, *shape)

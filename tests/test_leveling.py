@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner
+from dying import Dying, Killed, counted, dying
 from helpers import datasets, document, every_file, pixels_by_tensorstore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs import Zlib
 from test_editing import outside
-from test_upgrade_killed import Dying, Killed, dying
 from zarr.storage import MemoryStore
 
 from ome_ngff import (
@@ -331,32 +331,18 @@ def test_in_a_folder_levels_killed_at_any_step_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Any]
 ) -> None:
     an_image(tmp_path / "begun", [2])
-    before, steps, last = every_file(tmp_path / "begun"), 0, 10**9
-
-    def counted(owner: Any, name: str) -> None:
-        step = getattr(owner, name)
-
-        def take(*given: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last:
-                raise Killed
-            step(*given)
-
-        monkeypatch.setattr(owner, name, take)
-
-    for owner, name in ((Staging, "_move"), (Staging, "remove"), (Cells, "swap")):
-        counted(owner, name)
+    before = every_file(tmp_path / "begun")
+    count = counted(monkeypatch, (Staging, "_move"), (Staging, "remove"), (Cells, "swap"))
     shutil.copytree(tmp_path / "begun", tmp_path / "whole")
     call(tmp_path / "whole")
-    after, total = outside(every_file(tmp_path / "whole")), steps
+    after, total = outside(every_file(tmp_path / "whole")), count.steps
     for number in sorted({*range(1, total, max(1, total // 8)), total - 1, total}):
         place, other = tmp_path / str(number), tmp_path / f"{number}-on"
         shutil.copytree(tmp_path / "begun", place)
-        steps, last = 0, number
+        count.steps, count.last = 0, number
         with pytest.raises(Killed):
             call(place)
-        last = 10**9
+        count.last = None
         is_whole(place)
         shutil.copytree(place, other)
         call(other)

@@ -149,6 +149,23 @@ def test_bounded_reads_state_the_level_that_they_are_from(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("quick", "shown"),
+    [
+        pytest.param(2 * 32 * 48 * 2 * 8, "plane 8 of 0 to 15", id="a plane"),
+        pytest.param(1, "No level of cells is quick to read", id="nothing"),
+    ],
+)
+def test_an_image_too_large_to_look_at_gets_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: int, shown: str
+) -> None:
+    store = written(tmp_path, chunks={"z": 8, "y": 32, "x": 48}, scale_factors=[])
+    monkeypatch.setattr("ome_ngff.show.view.READ", quick)
+    text = " ".join(Reader(preview_page(store).html).words)
+    assert shown in text
+    assert "2 x 16 x 32 x 48" in text
+
+
+@pytest.mark.parametrize(
     ("pixels", "least", "greatest", "zero"),
     [
         pytest.param(np.arange(256, dtype="uint8"), 0, 255, 1 / 256, id="all of a type"),

@@ -136,10 +136,7 @@ def test_all_that_is_said_of_spaces_survives_a_round_trip(turned: Path, tmp_path
 @WARNED
 def test_a_conversion_keeps_what_is_said_of_spaces_or_says_so(turned: Path, tmp_path: Path) -> None:
     write_labels(PIXELS, turned, "cells")
-    axes = [{"name": name, "type": "space"} for name in "yx"]
-    change(turned / "labels/cells", coordinateSystems=[{"name": name, "axes": axes} for name in ("physical", "b")])
-    with pytest.warns(UserWarning, match=r"left out \(b\): labels that come along lie as their image does"):
-        convert(turned, tmp_path / "copy.zarr", fmt="0.6", chunks=16)
+    convert(turned, tmp_path / "copy.zarr", fmt="0.6", chunks=16)
     said, again = open_image(turned), open_image(tmp_path / "copy.zarr")
     assert (again.systems, again.transformations) == (said.systems, said.transformations)
     np.testing.assert_allclose(again.transform([2, 4], "0", "atlas"), said.transform([2, 4], "0", "atlas"))
@@ -345,6 +342,40 @@ def test_a_copy_brings_stored_parameters_along(turned: Path, tmp_path: Path, cop
         convert(tmp_path / name, tmp_path / "again.zarr", fmt="0.6")
     convert(tmp_path / name, tmp_path / "again.zarr", fmt="0.6", overwrite=True)
     assert validate(tmp_path / "again.zarr").seen["vector fields"] == 1
+
+
+@pytest.mark.parametrize("copy", [_by_conversion, _by_writing])
+def test_labels_keep_their_own_spaces_and_fields_in_a_copy(tmp_path: Path, copy: Any) -> None:
+    place = tmp_path / "a.zarr"
+    image(place)
+    write_labels(PIXELS, place, "cells", axes="yx", scale=[3, 5], scale_factors=[2])
+    label = place / "labels/cells"
+    y, x = np.meshgrid(np.arange(64.0), np.arange(64.0), indexing="ij")
+    field(label / "field", np.stack([y, 10 * x]))
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    parts = json.loads((label / "zarr.json").read_text())["attributes"]["ome"]["multiscales"][0]["datasets"]
+    for each in parts:
+        each["coordinateTransformations"][0]["output"]["name"] = "own"
+    change(
+        label,
+        datasets=parts,
+        coordinateSystems=[{"name": name, "axes": axes} for name in ("warped", "own")],
+        coordinateTransformations=[
+            {"type": "displacements", "path": "field", "input": {"name": "own"}, "output": {"name": "warped"}}
+        ],
+    )
+    link = Edge("physical", ("labels/cells", "own"), Scale([6, 20]))
+    change(place, coordinateTransformations=[link.to_document()])
+    before = open_image(place)
+    copy(place, tmp_path / "copy.zarr")
+    points = before.labels["cells"].transform([[2, 4], [1, 3]], "0", "warped")
+    shutil.rmtree(place)
+    copied = open_image(tmp_path / "copy.zarr")
+    assert validate(tmp_path / "copy.zarr", data=True).counts["error"] == 0
+    assert copied.transformations == [link]
+    cells = copied.labels["cells"]
+    assert ([system.name for system in cells.systems], cells.images[0].scale) == (["own", "warped"], {"y": 3, "x": 5})
+    np.testing.assert_array_equal(cells.transform([[2, 4], [1, 3]], "0", "warped"), points)
 
 
 def test_parameters_that_are_not_there_are_named_in_a_copy(turned: Path, tmp_path: Path) -> None:

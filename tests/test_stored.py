@@ -421,15 +421,3 @@ def test_arrays_are_opened_before_threads_read_them(tmp_path: Path) -> None:
     write_image(np.zeros((32, 32), "uint8"), tmp_path / "a", axes="yx")
     level = open_node(LocalStore(tmp_path / "a"), "0")
     assert level.store._is_open
-
-
-def test_a_store_that_another_thread_opens_meanwhile_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = LocalStore._open
-
-    async def raced(store: LocalStore) -> None:
-        await own(store)  # the other thread's
-        await own(store)
-
-    write_image(np.zeros((32, 32), "uint8"), tmp_path / "a", axes="yx")
-    monkeypatch.setattr(LocalStore, "_open", raced)
-    assert isinstance(open_node(LocalStore(tmp_path / "a"), "0"), zarr.Array)

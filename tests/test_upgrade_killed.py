@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from dying import Dying, Killed, counted, dying, steps_of
 from helpers import every_file
 from zarr.errors import ZarrUserWarning
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import LocalStore
 
 from ome_ngff import (
     Axis,
@@ -48,10 +49,6 @@ WAYS = [
 ]
 
 
-class Killed(BaseException):
-    """What no code of ours catches."""
-
-
 def write(place: Any, fmt: str) -> None:
     """Write an image with labels, that can have any version."""
     words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2]}
@@ -59,35 +56,6 @@ def write(place: Any, fmt: str) -> None:
     write_labels((PIXELS > 9).astype("uint8"), place, "cells", **words)
     if fmt != "0.4":
         upgrade(place, fmt)
-
-
-class Dying(MemoryStore):
-    """Be killed at a step: nothing is written or deleted from then on."""
-
-    steps: int = 0
-    last: int | None = None
-
-    def _step(self) -> None:
-        self.steps += 1
-        if self.last is not None and self.steps > self.last:
-            raise Killed
-
-    async def set(self, key: str, *rest: Any, **more: Any) -> None:
-        self._step()
-        await super().set(key, *rest, **more)
-
-    async def delete(self, key: str) -> None:
-        self._step()
-        await super().delete(key)
-
-    def contents(self) -> dict[str, bytes]:
-        return {key: buffer.to_bytes() for key, buffer in self._store_dict.items()}
-
-
-def dying(contents: dict[str, Any], last: int | None) -> Dying:
-    store = Dying(dict(contents))
-    store.last = last
-    return store
 
 
 def assert_readable(place: Any) -> None:
@@ -107,13 +75,6 @@ def assert_readable(place: Any) -> None:
             np.testing.assert_array_equal(group[str(level)][...], np.asarray(pixels.data))
         np.testing.assert_array_equal(np.asarray(image.images[0].data), PIXELS)
         np.testing.assert_array_equal(np.asarray(image.labels["cells"].images[0].data), PIXELS > 9)
-
-
-def steps_of(contents: dict[str, Any], call: Callable[[Any], Any]) -> tuple[int, dict[str, bytes]]:
-    """Return how many steps a call takes, and what it leaves."""
-    whole = dying(contents, None)
-    call(whole)
-    return whole.steps, whole.contents()
 
 
 @pytest.mark.parametrize(("source", "to"), WAYS)
@@ -181,30 +142,16 @@ def test_an_undo_killed_at_any_step_goes_on(source: str, to: str) -> None:
 
 @pytest.mark.parametrize(("source", "to"), WAYS)
 def test_in_a_folder_each_step_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, to: str) -> None:
-    steps, last = 0, -1
-
-    def counted(step: Callable[..., None]) -> Callable[..., None]:
-        def take(*given: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last:
-                raise Killed
-            step(*given)
-
-        return take
-
     write(tmp_path / "begun", source)
-    monkeypatch.setattr(Staging, "_move", counted(Staging._move))
-    monkeypatch.setattr(Staging, "remove", counted(Staging.remove))
+    count = counted(monkeypatch, (Staging, "_move"), (Staging, "remove"))
     before = every_file(tmp_path / "begun")
     whole = _copied(tmp_path, "whole")
     upgrade(whole, to)
-    after, steps = every_file(whole), 0
+    after = every_file(whole)
     undo(whole)
     upgrade(whole, to)
-    steps = 0
     for last in range(1, 60):
-        place, steps = _copied(tmp_path, str(last)), 0
+        place, count.steps, count.last = _copied(tmp_path, str(last)), 0, last
         try:
             upgrade(place, to)
         except Killed:

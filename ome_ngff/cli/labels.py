@@ -79,9 +79,7 @@ def command(
     from .tables import show_request
 
     refuse_both(overwrite=given["overwrite"], resume=given["resume"])
-    refuse_both(workers=workers, scheduler=scheduler)
-    refuse_both(join=given["join"], workers=workers)
-    refuse_both(join=given["join"], scheduler=scheduler)
+    refuse_both(join=given["join"], workers=workers, scheduler=scheduler)
     found = describe_store(image)
     if not any(image.complete and image.levels for image in found.images):
         raise MissingError(f"There is no finished OME-Zarr image at {image}; write it first.")

@@ -65,9 +65,7 @@ def command(
     from ..inputs import plate_batch
     from .machine import cluster, settings
 
-    options.refuse_both(workers=workers, scheduler=scheduler)
-    options.refuse_both(join=given["join"], workers=workers)
-    options.refuse_both(join=given["join"], scheduler=scheduler)
+    options.refuse_both(join=given["join"], workers=workers, scheduler=scheduler)
     if overlap and not stitch:
         raise click.UsageError("--overlap says how fields are stitched: give --stitch, too.")
     how: Any = (overlap or "last") if stitch else None

@@ -70,9 +70,7 @@ def command(
     from .machine import cluster, settings
 
     options.refuse_both(overwrite=given["overwrite"], resume=given["resume"])
-    options.refuse_both(workers=workers, scheduler=scheduler)
-    options.refuse_both(join=given["join"], workers=workers)
-    options.refuse_both(join=given["join"], scheduler=scheduler)
+    options.refuse_both(join=given["join"], workers=workers, scheduler=scheduler)
     if given["region"] is not None:  # which is in pixels, but for the axes that have a unit
         given["unit"] = given.pop("axes_units") or "pixel"
     words = {**given, "omero": not no_omero, "labels": not no_labels, "plan": plan}

@@ -10,13 +10,14 @@ import attrs
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
 from ..image import PIXEL, NgffImage, lazy_part
-from ..read import Field
+from ..read import Field, with_parameters
 from ..spec import label_names
 from ..store import Layout, Package, Target, children, find_target, named_faults
 from ..write import (
     Annotation,
     Request,
     agree,
+    carrying,
     execute,
     execute_labels,
     label_request,
@@ -136,15 +137,27 @@ class DraftedImage:
     def _copy_label(self, target: Target, name: str, words: Mapping[str, Any]) -> None:
         assert self.source is not None
         labels, said = self.source.label(name)
-        labels = self._same_part(labels, name)
+        stored, labels = SourceImage.of(labels), self._same_part(labels, name)
         shards = label_boxes(self.storage["shards"], self.image, labels) or None
         layout = Layout.parse(None, shards, self.storage["compression"])
+        place = f"labels/{name}"
+        linked = any(place in (edge.input.path, edge.output.path) for edge in self.request.metadata.edges)
+        # Labels lie as their image does, unless it says how they lie to it.
+        own: dict[str, Any] = {
+            "scale": labels.scale,
+            "translation": labels.translation,
+            "axes_units": labels.axes_units,
+        }
         request = label_request(
-            labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"]
-        )
-        if found := SourceImage.of(labels):
-            tell_spaces(found.metadata, "labels that come along lie as their image does")
+            labels.data, target, name, axes=labels.dims, layout=layout, resume=words["resume"] or words["join"],
+            **own if linked else {},
+        )  # fmt: skip
+        fields: Mapping[str, Field] = {}
+        if stored is not None:
+            request, fields = carrying(with_spaces(request, stored, labels=False))
         execute_labels(request, name, Annotation(label_metadata=said), **words)
+        steps = {word: words[word] for word in ("overwrite", "resume", "join")}
+        write_fields(request.target, fields, **steps)
 
     def _same_part(self, labels: NgffImage, name: str) -> NgffImage:
         """Return the part of labels that lies on the part of their image.
@@ -160,6 +173,25 @@ class DraftedImage:
         box = tuple((0, 1) if size == 1 else self.box[axis] for axis, size in sizes.items())
         found: NgffImage = lazy_part(labels, box)
         return found
+
+
+def with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
+    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
+
+    Args:
+        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
+    """
+    said = stored.metadata
+    if not request.target.fmt.dialect.spaces:
+        tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
+    elif [axis.name for axis in said.axes] != list(request.names):
+        tell_spaces(said, "the image has other axes now")
+    else:
+        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
+        edges = [with_parameters(edge, stored.target) for edge in kept]
+        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
+        request = attrs.evolve(request, metadata=spaced)
+    return request
 
 
 @attrs.frozen(eq=False)

@@ -10,11 +10,10 @@ import attrs
 
 from ..exceptions import ExistsError, NgffError, OptionError
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
-from ..read import with_parameters
 from ..spec import parse_numbers, parse_units
 from ..store import Layout, find_target, is_elsewhere, readable
-from ..write import Rendering, Request, carrying, image_request, is_hierarchy, tell_spaces
-from .conversion import Collection, Copy, DraftedImage
+from ..write import Rendering, carrying, image_request, is_hierarchy
+from .conversion import Collection, Copy, DraftedImage, with_spaces
 from .open import images_in, open_input
 from .originals import Original
 from .spelling import parse_region
@@ -103,30 +102,11 @@ def drafted_image(
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
-        request = _with_spaces(request, stored, labels=labels)
+        request = with_spaces(request, stored, labels=labels)
     request, fields = carrying(request)
     ends = None if box is None else dict(zip(image.dims, box, strict=True))
     whole = dict(zip(image.dims, shape, strict=True))
     return DraftedImage(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
-
-
-def _with_spaces(request: Request, stored: SourceImage, *, labels: bool) -> Request:
-    """Let the coordinate systems of a stored image come along, and the transformations from one to another.
-
-    Args:
-        request: the write. stored: the image. labels: whether its label images come along, which some may lead to.
-    """
-    said = stored.metadata
-    if not request.target.fmt.dialect.spaces:
-        tell_spaces(said, f"OME-Zarr {request.target.fmt.version} cannot hold them; pass fmt='0.6'")
-    elif [axis.name for axis in said.axes] != list(request.names):
-        tell_spaces(said, "the image has other axes now")
-    else:
-        kept = [edge for edge in said.edges if labels or not (edge.input.path or edge.output.path)]
-        edges = [with_parameters(edge, stored.target) for edge in kept]
-        spaced = attrs.evolve(request.metadata, intrinsic=said.intrinsic, others=said.others, edges=edges)
-        request = attrs.evolve(request, metadata=spaced)
-    return request
 
 
 def adjusted(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 COMPANION = ".companion.ome"
+_SAYING = {270: "description", 33628: "header of MetaMorph", 34412: "header of LSM"}
 _OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8", ".ome.tf2")
 
 
@@ -140,6 +141,10 @@ def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:
     last: Any = pages[-1]
     if not getattr(last, "is_virtual", False) and _next_page(tiff, last.offset):
         raise InputError(f"{path} is cut short: page {len(pages)} lies beyond its end at byte {size}.")
+    if lost := sorted(
+        _codes(tiff, tiff.pages.first.offset) & _SAYING.keys() - {tag.code for tag in tiff.pages.first.tags}
+    ):
+        raise InputError(f"{path} is cut short: its {_SAYING[lost[0]]}, which says what it holds, lies beyond its end.")
     metadata = (tiff.imagej_metadata if tiff.is_imagej else None) or {}
     key: Any = series.keyframe
     if key.is_contiguous and metadata.get("images", 1) > max(len(pages), series.size // key.size):
@@ -151,6 +156,15 @@ def refuse_cut(tiff: TiffFile, series: TiffPageSeries, path: str) -> None:
         ends = (offset + count for offset, count in zip(last.dataoffsets, last.databytecounts, strict=False))
         if (end := max(ends, default=0)) > size:
             raise InputError(f"{path} is cut short: its pixels end at byte {end}, the file at {size}.")
+
+
+def _codes(tiff: TiffFile, offset: int) -> set[int]:
+    """Return the codes of the tags of the page at `offset`, of which tifffile leaves out those that it cannot read."""
+    form, file = tiff.tiff, tiff.filehandle
+    file.seek(offset)
+    count = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
+    entries = file.read(count * form.tagsize)
+    return {struct.unpack_from(f"{form.byteorder}H", entries, i)[0] for i in range(0, len(entries), form.tagsize)}
 
 
 def _next_page(tiff: TiffFile, offset: int) -> int:

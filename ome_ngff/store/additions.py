@@ -15,7 +15,7 @@ from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
 from .opening import cells_in, open_array
-from .target import Target
+from .target import Target, find_target
 from .zarr_private import default_buffer_prototype
 
 
@@ -76,7 +76,7 @@ def end_addition(target: Target) -> None:
 
 def complete_addition(target: Target) -> None:
     """Do the last of an addition whose process was killed after the image was finished; arguments as `end_addition`."""
-    if recorded(target, GROWING) is not None:
+    if recorded(target, GROWING) is not None and not find_target(target).growing:  # else it is needed to the end
         end_addition(target)
 
 

@@ -1,5 +1,6 @@
 """What we use of Zarr beyond its public API, in one place: what to look at when Zarr changes."""
 
+from threading import RLock
 from typing import Any
 
 import zarr
@@ -10,6 +11,8 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.group import AsyncGroup
 from zarr.core.metadata import ArrayMetadata
 from zarr.core.sync import sync
+
+_OPENING = RLock()  # Zarr's stores look whether they are open, and open, in two steps
 
 __all__ = [
     "ArrayMetadata",
@@ -33,12 +36,10 @@ def inner(array: zarr.Array[Any]) -> AsyncArray[Any]:
 
 
 async def ensure_open(store: Any) -> None:
-    """Open a store before several threads would at once, of which all but one would fail; or as one of them."""
-    try:
-        await store._ensure_open()
-    except ValueError:  # "store is already open", by another thread since it was looked at
-        if not store._is_open:
-            raise
+    """Open a store once, before several threads would at the same time, of which all but one would fail."""
+    if not store._is_open:
+        with _OPENING:
+            await store._ensure_open()
 
 
 def size_in_zip(store: Any, key: str) -> int | None:

@@ -303,7 +303,7 @@ def _go_on(target: Target, record: Any, source: Any, axis: str, claim: Claim, *,
 
 def _other_pixels(target: Target) -> StoreError:
     return StoreError(
-        f"What was added to {target} before are not these pixels; they stay: replace them with update_image, or undo."
+        f"What was added to {target} before are not these pixels; they stay, unless they are updated or undone."
     )
 
 

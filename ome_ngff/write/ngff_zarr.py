@@ -86,18 +86,20 @@ def to_ngff_zarr(
     for name, label in labels.items():  # before the image that is there is touched
         as_labels(label.images[0].data)
         child = attrs.evolve(target, path=target.key(label_path(name)), attributes=None, handle=None, package=None)
-        below[name] = _request(child, label, _layout(label, chunks_per_shard, compression).of_labels())
-        target.fmt.validate(target.fmt.wrap(below[name].document()), kept=("transformation-type-known",))
+        below[name] = carrying(_request(child, label, _layout(label, chunks_per_shard, compression).of_labels()))
+        target.fmt.validate(target.fmt.wrap(below[name][0].document()), kept=("transformation-type-known",))
 
     request, fields = carrying(request)
 
     def write_below(image: Target) -> None:
-        write_fields(image, fields, overwrite=overwrite, resume=resume, join=join)
-        for name, request in below.items():
+        steps = {"overwrite": overwrite, "resume": resume, "join": join}
+        write_fields(image, fields, **steps)
+        for name, (request, own) in below.items():
             parent = find_target(image)
             register = partial(register_label, parent.child("labels"), name)
             request = attrs.evolve(request, target=parent.child(label_path(name)), afterwards=(register,))
             execute(request, overwrite=overwrite and not (resume or join), resume=resume, join=join, progress=progress)
+            write_fields(request.target, own, **steps)
 
     image, said = multiscales.images[0], multiscales.metadata.omero
     measured = omero and said is None and multiscales.image_label is None

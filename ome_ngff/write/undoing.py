@@ -15,7 +15,6 @@ from ..store import (
     Claim,
     Target,
     complete_addition,
-    find_target,
     forget_copies,
     locked,
     named_faults,
@@ -43,8 +42,7 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
     """
     target = changed_target(opened(group, store_options))
     with named_faults(target, "undo it again"), locked(target) as (_, claim):
-        if not find_target(target).growing:  # else what it was is needed to the end
-            complete_addition(target)
+        complete_addition(target)
         record = read_record(target)
         if record is None:
             raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
