@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "planning",
     "upgrade": "upgrades",
     "stream": "streams",
+    "paint": "painting",
     "plate": "plates",
     "cloud": "cloud",
     "paper": "paper",

@@ -112,12 +112,11 @@ def test_workers_of_a_cluster_help_with_a_joint_write(client: distributed.Client
     assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
 
 
-def test_a_joint_write_goes_on_where_all_workers_are_lost(
-    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_joint_write_goes_on_without_any_worker(tmp_path: Path) -> None:
     write_image(VOLUME, tmp_path / "alone", **WORDS)
-    monkeypatch.setattr(client, "scheduler_info", lambda **words: {"workers": {}})
-    write_image(VOLUME, tmp_path / "a", **WORDS, join=True)
+    options: dict[str, Any] = {"dashboard_address": ":0", "processes": False}
+    with distributed.LocalCluster(n_workers=0, **options) as cluster, distributed.Client(cluster):
+        write_image(VOLUME, tmp_path / "a", **WORDS, join=True)
     assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
 
 
@@ -133,7 +132,8 @@ def test_what_a_helping_worker_finds_broken_reaches_the_caller(client: distribut
 
 
 @pytest.mark.slow
-def test_a_helping_worker_that_is_lost_costs_no_pixel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [pytest.param(3, id="one-of-three"), pytest.param(1, id="all-that-know-the-job")])
+def test_a_helping_worker_that_is_lost_costs_no_pixel(tmp_path: Path, count: int) -> None:
     def slow(block: Any) -> Any:
         time.sleep(0.02)
         return block
@@ -141,7 +141,7 @@ def test_a_helping_worker_that_is_lost_costs_no_pixel(tmp_path: Path) -> None:
     lazy = da.from_array(VOLUME, chunks=8).map_blocks(slow, dtype="uint16", meta=np.empty((0, 0, 0), "uint16"))
     words = {**WORDS, "chunks": 8}
     write_image(VOLUME, tmp_path / "alone", **words)
-    options: dict[str, Any] = {"dashboard_address": ":0", "n_workers": 3, "threads_per_worker": 1}
+    options: dict[str, Any] = {"dashboard_address": ":0", "n_workers": count, "threads_per_worker": 1}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         pids = list(client.run(os.getpid).values())
 

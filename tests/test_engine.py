@@ -34,7 +34,7 @@ from ome_ngff.pixels.source import read
 from ome_ngff.pixels.travel import mapped_anew, pack, unpack
 from ome_ngff.store import Layout
 from ome_ngff.store.holder import Holder
-from ome_ngff.store.opening import cells
+from ome_ngff.store.opening import cells_in
 from ome_ngff.store.target import find_target
 from ome_ngff.write import replace
 from ome_ngff.write.arguments import image_request
@@ -392,7 +392,7 @@ def test_a_unit_that_is_not_noted_is_done_whatever_others_are(tmp_path: Path, im
     crash(image, tmp_path / "i", 20, **WORDS)
     journal = tmp_path / "i" / ".ome_ngff"
     for level, box in plan.own(plan.passes[0], 1).items():
-        for cell in cells(box, plan.grids[level].cell):
+        for cell in cells_in(box, plan.grids[level].cell):
             (tmp_path / "i" / str(level) / "c" / "/".join(map(str, cell))).unlink()
     (note,) = journal.glob("*.0-1")
     note.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -290,9 +291,14 @@ def test_what_is_said_of_frames_is_kept(tmp_path: Path) -> None:
         with stream_image(place, (None, 2, 20, 24), "uint16", resume=True, **WORDS) as stream:
             for t in range(start, stop):
                 for c in range(2):
-                    stream.append(STACK[t, c], time=1.5 + 0.25 * t, stage=np.array([1.0, t]))
+                    day = datetime.date(2024, 1, 1 + t)
+                    stream.append(STACK[t, c], time=1.5 + 0.25 * t, stage=np.array([1.0, t]), day=day)
     said = [json.loads(line) for line in (place / "frames.jsonl").read_text().splitlines()]
-    assert said == [{"t": t, "c": c, "time": 1.5 + 0.25 * t, "stage": [1.0, t]} for t in range(5) for c in range(2)]
+    assert said == [
+        {"t": t, "c": c, "time": 1.5 + 0.25 * t, "stage": [1.0, t], "day": f"2024-01-0{1 + t}"}
+        for t in range(5)
+        for c in range(2)
+    ]
     assert all(image.scale["t"] == 0.25 for image in open_image(place).images)
     assert attributes(place)["ome_ngff"] == {"frames": "frames.jsonl"}
     write_image(STACK, place, overwrite=True, **WORDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import math
 import os
 import random
 import shutil
@@ -38,6 +39,7 @@ from ome_ngff.engine.plan import Plan
 from ome_ngff.exceptions import IncompleteError, OptionError, TakenOverError
 from ome_ngff.read import describe_store
 from ome_ngff.store import find_target, journal
+from ome_ngff.store.slots import FolderSlots
 from ome_ngff.write import arguments, execution
 from ome_ngff.write.request import Request
 from ome_ngff.write.uploading import upload
@@ -237,6 +239,36 @@ def test_what_another_has_claimed_is_left_to_it(tmp_path: Path, ran: Counter[tup
     write_image(volume(), tmp_path / "i", join=True, progress=release, **WORDS)
     assert ran[0, 3] == 1
     assert list(ran)[-1] != (0, 0)
+
+
+def test_who_waits_asks_for_what_others_are_at_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = prepared(tmp_path / "i", 60)
+    shape, unit = target.mark["levels"][0], target.mark["cut"][0][3]
+    units = {f"0-{i}" for i in range(math.prod(-(-n // u) for n, u in zip(shape, unit, strict=True)))}
+    others, left = journal_claims(target), sorted(units - journal.noted(target))
+    held = [claim for name in left[:12] if (claim := others.take(name, 60.0))]
+    assert len(held) == 12
+    asked, each, real = Counter[str](), list[int](), sharing._Share._try_each
+
+    def counted(what: Any, name: str) -> None:
+        called = getattr(what, name)
+        monkeypatch.setattr(what, name, lambda *words: (asked.update([name]), called(*words))[1])
+
+    def tried(share: Any) -> Any:
+        before = asked["look"] + asked["sight"]
+        found = real(share)
+        each.append(asked["look"] + asked["sight"] - before)
+        if found[0] is None and len(each) > 1 and held:
+            held.pop().release()
+        return found
+
+    for what, name in ((FolderSlots, "look"), (FolderSlots, "sight"), (journal, "noted")):
+        counted(what, name)
+    monkeypatch.setattr(sharing._Share, "_try_each", tried)
+    write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert not held
+    assert max(each) <= 3  # one that is held, all, one that was given back
+    assert asked["noted"] <= 2
 
 
 def test_a_silent_process_is_expelled_and_its_unit_done(

@@ -16,6 +16,7 @@ import numpy as np
 import oracles
 import pytest
 import skimage
+import xarray
 import zarr
 from helpers import attributes, datasets, document, every_file, pixels, pixels_by_tensorstore, scale_of, translation_of
 from hypothesis import given
@@ -423,6 +424,14 @@ def test_labels_without_an_image_stand_alone(tmp_path: Path, any_format: Any) ->
     if any_format.version in LABEL:
         LABEL[any_format.version].from_zarr(zarr.open_group(tmp_path / "new" / "labels" / "a", mode="r"))
     assert [scale_of(d) for d in datasets(tmp_path / "new" / "labels" / "a")] == [[2, 1, 1], [2, 2, 2]]
+
+
+@pytest.mark.filterwarnings("ignore:There is no image")
+def test_labels_without_an_image_lie_where_their_coordinates_say(tmp_path: Path) -> None:
+    coords = {"y": 5 + 0.5 * np.arange(35), "x": 7 + 2.0 * np.arange(42)}
+    write_labels(xarray.DataArray(OBJECTS[0], coords, ("y", "x")), tmp_path / "new", "a", scale_factors=[])
+    (level,) = datasets(tmp_path / "new" / "labels" / "a")
+    assert (scale_of(level), translation_of(level)) == ([0.5, 2], [5, 7])
 
 
 @pytest.mark.parametrize("labels_first", [True, False])

@@ -16,7 +16,7 @@ from browser import look_at, needs_browser
 from click.testing import CliRunner
 from PIL import Image
 
-from ome_ngff import OptionError, create_plate, preview_page, write_field, write_image, write_labels
+from ome_ngff import InputError, OptionError, create_plate, preview_page, write_field, write_image, write_labels
 from ome_ngff.cli import main
 from ome_ngff.show.distribution import Distribution, measured
 from ome_ngff.show.projections import project, same_place
@@ -207,6 +207,8 @@ def test_the_command_saves_a_page_by_its_ending(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(main, ["preview", str(store), "-o", str(tmp_path / "r.html"), "--labels", "nuclei"])
     assert wrong.exit_code == 2
     assert "no labels 'nuclei'" in wrong.output
+    with pytest.raises(InputError, match="is a bare Zarr array"):
+        preview_page(store / "0")
     with pytest.raises(OptionError, match=r"saved as \.html"):
         preview_page(store).save(tmp_path / "r.pdf")
 

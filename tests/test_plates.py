@@ -26,6 +26,7 @@ from helpers import attributes, document, every_file
 from hierarchies import put_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.storage import LocalStore
 
 from ome_ngff import (
     Acquisition,
@@ -261,6 +262,8 @@ def test_a_layout_may_be_said_after_the_first_field(tmp_path: Path) -> None:
 ONE, LINES = "a plate has one version", "rows A to H"
 REFUSED: list[Any] = [
     pytest.param(lambda p: field(p, "I/1"), FormatError, LINES, id="no-such-well"),
+    pytest.param(lambda p: create_plate(p / "zarr.json" / "more"), ExistsError, "is a file", id="below-a-file"),
+    pytest.param(lambda p: create_plate(LocalStore(p, read_only=True)), StoreError, "read only", id="read-only"),
     pytest.param(lambda p: field(p, "B"), FormatError, "row/column", id="no-well"),
     pytest.param(lambda p: field(p, "../B/3"), FormatError, "row/column", id="well-that-leads-out"),
     pytest.param(lambda p: field(p, "B/4", "a b"), FormatError, "path of a field", id="no-name-of-a-field"),
@@ -321,8 +324,9 @@ def test_a_version_is_taken_from_the_plate_around(tmp_path: Path) -> None:
         field(tmp_path / version)
         plane(tmp_path / version / "B" / "3" / "1")
         plane(f"{tmp_path / version}::C/4/0")
-        found = [open_image(tmp_path / version / path).metadata.version for path in ("B/3/0", "B/3/1", "C/4/0")]
-        assert found == [version] * 3
+        plane(tmp_path / version / "D" / "5" / "0")
+        paths = ("B/3/0", "B/3/1", "C/4/0", "D/5/0")
+        assert [open_image(tmp_path / version / path).metadata.version for path in paths] == [version] * 4
 
 
 # Interrupted --------------------------------------------------------------------------------------------------------

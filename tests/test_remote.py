@@ -33,6 +33,7 @@ from ome_ngff import (
 from ome_ngff.cli import main
 from ome_ngff.read.describe import describe_store
 from ome_ngff.store.cloud import CloudStore
+from ome_ngff.store.places import opened
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
 
@@ -176,6 +177,8 @@ def test_options_reach_the_file_system(tmp_path: Path, http: str, monkeypatch: p
     read = open_image(f"{http}/cells.zarr", storage_options={"client_kwargs": {"headers": {"X-Ticket": "12"}}})
     read.labels["sevens"].images[2].data.compute()
     assert set(seen) == {"12"}
+    inside = opened(f"{http}/cells.zarr::labels/sevens", {"client_kwargs": {"headers": {"X-Ticket": "12"}}})
+    assert inside.path == "labels/sevens"
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

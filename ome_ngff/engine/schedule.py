@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
@@ -20,6 +21,7 @@ from .workers import WorkerPool
 
 GRAPH_BYTES = 8 * 2**20
 _MOMENT = 0.2  # seconds between two looks at what units have done
+_LOSSES = 8  # workers in a row that are lost before anything more is done
 _TURN = 2.0  # seconds for which a worker of a cluster begins units, before it is asked again
 
 
@@ -119,41 +121,60 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
 
 def _call_off(client: Any, futures: Sequence[Any]) -> None:
     """Call off what no worker is at, and wait for the rest."""
-    from distributed import wait
+    from distributed import CancelledError, wait
 
     begun = {key for keys in client.processing().values() for key in keys}
     client.cancel([future for future in futures if future.key not in begun])
-    wait([future for future in futures if future.key in begun])
+    with suppress(CancelledError):  # with the worker that was at it
+        wait([future for future in futures if future.key in begun])
 
 
 def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set[str]:
     """Let every worker of a client help, those that come later too; return the units that are done in the end.
 
-    A worker that is lost has but claimed units, which the others take over; where all are lost, some units are left.
+    A worker that is lost, with what it was sent, has but claimed units, which the others take over; where all are lost,
+    some units are left.
     """
-    from distributed import KilledWorker, wait
+    from distributed import CancelledError, KilledWorker, wait
 
-    shared, helping = client.scatter(job, broadcast=True, hash=False), dict[str, Any]()
+    sent, helping, lost = dict[str, Any](), dict[str, Any](), 0
     try:
         while len(done) < job.plan.units and (workers := client.scheduler_info(n_workers=-1)["workers"]):
-            for name in workers:
-                if name not in helping:
-                    words = {"workers": [name], "allow_other_workers": True, "pure": False}
-                    helping[name] = client.submit(help_for, shared, _TURN, **words)
-            with suppress(TimeoutError):
+            sent |= _sent(client, job, [name for name in workers if name not in sent])
+            for name in sent.keys() & workers - helping.keys():
+                words = {"workers": [name], "allow_other_workers": True, "pure": False}
+                helping[name] = client.submit(help_for, sent[name], _TURN, **words)
+            with suppress(TimeoutError, CancelledError):
                 wait(list(helping.values()), timeout=2 * _TURN, return_when="FIRST_COMPLETED")
-            for name, future in [*helping.items()]:
-                if future.done():
-                    with suppress(KilledWorker):
-                        del helping[name]
-                        future.result()
+            for name in [name for name, future in helping.items() if future.done()]:
+                try:
+                    helping.pop(name).result()
+                except (CancelledError, KilledWorker):
+                    sent.pop(name)
+                    lost += 1
+                    if lost == _LOSSES:  # it is what they do that ends them
+                        raise
+                    time.sleep(_TURN / 2)
             news = journal.noted(job.target) - {journal.CLEARED} - done
+            lost = 0 if news else lost
             meter.add(sum(map(job.plan.bytes_in, news)))
             meter.show()
             done = done | news
     finally:
         _call_off(client, list(helping.values()))
     return done
+
+
+def _sent(client: Any, job: Job, names: list[str]) -> dict[str, Any]:
+    """Send a job to workers; to none, and take a moment, where one of them is lost at the same time."""
+    from distributed.comm.core import CommClosedError
+
+    try:
+        sent = client.scatter(job, workers=names, broadcast=True, hash=False) if names else None
+    except (CommClosedError, TimeoutError):
+        time.sleep(_MOMENT)
+        return {}
+    return dict.fromkeys(names, sent)
 
 
 def help_for(job: Job | SentJob, seconds: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from threading import Condition
@@ -188,11 +188,11 @@ class _Share:
         with self._turn:
             while not self._stopped and len(self._done) < self.job.plan.units and time.monotonic() < self.until:
                 with _told(self.job):
-                    found = self._try_each()
+                    found, busy = self._try_each()
                 if found is not None:
                     self._at.append(found[0])
                     return found
-                if self.learn(journal.noted(self.job.target) - {journal.CLEARED}):
+                if busy and self.learn(journal.noted_of(self.job.target, busy, len(self._done))):
                     pause = _SHORTEST
                     continue
                 self.job.holder.compare()
@@ -200,9 +200,10 @@ class _Share:
                 pause = min(1.5 * pause, _LONGEST)
         return None
 
-    def _try_each(self) -> tuple[Unit, Claim] | None:
-        """Claim the first unit that can be done now."""
-        looked = False
+    def _try_each(self) -> tuple[tuple[Unit, Claim] | None, list[str]]:
+        """Claim the first unit that can be done now; return it, or None, and the names of those that others are at."""
+        looked, busy = False, list[str]()
+        sight: Mapping[str, list[str]] = {}
         for number, todo in enumerate(self._todo):
             for _ in range(len(todo)):
                 if not self._has_room(number):
@@ -211,17 +212,20 @@ class _Share:
                 if unit in self._done:
                     continue
                 ready = self._done.issuperset(self.job.plan.awaits(*unit))
-                claim = self._claims.take(name_of(unit), self.job.patience) if ready else None
+                claim = self._claims.take(name_of(unit), self.job.patience, sight) if ready else None
                 if claim is not None and self._is_left(unit, claim):
-                    return unit, claim
+                    return (unit, claim), busy
                 if claim is None:
                     todo.append(unit[1])
+                    if ready:
+                        sight = sight if busy else self._claims.sight()
+                        busy.append(name_of(unit))
                     continue
                 claim.release()
                 self.learn({name_of(unit)})
                 if not looked:  # where others have been, they have perhaps done more
                     looked = self.learn(journal.noted(self.job.target) - {journal.CLEARED})
-        return None
+        return None, busy
 
     def _is_left(self, unit: Unit, claim: Claim) -> bool:
         """Return whether a unit that is claimed has not been done; without a journal nothing is noted any more."""

@@ -61,9 +61,12 @@ def preview_page(store: Any, labels: str | Sequence[str] | None = None, *, data:
 
     Raises:
         MissingError: there is no Zarr, or no such label image, level or time point. StoreError: it cannot be read.
-        OptionError: there is no such channel.
+        OptionError: there is no such channel. InputError: it is a bare array.
     """
-    found, report, target = describe_store(store), validate(store, data=data), find_target(readable(store))
+    found = describe_store(store)
+    if found.kind == "array":
+        raise InputError(f"{found.path} is a bare Zarr array, no OME-Zarr; ome-ngff scale makes one of it.")
+    report, target = validate(store, data=data), find_target(readable(store))
     parts = [_head(found, report, target)]
     if found.plate is not None:
         parts.append(_plate(target, found.plate, words))

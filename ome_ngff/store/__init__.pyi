@@ -85,6 +85,7 @@ from .opening import with_length as with_length
 from .opening import write_box as write_box
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
+from .patience import patiently as patiently
 from .places import folder_of as folder_of
 from .places import in_memory as in_memory
 from .places import is_elsewhere as is_elsewhere

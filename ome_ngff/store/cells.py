@@ -16,6 +16,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,7 @@ from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
 from .objects import list_objects
+from .patience import patiently
 from .places import in_memory
 from .target import Target
 from .zarr_private import default_buffer_prototype
@@ -89,7 +91,7 @@ class Cells:
             raise StoreError(f"{target} has lost what lay in {JOURNAL}/{CELLS}{name}, without which nothing goes on.")
         folder = f"{JOURNAL}/{CELLS}{name}-{name_holder()}"
         try:
-            os.rename(target.folder / JOURNAL / found[0], target.folder / folder)
+            patiently(partial(os.rename, target.folder / JOURNAL / found[0], target.folder / folder))
         except FileNotFoundError:
             raise _taken_over(target) from None
         return cls(target, name, folder)
@@ -156,13 +158,13 @@ class Cells:
             if cell.was and not os.path.lexists(old):
                 self._make_way("old", key)
                 if cell.becomes is None or place.is_dir():
-                    os.rename(place, old)
+                    patiently(partial(os.rename, place, old))
                     self._tidy(key)
                 else:
                     _link(place, old)
             if cell.becomes is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(new, place)
+                patiently(partial(os.replace, new, place))
         elif not self._path(self.folder).is_dir():
             raise _taken_over(self.target)
 
@@ -171,11 +173,11 @@ class Cells:
         away = cell.becomes is not None and not new.exists() and (not cell.was or place.is_dir())
         if away and os.path.lexists(place) and (not cell.was or old.exists()):
             self._make_way("new", key)
-            os.rename(place, new)
+            patiently(partial(os.rename, place, new))
             self._tidy(key)
         if cell.was and old.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(old, place)
+            patiently(partial(os.replace, old, place))
         elif not self._path(self.folder).is_dir():
             raise _taken_over(self.target)
 

@@ -16,9 +16,10 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import uuid4
 from weakref import WeakSet
@@ -126,17 +127,27 @@ class Claims:
     expel: Callable[[str], object] = lambda holder: None
     _seen: dict[str, dict[str, tuple[float, float]]] = attrs.field(factory=dict, init=False)
 
-    def take(self, name: str, patience: float) -> Claim | None:
+    def take(self, name: str, patience: float, sight: Mapping[str, list[str]] = MappingProxyType({})) -> Claim | None:
         """Take a claim if nobody holds it; never wait.
 
         Where somebody does, it is remembered what was seen and when: only by asking again can silence be told.
+
+        Args:
+            name, patience: what is claimed, and seconds of silence after which it is taken over.
+            sight: what was seen of all slots a moment ago, for who wants one of many.
         """
+        if name in sight and self._is_held(name, patience, sight[name]):
+            return None
         claim = self._claim(name, patience)
         try:
             return claim if self._try(claim) else None
         except BaseException:
             claim.release()
             raise
+
+    def sight(self) -> Mapping[str, list[str]]:
+        """See what is in all slots, to `take` one of many."""
+        return self.slots.sight()
 
     @contextmanager
     def alone(self, name: str, patience: float = LOCK_PATIENCE) -> Iterator[Claim]:
@@ -150,6 +161,17 @@ class Claims:
             yield claim
         finally:
             claim.release()
+
+    def _is_held(self, name: str, patience: float, entries: Iterable[str]) -> bool:
+        """Return whether what was seen in a slot is of somebody who was heard of lately; remember it."""
+        now, known, seen = self.clock(), self._seen.get(name, {}), {}
+        for entry in entries:
+            silence, last = known.get(entry, (0.0, now))
+            seen[entry] = (silence + min(now - last, patience / 2), now)
+        lately = all(silence < patience for silence, _ in seen.values())
+        if lately:  # else it is looked at once more
+            self._seen[name] = seen
+        return lately
 
     def _claim(self, name: str, patience: float) -> Claim:
         if self.holder is None:

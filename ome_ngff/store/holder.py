@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import attrs
 
@@ -28,7 +27,7 @@ from .nodes import children
 from .opening import whole_cell, write_box
 from .places import folder_of
 from .slots import ENTRY
-from .staging import GONE, HELD, Staging, end_of, taken_over
+from .staging import HELD, Staging, end_of, move_away, taken_over
 from .target import Target
 from .zarr_private import default_buffer_prototype
 
@@ -99,8 +98,7 @@ class Holder:
         """End what a helper of this write does that has been silent; once this ends, nothing gets into place."""
         for folder in self._folders:
             end_of(folder / helper)
-            with suppress(FileNotFoundError):
-                (folder / helper).rename(folder / f"{GONE}{uuid4().hex}")
+            move_away(folder / helper)
 
     def _stage(self) -> Holder:
         if self._journal is not None and self.target.folder is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,7 @@ from .zarr_private import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
 CLEARED = "cleared"
+_FILES, _NAMES = 4, 1000  # that are listed in the time of one look at a file, or in one request
 
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
@@ -120,6 +121,17 @@ def pace(target: Target) -> float | None:
 def is_noted(target: Target, what: str) -> bool:
     """Return whether the journal has a note."""
     return bool(wait_for(target.store, target.store.exists(target.key(note_key(target, what)))))
+
+
+def noted_of(target: Target, units: Collection[str], known: int) -> set[str]:
+    """Return which units the journal says are done, in the way that takes the least: of some, or of all.
+
+    Args:
+        units: those that are of interest. known: how many are known to be done, which a list of all names again.
+    """
+    if len(units) * (_NAMES if target.folder is None else _FILES) > known:
+        return noted(target) - {CLEARED}
+    return {unit for unit in units if is_noted(target, unit)}
 
 
 def take_back(target: Target, what: str) -> None:

@@ -17,14 +17,17 @@ from typing import Any
 
 import attrs
 import zarr
+from zarr.abc.store import Store
 from zarr.api.asynchronous import create_array
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
+from . import patience
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
-from .places import key_of, place
+from .patience import patiently
+from .places import folder_of, key_of, place
 from .target import MARK, Target
 from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
 
@@ -107,6 +110,18 @@ def create_arrays(
         }
 
 
+async def _put_new(store: Store, key: str, buffer: Any) -> None:
+    """Store a document where there is none; also on disks without the links by which Zarr does it."""
+    try:
+        await store.set_if_not_exists(key, buffer)
+    except OSError as error:
+        folder = folder_of(store)
+        if folder is None or error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+            raise
+        with suppress(FileExistsError), open(folder / key, "xb") as file:
+            file.write(buffer.to_bytes())
+
+
 def put_documents(
     target: Target, documents: Mapping[str, ArrayDocument | GroupDocument], between: Sequence[str] = ()
 ) -> None:
@@ -121,10 +136,10 @@ def put_documents(
     async def put() -> None:
         await asyncio.gather(
             *(target.store.set(*item) for item in _buffers(target, documents)),
-            *(target.store.set_if_not_exists(*item) for item in _buffers(target, groups)),
+            *(_put_new(target.store, *item) for item in _buffers(target, groups)),
         )
 
-    wait_for(target.store, put())
+    patiently(lambda: wait_for(target.store, put()))
 
 
 def put_file(target: Target, path: str, content: bytes) -> None:
@@ -199,7 +214,8 @@ def remove(folder: Path) -> None:
         except FileNotFoundError:  # it tidies up, too
             continue
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY or pause > 1:
+            in_use = patience.WINDOWS and isinstance(error, PermissionError)
+            if not (in_use or error.errno == errno.ENOTEMPTY) or pause > 1:
                 raise
             time.sleep(pause)
             pause *= 2

@@ -13,12 +13,14 @@ import stat
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
 from ..exceptions import StoreError
+from .patience import patiently
 
 ENTRY = re.compile(r"\w+-\d+-[0-9a-f]{16}\.\d+", re.ASCII)  # host, process, token, and how often it was renewed
 _GATE = "gate"  # what an entry that stands for a gate alone begins with
@@ -32,6 +34,9 @@ class Slots(Protocol):
 
     def look(self, name: str) -> list[str]:
         """List what is in a slot: nothing, an entry, or several while some come and go."""
+
+    def sight(self) -> Mapping[str, list[str]]:
+        """List what is in all slots, where that takes no longer than to look at one; else nothing."""
 
     def swap(self, name: str, old: str, new: str) -> bool:
         """Put an entry in the place of another; return False where that is gone."""
@@ -85,10 +90,18 @@ class FolderSlots:
         """List the entries; where there are none, the gate."""
         return self._entries(name) or self._gate(name)
 
+    def sight(self) -> Mapping[str, list[str]]:
+        """List the entries of all slots; gates alone are left out."""
+        found: dict[str, list[str]] = {}
+        for name, _, entry in (file.partition(".") for file in os.listdir(self.folder)):
+            if ENTRY.fullmatch(entry):
+                found.setdefault(name, []).append(entry)
+        return found
+
     def swap(self, name: str, old: str, new: str) -> bool:
         """Rename the entry."""
         try:
-            os.rename(self._path(f"{name}.{old}"), self._path(f"{name}.{new}"))
+            patiently(partial(os.rename, self._path(f"{name}.{old}"), self._path(f"{name}.{new}")))
         except FileNotFoundError:
             return False
         return True
@@ -129,7 +142,7 @@ def _create(path: str) -> None:
 def _delete(path: str) -> bool:
     """Delete a file; return whether there was one."""
     try:
-        os.unlink(path)
+        patiently(partial(os.unlink, path))
     except FileNotFoundError:
         return False
     return True
@@ -154,6 +167,10 @@ class MemorySlots:
         """List the entry."""
         entry = _MEMORY.get(self._key(name))
         return [] if entry is None else [entry]
+
+    def sight(self) -> Mapping[str, list[str]]:
+        """List nothing."""
+        return {}
 
     def swap(self, name: str, old: str, new: str) -> bool:
         """Set the entry where the old one is."""
@@ -196,6 +213,10 @@ class ObjectSlots:
         """Get the object."""
         body, _ = self._get(name)
         return [body] if body else []
+
+    def sight(self) -> Mapping[str, list[str]]:
+        """List nothing: what a slot holds is not in the name of its object."""
+        return {}
 
     def swap(self, name: str, old: str, new: str) -> bool:
         """Replace the object that was got a moment ago by that very one."""

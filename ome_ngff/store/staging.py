@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,11 +22,13 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, StoreError, TakenOverError
 from ..pixels import Block, slices
+from . import patience
 from .copying import StoredCells
 from .inline import run_inline
 from .journal import JOURNAL
 from .nodes import leads_through_a_link, remove
 from .opening import cells_in, flat, whole_cell, write_box
+from .patience import patiently
 from .places import folder_of
 from .target import Target
 from .temporary import spool_folder
@@ -97,7 +100,7 @@ class Staging:
         try:
             if self._descriptor is None:
                 self.look()
-                os.unlink(self.root / name)
+                patiently(partial(os.unlink, self.root / name))
             else:  # by way of the folder, which is gone where another has taken over
                 os.rename(self.root / name, temporary := uuid4().hex, dst_dir_fd=self._descriptor)
                 os.unlink(temporary, dir_fd=self._descriptor)
@@ -142,7 +145,7 @@ class Staging:
     def _move(self, source: str, name: str) -> None:
         if self._descriptor is None:
             self.look()
-            os.replace(self.folder / source, self.root / name)
+            patiently(partial(os.replace, self.folder / source, self.root / name))
         else:
             os.replace(source, self.root / name, src_dir_fd=self._descriptor)
 
@@ -190,8 +193,7 @@ def expel(target: Target) -> None:
     for folder in (folder for folder in folders if not folder.is_symlink()):
         for held in folder.glob(f"{HELD}*"):
             end_of(held)  # first: what then comes by the old path is missed, not taken for empty
-            with suppress(FileNotFoundError):
-                held.rename(held.with_name(f"{GONE}{uuid4().hex}"))
+            move_away(held)
         for gone in folder.glob(f"{GONE}*"):
             _delete(gone)
 
@@ -201,6 +203,12 @@ def end_of(folder: Path) -> None:
     for own in (folder, *folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
         if own.is_dir() and not own.is_symlink() and not (own / _ALIVE).is_dir():
             (own / _ALIVE).unlink(missing_ok=True)
+
+
+def move_away(folder: Path) -> None:
+    """Move the folder of a holder, or helper, that has ended; where that is refused, it stays and is deleted later."""
+    with suppress(FileNotFoundError, *([PermissionError] if patience.WINDOWS else [])):
+        patiently(partial(folder.rename, folder.with_name(f"{GONE}{uuid4().hex}")))
 
 
 def _delete(folder: Path) -> None:

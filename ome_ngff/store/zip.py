@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import attrs
 from zarr.storage import StorePath, ZipStore
 
 from ..exceptions import ExistsError, FormatError, OptionError, StoreError, TakenOverError
+from .patience import patiently
 from .zarr_private import default_buffer_prototype, sync
 
 ENDINGS = (".zip", ".ozx")
@@ -116,7 +118,7 @@ class Package:
                 yield folder
                 if self.store is None:
                     pack(folder, packed)
-                    packed.replace(self.file)
+                    patiently(partial(packed.replace, self.file))
                 else:
                     put(folder, self.store)
             except (FileNotFoundError, TakenOverError) as error:

@@ -24,6 +24,7 @@ from ..store import (
     describe_arrays,
     find_target,
     key_of,
+    patiently,
     unverified,
 )
 from ..text import by, same_json
@@ -121,7 +122,7 @@ def _bring(target: Target, start: str, end: str) -> None:
         copy_below(target, start, end, {})
         return
     (target.folder / end).parent.mkdir(parents=True, exist_ok=True)
-    os.rename(target.folder / start, target.folder / end)
+    patiently(partial(os.rename, target.folder / start, target.folder / end))
 
 
 def forget_levels(image: Target) -> None:
