@@ -27,6 +27,7 @@ CASES = {
     "a box of 64 x 64 x 64 of eight chunks": ((4, 16, 16), 1, 1.3),
 }
 LAZY, OPEN = 1.35, 5.0
+_TICK = 0.01  # until the system has counted what threads did that still run when the pixels are there
 Read = Callable[[], Any]
 
 
@@ -73,7 +74,9 @@ def least(ways: dict[str, Read], rounds: int) -> dict[str, tuple[float, float]]:
         for name in random.Random(turn).sample(list(ways), len(ways)):
             processor, wall = time.process_time(), time.perf_counter()
             ways[name]()
-            times[name].append((time.process_time() - processor, time.perf_counter() - wall))
+            wall = time.perf_counter() - wall
+            time.sleep(_TICK)
+            times[name].append((time.process_time() - processor, wall))
     return {name: (1000 * min(p for p, _ in each), 1000 * min(w for _, w in each)) for name, each in times.items()}
 
 

@@ -30,9 +30,9 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     own = blocks._decoded
 
-    def noted(head: bytes, parts: Any, size: int) -> Any:
-        sizes.append(size)
-        return own(head, parts, size)
+    def noted(*parts: Any) -> Any:
+        sizes.append(parts[-1])
+        return own(*parts)
 
     monkeypatch.setattr(blocks, "_decoded", noted)
     return sizes
@@ -72,7 +72,13 @@ def test_a_plane_unpacks_only_the_blocks_that_hold_it(tmp_path: Path, unpacked: 
     np.testing.assert_array_equal(array[17:18], VOLUME[17:18])
     assert unpacked == [960] * 4  # a plane of a chunk, of each of four chunks
     np.testing.assert_array_equal(array[:, 3:5, :9], VOLUME[:, 3:5, :9])
-    assert len(unpacked) == 4  # all blocks hold some of that: Rust unpacks them
+    assert unpacked[4:] == [32 * 960]  # all blocks of one chunk hold some of that
+
+
+def test_a_chunk_of_one_block_is_left_to_the_pipeline_in_rust(tmp_path: Path, unpacked: list[int]) -> None:
+    array = stored(tmp_path / "a", VOLUME, (32, 20, 24), numcodecs.Blosc(cname="zstd"))
+    np.testing.assert_array_equal(array[:, 3:5, :9], VOLUME[:, 3:5, :9])
+    assert not unpacked
 
 
 def test_boxes_with_steps_are_those_of_the_whole(tmp_path: Path) -> None:

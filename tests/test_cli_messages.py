@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import ome_ngff
 from ome_ngff import export, open_image, undo, upgrade, verify, write_image
 from ome_ngff.cli import COMMANDS, main
 from ome_ngff.cli.errors import _in_options
+from ome_ngff.cli.options import Command
 
 PACKAGE = Path(ome_ngff.__file__).parent
 #: what only Python has, and no command can come to
@@ -142,6 +144,24 @@ def test_help_has_groups_and_examples() -> None:
     for word in ("Write:", "Change:", "Look and check:", "Examples:", "ome-ngff write tissue.tif tissue.ome.zarr"):
         assert word in said
     assert all(re.search(rf"^  {name} ", said, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_a_command_are_shown_and_understood(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert isinstance(command, Command)
+    said = run(name, "--help", code=0)
+    assert command.examples
+    for example in command.examples:
+        assert f"\n  {example}\n" in said
+        assert command.make_context(name, shlex.split(example)[2:]).params
+
+
+def test_long_help_is_in_sections() -> None:
+    said = run("labels", "--help", code=0)
+    sections = ["Options:", "Input:", "Levels and storage:", "Writing:", "Machine:", "Other:", "Examples:"]
+    assert re.findall(r"^\w.*:$", said, re.MULTILINE) == sections
+    assert "--method [nearest|mode]" in said
 
 
 def test_options_of_a_store_reach_every_call(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_z_positions_that_contradict_the_step_are_said(path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["NaN", "inf", "1,5", "abc"])
-@pytest.mark.parametrize("key", ["PositionX", "DeltaT", "TheT"])
+@pytest.mark.parametrize("key", ["PositionX", "DeltaT"])
 def test_what_planes_say_wrongly_does_not_hide_the_image(path: Path, key: str, value: str) -> None:
     words = {"PositionX": [7.0] * 12, "PositionXUnit": ["µm"] * 12, "DeltaT": of_planes(lambda t: 2.5 * t)}
     ome(path, words)

@@ -204,6 +204,8 @@ def test_every_cell_of_every_level_is_written_by_exactly_one_unit(plan: Plan) ->
 @settings(max_examples=150, deadline=None)
 @given(plans())
 def test_units_tile_every_level_exactly(plan: Plan) -> None:
+    for work in plan.passes:
+        assert [work.number(index) for index in np.ndindex(*work.counts)] == [*range(len(work))]
     covered: Counter[int] = Counter()
     for k, box in owned(plan):
         covered[k] += volume(box)
@@ -332,6 +334,7 @@ def test_what_a_task_holds_is_bounded_by_what_its_plan_says() -> None:
         pyramid, Layout(64).grids(pyramid, Axes("zyx"), 2, 3), Methods.RESIZE.method, 2, {0: Source()},
         memory_target=2**29, task_target=2**27, workers=2,
     )  # fmt: skip
+    assert not plan.passes[0].held  # pixels at hand
     for unit in every_unit(plan):
         held = [box for k, box in unit.needs.items() if unit.work.held or k != unit.work.base]
         assert 2 * 2 * sum(volume(box) for box in held) <= unit.work.task_bytes

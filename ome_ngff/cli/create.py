@@ -25,7 +25,12 @@ def _find(name: str) -> Callable[[], Any]:
     return find_sample(name)
 
 
-@click.command("create", short_help="Write a demo: a real picture with its segmentation.")
+@options.command(
+    "create",
+    "Write a demo: a real picture with its segmentation.",
+    "demo.ome.zarr",
+    "demo.ome.zarr --method tissue --format 0.4",
+)
 @click.argument("output", metavar="PATH", type=PLACE)
 @click.option(
     "--method", "load", type=Named("PICTURE", _names, _find), default="cell", show_default=True, help="Which picture."

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..exceptions import OptionError
+from . import options
 from .errors import say, verbosity_wanted
 from .options import SIZES, STORE, UNITS, Parsed, refuse_both, store_option, verbosity
 
@@ -51,7 +52,13 @@ def _attribute(text: str) -> tuple[str, Any]:
         return name, value
 
 
-@click.command("edit", short_help="Describe an OME-Zarr image anew, in place.")
+@options.command(
+    "edit",
+    "Describe an OME-Zarr image anew, in place.",
+    "cells.ome.zarr --scale z=0.5,y=0.1,x=0.1 --unit micrometer",
+    "cells.ome.zarr --channels DAPI,GFP --colors 0000FF,00FF00 --windows auto",
+    "cells.ome.zarr --undo",
+)
 @click.argument("store", type=STORE)
 @click.option("--scale", type=SIZES, help="Pixel size per axis; of all levels, and labels that took it over.")
 @click.option("--translation", type=SIZES, help="Position of the first pixel per axis.")

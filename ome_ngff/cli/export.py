@@ -14,7 +14,12 @@ from .machine import settings
 from .options import PLACE, STORE, store_option, verbosity
 
 
-@click.command("export", short_help="Write an OME-Zarr image as an OME-TIFF.")
+@options.command(
+    "export",
+    "Write an OME-Zarr image as an OME-TIFF.",
+    "cells.ome.zarr cells.ome.tif",
+    "cells.ome.zarr part.ome.tif --level 1 --region z=0:10,c=DAPI",
+)
 @click.argument("store", type=STORE)
 @click.argument("output", metavar="OUT.ome.tif", type=PLACE)
 @click.option("--level", type=click.IntRange(0), default=0, show_default=True, help="Number of the level.")

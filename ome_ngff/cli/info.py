@@ -28,7 +28,13 @@ _MOST, _MOST_LISTED = 12, 200
 _EVERY = 2.0  # seconds between two looks
 
 
-@click.command("info", short_help="Show what an OME-Zarr, or a file, holds.")
+@options.command(
+    "info",
+    "Show what an OME-Zarr, or a file, holds.",
+    "cells.ome.zarr",
+    "scan.tif",
+    "s3://bucket/cells.ome.zarr --store-option anon=true --json",
+)
 @click.argument("path", type=PLACE)
 @click.option("--wait", is_flag=True, help="Follow an image that is being written, until it is finished.")
 @options.as_json("Print JSON.")

@@ -22,12 +22,17 @@ from .options import (
 )
 
 
-@click.command("labels", short_help="Write a segmentation into an OME-Zarr image.")
+@options.command(
+    "labels",
+    "Write a segmentation into an OME-Zarr image.",
+    "nuclei.tif tissue.ome.zarr --name nuclei --colors auto",
+    "nuclei.tif tissue.ome.zarr --properties measured.csv --id label",
+)
 @click.argument("source", metavar="INPUT", type=PLACE)
 @click.argument("image", type=PLACE)
 @options.source
 @click.option("--name", default="labels", show_default=True, help="Name of the label image.")
-@method("mode")
+@method("mode", labels=True)
 @click.option("--colors", metavar="NAME", help="auto, tab10, tab20 or a colour map of matplotlib.")
 @click.option("--properties", metavar="FILE", help="CSV file with a row for each label.")
 @click.option("--id", "label_id", metavar="COLUMN", help="Column of FILE with the label values.  [default: label]")

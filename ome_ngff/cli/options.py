@@ -54,6 +54,12 @@ def _methods() -> list[str]:
     return [member.value for member in Methods if not member.method.in_memory]
 
 
+def _methods_of_labels() -> list[str]:
+    from ..pixels import Methods
+
+    return [member.value for member in Methods if not member.method.invents]
+
+
 def _method(text: str) -> str:
     from ..pixels import find_method
 
@@ -100,6 +106,55 @@ class Renamed(click.Option):
             return super().get_help_record(ctx)
         finally:
             self.opts = names
+
+
+_SECTIONS = {
+    "Options": (),  # those of one command
+    "Input": ("axes", "series", "scale", "translation", "axes_units", "region", "name", "no_omero", "no_labels"),
+    "Levels and storage": (
+        "method",
+        "scale_factors",
+        "downscale",
+        "max_layer",
+        "chunks",
+        "shards",
+        "compression",
+        "fmt",
+    ),
+    "Writing": ("into", "overwrite", "resume", "join", "verify", "report", "plan"),
+    "Machine": ("workers", "scheduler", "memory_target"),
+    "Other": ("as_json", "store_option", "verbose", "quiet"),
+}
+
+
+class Command(click.Command):
+    """A command whose --help has examples, and, where pixels are written, its options in sections."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **words: Any) -> None:
+        super().__init__(*args, **words)
+        self.examples = [f"ome-ngff {self.name} {example}" for example in examples]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        titles = {name: title for title, names in _SECTIONS.items() for name in names}
+        found: dict[str, list[tuple[str, str]]] = {title: [] for title in _SECTIONS}
+        grouped = any(param.name == "method" for param in self.params)
+        for param in filter(lambda param: isinstance(param, click.Option), self.get_params(ctx)):
+            title = titles.get(str(param.name), "Other" if "--help" in param.opts else "Options")
+            if record := param.get_help_record(ctx):
+                found[title if grouped else "Options"].append(record)
+        for title, records in found.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            formatter.write("".join(f"  {line}\n" for line in self.examples))
+
+
+def command(name: str, summary: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
+    """Return a decorator that makes a command, with the arguments of its examples."""
+    return click.command(name, cls=Command, short_help=summary, examples=examples)
 
 
 # The options ---------------------------------------------------------------------------------------------------------
@@ -171,12 +226,7 @@ source = stack(
     click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
     click.option("--scale", type=SIZES, help="Pixel size per axis; what is left out is taken from INPUT, or 1."),
     click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
-    click.option(
-        "--unit",
-        "axes_units",
-        type=UNITS,
-        help="Unit per axis; with --region, what it is in.  [default: pixel]",
-    ),
+    click.option("--unit", "axes_units", type=UNITS, help="Unit per axis; what is left out is taken from INPUT."),
 )
 _REGION = Parsed("z=0:10,y=:300,c=DAPI", parse_region)
 region = click.option("--region", type=_REGION, help="Part of it: from and to, or a number, or a channel, by axis.")
@@ -230,9 +280,9 @@ machine = stack(
 )
 
 
-def method(default: str) -> Callable[[F], F]:
-    """Return the option --method with a default."""
-    kind = Named("METHOD", _methods, _method)
+def method(default: str, *, labels: bool = False) -> Callable[[F], F]:
+    """Return the option --method with a default; of labels, with the methods that they can be made by."""
+    kind = Named("METHOD", _methods_of_labels if labels else _methods, _method)
     return click.option("--method", type=kind, default=default, show_default=True, help="How levels are made.")
 
 

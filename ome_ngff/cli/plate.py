@@ -11,7 +11,13 @@ from .options import PLACE, fmt, machine, method, scale_factors, storage, store_
 from .write import run_batch
 
 
-@click.command("plate", short_help="Write the files of a plate as an OME-Zarr plate.")
+@options.command(
+    "plate",
+    "Write the files of a plate as an OME-Zarr plate.",
+    "plate.csv plate.ome.zarr --layout 96-well",
+    '"r{row}c{column}f{field}p{z}-ch{channel}.tiff" plate.ome.zarr',
+    "Images plate.ome.zarr --stitch --workers 8",
+)
 @click.argument("source", metavar="MANIFEST|PATTERN|FOLDER", type=PLACE)
 @click.argument("output", type=PLACE)
 @click.option("--layout", metavar="96-well|8x12", help="The physical plate.  [default: up to the last well]")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import options
 from .errors import note, say, verbosity_wanted
 from .options import STORE, Parsed, progress, store_option, verbosity
 
@@ -27,7 +28,12 @@ def _level(text: str) -> int | None:
         raise ValueError(f"{text!r} is not a level; write auto, or a number such as 0.") from None
 
 
-@click.command("preview", short_help="Make a picture of an OME-Zarr image or plate.")
+@options.command(
+    "preview",
+    "Make a picture of an OME-Zarr image or plate.",
+    "cells.ome.zarr -o cells.png --labels nuclei",
+    "plate.ome.zarr -o plate.png --acquisition 1",
+)
 @click.argument("path", type=STORE)
 @click.option(
     "-o",

@@ -10,7 +10,12 @@ from . import options
 from .options import AXES, PLACE, machine, method, progress, refuse_both, store_option, verbosity
 
 
-@click.command("scale", short_help="Write a pyramid of a Zarr array, or levels of an image in place.")
+@options.command(
+    "scale",
+    "Write a pyramid of a Zarr array, or levels of an image in place.",
+    "array.zarr image.ome.zarr zyx",
+    "image.ome.zarr --in-place --scale-factors 2,4,8",
+)
 @click.argument("array", type=PLACE)
 @click.argument("output", type=PLACE, required=False)
 @click.argument("axes", type=AXES, required=False)

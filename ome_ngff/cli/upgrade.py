@@ -6,11 +6,18 @@ from typing import Any
 
 import click
 
+from . import options
 from .errors import say, verbosity_wanted
 from .options import STORE, VERSION, refuse_both, store_option, verbosity
 
 
-@click.command("upgrade", short_help="Turn an OME-Zarr into another version, in place.")
+@options.command(
+    "upgrade",
+    "Turn an OME-Zarr into another version, in place.",
+    "cells.ome.zarr --dry-run",
+    "plate.ome.zarr --to 0.5",
+    "cells.ome.zarr --undo",
+)
 @click.argument("store", type=STORE)
 @click.option("--to", "version", type=VERSION, help="Version of OME-NGFF to have in the end.  [default: 0.5]")
 @click.option("--undo", is_flag=True, help="Take back what was done last, or was interrupted.")

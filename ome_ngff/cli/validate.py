@@ -23,7 +23,13 @@ _COLORS = {"error": "red", "warning": "yellow", "note": "blue"}
 _RANK = list(_COLORS)
 
 
-@click.command("validate", short_help="Check an OME-Zarr against the specification.")
+@options.command(
+    "validate",
+    "Check an OME-Zarr against the specification.",
+    "cells.ome.zarr",
+    "plate.ome.zarr --strict --data",
+    "https://example.org/cells.ome.zarr --json",
+)
 @click.argument("path", type=STORE)
 @click.option("--strict", is_flag=True, help="Turn warnings into errors.")
 @click.option("--data", is_flag=True, help="Decode every chunk too.")

@@ -7,11 +7,17 @@ from contextlib import suppress
 
 import click
 
+from . import options
 from .errors import note, say
 from .options import STORE, store_option, verbosity
 
 
-@click.command("view", short_help="Look at an OME-Zarr image in the browser.")
+@options.command(
+    "view",
+    "Look at an OME-Zarr image in the browser.",
+    "cells.ome.zarr",
+    "cells.ome.zarr --labels nuclei --port 8080 --no-browser",
+)
 @click.argument("path", type=STORE)
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to show; may be repeated.  [default: all]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Of this machine.  [default: any]")

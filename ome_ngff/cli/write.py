@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from ..inputs import Batch, Conversion
 
 
-@click.command("write", short_help="Write image files as OME-Zarr images.")
+@options.command(
+    "write",
+    "Write image files as OME-Zarr images.",
+    "tissue.tif tissue.ome.zarr",
+    "stack.npy stack.ome.zarr --axes zyx --scale z=0.5,y=0.1,x=0.1 --unit um",
+    '"scans/*.czi" --into converted --report converted.csv',
+    "cells.ome.zarr part.ome.zarr --region z=0:10,y=100:300 --unit micrometer",
+)
 @click.argument("places", metavar="INPUT... OUTPUT", nargs=-1, type=PLACE)
 @options.into
 @options.source
@@ -54,7 +61,7 @@ def command(
     INPUT is a TIFF of any kind, .npy, .npz, a Zarr, HDF5 (file.h5::/path), Imaris, BigDataViewer, NIfTI and other
     volumes, DICOM, MRC, NRRD, a picture, a folder or a glob of planes ("plane_*.tif"), or, with bioio, a file of a
     microscope. Pixel sizes, units and channels are taken from it, and labels from an OME-Zarr; options win. OUTPUT is
-    a path or a URL; one that ends with .ozx becomes a single file.
+    a path or a URL; one that ends with .ozx becomes a single file. A --region is in pixels, or in what --unit says.
 
     With --into DIR, each INPUT becomes an image of its own, and so does each image in a folder; a .csv file is a table
     with the columns input and, where wanted, output, series, axes, scale, unit, and other options. What is there

@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 import numpy as np
-from zarr.storage import LocalStore
 
 from ..pixels import Array, Block, Box, bundle, in_order, read, slices, tiles
 from ..store import Holder, StoredBoxes, StoredCells, stored_array
@@ -121,7 +120,7 @@ def _bundles(job: Job, level: int, box: Box) -> Iterator[Box]:
 
     A store other than a folder gets all of it: each chunk takes time there, and Zarr waits for several at once.
     """
-    if not isinstance(job.target.store, LocalStore):
+    if job.target.folder is None:
         return iter([box])
     cell, itemsize = job.plan.grids[level].cell, job.plan.itemsize
     return tiles(
@@ -182,7 +181,7 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool, store
 
     A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
     """
-    files = isinstance(job.target.store, LocalStore)
+    files = job.target.folder is not None
     pixels = (
         in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..exceptions import OptionError, ScaleError
 from ..pixels import Box, LazyArray, as_source, blocks_of, made_by, read, slices
 from ..spec import Axes, Axis, PerAxis, UnitsLike, by_name, full_unit, parse_units, times
-from ..text import mapping_of, refuse_unknown, show, whole_number
+from ..text import mapping_of, nearest_word, refuse_unknown, show, whole_number
 
 
 def pixel_geometry(
@@ -134,7 +134,7 @@ class Lattice:
             names = list(self.channel_names or ())
             if self.axes[self.names.index(name)].type != "channel" or ends not in names:
                 known = f"; its channels are {', '.join(map(str, names))}" if names else ""
-                raise OptionError(f"The image has no {name}={show(ends)}{known}.")
+                raise OptionError(f"The image has no {name}={show(ends)}{known}.{nearest_word(ends, names)}")
             if names.count(ends) > 1:
                 raise OptionError(f"The image has {names.count(ends)} channels {show(ends)}; say which by its number.")
             return float(names.index(ends))

@@ -6,7 +6,6 @@ that are wanted, behind a header of their own, are a chunk of Blosc again (`READ
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import struct
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from ..exceptions import StoreError
 
-_MOST = 0.75  # of the blocks of a chunk: of more, all may as well be unpacked at once
 _COPIED = 2  # a flag: what is stored is not packed
 
 
@@ -32,7 +30,7 @@ def read_part(file: Path, shape: Sequence[int], dtype: np.dtype[Any], box: Any) 
 
     Returns:
         The pixels; None where they are not read in this way: there is no such file, it says of itself what cannot be
-        true, or nearly all of its blocks hold some of them.
+        true, or it is one block.
 
     Raises:
         StoreError: a block cannot be unpacked.
@@ -66,7 +64,7 @@ def _unpacked(file: Path, size: int, low: int, high: int) -> NDArray[Any] | None
         count, first, last = -(-unpacked // length), low // length, -(-high // length)
         if last == count and last - first == 1 and unpacked % length and first:
             first -= 1  # the last block may be shorter, which it cannot be alone
-        if last - first > _MOST * count:
+        if count == 1:
             return None
         starts = np.frombuffer(opened.read(4 * count), "<i4").astype(int)
         order = np.argsort(starts)
@@ -74,22 +72,29 @@ def _unpacked(file: Path, size: int, low: int, high: int) -> NDArray[Any] | None
         ends[order] = np.append(starts[order], packed)[1:]
         if len(starts) < count or starts.min() < 16 + 4 * count or (ends <= starts).any():
             return None
-        blocks = []
-        for start, end in zip(starts[first:last].tolist(), ends[first:last].tolist(), strict=True):
-            opened.seek(start)
-            blocks.append(opened.read(end - start))
-        whole = _decoded(head, blocks, min(last * length, unpacked) - first * length)
+        begin, end = int(starts[first:last].min()), int(ends[first:last].max())
+        opened.seek(begin)
+        bounds, size = starts[first:last] - begin, min(last * length, unpacked) - first * length
+        whole = _decoded(head, opened, bounds, end - begin, size)
         return whole[low - first * length : high - first * length]
     return None
 
 
-def _decoded(head: bytes, blocks: Sequence[bytes], size: int) -> NDArray[Any]:
-    """Unpack blocks that follow each other in a chunk with this header."""
+def _decoded(head: bytes, blocks: Any, places: NDArray[Any], length: int, size: int) -> NDArray[Any]:
+    """Unpack some blocks of a chunk.
+
+    Args:
+        head: of the chunk. blocks: a file, at what is read of it. places: of each block in that. length: of that.
+        size: of the blocks once unpacked.
+    """
     import imagecodecs
 
-    *places, end = itertools.accumulate(map(len, blocks), initial=16 + 4 * len(blocks))
-    numbers = struct.pack(f"<III{len(blocks)}i", size, *struct.unpack_from("<I", head, 8), end, *places)
-    found = imagecodecs.blosc_decode(b"".join([head[:4], numbers, *blocks]), numthreads=1)
+    before = 16 + 4 * len(places)
+    numbers = struct.pack("<I4sI", size, head[8:12], before + length)
+    chunk = np.empty(before + length, np.uint8)
+    chunk[:before] = np.frombuffer(head[:4] + numbers + (places + before).astype("<i4").tobytes(), np.uint8)
+    blocks.readinto(chunk[before:])
+    found = imagecodecs.blosc_decode(chunk, numthreads=1)  # type: ignore[arg-type]  # any buffer does
     if len(found) != size:
         raise StoreError(f"blocks of it unpack to {len(found)} bytes instead of {size}")
     return np.frombuffer(found, np.uint8)
