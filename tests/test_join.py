@@ -760,7 +760,7 @@ def test_who_finds_a_joint_write_is_told_to_join_it(tmp_path: Path, find: Callab
     with pytest.raises(IncompleteError, match="join=True in any number of processes, or resume=True in one"):
         find(tmp_path / "i")
     assert "--join" in CliRunner().invoke(main, ["info", str(tmp_path / "i")]).output
-    assert "join=True (--join)" in str(validate(tmp_path / "i"))
+    assert "join=True (--join)" in validate(tmp_path / "i").findings[0].hint
 
 
 def test_an_interruption_leaves_no_claims_behind(
