@@ -6,6 +6,7 @@ origin: not by its own address, and not by a name that somebody has made to lead
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import sys
@@ -81,6 +82,7 @@ class PageServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = os.name != "nt"  # there it would let another program listen at the same port
     page: PageServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
