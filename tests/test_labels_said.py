@@ -469,9 +469,10 @@ def test_labels_are_read_with_what_is_said_of_them_however_odd(tmp_path: Path) -
     assert (open_image(tmp_path).colors, open_image(tmp_path).properties) == ({}, {})
     group = zarr.open_group(tmp_path / "labels" / "a")
     odd = [{"label-value": "x"}, 3, {"label-value": 4}, {"label-value": 5, "rgba": [1, 2, 3]}]
+    odd += [{"label-value": 6, "rgba": [1, 2, 3, 4]}, {"label-value": 7, "rgba": [1, 2]}]
     group.attrs["ome"] = {**group.attrs["ome"], "image-label": {"colors": odd, "properties": "none"}}
     read = open_image(tmp_path).labels["a"]
-    assert (read.colors, read.properties) == ({5: (1, 2, 3)}, {})
+    assert (read.colors, read.properties) == ({5: (1, 2, 3, 255), 6: (1, 2, 3, 4)}, {})
 
 
 def test_the_command_line_says_the_same(tmp_path: Path) -> None:

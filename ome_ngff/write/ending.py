@@ -26,6 +26,11 @@ from ..store import (
 )
 
 
+def _leave_nothing(target: Target) -> None:
+    """Delete the journal."""
+    delete(target, JOURNAL)
+
+
 @attrs.frozen(eq=False)
 class Ending:
     """What is done last, in one step: the metadata and what is measured; then the traces of the write go.
@@ -46,7 +51,7 @@ class Ending:
     levels: Mapping[int, Any] | None = None
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     shared: bool = False
-    leave: Callable[[Target], object] = lambda held: delete(held, JOURNAL)
+    leave: Callable[[Target], object] = _leave_nothing
 
     @property
     def _paths(self) -> list[str]:

@@ -97,9 +97,13 @@ def stated_geometry(
 
 
 def decode_colors(image_label: Any) -> dict[int, tuple[float, ...]]:
-    """Return the colours of labels by value, as (r, g, b, a) from 0 to 255, as far as they can be understood."""
+    """Return the colours of labels by value, as (r, g, b, a) from 0 to 255, as far as they can be understood.
+
+    Those of three numbers, which are not of the specification, are opaque.
+    """
     listed = [(value, entry.get("rgba")) for value, entry in _of_labels(image_label, "colors")]
-    return {v: tuple(rgba) for v, rgba in listed if is_list(rgba) and len(rgba) == 4 and all(map(is_number, rgba))}
+    known = {v: rgba for v, rgba in listed if is_list(rgba) and len(rgba) in (3, 4) and all(map(is_number, rgba))}
+    return {value: (*rgba, 255)[:4] for value, rgba in known.items()}
 
 
 def decode_properties(image_label: Any) -> dict[int, dict[str, Any]]:
