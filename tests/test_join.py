@@ -242,7 +242,7 @@ def test_what_another_has_claimed_is_left_to_it(tmp_path: Path, ran: Counter[tup
 
 
 def test_who_waits_asks_for_what_others_are_at_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = prepared(tmp_path / "i", 60)
+    target = prepared(tmp_path / "i", 40)
     shape, unit = target.mark["levels"][0], target.mark["cut"][0][3]
     units = {f"0-{i}" for i in range(math.prod(-(-n // u) for n, u in zip(shape, unit, strict=True)))}
     others, left = journal_claims(target), sorted(units - journal.noted(target))

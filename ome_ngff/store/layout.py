@@ -40,7 +40,7 @@ _FIXED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "order": (lambda value: value == "C", "Pixels are stored in the order of the axes; the only order is 'C'."),
     "serializer": (
-        lambda value: value == "auto" or getattr(getattr(value, "endian", None), "value", None) == "little",
+        lambda value: value == "auto" or str(getattr(value, "endian", None)).rpartition(".")[2] == "little",
         "Pixels are stored as bytes with the least first; the only serializer is BytesCodec(endian='little').",
     ),
 }
