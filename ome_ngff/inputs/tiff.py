@@ -59,7 +59,7 @@ class _OpenTiff(OpenFile):
             files.clear()
             tiff.close()
 
-        return (tiff.series, files), close
+        return ([series.levels[0] for series in tiff.series], files), close
 
 
 _OPEN = WeakValueDictionary[tuple[str, Stamp, str], _OpenTiff]()
@@ -80,7 +80,7 @@ class TiffArray(FileArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         every, files = self._file.opened()
-        series = every[self.series].levels[0]
+        series = every[self.series]
         frames = len(self.shape) - len(series.keyframe.shape)
         out = np.empty([part.stop - part.start for part in box], self.dtype)
         for target in np.ndindex(out.shape[:frames]):
