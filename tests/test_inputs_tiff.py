@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -503,3 +504,14 @@ def test_a_strip_that_was_never_written_is_zero(path: Path) -> None:
     data = open_input(path).data[...]
     np.testing.assert_array_equal(data[:256], CAMERA[:256] + 1)
     assert not data[256:].any()
+
+
+def test_threads_that_begin_at_once_read_the_right_pages(tmp_path: Path) -> None:
+    pages = np.random.default_rng(0).integers(0, 999, (2, 3, 4, 40, 50), "u2")
+    for turn in range(12):  # each a file that nobody has parsed yet
+        place = tmp_path / f"{turn}.ome.tif"
+        tifffile.imwrite(place, pages, metadata={"axes": "TCZYX"}, compression="zlib", tile=(16, 16))
+        source = open_input(place).data
+        with ThreadPoolExecutor(8) as pool:
+            read = list(pool.map(lambda index, of=source: np.asarray(of[index]), np.ndindex(2, 3, 4)))
+        np.testing.assert_array_equal(np.reshape(read, pages.shape), pages)
