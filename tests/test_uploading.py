@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers import every_file
 from zarr.storage import LocalStore
 
@@ -24,7 +27,9 @@ from ome_ngff import (
     write_plate_metadata,
     write_well_metadata,
 )
+from ome_ngff.cli import main
 from ome_ngff.engine import sharing
+from ome_ngff.read import describe_store
 from ome_ngff.store import claims, find_target, journal
 from ome_ngff.write import upload, upload_together, uploading_together
 
@@ -60,14 +65,24 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
-def stopped(at: int) -> Any:
-    """Return a progress that ends the process once so many bytes are there."""
+def shown(place: Path) -> str:
+    return CliRunner().invoke(main, ["info", str(place)]).output
 
-    def stop(done: int, total: int) -> None:
-        if done > at:
+
+@contextmanager
+def stopping(after: int) -> Iterator[None]:
+    """Expect the process to be interrupted when it has sent some units, and begins another."""
+    carry, units = uploading_together.carry_objects, itertools.count()
+
+    def interrupted(*words: Any) -> None:
+        if next(units) >= after:
             raise KeyboardInterrupt
+        carry(*words)
 
-    return stop
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uploading_together, "carry_objects", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 @pytest.mark.parametrize(("make", "version"), [(image, "0.4"), (plate, "0.5")])
@@ -100,13 +115,17 @@ def test_each_object_is_sent_by_one_of_those_who_upload(
 def test_what_was_sent_is_not_sent_again_after_a_stop(tmp_path: Path, sent: Counter[str]) -> None:
     source = find_target(image(tmp_path / "a", "0.5"))
     size = sum(file.stat().st_size for file in (tmp_path / "a").rglob("*") if file.is_file())
-    with pytest.raises(KeyboardInterrupt):
-        upload_together(source, tmp_path / "b", progress=stopped(size // 2))
-    done = sent.copy()
-    assert 10 < len(done) < len(every_file(tmp_path / "a"))
+    with stopping(after=3):
+        upload_together(source, tmp_path / "b")
+    info = describe_store(tmp_path / "b")
+    assert (info.kind, info.complete, info.images[0].joint) == ("upload", False, True)
+    units, of = info.images[0].progress or (0, 0)
+    assert units == 3
+    assert f"3 of {of} units done): finish it with --join in any number" in shown(tmp_path / "b")
+    assert 20 < sent.total() <= 30
     seen: list[tuple[int, int]] = []
     upload_together(source, tmp_path / "b", progress=lambda *state: seen.append(state))
-    assert size // 3 < seen[0][0] < size
+    assert 0 < seen[0][0] < size
     assert seen[-1] == (size, size)
     assert set(sent.values()) == {1}
     assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
@@ -122,8 +141,7 @@ def test_units_of_who_has_died_are_taken_over(
             release = claims.Claim.release
             patch.setattr(claims.Claim, "release", lambda claim: "lock" in claim.name and release(claim))
             patch.setattr(claims._BEAT, "add", lambda claim: None)
-            patch.setattr(uploading_together._Upload, "carry", lambda *words: stopped(-1)(0, 0))
-            with pytest.raises(KeyboardInterrupt):
+            with stopping(after=0):
                 upload_together(source, LocalStore(tmp_path / "b"))
         assert [*(tmp_path / "b" / ".ome_ngff").glob("held-*/claims/*")]
         upload_together(source, LocalStore(tmp_path / "b"))
@@ -133,8 +151,8 @@ def test_units_of_who_has_died_are_taken_over(
 
 def test_one_alone_goes_on_with_what_many_have_begun(tmp_path: Path, sent: Counter[str]) -> None:
     source = find_target(image(tmp_path / "a", "0.5"))
-    with pytest.raises(KeyboardInterrupt):
-        upload_together(source, tmp_path / "b", progress=stopped(30_000))
+    with stopping(after=1):
+        upload_together(source, tmp_path / "b")
     with pytest.raises(StoreError, match="join=True in any number of processes, or resume=True in one"):
         upload(source, tmp_path / "b")
     upload(source, tmp_path / "b", resume=True)
@@ -143,8 +161,8 @@ def test_one_alone_goes_on_with_what_many_have_begun(tmp_path: Path, sent: Count
 
 def test_only_the_same_hierarchy_is_joined(tmp_path: Path) -> None:
     source, other = find_target(image(tmp_path / "a", "0.5")), find_target(image(tmp_path / "c", "0.5", 1))
-    with pytest.raises(KeyboardInterrupt):
-        upload_together(source, tmp_path / "b", progress=stopped(30_000))
+    with stopping(after=1):
+        upload_together(source, tmp_path / "b")
     with pytest.raises(StoreError, match="an upload of something else"):
         upload_together(other, tmp_path / "b")
     upload_together(source, tmp_path / "b")
@@ -155,8 +173,8 @@ def test_only_the_same_hierarchy_is_joined(tmp_path: Path) -> None:
 
 def test_chunks_that_have_changed_are_no_longer_the_same_upload(tmp_path: Path) -> None:
     source = find_target(image(tmp_path / "a", "0.5"))
-    with pytest.raises(KeyboardInterrupt):
-        upload_together(source, tmp_path / "b", progress=stopped(30_000))
+    with stopping(after=1):
+        upload_together(source, tmp_path / "b")
     chunk = tmp_path / "a" / "0" / "c" / "0" / "0" / "0"
     chunk.write_bytes(bytes(chunk.stat().st_size))
     for go_on in (upload_together, partial(upload, resume=True)):
