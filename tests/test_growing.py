@@ -46,6 +46,7 @@ from ome_ngff import (
 )
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
+from ome_ngff.write import growing
 
 RNG = np.random.default_rng(7)
 STACK = RNG.integers(1, 4000, (5, 2, 20, 24), dtype="uint16")
@@ -621,6 +622,20 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
         newer.append(frame)
     newer.close()
     assert files(grown) == written(tmp_path / "whole", STACK, **WORDS)
+
+
+def test_a_stream_spares_what_was_written_while_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real, others = tmp_path / "image.zarr", growing.locked, [STACK[:2]]
+
+    def late(target: Any) -> Any:
+        if others:
+            write_image(others.pop(), place, **WORDS)
+        return real(target)
+
+    monkeypatch.setattr(growing, "locked", late)
+    with pytest.raises(ExistsError):
+        stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
+    np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
 
 
 def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
