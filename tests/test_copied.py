@@ -93,7 +93,9 @@ def test_cells_stored_as_wanted_are_copied_as_bytes(tmp_path: Path, source: Any,
         pytest.param({"compressors": BloscCodec(typesize=2, shuffle="bitshuffle")}, {}, id="bitshuffle"),
         pytest.param({"compressors": BloscCodec(typesize=4, cname="lz4", shuffle="shuffle")}, {}, id="typesize"),
         pytest.param({"compressors": ZstdCodec(checksum=True)}, {}, id="checksum"),
-        pytest.param({"shards": {"shape": (8, 32, 32), "index_location": "start"}}, {"shards": (8, 32, 32)}, id="index"),
+        pytest.param(
+            {"shards": {"shape": (8, 32, 32), "index_location": "start"}}, {"shards": (8, 32, 32)}, id="index"
+        ),
         pytest.param({"fill_value": 7}, {}, id="fill-value"),
         pytest.param({**OLD, "compressors": None, "filters": numcodecs.Delta("<u2")}, {}, id="filters"),
         pytest.param({**OLD, "compressors": numcodecs.Blosc("lz4"), "order": "F"}, {}, id="order-F"),

@@ -648,6 +648,11 @@ def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="ZIP"):
         stream_image(tmp_path / "image.zip", (None, 2, 20, 24), "uint16", **WORDS)
     assert files(place) == before
+    (place / "frames.jsonl").write_text("theirs")
+    with pytest.raises(ExistsError, match=r"frames\.jsonl, where what is said of frames would be"):
+        stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS)
+    (place / "frames.jsonl").unlink()
+    assert files(place) == before
     with stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS) as stream:
         stream.append(STACK[0])
     assert files(place) == written(tmp_path / "whole", STACK[:1], **WORDS)
