@@ -576,8 +576,8 @@ def test_an_entry_that_cannot_be_made_leaves_no_gate(tmp_path: Path, monkeypatch
             raise OSError(errno.ENOSPC, "full")
         real(path)
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(slots_module, "_create", full)
+    monkeypatch.setattr(slots_module, "_create", full)
+    with pytest.raises(OSError, match="full"):
         slots.create(LOCK, "host-1-0123456789abcdef.0")
     assert not list(tmp_path.iterdir())
 

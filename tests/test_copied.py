@@ -34,6 +34,7 @@ from ome_ngff.write import request
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": (8, 16, 16), "scale_factors": [2, 4], "method": "local_mean"}
 LZ4 = BloscCodec(typesize=2, cname="lz4", clevel=9, shuffle="shuffle", blocksize=4096)
+INDEX_FIRST = {"shape": (8, 32, 32), "index_location": "start"}
 OLD = {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
 
 
