@@ -255,11 +255,11 @@ def moved(place: Path) -> Any:
 
 
 def test_a_channel_is_chosen_by_a_name_that_is_a_number(tmp_path: Path) -> None:
-    write_image(DATA := np.arange(2 * 20 * 30, dtype="uint16").reshape(2, 20, 30), tmp_path / "a", axes="cyx",
-                channel_names=["1", "488"], scale_factors=[])  # fmt: skip
+    data = np.arange(2 * 20 * 30, dtype="uint16").reshape(2, 20, 30)
+    write_image(data, tmp_path / "a", axes="cyx", channel_names=["1", "488"], scale_factors=[])
     for region, wanted in {"c=488": 1, "c=1": 1, "c=0": 0}.items():
         export(tmp_path / "a", tmp_path / "a.ome.tif", region=region, overwrite=True)
-        np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tif"), DATA[wanted])
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tif"), data[wanted])
 
 
 def test_what_a_tiff_has_no_place_for_is_said(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def _labels_under(found: StoredImage, image: StoredImage, level: int, box: Box) 
     """
     ends = dict(zip(image.names, box, strict=True))
     shape = dict(zip(image.names, image.arrays[level].shape, strict=True))
-    if not set(found.names) <= set(ends):
+    if not {"y", "x"} <= set(found.names) <= set(ends):
         raise OptionError(f"The labels have the axes {','.join(found.names)}.")
     for number, array in enumerate(found.arrays):
         if all(n in (1, shape[axis]) for axis, n in zip(found.names, array.shape, strict=True)):
