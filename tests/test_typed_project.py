@@ -45,6 +45,7 @@ def test_an_image_is_converted_and_segmented(tmp_path: Path) -> None:
     assert [level.data.shape for level in image.images] == [(16, 64, 64), (16, 32, 32), (8, 16, 16)]
     assert segment.add_labels(tmp_path / "stack.ome.zarr", "bright") == ["bright"]
     assert segment.find_labels(image, "dark") is None
+    assert segment.pixel_size(image) == (0.11, 0.055)
     assert "float64" in segment.refused(tmp_path / "stack.ome.zarr")
     assert check.faults(tmp_path / "stack.ome.zarr") == []
 

@@ -200,10 +200,12 @@ def converted(
         copy = copied(source, output, given)
         draft = copy or drafted(source, output, resume=resume or join, verify=verify, **given)
         how = {"overwrite": overwrite, "resume": resume, "join": join}
-        done = [draft.planned() if dry_run else draft.run(**how, progress=progress)]
+        begun = time.monotonic()
+        found = draft.planned() if dry_run else draft.run(**how, progress=progress)
         if verify and not dry_run and copy is None:  # which has verified what it has sent
             said = {"series": given.get("series"), "axes": given.get("axes")}
             verification.verify(source, output, progress=progress, **said)
+        done = [attrs.evolve(found, seconds=round(time.monotonic() - begun, 3))]
     else:
         batch = Batch.of([source] if one else source, output)
         done = batch.run(

@@ -384,7 +384,7 @@ class Methods(Enum):
         for member in cls:
             if member.value == name:
                 return member
-        known = [member.value for member in cls]
+        known = [member.value for member in cls if member.value != "laplacian"]  # which writes no image
         raise MethodError(
             f"There is no downsampling method {value!r}.{nearest_word(str(value), [*known, *ALIASES])} "
             f"Known: {', '.join(known)}."

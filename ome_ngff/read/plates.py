@@ -112,7 +112,7 @@ class StoredPlate(Mapping[str, "StoredWell"]):
 
     @property
     def _missing(self) -> str:
-        """What wells the plate lists and has not, in words."""
+        """What wells the plate lists but does not have, in words."""
         missing = [path for path in self.wells if path not in self._there]
         return f"The plate {self.target} lists wells that are not there: {listed(missing, 9, ', ')}" if missing else ""
 

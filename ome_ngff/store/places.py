@@ -73,7 +73,7 @@ def locate(group: Any) -> tuple[Store, str]:
     The place stays what it is when the process goes to another folder, also where the caller's own store would not.
 
     Raises:
-        OptionError: it is not a place.
+        OptionError: it is not a place, or an empty one.
     """
     store, path = _named(group)
     if isinstance(store, LocalStore) and not store.root.is_absolute():
@@ -107,6 +107,8 @@ def _named(group: Any) -> tuple[Store, str]:
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
         text, inner = split_inside(text_of(group))
+        if not text:  # of a variable that is not set, in most cases; it would mean the folder that one is in
+            raise OptionError("The place of an image is empty; give a path or a URL.")
         if "://" in text and not text.startswith("file://"):
             return open_url(text), inner
         return LocalStore(Path(text.removeprefix("file://")).expanduser()), inner

@@ -172,7 +172,7 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
 def _found(store: Store, path: str, fmt: Format | None) -> Target:
     found = open_node(store, path, None if fmt is None else fmt.zarr_format)
     if isinstance(found, zarr.Array):
-        raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
+        raise ExistsError(f"{place(store, path)} is an array, and an image is a group of arrays; name that.")
     if found is None:
         return Target(store, path, fmt or _format_of_parents(store, path), None)
     attributes = dict(found.attrs)

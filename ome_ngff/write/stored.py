@@ -55,7 +55,9 @@ def scaled_request(
     store, path = locate(input_array)
     array = open_node(store, path)
     if not isinstance(array, zarr.Array):
-        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
+        where = place(store, path)
+        hint = f"; it is a group, in which one is named {where}/0, for example" if array is not None else ""
+        raise MissingError(f"There is no Zarr array at {where}{hint}.")
     if scaler.labeled:
         scaler.refuse_invention()
     layout = Layout(chunks=array.chunks)

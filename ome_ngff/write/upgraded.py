@@ -174,7 +174,7 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(document, allow_nan=False).encode()
     except ValueError as error:
-        raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
+        raise FormatError("its attributes have NaN or infinity, which JSON does not have") from error
 
 
 def enumerated(reasons: list[str]) -> str:
