@@ -324,7 +324,7 @@ def fields_beside(target: Target, plate: Plate) -> list[tuple[str, Field, str]]:
     for (well, name), attributes in zip(found, _readable_below(target, ["/".join(f) for f in found]), strict=True):
         image = attrs.evolve(target, attributes=attributes)
         ours, incomplete = "acquisition" in image.said, image.mark is not None
-        if (incomplete and ours) or ("multiscales" in image.document and not {"image-label"} & image.document.keys()):
+        if (incomplete and ours) or (image.is_image and not {"image-label"} & image.document.keys()):
             number = image.said.get("acquisition")
             listed_as = {field.path: field for field in known.get(well, ())}.get(name)
             field = listed_as or Field(name, number if is_integer(number, 0) else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
-from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
+from ..spec import Metadata, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
 from ..store import Target, attributes_now, open_node, place, read_box, with_length
 
 
@@ -61,8 +60,7 @@ class StoredImage:
             if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
-        label = document.get("image-label")
-        return cls(target, metadata, arrays, dict(label) if isinstance(label, Mapping) else None)
+        return cls(target, metadata, arrays, image_label_of(document))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,7 +143,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     if target.mark is not None and not unfinished and not target.growing:
         raise IncompleteError(f"{target} is incomplete; finish it with {target.way_on}.")
     document = target.image_document
-    if "multiscales" not in document:
+    if not is_image(document):
         found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
         way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")

@@ -35,7 +35,7 @@ _FILES, _NAMES = 4, 1000  # that are listed in the time of one look at a file, o
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
     """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added."""
     foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
+    image = target.is_image  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
     parts = {**(target.mark or {}).get("parts", {}), **parts}
     stated = {"write": uuid4().hex, "parts": parts, **mark}

@@ -13,7 +13,7 @@ from zarr.storage import StorePath
 from ..exceptions import ExistsError, LabelError, NgffError, StoreError
 from ..pixels import Method, Methods, ScaleFactors, find_method, label_method
 from ..read import StoredImage
-from ..spec import Axes
+from ..spec import Axes, is_image
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -71,7 +71,7 @@ def _reference_above(target: Target) -> ReferenceLevels | None:
         places.append(parts or "/")
     for place in places:
         image = find_target(place)
-        if "multiscales" in image.image_document:
+        if is_image(image.image_document):
             return ReferenceLevels.of(image)
     return None
 

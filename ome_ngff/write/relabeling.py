@@ -12,7 +12,7 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, MissingError, NgffError, StoreError
 from ..read import document_of
-from ..spec import label_names, named_paths, part_of, relabeled, renamed, scene_paths
+from ..spec import is_image, label_names, named_paths, part_of, relabeled, renamed, scene_paths
 from ..store import JOURNAL, LOCK, Target, children, copy_below, find_target, folder_of, open_node, opened, place
 from ..text import listed, nearest_word, warn
 from .changing import Edit, changed
@@ -132,7 +132,7 @@ def _refuse_standing(draft: Draft, path: str) -> None:
     for step in above:
         node = draft.node(step)
         taken = step == path and (node or children(draft.target, step))
-        if taken or (node and (node.is_array or "multiscales" in draft.document(step))):
+        if taken or (node and (node.is_array or is_image(draft.document(step)))):
             raise ExistsError(f"{draft.target} has something at {step!r} already; choose another name.")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import zarr
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..spec import entries_of, label_names, named_paths, path_fault
+from ..spec import entries_of, is_image, label_names, named_paths, path_fault
 from ..store import (
     CHANGES,
     FRAMES,
@@ -60,7 +60,7 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
     if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
         target.refuse_change()  # of labels, their image has the journal of the change
-    there = target.mark is not None or "multiscales" in target.document
+    there = target.mark is not None or target.is_image
     if not overwrite and not (there and resume):
         if target.mark is not None:
             raise IncompleteError(
@@ -115,7 +115,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
     found |= {path for path in (ORIGINAL, FRAMES) if _is_ours(target, path)}
-    if "multiscales" in document or mark:
+    if is_image(document) or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
     return sorted(found)

@@ -118,6 +118,6 @@ def _begun(target: Target, digest: str, *, overwrite: bool, resume: bool) -> boo
         return False
     if not overwrite:
         raise ExistsError(f"There is something at {target}; upload to another place, or pass overwrite=True.")
-    if "multiscales" not in target.document and not mark:
+    if not target.is_image and not mark:
         raise ExistsError(f"{target} holds something else than an image, which an upload never replaces; delete it.")
     return False

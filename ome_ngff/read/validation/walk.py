@@ -25,15 +25,17 @@ from ...spec import (
     at_paths,
     entries,
     format_implementations,
+    is_image,
     is_list,
     is_name,
+    kind_of,
     label_names,
     part_of,
     path_fault,
     scene_paths,
 )
 from ...store import MARK, PLANNED
-from ..describe import format_of, kind_of
+from ..describe import format_of
 from .images import LABEL, LABEL_VALUES, ImageFacts, LevelFacts, image_findings, omero_findings
 from .members import COPY, DATASET, FILE, LABEL_GROUP, LABEL_LIST, LABEL_SOURCE, LABELS, NODE, NODE_FACTS, NodeFacts
 from .plates import COLLECTION, FIELD, PLATE, PLATE_EMPTY, PLATE_SIZE, SERIES, WELL, WellFacts
@@ -95,7 +97,7 @@ class Walk:
             self.findings = [attrs.evolve(f, hint=hint) if f.rule == "document-kind" else f for f in self.findings]
         if self.version is None:
             return
-        if "multiscales" in document:
+        if is_image(document):
             images = self._image("", facts)
             self._labels("", facts, images)
             if "image-label" in document:
@@ -312,7 +314,7 @@ class Walk:
             document = format_of(group).unwrap(group.attrs)
             if MARK in group.attrs:
                 self._group(joined(path, here), group, "label")
-            elif "multiscales" in document:
+            elif is_image(document):
                 unlisted.append(here)
             else:
                 more = self._unlisted(path, here, listed, deep - 1)
