@@ -24,11 +24,10 @@ from ..store import (
     Target,
     children,
     find_target,
-    get_bytes,
     key_of,
     leads_through_a_link,
     open_array,
-    wait_for,
+    read_bytes,
 )
 from .arguments import image_request
 from .labels.reference import ReferenceLevels
@@ -213,5 +212,5 @@ def _state(root: Target, path: str) -> str:
     above = f"/{path}".rpartition("/labels/")[0].strip("/") if "/labels/" in f"/{path}" else path
     digest = hashlib.sha256()
     for place in dict.fromkeys(["", above, path]):
-        digest.update(wait_for(root.store, get_bytes(root.store, root.key(key_of(place, UNDO)))) or b"")
+        digest.update(read_bytes(root, key_of(place, UNDO)) or b"")
     return digest.hexdigest()[:16]

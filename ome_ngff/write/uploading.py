@@ -17,12 +17,11 @@ from ..store import (
     Target,
     carry_objects,
     find_target,
-    get_bytes,
     list_objects,
     named_faults,
     parse_json,
     put_attributes,
-    wait_for,
+    read_bytes,
 )
 from . import replace
 
@@ -88,7 +87,7 @@ def _refuse_unfinished(source: Target, documents: list[str], entries: Mapping[st
     """Raise `IncompleteError` where a write of something below is under way; return a digest of all that is there."""
     digest = hashlib.sha256("\n".join(f"{path} {entry.size}" for path, entry in sorted(entries.items())).encode())
     for path in documents:
-        content = wait_for(source.store, get_bytes(source.store, source.key(path))) or b""
+        content = read_bytes(source, path) or b""
         digest.update(content)
         if f'"{MARK}"'.encode() in content and path.rpartition("/")[2] in (".zattrs", "zarr.json"):
             found = parse_json(content, f"{source}/{path}")
