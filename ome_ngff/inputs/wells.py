@@ -18,7 +18,7 @@ from ..exceptions import AxesError, InputError, MissingError, OptionError
 from ..spec import row_name
 from ..text import listed, warn
 from .expansion import WORDS, table_rows, words_of
-from .families import FAMILIES
+from .families import SUFFIXES
 from .harmony import NAMES, Indexed, index_of_harmony
 from .naming import axis_of
 from .yokogawa import RECORDS, measured
@@ -197,12 +197,11 @@ def _parts(pattern: str) -> list[str]:
 
 def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
     """Find the files of a folder, and of those below it, that are named as an instrument names them."""
-    known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
     files = [
         Path(os.path.relpath(os.path.join(here, name), folder)).as_posix()
         for here, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith(known) and not name.startswith(".")
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
     ]
     best: tuple[str, list[PlaneFile]] = ("", [])
     for instrument, end in KNOWN:

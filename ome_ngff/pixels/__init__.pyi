@@ -18,6 +18,7 @@ from .dask_graph import views_of as views_of
 from .dask_graph import wrapped_arrays as wrapped_arrays
 from .labels import as_labels as as_labels
 from .labels import label_method as label_method
+from .labels import method_given as method_given
 from .ladders import Level as Level
 from .ladders import ScaleFactors as ScaleFactors
 from .ladders import automatic_ladder as automatic_ladder

@@ -20,6 +20,7 @@ from ..store import Target, attributes_below, children_of, find_target, readable
 from ..text import listed, show, warn
 from .mosaics import Overview, overview_of, stitched_well
 from .open import open_image
+from .stored import held, refuse_missing
 
 
 def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) -> StoredPlate:
@@ -47,13 +48,11 @@ def is_plate(store: Any) -> bool:
 
 def plate_of(target: Target) -> Plate:
     """Return what a group says of the plate that it is; for what is raised see `open_plate`."""
-    if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+    refuse_missing(target)
     target.refuse_change()
     document = target.plate_document
     if not isinstance(document.get("plate"), Mapping):
-        found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
-        raise InputError(f"{target} is not a plate of OME-Zarr (it has {found}).")
+        raise InputError(f"{target} is not a plate of OME-Zarr (it has {held(document)}).")
     try:
         return Plate.from_document(document["plate"], grows=target.said.get("grows") is True)
     except FormatError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -137,17 +138,27 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         MissingError: there is nothing. IncompleteError: the image was never finished.
         InputError: the group holds no image.
     """
-    if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+    refuse_missing(target)
     target.refuse_change()
     if target.mark is not None and not unfinished and not target.growing:
         raise IncompleteError(f"{target} is incomplete; finish it with {target.way_on}.")
     document = target.image_document
     if not is_image(document):
-        found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
+        found = held(document)
         way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
+
+
+def refuse_missing(target: Target) -> None:
+    """Raise `MissingError` where there is no group."""
+    if target.attributes is None:
+        raise MissingError(f"There is no OME-Zarr at {target}.")
+
+
+def held(document: Mapping[str, Any]) -> str:
+    """Return what a document has, in words."""
+    return ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
 
 
 def _cut(target: Target, arrays: tuple[zarr.Array[Any], ...]) -> tuple[zarr.Array[Any], ...]:

@@ -15,8 +15,8 @@ from ..pixels import (
     Methods,
     ScaleFactors,
     automatic_ladder,
-    find_method,
     levels,
+    method_given,
     native,
     parse_ladder,
 )
@@ -42,7 +42,7 @@ from ..spec import (
     placed,
 )
 from ..store import Layout, Target, find_target
-from ..text import list_of, mapping_of, refuse_unknown, show
+from ..text import list_of, mapping_of, refuse_unknown
 from .omero import Rendering
 from .request import Request, given_level
 from .resume import begun_ladder
@@ -104,9 +104,7 @@ def image_request(
     base_scale, base_translation = pixel_geometry(parsed, given.scale, given.translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
-    if scaler is not None and not hasattr(scaler, "reducer"):
-        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
-    reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
+    reducer = method_given(method or "resize", scaler)
     if reducer.in_memory:
         raise OptionError(
             f"{reducer.name!r} gives residuals in memory and cannot be written; see Scaler.{reducer.name}."

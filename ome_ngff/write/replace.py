@@ -45,6 +45,12 @@ _FILES = re.compile(
 _CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
+def refuse_both(overwrite: bool, resume: bool) -> None:
+    """Raise `OptionError` where a caller wants to begin anew and to go on."""
+    if overwrite and resume:
+        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+
+
 def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """Raise where the target holds what the caller has not allowed to replace or to finish, or what nobody may.
 
@@ -56,8 +62,7 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """
     target = request.target
     refuse_place(target)
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    refuse_both(overwrite, resume)
     if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
         target.refuse_change()  # of labels, their image has the journal of the change
     there = target.mark is not None or target.is_image

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 
 from ..engine import Progress, check_progress, metered
-from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
+from ..exceptions import ExistsError, IncompleteError, StoreError
 from ..spec import named_paths
 from ..store import (
     JOURNAL,
@@ -52,8 +52,7 @@ def upload(
         ExistsError: there is something. StoreError: what was begun there is another upload.
     """
     check_progress(progress)
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    replace.refuse_both(overwrite, resume)
     target = find_target(output, source.fmt)
     entries = {path: each for path, each in list_objects(source).items() if not path.startswith(f"{JOURNAL}/")}
     entries = {path: each for path, each in entries.items() if f"/{JOURNAL}" not in f"/{path}"}
