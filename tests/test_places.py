@@ -31,6 +31,7 @@ from ome_ngff import (
     to_multiscales,
     to_ngff_image,
     to_ngff_zarr,
+    validate,
     write_image,
     write_labels,
 )
@@ -213,3 +214,25 @@ def test_messages_name_places_as_the_caller_has_written_them(elsewhere: Callable
 
 def in_place() -> None:
     write_image(open_image("sub/a.zarr").images[0].data + 1, "sub/a.zarr", **WORDS, overwrite=True)
+
+
+@pytest.mark.parametrize("form", ["~/{}", "file://{}/{}"])
+@pytest.mark.parametrize("name", ["cells.zarr", "cells.ozx"])
+def test_what_is_written_at_home_is_read_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    tifffile.imwrite(tmp_path / "cells.tif", PLANE)
+    file, place = (form.format(*[tmp_path] * (form.count("{}") - 1), each) for each in ("cells.tif", name))
+    convert(file, place)
+    assert (tmp_path / name).exists()
+    assert validate(place).valid
+    for read in (open_image(place).images[0], open_input(place)):
+        np.testing.assert_array_equal(np.asarray(read.data), PLANE)
+
+
+def test_a_tilde_of_nobody_is_part_of_the_name(elsewhere: Callable[[], None], tmp_path: Path) -> None:
+    write_image(PLANE, "~nobody.zarr", **WORDS)
+    assert (tmp_path / "here/~nobody.zarr/0").is_dir()
+    np.testing.assert_array_equal(open_image("~nobody.zarr").images[0].data.compute(), PLANE)

@@ -49,6 +49,7 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import at_work as at_work
 from .holder import claims_for as claims_for
+from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -113,3 +114,4 @@ from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
 from .zip import Package as Package
+from .zip import local as local
