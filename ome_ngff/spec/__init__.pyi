@@ -71,6 +71,7 @@ from .versions.converting import states_ome as states_ome
 from .versions.converting import with_names as with_names
 from .versions.converting import without_names as without_names
 from .versions.editing import Frame as Frame
+from .versions.editing import pointing as pointing
 from .versions.editing import recolored as recolored
 from .versions.editing import relabeled as relabeled
 from .versions.editing import relaid as relaid
@@ -108,6 +109,7 @@ from .versions.scenes import scene_paths as scene_paths
 from .versions.stated import StatedLevel as StatedLevel
 from .versions.stated import image_label_of as image_label_of
 from .versions.stated import is_image as is_image
+from .versions.stated import is_label as is_label
 from .versions.stated import kind_of as kind_of
 from .versions.stated import stated_images as stated_images
 from .versions.v04 import FormatV04 as FormatV04

@@ -49,7 +49,6 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import at_work as at_work
 from .holder import claims_for as claims_for
-from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout

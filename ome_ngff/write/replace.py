@@ -15,7 +15,7 @@ from typing import Any
 import zarr
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..spec import entries_of, is_image, label_names, named_paths, path_fault
+from ..spec import entries_of, is_image, is_label, label_names, named_paths, path_fault
 from ..store import (
     CHANGES,
     FRAMES,
@@ -252,4 +252,4 @@ def _own_labels(target: Target) -> list[str]:
 def _is_label(target: Target, node: zarr.Group) -> bool:
     """Return whether a group states that it is an image, or is being written as one."""
     document = target.fmt.unwrap(dict(node.attrs))
-    return bool({"image-label", "multiscales"} & set(document)) or MARK in node.attrs
+    return is_label(document) or MARK in node.attrs

@@ -94,6 +94,15 @@ def renamed(document: Mapping[str, Any], name: str) -> Document:
     return found
 
 
+def pointing(document: Mapping[str, Any], old: str, new: str) -> Document:
+    """Return the document of labels with another path to their image, where it has been `old`."""
+    found = copy.deepcopy(dict(document))
+    source = part_of(found.get("image-label"), "source")
+    if str(part_of(source, "image")).rstrip("/") == old.rstrip("/"):
+        source["image"] = new
+    return found
+
+
 def recolored(
     document: Mapping[str, Any],
     labels: Sequence[str] = (),

@@ -22,6 +22,11 @@ def is_image(document: Mapping[str, Any]) -> bool:
     return "multiscales" in document
 
 
+def is_label(document: Mapping[str, Any]) -> bool:
+    """Return whether a document describes labels, perhaps an image that was never said to be one."""
+    return is_image(document) or "image-label" in document
+
+
 def image_label_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a document says of labels; None where it says nothing that can be used."""
     label = document.get("image-label")
