@@ -442,15 +442,15 @@ def test_resuming_with_another_budget_goes_on_with_the_same_units(tmp_path: Path
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
-def test_units_of_another_cut_do_not_count_as_done(tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
-    write_image(image, tmp_path / "whole", **WORDS)
-    with ome_ngff.config.set(memory_target="300kB", task_target="50kB", workers=2):
-        crash(image, tmp_path / "i", 5, **WORDS)
+def test_units_of_another_cut_do_not_count_as_done(tmp_path: Path, large: np.ndarray[Any, Any]) -> None:
+    write_image(large, tmp_path / "whole", **WORDS)
+    with ome_ngff.config.set(memory_target="1MB", task_target="200kB", workers=2):
+        crash(large, tmp_path / "i", 5, **WORDS)
     cut = find_target(tmp_path / "i").mark["cut"]
-    with ome_ngff.config.set(memory_target="30kB", task_target="6kB", workers=1):
-        crash(image, tmp_path / "i", -1, resume=True, **WORDS)
+    with ome_ngff.config.set(memory_target="100kB", task_target="20kB", workers=1):
+        crash(large, tmp_path / "i", -1, resume=True, **WORDS)
     assert find_target(tmp_path / "i").mark["cut"] != cut
-    write_image(image, tmp_path / "i", resume=True, **WORDS)
+    write_image(large, tmp_path / "i", resume=True, **WORDS)
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
