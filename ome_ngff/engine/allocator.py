@@ -27,7 +27,6 @@ _kept: list[int] = []
 
 @cache
 def _glibc() -> Any:
-    """Return glibc; None on other systems."""
     if sys.platform != "linux":
         return None
     try:

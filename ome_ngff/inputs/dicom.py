@@ -99,7 +99,6 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
 
 
 def _series_of(path: str) -> list[list[Plane]]:
-    """Return the planes of each series, by the names of the series."""
     found: dict[tuple[str, str], list[Plane]] = {}
     for file in _files(path):
         for plane in planes_of(file):

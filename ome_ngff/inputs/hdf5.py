@@ -101,7 +101,6 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
 
 
 def _images(file: Any) -> list[str]:
-    """Return the paths of all datasets that can be images: those of 2 or more dimensions."""
     import h5py
 
     names: list[str] = []

@@ -165,7 +165,6 @@ def _matching(pattern: str) -> tuple[list[PlaneFile], str]:
 
 
 def _role(group: str) -> str:
-    """Return what a placeholder stands for."""
     role = _ROLES.get(group.lower()) or axis_of(group)
     if role not in (*_ROLES.values(), "t", "c", "z"):
         raise AxesError(f"{{{group}}} is not well, row, column, field, acquisition, channel, z or t.")
@@ -173,7 +172,6 @@ def _role(group: str) -> str:
 
 
 def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern."""
     found = ""
     parts = _parts(pattern)
     for part, more, after in zip(parts, [*parts[1:], ""], [*parts[2:], "", ""], strict=True):
@@ -268,7 +266,6 @@ def _in_folder(folder: str, plane: PlaneFile) -> PlaneFile:
 
 
 def _plane(path: str, match: re.Match[str]) -> PlaneFile:
-    """Return what a name says."""
     said = {role: text for role, text in match.groupdict().items() if text is not None}
     well = parse_well(said["well"] if "well" in said else f"{said['row']}/{said['column']}")
     counted = {axis: said[axis] for axis in "tcz" if axis in said and not said[axis].startswith("-")}

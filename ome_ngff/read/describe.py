@@ -89,7 +89,6 @@ def find_place(place: Any) -> tuple[Store, str, str]:
 
 
 def _group(group: zarr.Group, name: str) -> StoreInfo:
-    """Describe a group by what its attributes say it is."""
     document = _document(group)
     kind = kind_of(document)
     found = StoreInfo(name, kind, stated_version(document), group.metadata.zarr_format)
@@ -128,7 +127,6 @@ def _uploaded(group: zarr.Group) -> ImageInfo:
 
 
 def _plate(group: zarr.Group) -> PlateInfo | None:
-    """Describe a plate; None where its document is not understood."""
     try:
         target = find_target(group)
         plate = plate_of(target)
@@ -214,7 +212,6 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
 def _decoded(
     fmt: Format, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
 ) -> Metadata | None:
-    """Return the metadata of an image; where it is not understood, note what."""
     try:
         return fmt.decode(document, series, len(first.shape) if first else None)
     except NgffError as error:
@@ -235,7 +232,6 @@ def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
 
 
 def _levels(group: zarr.Group, stated: Iterable[StatedLevel]) -> tuple[list[ArrayInfo], list[str]]:
-    """Describe the levels that are there, and note those that are not."""
     levels, notes = [], []
     for level in stated:
         path = level.path

@@ -202,7 +202,6 @@ def _overlay(
 
 
 def _shares(count: int) -> Array:
-    """Return the centres of pixels as shares of the side that they make up."""
     shares: Array = (np.arange(count) + 0.5) / count
     return shares
 

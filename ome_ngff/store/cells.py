@@ -192,7 +192,6 @@ class Cells:
                 raise _taken_over(self.target) from None
 
     def _tidy(self, key: str) -> None:
-        """Delete the folders that a cell leaves empty."""
         with suppress(OSError):  # the first that is not empty ends it
             for folder in self._path(key).parents[: key.count("/")]:
                 folder.rmdir()

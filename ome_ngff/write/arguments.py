@@ -206,7 +206,6 @@ def _placed(
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raise `ScaleError` where a level is not smaller than the one before it."""
     for before, after in itertools.pairwise(shapes):
         if before == after or any(b < a for b, a in zip(before, after, strict=True)):
             raise ScaleError(f"The levels of a pyramid go from large to small (got the shapes {shapes}).")
@@ -224,7 +223,6 @@ def _metadata(
     omero: Omero | None,
     **made_by: Any,
 ) -> Metadata:
-    """Describe an image whose levels have these transformations."""
     if not isinstance(name, str):
         raise OptionError(f"The name of an image is a string (got {name!r}).")
     datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
@@ -234,7 +232,6 @@ def _metadata(
 def _steps(
     target: Target, axes: Axes, found: Sequence[Level], given: Transformations | None
 ) -> list[list[Placement]] | None:
-    """Parse the transformations of all levels, where a caller gives them."""
     if not given:
         return None
     target.fmt.validate_coordinate_transformations(len(axes), len(found), given)
@@ -285,7 +282,6 @@ def _rendering(
 
 
 def _omero(omero: Any, count: int) -> Omero | None:
-    """Parse the rendering that a caller gives, for as many channels as there are."""
     if isinstance(omero, Omero):
         return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None

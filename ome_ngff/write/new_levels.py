@@ -117,7 +117,6 @@ class Levels:
 
 
 def _bring(target: Target, start: str, end: str) -> None:
-    """Move a level that is made to where it waits for being put into place."""
     if target.folder is None:
         copy_below(target, start, end, {})
         return

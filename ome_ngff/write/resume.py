@@ -117,7 +117,6 @@ def _is_length(value: Any) -> bool:
 
 
 def _alike(request: Request, document: Mapping[str, Any]) -> bool:
-    """Compare the metadata of a request with a document that is there."""
     fmt, asked = request.target.fmt, request.metadata
     try:
         known = fmt.decode(document, ndim=len(request.names))

@@ -92,7 +92,6 @@ class Annotation:
 
 
 def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:
-    """Raise `LabelError` where entries name values that do not occur."""
     found = values()
     limits = np.iinfo(found.dtype)
     named = labels_of_entries(entries)

@@ -73,7 +73,6 @@ _GEOMETRY = ("axes", "scale", "translation", "axes_units")
 
 
 def _given(labels: Any, words: Mapping[str, Any]) -> Given:
-    """Understand labels, which are integers."""
     given = Given.of(labels, *map(words.get, _GEOMETRY))
     return attrs.evolve(given, pixels=as_labels(given.pixels))
 
