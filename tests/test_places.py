@@ -17,6 +17,7 @@ import pytest
 import tifffile
 import zarr
 from helpers import pixels
+from zarr.registry import get_pipeline_class, register_pipeline
 from zarr.storage import LocalStore
 
 import ome_ngff
@@ -135,6 +136,16 @@ def stored(name: str) -> Any:
     return zarr.open_array(f"{name}.zarr", mode="r")
 
 
+class Theirs(get_pipeline_class()):
+    """A pipeline that is neither Zarr's nor the one in Rust."""
+
+
+def with_a_pipeline_of_others(name: str) -> Any:
+    register_pipeline(Theirs)
+    with zarr.config.set({"codec_pipeline.path": f"{__name__}.Theirs"}):
+        return stored(name)
+
+
 def in_dask(name: str) -> Any:
     stored(name)
     return da.from_zarr(f"{name}.zarr")
@@ -145,7 +156,7 @@ def mapped(name: str) -> Any:
     return np.load(f"{name}.npy", mmap_mode="r")
 
 
-@pytest.mark.parametrize("make", [stored, in_dask, mapped])
+@pytest.mark.parametrize("make", [stored, with_a_pipeline_of_others, in_dask, mapped])
 def test_pixels_come_from_where_the_array_was_given(elsewhere: Callable[[], None], make: Callable[[str], Any]) -> None:
     here = Path.cwd()
     tasks = write_image(make("a"), "out.zarr", **WORDS, compute=False)
