@@ -416,6 +416,8 @@ def test_the_bar_is_drawn_as_long_as_it_is() -> None:
     assert runs == [round(bar.pixels)]
     assert not dark.any()
     assert (draw_bar(np.zeros((20, 600, 3), np.uint8), bar) == 0).all()
+    bright = draw_bar(np.full((400, 600, 3), 255, np.uint8), bar)  # the shadow is dark, and ends near the bar
+    assert 2 * (bright < 99).all(-1).sum() > white.sum() > (bright < 255).all(-1).sum() / 6
 
 
 @pytest.mark.parametrize("level", [0, 1])
