@@ -184,11 +184,14 @@ class Holder:
         self.compare()
 
     def leave(self) -> None:
-        """Delete the folders of this holder, or helper; those around them are others', who may just have found them."""
-        for held in self._folders:
-            shutil.rmtree(held / self.helper, ignore_errors=True)
+        """Delete the folders of this holder, or helper, and those around them where nothing else is in there.
+
+        The journal stays, for that of another write may just begin there.
+        """
+        for folder in (held / self.helper for held in self._folders):
+            shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
-                held.rmdir()
+                folder.parent.rmdir() if folder.parent != self._journal else None
 
     def _tidy(self) -> None:
         """Delete the journal where nothing is in it and the image is finished; nobody begins to write it meanwhile."""

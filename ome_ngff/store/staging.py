@@ -110,9 +110,10 @@ class Staging:
     def forget(self) -> None:
         """Delete what was written by the path of the folder after that had gone."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):
-            if self.folder.parent.name.startswith(HELD):
-                self.folder.parent.rmdir()
+        above = (folder for folder in self.folder.parents if folder.name != JOURNAL and self.root in folder.parents)
+        with suppress(OSError):  # the first that is not empty ends it
+            for folder in above:
+                folder.rmdir()
 
     def look(self) -> None:
         """Raise `TakenOverError` where the folder of the holder has gone."""
