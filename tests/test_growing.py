@@ -48,6 +48,7 @@ from ome_ngff import (
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
 from ome_ngff.store import change
+from ome_ngff.write import growing
 
 RNG = np.random.default_rng(7)
 STACK = RNG.integers(1, 4000, (5, 2, 20, 24), dtype="uint16")
@@ -642,6 +643,20 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
     assert files(grown) == written(tmp_path / "whole", STACK, **WORDS)
 
 
+def test_a_stream_spares_what_was_written_while_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real, others = tmp_path / "image.zarr", growing.locked, [STACK[:2]]
+
+    def late(target: Any) -> Any:
+        if others:
+            write_image(others.pop(), place, **WORDS)
+        return real(target)
+
+    monkeypatch.setattr(growing, "locked", late)
+    with pytest.raises(ExistsError):
+        stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
+    np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
+
+
 def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
     place = tmp_path / "image.zarr"
     write_image(STACK, place, **WORDS, fmt="0.5")
@@ -651,6 +666,11 @@ def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
         stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
     with pytest.raises(StoreError, match="ZIP"):
         stream_image(tmp_path / "image.zip", (None, 2, 20, 24), "uint16", **WORDS)
+    assert files(place) == before
+    (place / "frames.jsonl").write_text("theirs")
+    with pytest.raises(ExistsError, match=r"frames\.jsonl, where what is said of frames would be"):
+        stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS)
+    (place / "frames.jsonl").unlink()
     assert files(place) == before
     with stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS) as stream:
         stream.append(STACK[0])

@@ -114,3 +114,4 @@ from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
 from .zip import Package as Package
+from .zip import local as local
