@@ -54,7 +54,7 @@ ACTS = [
 
 
 @pytest.mark.filterwarnings("ignore:Object at .ome_ngff is not recognized")
-@pytest.mark.parametrize("fmt", ["0.4", "0.5"])
+@pytest.mark.parametrize("fmt", [pytest.param("0.4", marks=pytest.mark.slow), "0.5"])
 @pytest.mark.parametrize("act", ACTS)
 def test_no_copy_above_an_image_is_left_untrue(act: Callable[[Path], Any], fmt: str, tmp_path: Path) -> None:
     top, image = tmp_path / "top", tmp_path / "top" / "day" / "image"

@@ -251,7 +251,7 @@ def repair_plate(
 ) -> tuple[str, ...]:
     """List the wells and fields that are there and not listed, as killed processes and other writers leave them.
 
-    Others may write the plate meanwhile, so this is not a change that `undo` knows; all that it does is to add to lists.
+    Others may write the plate meanwhile, so this is not a change that `undo` knows; all that it does is add to lists.
 
     Args:
         group: the plate. acquisition: of fields that do not state theirs; needed where the plate has several.
