@@ -48,7 +48,7 @@ from ome_ngff import (
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
 from ome_ngff.store import change
-from ome_ngff.write import growing
+from ome_ngff.write import appending, growing
 
 RNG = np.random.default_rng(7)
 STACK = RNG.integers(1, 4000, (5, 2, 20, 24), dtype="uint16")
@@ -654,6 +654,20 @@ def test_a_stream_spares_what_was_written_while_it_began(tmp_path: Path, monkeyp
     monkeypatch.setattr(growing, "locked", late)
     with pytest.raises(ExistsError):
         stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
+    np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
+
+
+def test_an_addition_spares_what_was_written_while_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real = tmp_path / "image.zarr", appending.locked
+    write_image(STACK, place, **WORDS)
+
+    def late(target: Any) -> Any:
+        write_image(STACK[:2], place, overwrite=True, **WORDS, name="another")
+        return real(target)
+
+    monkeypatch.setattr(appending, "locked", late)
+    with pytest.raises(StoreError, match="changed by another process meanwhile"):
+        append_image(STACK, place)
     np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
 
 

@@ -170,16 +170,16 @@ def test_an_axis_that_runs_backwards_is_read_by_centres_too(region: Any, rows: A
 
 
 @pytest.mark.parametrize(
-    ("region", "rows"),
+    ("start", "region", "rows"),
     [
-        pytest.param({"y": 8}, [3], id="number"),  # nearest to a row that level 1 has not
-        pytest.param({"y": (6, 8.6)}, [3], id="interval"),
-        pytest.param({"y": (2, None)}, [1, 2, 3], id="open-above"),
+        pytest.param(0.5, {"y": 8}, [3], id="number"),  # nearest to a row that level 1 has not
+        pytest.param(0.5, {"y": (6, 8.6)}, [3], id="interval"),
+        pytest.param(2.5, {"y": (0, 5)}, [0, 1], id="first-rows"),
     ],
 )
-def test_regions_end_where_a_level_whose_border_was_cut_off_does(region: Any, rows: Any) -> None:
+def test_regions_end_where_a_level_whose_border_was_cut_off_does(start: float, region: Any, rows: Any) -> None:
     fine, coarse = (np.arange(n, dtype="uint8")[:, None] + np.zeros((n, 4), "uint8") for n in (9, 4))
-    images = [NgffImage(fine, "yx"), NgffImage(coarse, "yx", {"y": 2.0}, {"y": 0.5})]
+    images = [NgffImage(fine, "yx"), NgffImage(coarse, "yx", {"y": 2.0}, {"y": start})]
     image = attrs.evolve(to_multiscales(fine, []), images=images)
     assert image.read(level=1, **region).data[:, 0].tolist() == list(rows)
 

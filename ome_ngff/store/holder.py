@@ -1,12 +1,16 @@
 """The holder of a write: the process that began or resumed it last. Older ones stop, and cannot harm what it writes.
 
 In a folder, it writes by way of a folder of its own (`staging`). Elsewhere, a holder looks at the mark before it sends
-chunks, and before each note: of one write they are the bytes that belong there, however late they come.
+chunks, unless it did so a moment ago, and before each note: of one write they are the bytes that belong there, however
+late they come. Whoever takes over on an object store waits for that moment.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
+import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,9 +31,9 @@ from .journal import JOURNAL, note_key
 from .nodes import children
 from .opening import whole_cell, write_box
 from .patience import in_folder
-from .places import folder_of
+from .places import folder_of, in_memory
 from .slots import ENTRY
-from .staging import HELD, Staging, end_of, move_away, taken_over
+from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
 from .target import Target
 from .zarr_private import default_buffer_prototype
 
@@ -50,6 +54,8 @@ class Holder:
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
     _claims: Claims | None = attrs.field(init=False, default=None)
+    _asked: float = attrs.field(init=False, default=-math.inf)
+    _turn: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
     @property
     def _name(self) -> str:
@@ -119,7 +125,7 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
-            self.compare()  # what was sent late would stay, in an image that has replaced this one
+            self._compare_lately()  # what was sent late would stay, in an image that has replaced this one
             if stored is None:
                 write_box(array, box, block)
             for cell in copy_objects(stored, array, box) if stored is not None else ():
@@ -206,6 +212,15 @@ class Holder:
     @property
     def _folders(self) -> list[Path]:
         return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
+
+    def _compare_lately(self) -> None:
+        """Compare, unless that was asked a moment ago, by whatever thread; one at a time asks for all that wait."""
+        since = time.monotonic() - (0 if in_memory(self.target.store) else MOMENT)
+        with self._turn:
+            if self._asked < since:
+                asked = time.monotonic()
+                self.compare()
+                self._asked = asked
 
     def compare(self) -> None:
         """Raise `TakenOverError` where the mark names another holder by now."""
