@@ -107,6 +107,8 @@ def _named(group: Any) -> tuple[Store, str]:
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
         text, inner = split_inside(text_of(group))
+        if not text:
+            raise OptionError("The place of an image is an empty text; write '.' for the folder that you are in.")
         return (open_url(text) if "://" in text else LocalStore(Path(text))), inner
     if made_by(group, "fsspec") and hasattr(group, "root"):
         local = "file" in getattr(group.fs, "protocol", ())

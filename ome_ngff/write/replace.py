@@ -6,6 +6,7 @@ are marked as such, and our journal. Whatever else stands in the way is refused 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -106,8 +107,9 @@ def refuse_place(target: Target) -> None:
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
-            if place.is_file():
-                raise ExistsError(f"{name or place} is a file; an image needs a folder of its own.")
+            if os.path.lexists(place) and not place.is_dir():
+                what = "a link that leads nowhere" if place.is_symlink() else "a file"
+                raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:

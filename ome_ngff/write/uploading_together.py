@@ -155,7 +155,7 @@ def _enter(plan: _Plan, target: Target) -> _Upload | None:
                     continue
                 mark = {**plan.cargo.mark(), SHARED: {}}
                 held = journal.hold(now, shared=True) if now.mark else journal.begin(now, mark, {})
-                expel(held)
+                expel(now)
                 Holder.begin(held, None)
                 if claim.sure():  # else the mark of who has taken over would be replaced
                     return _Upload(plan, Holder.join(journal.share(held, {"units": plan.units}), None), there)
