@@ -406,6 +406,7 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     before = every_file(tmp_path)
     with pytest.raises(FormatError, match="A/1/0 may be of acquisition"):
         repair_plate(tmp_path / "p.zarr")
+    assert repair_plate(tmp_path / "p.zarr", acquisition=1, dry_run=True) == ("A/1/0",)
     assert every_file(tmp_path) == before
     assert repair_plate(tmp_path / "p.zarr", acquisition=1) == ("A/1/0",)
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)

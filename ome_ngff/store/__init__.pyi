@@ -19,6 +19,7 @@ from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
 from .change import CHANGES as CHANGES
 from .change import LEVELS as LEVELS
+from .change import LOST as LOST
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
