@@ -225,7 +225,10 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         return StoredWell(self.target, path, Well(found[path]))
 
     def _place(self, well: object) -> str:
-        """Return the path of a well that can be there: none is new."""
+        """Return the path of a well that can be there: one that is listed, by whatever name, and none that is new."""
+        written = "/".join(map(str, well)) if isinstance(well, tuple) else well
+        if isinstance(written, str) and written in self.wells:
+            return written
         return attrs.evolve(self.plate, grows=False).place(well)
 
     def __contains__(self, well: object) -> bool:
