@@ -480,7 +480,7 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write image image --overwrite", "write to another place", id="into-itself"),
         pytest.param("write plane.npy plane.npy", "plane.npy", id="output-is-a-file"),
         pytest.param("write plane.npy .", "array, cells.ome.tiff, empty.tif, ...; name", id="output-is-a-folder"),
-        pytest.param("write plane.npy ''", "is empty", id="no-output"),
+        pytest.param("write plane.npy ''", "is an empty text", id="no-output"),
         pytest.param("write '' new", "is empty", id="empty-name"),
         pytest.param("create image", "pass --overwrite to replace it.", id="create-over-an-image"),
         pytest.param("create new --method dogs", "Known: cell, coins, tissue", id="unknown-picture"),

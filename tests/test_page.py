@@ -14,11 +14,20 @@ import numpy as np
 import pytest
 from browser import look_at, needs_browser
 from click.testing import CliRunner
+from helpers import attributes, filled_plate
 from PIL import Image
 
-from ome_ngff import InputError, OptionError, create_plate, preview_page, write_field, write_image, write_labels
+from ome_ngff import (
+    InputError,
+    OptionError,
+    convert,
+    preview_page,
+    write_image,
+    write_labels,
+)
 from ome_ngff.cli import main
 from ome_ngff.show.distribution import Distribution, measured
+from ome_ngff.show.markup import Html, section
 from ome_ngff.show.projections import project, same_place
 from ome_ngff.show.view import look
 
@@ -90,6 +99,18 @@ def test_a_page_shows_levels_channels_labels_and_findings(tmp_path: Path) -> Non
     assert len(others) == 3 + 2
 
 
+def test_a_section_without_anything_is_left_out() -> None:
+    assert section("Arrays", "") == ""
+    assert section("Arrays", Html("<p>")) == "<section><h2>Arrays</h2><p></section>"
+
+
+def test_a_page_says_the_digest_of_what_was_compared(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", volume()[0])
+    convert(tmp_path / "a.npy", tmp_path / "a.zarr", axes="zyx", chunks=16, verify=True)
+    (found, *_) = attributes(tmp_path / "a.zarr")["ome_ngff"]["verified"]["levels"]
+    assert f"SHA-256 {found['sha256']}" in " ".join(Reader(preview_page(tmp_path / "a.zarr").html).words)
+
+
 @pytest.mark.parametrize("fmt", ["0.4", "0.5"])
 def test_names_never_become_markup(tmp_path: Path, fmt: str) -> None:
     store = written(tmp_path, channel_names=[HOSTILE[:-1], "b"], fmt=fmt)
@@ -110,11 +131,9 @@ def test_names_never_become_markup(tmp_path: Path, fmt: str) -> None:
 
 
 def test_a_plate_has_its_map_and_its_table(tmp_path: Path) -> None:
-    create_plate(tmp_path / "p.zarr", "A-B", 3, name="<screen>")
+    fields = {(*place, 0): np.full((16, 16), 9, "uint8") for place in (("A/1", 0), ("B/3", 0), ("B/3", 1))}
     words: dict[str, Any] = {"axes": "yx", "chunks": 8, "scale_factors": [2]}
-    for well, field in (("A/1", 0), ("B/3", 0), ("B/3", 1)):
-        write_field(np.full((16, 16), 9, "uint8"), tmp_path / "p.zarr", well, field, **words)
-    page = preview_page(tmp_path / "p.zarr")
+    page = preview_page(filled_plate(tmp_path / "p.zarr", ("A-B", 3), fields, {"name": "<screen>"}, **words))
     cells = re.findall('<td(?: class="full")? title="([^"]+)">(.*?)</td>', page.html)
     empty = [title for title, count in cells if not count]
     assert empty == [f"{well}: no images" for well in ("A/2", "A/3", "B/1", "B/2")]

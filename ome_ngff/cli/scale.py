@@ -96,7 +96,6 @@ def command(
 
 
 def _given(*names: str) -> bool:
-    """Return whether one of some options was given."""
     source = click.get_current_context().get_parameter_source
     return any(source(name) is click.core.ParameterSource.COMMANDLINE for name in names)
 

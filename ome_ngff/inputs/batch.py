@@ -143,7 +143,7 @@ def _converted(
         words = {**given, **item.words}
         draft = item.draft(overwrite=overwrite, resume=join, verify=verify, **words)
         parts = [part.request.target for part in draft.parts]
-        there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
+        there = [target for target in parts if target.is_image or target.mark is not None]
         for target in there if not overwrite else ():
             if "source" not in target.said and target.mark is None:
                 raise ExistsError(

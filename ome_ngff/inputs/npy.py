@@ -128,7 +128,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]
 
 
 def _start(path: str, member: zipfile.ZipInfo) -> int:
-    """Return the offset of the bytes of an uncompressed member."""
     with open(path, "rb") as file:
         file.seek(member.header_offset)
         name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))

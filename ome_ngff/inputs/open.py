@@ -11,7 +11,7 @@ from typing import Any
 
 from ..exceptions import AxesError, MissingError, OptionError
 from ..image import NgffImage
-from ..store import behind_urls, split_inside
+from ..store import behind_urls, local, split_inside
 from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
@@ -155,6 +155,7 @@ def _place(path: str) -> tuple[str, str]:
     """Split "file.h5::/path" into the file and the name inside it."""
     if not path:
         raise OptionError("The name of the input is empty; give a file or a folder.")
+    path = local(path)
     if "::" not in path or os.path.exists(path):
         return split_inside(path)
     where, _, inner = path.partition("::")

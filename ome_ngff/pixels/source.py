@@ -13,7 +13,7 @@ from ..exceptions import InputError
 from .arrays import ForeignArray, LazyArray, OnDevice, TensorStoreArray, made_by
 from .boxes import Block, Box, slices
 from .dask_graph import computed_blocks, holds_blocks, is_masked, unwrapped
-from .methods import Array
+from .spans import Array
 from .travel import mapped_anew
 
 

@@ -21,13 +21,14 @@ from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath, ZipStore
 
+from ..config import in_child
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
 from ..spec import path_fault
 from ..text import mapping_of
 from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype, reopen_zip
-from .zip import ENDINGS, text_of
+from .zip import ENDINGS, local, text_of
 
 
 def folder_of(store: Store, path: str = "") -> Path | None:
@@ -73,7 +74,7 @@ def locate(group: Any) -> tuple[Store, str]:
     The place stays what it is when the process goes to another folder, also where the caller's own store would not.
 
     Raises:
-        OptionError: it is not a place, or an empty one.
+        OptionError: it is not a place.
     """
     store, path = _named(group)
     if isinstance(store, LocalStore) and not store.root.is_absolute():
@@ -107,11 +108,9 @@ def _named(group: Any) -> tuple[Store, str]:
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
         text, inner = split_inside(text_of(group))
-        if not text:  # of a variable that is not set, in most cases; it would mean the folder that one is in
-            raise OptionError("The place of an image is empty; give a path or a URL.")
-        if "://" in text and not text.startswith("file://"):
-            return open_url(text), inner
-        return LocalStore(Path(text.removeprefix("file://")).expanduser()), inner
+        if not text:
+            raise OptionError("The place of an image is an empty text; write '.' for the folder that you are in.")
+        return (open_url(text) if "://" in text else LocalStore(Path(text))), inner
     if made_by(group, "fsspec") and hasattr(group, "root"):
         local = "file" in getattr(group.fs, "protocol", ())
         return LocalStore(Path(group.root)) if local else FsspecStore.from_mapper(group), ""
@@ -157,6 +156,7 @@ def split_inside(path: str) -> tuple[str, str]:
     Raises:
         OptionError: the path inside leads out.
     """
+    path = local(path)
     where, _, inner = path.partition("::")
     if "://" in inner or os.path.exists(path):  # the first are chains of fsspec, such as "simplecache::s3://..."
         return path, ""
@@ -213,8 +213,7 @@ _OPEN: WeakValueDictionary[int, Store] = WeakValueDictionary()
 @cache
 def _watch_forks() -> None:
     """Register after those whose file systems are opened anew: they forget what they have before."""
-    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-        os.register_at_fork(after_in_child=_open_anew)
+    in_child(_open_anew)
 
 
 def _open_anew() -> None:

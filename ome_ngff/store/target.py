@@ -17,6 +17,7 @@ from ..spec import (
     format_for_zarr,
     format_from_version,
     format_implementations,
+    is_image,
     part_of,
     stated_format,
 )
@@ -77,9 +78,14 @@ class Target:
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
     @property
+    def is_image(self) -> bool:
+        """Whether the group is an image that can be read, or labels."""
+        return is_image(self.document)
+
+    @property
     def growing(self) -> bool:
         """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
-        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
+        return isinstance((self.mark or {}).get("growing"), Mapping) and self.is_image
 
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""

@@ -47,7 +47,6 @@ def parsed(value: Any) -> Any:
 
 
 def _document(value: Any) -> Any:
-    """Return a parameter as JSON has it."""
     if isinstance(value, list):
         return [_document(each) for each in value]
     return value.to_document() if hasattr(value, "to_document") else value
