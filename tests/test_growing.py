@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -46,6 +47,7 @@ from ome_ngff import (
 )
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
+from ome_ngff.store import change
 from ome_ngff.write import appending, growing
 
 RNG = np.random.default_rng(7)
@@ -86,7 +88,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@examples(25)
+@examples(15)
 @given(st.data())
 def test_what_was_streamed_is_what_a_whole_write_writes(data: st.DataObject) -> None:
     words = data.draw(SETTINGS)
@@ -593,6 +595,23 @@ def test_an_addition_is_undone_unless_its_end_was_changed(tmp_path: Path, deep: 
     append_image(STACK[:1], place)
     assert undo(place) == "the extension of t 5:6"
     assert image_of(place) == {key: content for key, content in whole.items() if ".ome_ngff/" not in key}
+
+
+def test_an_addition_too_large_to_be_undone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "a"
+    write_image(STACK[:2], place, **WORDS)
+    append_image(STACK[2:3], place)
+    with zipfile.ZipFile(place / ".ome_ngff" / "undo.zip") as record, monkeypatch.context() as small:
+        small.setattr(change, "_MOST", sum(entry.file_size for entry in record.infolist()) + 50)
+        with pytest.warns(UserWarning, match="The extension of t 3:5 is done, but cannot be undone: .*more than"):
+            append_image(STACK[3:], place)
+    whole = image_of(place)
+    assert np.array_equal(np.asarray(open_image(place).images[0].data), STACK)
+    with pytest.raises(StoreError, match=r"cannot be what it was before the extension of t 3:5: .* more than"):
+        undo(place)
+    append_image(STACK[:1], place)
+    assert undo(place) == "the extension of t 5:6"
+    assert image_of(place) == whole
 
 
 def test_a_change_of_labels_outlasts_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

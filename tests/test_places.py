@@ -24,6 +24,7 @@ import ome_ngff
 from ome_ngff import (
     ExistsError,
     MissingError,
+    OptionError,
     Scaler,
     StoreError,
     convert,
@@ -247,3 +248,13 @@ def test_a_tilde_of_nobody_is_part_of_the_name(elsewhere: Callable[[], None], tm
     write_image(PLANE, "~nobody.zarr", **WORDS)
     assert (tmp_path / "here/~nobody.zarr/0").is_dir()
     np.testing.assert_array_equal(open_image("~nobody.zarr").images[0].data.compute(), PLANE)
+
+
+def test_a_link_that_leads_nowhere_is_no_place(elsewhere: Callable[[], None], tmp_path: Path) -> None:
+    (tmp_path / "here/dead").symlink_to("nowhere")
+    for place in ("dead", "dead/cells.zarr"):
+        with pytest.raises(ExistsError, match="dead is a link that leads nowhere"):
+            write_image(PLANE, place, **WORDS)
+    with pytest.raises(OptionError, match="an empty text"):
+        write_image(PLANE, "", **WORDS)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["dead"]

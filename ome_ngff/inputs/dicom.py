@@ -20,6 +20,7 @@ from ..pixels import LazyArray, Slices
 from ..text import warn
 from .arrange import Facts, arranged, named_axes, positive
 from .dicom_planes import Plane, planes_of
+from .files import planes_in
 from .inside import Inside
 from .npy import number_of
 from .placing import Placement
@@ -56,9 +57,7 @@ class DicomArray(LazyArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         out = np.empty([part.stop - part.start for part in box], self.dtype)
-        for target in np.ndindex(out.shape[: self.outer]):
-            place = [part.start + at for part, at in zip(box, target, strict=False)]
-            index = int(np.ravel_multi_index(place, self.shape[: self.outer])) if place else 0
+        for target, index in planes_in(box, self.shape[: self.outer]):
             out[target] = self._frame(index)[box[self.outer :]]
         return out
 
@@ -100,7 +99,6 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
 
 
 def _series_of(path: str) -> list[list[Plane]]:
-    """Return the planes of each series, by the names of the series."""
     found: dict[tuple[str, str], list[Plane]] = {}
     for file in _files(path):
         for plane in planes_of(file):
@@ -179,6 +177,10 @@ def _arranged_planes(planes: list[Plane], where: str) -> tuple[Outer, list[Plane
             f"{where} has {count} slices where {stacks[0][0].path} lies, but {len(odd)} where {odd[0].path} does; "
             "one is missing, or they are of different stacks."
         )
+    inside = np.array([np.reshape(first.layout.turn, (2, 3)) @ stack[0].position for stack in stacks])
+    if (shift := float(np.ptp(inside, axis=0).max())) > 0.1 * min(scale.values(), default=1.0):
+        why = "as by a tilted gantry; that is not kept"
+        warn(f"The slices of {where} are shifted against each other by {shift:.3g} mm, {why}.")
     step = _step(list(levels), stacks, where)
     scale |= {"z": step} if step else {}
     outer: Outer = [("z", len(stacks))] if len(stacks) > 1 else []

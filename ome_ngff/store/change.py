@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -31,15 +32,16 @@ from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .inline import together, wait_for
 from .journal import JOURNAL
-from .nodes import children, leads_through_a_link
+from .nodes import children, drop_bytes, leads_through_a_link, put_bytes, read_bytes
+from .patience import in_folder
 from .staging import HELD, Staging, expel
 from .target import MARK, Target
-from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
 CHANGES = {CHANGING, UNDOING}  # of what is under way
 GROWING = f"{JOURNAL}/growing.zip"  # of what is being added to, as it was before
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+LOST = "lost"  # what a record says why its change, which is done, cannot be undone
 LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
@@ -121,7 +123,7 @@ class Change:
         entries = {_CONTENTS: json.dumps(stated).encode(), _NEW: b"".join(self.new.values())}
         entries |= {f"{_OLD}{key}": content for key, content in self.old.items()}
         if sum(map(len, entries.values())) > _MOST:
-            raise StoreError(f"{self} changes more than {_MOST} bytes of documents, which are not kept to be undone.")
+            raise StoreError(f"{self} needs a record of more than {_MOST} bytes to be undone, which is not kept.")
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, content in entries.items():
@@ -193,7 +195,7 @@ def recorded(target: Target, name: str) -> Record | None:
     """Return the change that is recorded under a name in the journal of a group."""
     if leads_through_a_link(target, name):
         raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
-    content = wait_for(target.store, get_bytes(target.store, target.key(name)))
+    content = read_bytes(target, name)
     if content is None:
         return None
     change = Change.from_bytes(content, f"{target}/{name}")
@@ -336,7 +338,7 @@ def _writing(target: Target, claim: Claim) -> Iterator[Any]:
         yield _Sender(target, claim)
         return
     folder = target.folder / JOURNAL / f"{HELD}{name_holder()}"
-    folder.mkdir(parents=True)
+    in_folder(partial(folder.mkdir, parents=True))
     try:
         yield Staging(target.folder, folder)
     finally:
@@ -354,13 +356,11 @@ class _Sender:
 
     def put(self, name: str, content: bytes) -> None:
         self._look()
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+        put_bytes(self.target, name, content)
 
     def remove(self, name: str) -> None:
         self._look()
-        with suppress(FileNotFoundError):
-            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+        drop_bytes(self.target, name)
 
     def _look(self) -> None:
         if not self.claim.held:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,17 @@ import attrs
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import Block, slices
 from ..spec import name_fault
-from .attributes import attributes_now
+from .attributes import attributes_now, locked
 from .claims import Claims, claims_of, name_holder
 from .copying import StoredCells, copy_objects
-from .inline import wait_for
 from .journal import JOURNAL, note_key
-from .nodes import children
+from .nodes import children, drop_bytes, put_bytes
 from .opening import whole_cell, write_box
+from .patience import in_folder
 from .places import folder_of, in_memory
 from .slots import ENTRY
 from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
 from .target import Target
-from .zarr_private import default_buffer_prototype
 
 _DONE = b"done"
 
@@ -64,7 +64,7 @@ class Holder:
         """Make the folders of a holder that has marked the group and expelled the ones before."""
         holder = cls(target, spool)
         for folder in holder._folders:
-            folder.mkdir(parents=True)
+            in_folder(partial(folder.mkdir, parents=True))
         return holder._stage()
 
     @classmethod
@@ -136,8 +136,8 @@ class Holder:
             try:
                 staging.look()
             except TakenOverError:
-                now = attrs.evolve(self.target, attributes=attributes_now(self.target))
-                staging.forget(around=now.mark is None)  # else whoever is at it now deletes the journal in the end
+                staging.forget()
+                self._tidy()
                 raise
             raise
 
@@ -151,8 +151,7 @@ class Holder:
             self._group.put(name, content)
             return
         self.compare()
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+        put_bytes(self.target, name, content)
 
     def append(self, name: str, content: bytes, whole: bytes) -> None:
         """Add to a file below the group; where that cannot be, replace it by what it is then. Raises as `put`."""
@@ -169,8 +168,7 @@ class Holder:
             self._group.remove(name)
             return
         self.compare()
-        with suppress(FileNotFoundError):
-            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+        drop_bytes(self.target, name)
 
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.
@@ -188,11 +186,20 @@ class Holder:
         self.compare()
 
     def leave(self) -> None:
-        """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
+        """Delete the folders of this holder, or helper, and those around them where nothing else is in there.
+
+        The journal stays, for that of another write may just begin there.
+        """
         for folder in (held / self.helper for held in self._folders):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
-                folder.parent.rmdir()
+                folder.parent.rmdir() if folder.parent != self._journal else None
+
+    def _tidy(self) -> None:
+        """Delete the journal where nothing is in it and the image is finished; nobody begins to write it meanwhile."""
+        if self._journal is not None and self._journal.is_dir():
+            with locked(self.target) as (now, _), suppress(OSError):
+                self._journal.rmdir() if now.mark is None else None
 
     @property
     def _journal(self) -> Path | None:

@@ -19,6 +19,7 @@ from zarr.abc.store import Store
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
+from ..config import in_child
 from ..exceptions import LostError, MissingError, NgffError, StoreError
 from ..pixels import slices, whole
 from ..text import by, show
@@ -132,10 +133,10 @@ def _start_threads() -> None:
             zarr.create_group(MemoryStore())
 
 
+in_child(_start_threads.cache_clear)
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     # While nobody changes the settings, which the child inherits as they are; its Zarr has no threads yet.
     os.register_at_fork(before=_CONFIG.acquire, after_in_parent=_CONFIG.release, after_in_child=_CONFIG.release)
-    os.register_at_fork(after_in_child=_start_threads.cache_clear)
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:
@@ -216,6 +217,11 @@ def _refuse_impossible(array: zarr.Array[Any]) -> None:
     full = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
     if math.prod(full) * array.dtype.itemsize >= 2**63:
         raise StoreError(f"{where} has more bytes than anything can hold: {by(array.shape)} pixels.")
+    folder = folder_of(array.store, array.path)
+    dotted = getattr(array.metadata, "dimension_separator", None) == "." and array.ndim > 1
+    if dotted and folder is not None and (folder / "0").is_dir():  # of programs older than the word for it
+        way_out = 'write "dimension_separator": "/" into its .zarray'
+        raise StoreError(f"{where} has its chunks in folders (0/0), but says that they are called 0.0; {way_out}.")
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

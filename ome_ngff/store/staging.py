@@ -109,14 +109,10 @@ class Staging:
         except FileNotFoundError:
             self.look()
 
-    def forget(self, *, around: bool) -> None:
-        """Delete what was written by the path of the folder after that had gone.
-
-        Args:
-            around: the folders around it, too, where nothing else is in them.
-        """
+    def forget(self) -> None:
+        """Delete what was written by the path of the folder after that had gone."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        above = self.folder.parents[: len(self.folder.relative_to(self.root).parts) if around else 0]
+        above = (folder for folder in self.folder.parents if folder.name != JOURNAL and self.root in folder.parents)
         with suppress(OSError):  # the first that is not empty ends it
             for folder in above:
                 folder.rmdir()

@@ -6,6 +6,7 @@ are marked as such, and our journal. Whatever else stands in the way is refused 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -15,7 +16,7 @@ from typing import Any
 import zarr
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..spec import entries_of, label_names, named_paths, path_fault
+from ..spec import entries_of, is_image, is_label, label_names, named_paths, path_fault
 from ..store import (
     CHANGES,
     FRAMES,
@@ -45,6 +46,12 @@ _FILES = re.compile(
 _CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
+def refuse_both(overwrite: bool, resume: bool) -> None:
+    """Raise `OptionError` where a caller wants to begin anew and to go on."""
+    if overwrite and resume:
+        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+
+
 def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """Raise where the target holds what the caller has not allowed to replace or to finish, or what nobody may.
 
@@ -56,11 +63,10 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """
     target = request.target
     refuse_place(target)
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    refuse_both(overwrite, resume)
     if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
         target.refuse_change()  # of labels, their image has the journal of the change
-    there = target.mark is not None or "multiscales" in target.document
+    there = target.mark is not None or target.is_image
     if not overwrite and not (there and resume):
         if target.mark is not None:
             raise IncompleteError(
@@ -106,8 +112,9 @@ def refuse_place(target: Target) -> None:
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
-            if place.is_file():
-                raise ExistsError(f"{name or place} is a file; an image needs a folder of its own.")
+            if os.path.lexists(place) and not place.is_dir():
+                what = "a link that leads nowhere" if place.is_symlink() else "a file"
+                raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
@@ -115,7 +122,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
     found |= {path for path in (ORIGINAL, FRAMES) if _is_ours(target, path)}
-    if "multiscales" in document or mark:
+    if is_image(document) or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
     return sorted(found)
@@ -247,4 +254,4 @@ def _own_labels(target: Target) -> list[str]:
 def _is_label(target: Target, node: zarr.Group) -> bool:
     """Return whether a group states that it is an image, or is being written as one."""
     document = target.fmt.unwrap(dict(node.attrs))
-    return bool({"image-label", "multiscales"} & set(document)) or MARK in node.attrs
+    return is_label(document) or MARK in node.attrs
