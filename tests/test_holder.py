@@ -723,3 +723,10 @@ def test_of_four_processes_at_once_one_finishes(tmp_path: Path) -> None:
         assert every_file(place) == every_file(tmp_path / "whole")
         for found, wanted in zip(pixels_by_tensorstore(place), pixels_by_tensorstore(tmp_path / "whole"), strict=True):
             np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_finished_write_takes_its_folders_away_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk through what it has made itself would cost a small image as many calls as all the rest."""
+    monkeypatch.setattr(shutil, "rmtree", lambda *args, **words: pytest.fail("a folder was walked through"))
+    write_image(np.ones((64, 64), "u2"), tmp_path / "i.ome.zarr", axes="yx", scale_factors=[2])
+    assert sorted(path.name for path in (tmp_path / "i.ome.zarr").iterdir()) == ["0", "1", "zarr.json"]

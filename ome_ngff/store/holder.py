@@ -6,7 +6,6 @@ chunks, and before each note: of one write they are the bytes that belong there,
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -48,6 +47,7 @@ class Holder:
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
     _claims: Claims | None = attrs.field(init=False, default=None)
+    _left: bool = attrs.field(init=False, default=False)
 
     @property
     def _name(self) -> str:
@@ -58,7 +58,8 @@ class Holder:
         """Make the folders of a holder that has marked the group and expelled the ones before."""
         holder = cls(target, spool)
         for folder in holder._folders:
-            folder.mkdir(parents=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
         return holder._stage()
 
     @classmethod
@@ -101,6 +102,7 @@ class Holder:
             move_away(folder / helper)
 
     def _stage(self) -> Holder:
+        self._left = False
         if self._journal is not None and self.target.folder is not None:
             self._group = Staging(self.target.folder, self._journal / self._name / self.helper)
         if self.spool is not None:
@@ -183,10 +185,12 @@ class Holder:
 
     def leave(self) -> None:
         """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
-        for folder in (held / self.helper for held in self._folders):
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                folder.parent.rmdir()
+        for staging in (self._group, self._spool) if not self._left else ():
+            if staging is not None:
+                staging.leave()
+                with suppress(OSError):
+                    staging.folder.parent.rmdir()
+        self._left = True
 
     @property
     def _journal(self) -> Path | None:

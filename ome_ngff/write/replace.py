@@ -6,6 +6,7 @@ are marked as such, and our journal. Whatever else stands in the way is refused 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -106,6 +107,8 @@ def refuse_place(target: Target) -> None:
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
+            if place.is_dir():
+                return
             if place.is_file():
                 raise ExistsError(f"{name or place} is a file; an image needs a folder of its own.")
 
@@ -130,7 +133,9 @@ def begun_paths(mark: Any, *keys: str) -> set[str]:
 
 def _perhaps_there(target: Target, paths: Iterable[str]) -> list[str]:
     """Leave out the paths below which a store has nothing: one that is not a folder is asked once for all of them."""
-    if target.folder is not None or not target.store.supports_listing:
+    if target.folder is not None:
+        return [path for path in paths if os.path.lexists(target.folder / path.partition("/")[0])]
+    if not target.store.supports_listing:
         return [*paths]
     names = children(target, "")
     return [path for path in paths if path.partition("/")[0] in names]
