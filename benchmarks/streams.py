@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def streamed(settings: Settings, who: str, frames: int, pause: float = 0.0) -> d
     return found
 
 
+def copied(settings: Settings, frames: int) -> dict[str, Any] | None:
+    """Let `dd` write as many bytes as there are in frames; None where there is none."""
+    if shutil.which("dd") is None:
+        return None
+    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
+        size = ["bs=1M", f"count={frames * SIDE * SIDE * 2 >> 20}"]
+        start = time.perf_counter()
+        subprocess.run(["dd", "if=/dev/zero", f"of={folder}/frames", *size], stderr=subprocess.DEVNULL, check=True)
+        return {"seconds": time.perf_counter() - start}
+
+
 def tables(settings: Settings) -> list[Table]:
     """Stream as fast as frames are taken, ours and the peer's in turns; then ours at the pace of a camera."""
     if not settings.wants(TITLE):
@@ -49,8 +62,8 @@ def tables(settings: Settings) -> list[Table]:
     frames = FRAMES.get(settings.size, FRAMES["full"])
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(settings.rounds):
-        for who in ("ours", "acquire-zarr", "acquire-zarr, level 0", "whole", "uncompressed"):
-            answer = streamed(settings, who, frames)
+        for who in ("ours", "acquire-zarr", "acquire-zarr, level 0", "whole", "uncompressed", "dd"):
+            answer = copied(settings, frames) if who == "dd" else streamed(settings, who, frames)
             if answer is not None:
                 found.setdefault(who, []).append(answer)
     paced = streamed(settings, "ours", frames // 2, PACED)
@@ -65,6 +78,9 @@ def tables(settings: Settings) -> list[Table]:
             limits = () if limit is None else (limit,)
             rows.append(Row(f"{TITLE}: CPU, of {who}", median("ours", "cpu"), "s", median(who, "cpu"), limits))
             rows.append(Row(f"{TITLE}: all, of {who}", median("ours", "seconds"), "s", median(who, "seconds")))
+    if "dd" in found:
+        seconds = (median("uncompressed", "seconds"), "s", median("dd", "seconds"))
+        rows.append(Row(f"{TITLE}: all, uncompressed, of dd", *seconds, (1 / 0.8,)))
     rate = frames * SIDE * SIDE * 2 / 1e6
     rows += [
         Row(f"{TITLE}: MB/s", rate / median("ours", "seconds"), "MB/s"),

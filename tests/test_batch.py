@@ -27,6 +27,7 @@ import ome_ngff
 from ome_ngff import BatchError, ExistsError, MissingError, OptionError, config, convert, open_image, write_image
 from ome_ngff.cli import main
 from ome_ngff.inputs import Batch
+from ome_ngff.inputs.expansion import expanded
 
 STACK = (np.arange(3 * 40 * 50) % 4001).astype("uint16").reshape(3, 40, 50)
 
@@ -97,6 +98,8 @@ def test_planes_in_quotes_stay_one_image(folder: Path) -> None:
     result = run("write", "planes/cell_*.tif", "alone.zarr")
     z, y, x = STACK.shape
     assert result.stderr == f"planes/cell_*.tif: one image out of many planes, z {z}, y {y}, x {x}\n"
+    Path("a[1].tif").touch()
+    assert expanded("a[1].tif", "out")[1] == ""
     result = run("write", "planes", "--into", "each")
     assert "planes of one image would be 'planes/cell_*.tif', in quotes" in result.stderr
     np.testing.assert_array_equal(pixels("each/cell_001.ome.zarr")[0], STACK[1])

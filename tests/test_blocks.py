@@ -64,7 +64,9 @@ def test_boxes_are_those_of_the_whole_however_blosc_packs(
     for _ in range(4):
         ends = [sorted(data.draw(st.sets(st.integers(0, n), min_size=2, max_size=2))) for n in VOLUME.shape]
         box = tuple(slice(low, low + 1 if data.draw(st.booleans()) else high) for low, high in ends)
-        np.testing.assert_array_equal(array[box], VOLUME.astype(dtype)[box])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blocks, "_AT_ONCE", data.draw(st.sampled_from([0, 2**12, 2**19])))
+            np.testing.assert_array_equal(array[box], VOLUME.astype(dtype)[box])
 
 
 def test_a_plane_unpacks_only_the_blocks_that_hold_it(tmp_path: Path, unpacked: list[int]) -> None:
@@ -94,6 +96,22 @@ def test_a_plane_of_an_image_reads_few_bytes(tmp_path: Path, unpacked: list[int]
     np.testing.assert_array_equal(image.read(z=9).data, noise[9:10])
     np.testing.assert_array_equal(image.images[0].data[63, 5:8].compute(), noise[63, 5:8])
     assert unpacked == [2**19, 2**19]
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [
+        pytest.param((16, 256, 512), 8, id="blocks-of-planes-one-after-the-other"),
+        pytest.param((2, 1024, 512), 2, id="one-block-of-the-two-of-each-plane"),
+    ],
+)
+def test_a_box_is_taken_out_block_by_block(
+    tmp_path: Path, unpacked: list[int], shape: tuple[int, ...], count: int
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 900, shape).astype("uint16")
+    write_image(noise, tmp_path / "a", axes="zyx", chunks=shape, scale_factors=[])
+    np.testing.assert_array_equal(open_image(tmp_path / "a").images[0].data[:, 9:30, :40], noise[:, 9:30, :40])
+    assert unpacked == [2**19] * count
 
 
 def test_blocks_may_lie_in_any_order(tmp_path: Path) -> None:

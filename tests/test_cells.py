@@ -52,6 +52,14 @@ def target_of(place: Any) -> Target:
     return Target(LocalStore(place) if isinstance(place, Path) else place, "", FormatV05(), {})
 
 
+def test_what_was_prepared_and_never_done_goes_with_the_next(tmp_path: Path) -> None:
+    target = target_of(tmp_path)
+    for _ in range(2):
+        ready = begin_cells(target)
+        put(tmp_path, ready.new("0/c/0"), b"new")
+    assert [path.name for path in (tmp_path / ".ome_ngff").iterdir()] == [f"cells-{ready.name}"]
+
+
 def change_of(place: Any) -> Change:
     """Prepare a change, as a writer does."""
     target, root = target_of(place), document(place)

@@ -568,6 +568,34 @@ def test_who_steps_back_or_comes_too_late_leaves_the_gate_closed(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_entry_that_cannot_be_made_leaves_no_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, slots = slots_module._create, FolderSlots(tmp_path)
+
+    def full(path: str) -> None:
+        if path != str(tmp_path / LOCK):
+            raise OSError(errno.ENOSPC, "full")
+        real(path)
+
+    monkeypatch.setattr(slots_module, "_create", full)
+    with pytest.raises(OSError, match="full"):
+        slots.create(LOCK, "host-1-0123456789abcdef.0")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_entry_that_was_made_without_an_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, entry = slots_module._create, "host-1-0123456789abcdef.0"
+
+    def twice(path: str) -> None:  # as NFS sends a request again
+        real(path)
+        if path.endswith(entry):
+            real(path)
+
+    monkeypatch.setattr(slots_module, "_create", twice)
+    slots = FolderSlots(tmp_path)
+    assert slots.create(LOCK, entry)
+    assert slots.look(LOCK) == [entry]
+
+
 @pytest.mark.parametrize("ahead", [-1000.0, 1e6])
 @pytest.mark.parametrize("content", ["", "0" * 32])
 def test_the_lock_of_an_earlier_version_is_taken_over_whatever_its_date(

@@ -139,6 +139,17 @@ def test_a_channel_without_a_window_gets_that_of_its_own_pixels(source: Path) ->
     assert second["window"] == {"min": 0, "max": 65535, "start": ends[0], "end": ends[1]}
 
 
+@pytest.mark.parametrize("color", [None, 255, "#zz"], ids=["none", "a-number", "no-colour"])
+def test_a_channel_without_a_colour_keeps_what_else_it_says(source: Path, color: Any) -> None:
+    group = zarr.open_group(source, mode="r+")
+    found = dict(group.attrs)
+    (found.get("ome") or found)["omero"] = {"channels": [CHANNELS[0], {**CHANNELS[1], "color": color}]}
+    group.attrs.update(found)
+    run("write", source, source.parent / "out.zarr")
+    wanted = [CHANNELS[0], {**CHANNELS[1], "color": "00FF00"}]
+    assert document(source.parent / "out.zarr")["omero"]["channels"] == wanted
+
+
 @pytest.mark.parametrize("inner", ["", "::", "::labels/nuclei"])
 def test_an_image_is_found_from_its_first_level(source: Path, inner: str) -> None:
     beside = SourceImage.of(open_input(f"{source}{inner}"))

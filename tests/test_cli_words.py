@@ -241,6 +241,29 @@ def test_a_cut_tiff_is_one_line_whatever_its_reader_logs(tmp_path: Path) -> None
     assert logger.handlers == handlers
 
 
+@pytest.mark.parametrize(
+    ("words", "way_on"),
+    [
+        pytest.param("write a.npy a.zarr", "; --resume goes on where it stopped", id="write"),
+        pytest.param("write a.npy a.zarr --join", "; the same command goes on where it stopped", id="join"),
+        pytest.param("write a.npy --into out", "; the same command goes on where it stopped", id="into"),
+        pytest.param("plate plates.csv a.zarr", "; the same command goes on where it stopped", id="plate"),
+        pytest.param("labels a.npy a.zarr --join", "; the same command goes on where it stopped", id="labels"),
+        pytest.param("validate a.zarr", "", id="validate"),
+    ],
+)
+def test_who_interrupts_a_command_hears_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, way_on: str
+) -> None:
+    def interrupted(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", PLANE)
+    monkeypatch.setattr(main.get_command(None, words.split()[0]), "callback", interrupted)  # type: ignore[arg-type]
+    assert run(*words.split(), code=1).stderr == f"Error: Interrupted{way_on}.\n"
+
+
 def test_planes_that_a_file_lacks_are_a_warning(tmp_path: Path) -> None:
     xml = (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections import Counter
@@ -33,6 +34,7 @@ from ome_ngff.write import request
 VOLUME = np.random.default_rng(5).integers(1, 500, (12, 40, 52)).astype("uint16")
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": (8, 16, 16), "scale_factors": [2, 4], "method": "local_mean"}
 LZ4 = BloscCodec(typesize=2, cname="lz4", clevel=9, shuffle="shuffle", blocksize=4096)
+INDEX_FIRST = {"shape": (8, 32, 32), "index_location": "start"}
 OLD = {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
 
 
@@ -90,6 +92,11 @@ def test_cells_stored_as_wanted_are_copied_as_bytes(tmp_path: Path, source: Any,
         pytest.param({"compressors": GzipCodec()}, {}, id="gzip"),
         pytest.param({"compressors": None}, {}, id="not-compressed"),
         pytest.param({"compressors": BloscCodec(typesize=2, shuffle="bitshuffle")}, {}, id="bitshuffle"),
+        pytest.param({"compressors": BloscCodec(typesize=4, cname="lz4", shuffle="shuffle")}, {}, id="typesize"),
+        pytest.param({"compressors": ZstdCodec(checksum=True)}, {}, id="checksum"),
+        pytest.param(
+            {"shards": {"shape": (8, 32, 32), "index_location": "start"}}, {"shards": (8, 32, 32)}, id="index"
+        ),
         pytest.param({"fill_value": 7}, {}, id="fill-value"),
         pytest.param({**OLD, "compressors": None, "filters": numcodecs.Delta("<u2")}, {}, id="filters"),
         pytest.param({**OLD, "compressors": numcodecs.Blosc("lz4"), "order": "F"}, {}, id="order-F"),
@@ -171,6 +178,41 @@ def test_what_changes_after_it_was_decoded_is_not_copied(
     monkeypatch.setattr(units, "read", read)
     write_image(array, tmp_path / "a.zarr", **WORDS)
     np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
+
+
+@pytest.mark.parametrize("in_folder", [pytest.param(True, id="folder"), pytest.param(False, id="memory")])
+def test_what_changes_while_it_is_copied_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_folder: bool
+) -> None:
+    noise = np.random.default_rng(6).integers(0, 2**16, VOLUME.shape).astype("uint16")  # packed, all have one length
+    array, real = stored(tmp_path / "source.zarr", noise), StoredCells._is_seen
+    stored(tmp_path / "other.zarr", noise + 1)
+
+    def is_seen(self: StoredCells, cell: Any, file: Any) -> bool:
+        found = real(self, cell, file)
+        if tuple(cell) == (0, 1, 1):
+            shutil.copyfile(tmp_path / "other.zarr/c/0/1/1", tmp_path / "source.zarr/c/0/1/1")
+        return found
+
+    monkeypatch.setattr(StoredCells, "_is_seen", is_seen)
+    place: Any = tmp_path / "a.zarr" if in_folder else MemoryStore()
+    write_image(array, place, **WORDS)
+    np.testing.assert_array_equal(zarr.open_array(place, path="0", mode="r")[:], noise)
+
+
+@pytest.mark.parametrize("able", [pytest.param(n, id=f"{n}-bytes") for n in (0, 100)])
+def test_files_are_copied_where_the_system_does_not_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: int
+) -> None:
+    def copy_file_range(source: int, into: int, count: int, low: int, high: int) -> int:
+        if low >= able:
+            raise OSError(errno.EXDEV, "not between these")
+        return os.pwrite(into, os.pread(source, able, low), high)
+
+    monkeypatch.setattr(os, "copy_file_range", copy_file_range, raising=False)
+    array = stored(tmp_path / "source.zarr")
+    write_image(array, tmp_path / "a.zarr", **WORDS)
+    assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r")) == chunks(array)
 
 
 def test_chunks_of_other_stores_are_fetched_once(tmp_path: Path) -> None:

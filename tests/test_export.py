@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from click.testing import CliRunner
 from helpers import document, every_file, pixels
 
@@ -25,6 +26,7 @@ from ome_ngff import (
     convert,
     export,
     open_image,
+    open_input,
     write_image,
     write_labels,
 )
@@ -226,6 +228,38 @@ def test_labels_become_files_of_their_own(tmp_path: Path) -> None:
     assert [file.name for file in export(tmp_path / "a", tmp_path / "b.ome.tif", labels=False)] == ["b.ome.tif"]
     half = export(tmp_path / "a", tmp_path / "c.ome.tif", level=1)
     np.testing.assert_array_equal(tifffile.imread(half[1]), pixels(tmp_path / "a" / "labels" / "cells")[1])
+
+
+def test_labels_of_other_pixels_are_exported_where_they_lie(tmp_path: Path) -> None:
+    made(tmp_path / "a", "czyx", (2, 4, 40, 60), "uint16", scale_factors=[], scale={"z": 2.0, "y": 0.5, "x": 0.5})
+    coarse = NOISE.integers(0, 99, (4, 10, 15), "uint8")
+    write_image(
+        coarse, tmp_path / "a" / "labels" / "cells", axes="zyx", scale_factors=[], overwrite=True,
+        scale={"z": 2.0, "y": 2.0, "x": 2.0}, translation={"y": 0.75, "x": 0.75}, axes_units="micrometer",
+    )  # fmt: skip
+    zarr.open_group(tmp_path / "a" / "labels").attrs["ome"] = {"version": "0.5", "labels": ["cells"]}
+    files = export(tmp_path / "a", tmp_path / "a.ome.tif", region="c=1,z=1:3,y=8:24,x=20:")
+    found = open_input(files[1])
+    np.testing.assert_array_equal(found.data, coarse[1:3, 2:6, 5:])
+    assert (found.scale["y"], found.translation["y"], found.translation["x"]) == (2.0, 0.75 + 2 * 2, 0.75 + 5 * 2)
+    zarr.open_group(tmp_path / "a" / "labels" / "cells").attrs["ome"] = moved(tmp_path / "a" / "labels" / "cells")
+    with pytest.warns(UserWarning, match="'cells' do not lie on what is exported"):
+        assert len(export(tmp_path / "a", tmp_path / "b.ome.tif")) == 1
+
+
+def moved(place: Path) -> Any:
+    """Return the document of an image that lies elsewhere."""
+    found = document(place)
+    found["multiscales"][0]["datasets"][0]["coordinateTransformations"][1]["translation"] = [0, 900, 900]
+    return found
+
+
+def test_a_channel_is_chosen_by_a_name_that_is_a_number(tmp_path: Path) -> None:
+    data = np.arange(2 * 20 * 30, dtype="uint16").reshape(2, 20, 30)
+    write_image(data, tmp_path / "a", axes="cyx", channel_names=["1", "488"], scale_factors=[])
+    for region, wanted in {"c=488": 1, "c=1": 1, "c=0": 0}.items():
+        export(tmp_path / "a", tmp_path / "a.ome.tif", region=region, overwrite=True)
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tif"), data[wanted])
 
 
 def test_what_a_tiff_has_no_place_for_is_said(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ def a_group(place: Path) -> None:
     zarr.create_group(place, attributes={"mine": 1})
 
 
+def a_file_called_as_a_chunk(place: Path) -> None:
+    (place / "c" / "0").mkdir(parents=True)
+    (place / "c" / "0" / "0").write_text("precious")
+
+
 def a_link(place: Path) -> None:
     a_text(place.parent / "elsewhere")
     place.symlink_to(place.parent / "elsewhere")
@@ -97,7 +102,7 @@ def a_link(place: Path) -> None:
 
 @pytest.mark.parametrize("level", ["0", "1"])
 @pytest.mark.parametrize("words", [{}, {"overwrite": True}, {"resume": True}], ids=["plain", "overwrite", "resume"])
-@pytest.mark.parametrize("make", [a_text, a_file, a_group], ids=["folder", "file", "group"])
+@pytest.mark.parametrize("make", [a_text, a_file_called_as_a_chunk, a_file, a_group])
 def test_what_is_not_an_array_is_never_replaced(
     tmp_path: Path, make: Callable[[Path], None], words: dict[str, Any], level: str
 ) -> None:
@@ -173,6 +178,29 @@ def test_a_hostile_mark_deletes_nothing_outside(
         write_image(PLANE, image, **WORDS, **words)
     assert every_file(victim) == before
     assert (image / "foreign.txt").read_text() == "precious"
+
+
+def test_files_of_others_among_the_chunks_of_a_killed_write_stay(image: Path) -> None:
+    change(image, marked({"write": "a", "paths": ["0", "1"], "replaces": []}))
+    (image / "0" / "zarr.json").unlink()
+    (image / "0" / "notes.txt").write_text("precious")
+    before = every_file(image)
+    with pytest.raises(ExistsError, match="a folder of other files at '0'"):
+        write_image(PLANE, image, **WORDS, overwrite=True)
+    assert every_file(image) == before
+    (image / "0" / "notes.txt").unlink()
+    write_image(PLANE + 1, image, **WORDS, overwrite=True)
+    np.testing.assert_array_equal(pixels(image)[0], PLANE + 1)
+
+
+def test_a_group_of_levels_with_files_of_others_stays(tmp_path: Path) -> None:
+    pyramid = to_multiscales(to_ngff_image(PLANE, dims="yx"), scale_factors=[2])
+    for number, dataset in enumerate(pyramid.metadata.datasets):
+        dataset.path = f"levels/{number}"
+    to_ngff_zarr(tmp_path / "x.zarr", pyramid)
+    (tmp_path / "x.zarr" / "levels" / "notes.txt").write_text("precious")
+    write_image(PLANE, tmp_path / "x.zarr", **WORDS, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "x.zarr" / "levels").iterdir()) == ["notes.txt", "zarr.json"]
 
 
 @pytest.mark.parametrize("path", ["../victim", ".", "", "sub/thesis", ".ome_ngff/0", "labels"])

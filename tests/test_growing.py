@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -46,6 +47,8 @@ from ome_ngff import (
 )
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
+from ome_ngff.store import change
+from ome_ngff.write import appending, growing
 
 RNG = np.random.default_rng(7)
 STACK = RNG.integers(1, 4000, (5, 2, 20, 24), dtype="uint16")
@@ -594,6 +597,23 @@ def test_an_addition_is_undone_unless_its_end_was_changed(tmp_path: Path, deep: 
     assert image_of(place) == {key: content for key, content in whole.items() if ".ome_ngff/" not in key}
 
 
+def test_an_addition_too_large_to_be_undone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "a"
+    write_image(STACK[:2], place, **WORDS)
+    append_image(STACK[2:3], place)
+    with zipfile.ZipFile(place / ".ome_ngff" / "undo.zip") as record, monkeypatch.context() as small:
+        small.setattr(change, "_MOST", sum(entry.file_size for entry in record.infolist()) + 50)
+        with pytest.warns(UserWarning, match="The extension of t 3:5 is done, but cannot be undone: .*more than"):
+            append_image(STACK[3:], place)
+    whole = image_of(place)
+    assert np.array_equal(np.asarray(open_image(place).images[0].data), STACK)
+    with pytest.raises(StoreError, match=r"cannot be what it was before the extension of t 3:5: .* more than"):
+        undo(place)
+    append_image(STACK[:1], place)
+    assert undo(place) == "the extension of t 5:6"
+    assert image_of(place) == whole
+
+
 def test_a_change_of_labels_outlasts_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, labels = tmp_path / "a", (STACK % 5).astype("uint16")
     write_image(STACK, place, **WORDS)
@@ -623,6 +643,34 @@ def test_whoever_resumes_a_stream_takes_it_over(tmp_path: Path, in_folder: bool)
     assert files(grown) == written(tmp_path / "whole", STACK, **WORDS)
 
 
+def test_a_stream_spares_what_was_written_while_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real, others = tmp_path / "image.zarr", growing.locked, [STACK[:2]]
+
+    def late(target: Any) -> Any:
+        if others:
+            write_image(others.pop(), place, **WORDS)
+        return real(target)
+
+    monkeypatch.setattr(growing, "locked", late)
+    with pytest.raises(ExistsError):
+        stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
+    np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
+
+
+def test_an_addition_spares_what_was_written_while_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real = tmp_path / "image.zarr", appending.locked
+    write_image(STACK, place, **WORDS)
+
+    def late(target: Any) -> Any:
+        write_image(STACK[:2], place, overwrite=True, **WORDS, name="another")
+        return real(target)
+
+    monkeypatch.setattr(appending, "locked", late)
+    with pytest.raises(StoreError, match="changed by another process meanwhile"):
+        append_image(STACK, place)
+    np.testing.assert_array_equal(pixels(place)[0], STACK[:2])
+
+
 def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
     place = tmp_path / "image.zarr"
     write_image(STACK, place, **WORDS, fmt="0.5")
@@ -632,6 +680,11 @@ def test_a_stream_replaces_an_image_with_its_labels(tmp_path: Path) -> None:
         stream_image(place, (None, 2, 20, 24), "uint16", **WORDS)
     with pytest.raises(StoreError, match="ZIP"):
         stream_image(tmp_path / "image.zip", (None, 2, 20, 24), "uint16", **WORDS)
+    assert files(place) == before
+    (place / "frames.jsonl").write_text("theirs")
+    with pytest.raises(ExistsError, match=r"frames\.jsonl, where what is said of frames would be"):
+        stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS)
+    (place / "frames.jsonl").unlink()
     assert files(place) == before
     with stream_image(place, (None, 2, 20, 24), "uint16", overwrite=True, **WORDS) as stream:
         stream.append(STACK[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -25,6 +26,7 @@ import numpy as np
 import pytest
 import zarr
 from helpers import InUnits, every_file, pixels_by_tensorstore
+from zarr.core.buffer import default_buffer_prototype
 
 import ome_ngff
 from ome_ngff import (
@@ -571,6 +573,26 @@ def test_a_holder_without_a_folder_that_comes_late_notes_nothing() -> None:
     with pytest.raises(TakenOverError):
         older.note("0-1")
     assert [key for key in store if key.startswith(".ome_ngff")] == [".ome_ngff/a.0-0"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_small_files_of_a_holder_that_comes_late_stay_out(tmp_path: Path, kind: str) -> None:
+    group = zarr.create_group(tmp_path / "i" if kind == "folder" else {})
+    older = Holder.begin(journal.hold(attrs.evolve(find_target(group), attributes=MARKED), shared=False), None)
+    older.put("a", b"1")
+    older.append("a", b"2", b"12")
+    target = journal.hold(older.target, shared=False)
+    expel(target)
+    newer = Holder.begin(target, None)
+    calls = [lambda: older.put("a", b"3"), lambda: older.append("a", b"3", b"123"), lambda: older.remove("a")]
+    for late in (*calls, older.look):
+        with pytest.raises(TakenOverError):
+            late()
+    newer.append("a", b"4", b"124")
+    assert asyncio.run(group.store.get("a", default_buffer_prototype())).to_bytes() == b"124"
+    newer.remove("a")
+    newer.remove("a")
+    assert not asyncio.run(group.store.exists("a"))
 
 
 # Temporary arrays ---------------------------------------------------------------------------------------------------

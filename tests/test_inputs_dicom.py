@@ -176,6 +176,14 @@ def test_a_missing_slice_is_named(tmp_path: Path) -> None:
         open_input(tmp_path / "ct")
 
 
+def test_a_tilted_gantry_is_told(tmp_path: Path) -> None:
+    tilted = [[-10, 20 + 0.5 * z, 100 + 2.5 * z] for z in range(len(STACK))]
+    write_series(tmp_path / "ct", ImagePositionPatient=tilted)
+    with pytest.warns(UserWarning, match=r"shifted against each other by 2\.5 mm, as by a tilted gantry"):
+        image = open_input(tmp_path / "ct")
+    assert image.scale == {"z": 2.5, "y": 0.7, "x": 0.6}
+
+
 def test_slices_that_are_not_even_have_no_distance(tmp_path: Path) -> None:
     move_third(write_series(tmp_path / "ct"))
     with pytest.warns(UserWarning, match=r"1\.6 to 3\.4 mm apart, so that it has no pixel size along z"):

@@ -122,6 +122,17 @@ def big_data_viewer(folder: Path, described: bool = True) -> Path:
     return folder / "embryo.h5"
 
 
+@pytest.mark.filterwarnings("ignore:.*1 of 2 images")
+def test_stacks_of_what_no_pixel_is_are_refused(tmp_path: Path) -> None:
+    file = big_data_viewer(tmp_path)
+    with h5py.File(file, "a") as opened:
+        for t in range(3):
+            del opened[f"t{t:05}/s00/0/cells"]
+            opened[f"t{t:05}/s00/0/cells"] = np.zeros((4, 8, 8), "complex64")
+    with pytest.raises(InputError, match="holds complex64, but pixels are"):
+        open_input(file, series=0)
+
+
 @pytest.mark.parametrize("name", ["embryo.h5", "embryo.xml"])
 @pytest.mark.parametrize(("series", "setup"), [(None, 0), ("right", 1), (1, 1)])
 @pytest.mark.filterwarnings("ignore:.*1 of 2 images")

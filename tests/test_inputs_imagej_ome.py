@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 import tifffile
 
-from ome_ngff import convert, open_image, write_image
+from ome_ngff import AxesError, convert, open_image, write_image
 from ome_ngff.inputs import open_input
 
 CAMERA = skimage.data.camera()
@@ -203,3 +203,44 @@ def test_places_of_planes_that_are_empty_are_none(path: Path) -> None:
 def test_a_dye_names_a_channel_that_has_no_name(path: Path) -> None:
     ome(path, {}, Channel={"Name": ["", "GFP"], "Fluor": ["DAPI", "Alexa 488"]})
     assert open_input(path).channel_names == ["DAPI", "GFP"]
+
+
+def test_a_stack_scanned_downwards_has_its_step(path: Path) -> None:
+    imagej(path, unit="um", spacing=-0.5)
+    assert open_input(path).scale["z"] == 0.5
+
+
+def scifio(path: Path, axes: str, lengths: str, scales: str, units: str) -> None:
+    """Write six pages as ImageJ2 does, whose words for ImageJ say less, and whose tags are pixels per centimetre."""
+    words = {"SCIFIO": "0.42.0", "axes": axes, "lengths": lengths, "scales": scales, "units": units, "images": 6}
+    said = "\n".join(f"{word}={value}" for word, value in {**words, "channels": 2, "slices": 3, "unit": "um"}.items())
+    tags: Any = {"resolution": (20000, 40000), "resolutionunit": "CENTIMETER", "photometric": "minisblack"}
+    tifffile.imwrite(path, STACK[0].reshape(6, *STACK.shape[-2:]), description=said, metadata=None, **tags)
+
+
+@pytest.mark.parametrize(
+    ("axes", "lengths", "shape", "order"),
+    [
+        pytest.param("X,Y,Z,Channel", "{},{},3,2", (2, 3), (0, 1), id="slices-first"),
+        pytest.param("X,Y,Channel,Z", "{},{},2,3", (3, 2), (1, 0), id="channels-first"),
+        pytest.param("X,Y,Lifetime,Z,Channel", "{},{},1,3,2", (2, 3), (0, 1), id="one-of-another-axis"),
+    ],
+)
+def test_scifio_lists_axes_in_its_own_order(
+    path: Path, axes: str, lengths: str, shape: tuple[int, ...], order: tuple[int, ...]
+) -> None:
+    each = {"X": ("0.5", "um"), "Y": ("0.25", "um"), "Z": ("2000", "nm")}
+    scales, units = (",".join(each.get(word, ("1.0", "null"))[k] for word in axes.split(",")) for k in (0, 1))
+    scifio(path, axes, lengths.format(*STACK.shape[:-3:-1]), scales, units)
+    image = open_input(path)
+    assert image.dims == ("c", "z", "y", "x")
+    assert image.scale == {"z": 2000.0, "y": 0.25, "x": 0.5}
+    assert image.axes_units == {"z": "nanometer", "y": "micrometer", "x": "micrometer"}
+    pages = STACK[0].reshape(*shape, *STACK.shape[-2:]).transpose(*order, 2, 3)
+    np.testing.assert_array_equal(np.asarray(image.data), pages)
+
+
+def test_pages_of_an_axis_that_scifio_does_not_name_ask_for_it(path: Path) -> None:
+    scifio(path, "X,Y,Unknown", ",".join(map(str, (*STACK.shape[:-3:-1], 6))), "1,1,1", "null,null,null")
+    with pytest.raises(AxesError, match="does not say what its dimension of length 6 is"):
+        open_input(path)

@@ -84,6 +84,13 @@ def test_the_pattern_of_an_error_leaves_out_what_differs_in_each_name(tmp_path: 
     np.testing.assert_array_equal(image.data[...], wanted.reshape(2, 2, 8, 10))
 
 
+def test_of_two_numbers_that_say_the_same_the_first_counts(tmp_path: Path) -> None:
+    wanted = write(tmp_path, [f"z{n}_t{10 - n}_raw.tif" for n in range(3)])
+    image = open_input(tmp_path, axes="zyx")
+    assert image.dims == tuple("zyx")
+    np.testing.assert_array_equal(image.data[...], wanted[:3])
+
+
 def test_channels_by_word_go_with_numbers(tmp_path: Path) -> None:
     names = [f"cells_{dye}_z{z:02}.tif" for dye in ("DAPI", "mCherry") for z in range(3)]
     wanted = write(tmp_path, names).reshape(2, 3, 8, 10)

@@ -159,9 +159,12 @@ def test_an_nrrd_of_teem_is_read(tmp_path: Path, options: Any, encoding: str, en
     assert (image.axes_units, image.axes_orientations) == (dict.fromkeys("zyx", "micrometer"), None)
 
 
-def test_kinds_and_space_of_an_nrrd_name_its_axes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "units", [{"space units": ["mm"] * 3}, {"units": ["", "mm", "mm", "mm"]}], ids=["space", "each"]
+)
+def test_kinds_and_space_of_an_nrrd_name_its_axes(tmp_path: Path, units: Any) -> None:
     said = {
-        "kinds": ["list", "domain", "domain", "domain"], "space": "right-anterior-superior", "space units": ["mm"] * 3,
+        "kinds": ["list", "domain", "domain", "domain"], "space": "right-anterior-superior", **units,
         "space directions": np.array([[np.nan] * 3, [0, 0.5, 0], [0.6, 0, 0], [0, 0, -2]]), "space origin": [1, 2, 3],
     }  # fmt: skip
     pixels = np.resize(STACK, (4, 20, 30, 2)).astype("float32")

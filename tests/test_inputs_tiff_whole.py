@@ -124,6 +124,26 @@ def test_planes_that_were_never_written_are_zero_and_told_of(tmp_path: Path) -> 
     np.testing.assert_array_equal(image.data[...], np.pad(STACK, ((0, 3), (0, 0), (0, 0))))
 
 
+@pytest.mark.parametrize(
+    ("xml", "says", "dims", "count"),
+    [
+        pytest.param(pixels_element("<TiffData/>", SizeX=41), "is broken or does not fit", "tyx", 9, id="too-wide"),
+        pytest.param(pixels_element(""), "is broken or does not fit", "tyx", 9, id="without-planes"),
+        pytest.param(pixels_element("<TiffData/>")[:-9], "is broken or does not fit", "tyx", 9, id="not-xml"),
+        pytest.param(pixels_element("<TiffData/>", SizeT=1), "has 6 pages that its metadata", "zyx", 3, id="too-short"),
+    ],
+)
+def test_metadata_that_does_not_fit_the_pages_is_told(
+    tmp_path: Path, xml: str, says: str, dims: str, count: int
+) -> None:
+    said = f"<OME {SCHEMA}>{xml}</OME>".encode()
+    tifffile.imwrite(tmp_path / "a.tif", STACK, description=said, metadata=None, photometric="minisblack")
+    with pytest.warns(UserWarning, match=says):
+        image = open_input(tmp_path / "a.tif")
+    assert image.dims == tuple(dims)
+    np.testing.assert_array_equal(image.data[...], STACK[:count])
+
+
 # Cut files -----------------------------------------------------------------------------------------------------------
 
 KINDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import skimage.data
 import zarr
 
+from ome_ngff import open_image, to_ngff_image, validate, write_image
 from ome_ngff.exceptions import AxesError, InputError, MissingError, StoreError
 from ome_ngff.inputs import open_input
 
@@ -232,3 +234,25 @@ def test_broken_metadata_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "zarr.json").write_text("{")
     with pytest.raises(StoreError, match=r"zarr.json cannot be read"):
         open_input(tmp_path / "a.zarr")
+
+
+def test_levels_from_coarse_to_fine_are_refused_with_the_finest(tmp_path: Path) -> None:
+    write_image(np.zeros((40, 30), "uint8"), tmp_path / "a.zarr", axes="yx", scale_factors=[2])
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r+")
+    said = dict(group.attrs)
+    said["ome"]["multiscales"][0]["datasets"].reverse()
+    group.attrs.update(said)
+    with pytest.raises(InputError, match=r"lists a level of 20 x 15 before larger ones; say which it is, .*a.zarr::0'"):
+        open_input(tmp_path / "a.zarr")
+
+
+def test_chunks_in_folders_are_not_taken_for_missing(tmp_path: Path) -> None:
+    write_image(np.ones((40, 30), "uint8"), tmp_path / "a.zarr", axes="yx", fmt="0.4", chunks=16, scale_factors=[])
+    file = tmp_path / "a.zarr/0/.zarray"
+    said = json.loads(file.read_text("utf-8"))
+    del said["dimension_separator"]
+    file.write_text(json.dumps(said), "utf-8")
+    for read in (open_input, open_image, to_ngff_image):
+        with pytest.raises(StoreError, match=r"chunks in folders \(0/0\).*write \"dimension_separator\": \"/\""):
+            read(tmp_path / ("a.zarr/0" if read is to_ngff_image else "a.zarr"))
+    assert not validate(tmp_path / "a.zarr").valid

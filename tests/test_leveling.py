@@ -269,6 +269,27 @@ def test_levels_of_an_unknown_method_are_not_mixed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_image(place).images[2].data, open_image(other).images[2].data)
 
 
+@pytest.mark.parametrize("says", ["nearest", "local_mean"])
+def test_a_method_that_another_program_names_is_compared(tmp_path: Path, says: str) -> None:
+    place = an_image(tmp_path / "a", [2], method="nearest")
+    group = zarr.open_group(place, mode="r+")
+    ome: Any = group.attrs["ome"]
+    ome["multiscales"][0].update(type=says, metadata={"method": "theirs.downsample"})
+    group.attrs["ome"] = ome
+    if says == "nearest":
+        add_levels(place, [2, 4])
+        wanted = an_image(tmp_path / "b", [2, 4], method="nearest")
+        assert np.array_equal(pixels_by_tensorstore(place)[2], pixels_by_tensorstore(wanted)[2])
+        return
+    before = every_file(place)
+    with pytest.raises(StoreError, match=r"says .* by 'local_mean', but level 1 is not .*method=, or .*rebuild_levels"):
+        add_levels(place, [2, 4])
+    assert every_file(place) == before
+    rebuild_levels(place, scale_factors=[2, 4])
+    wanted = an_image(tmp_path / "b", [2, 4], method="local_mean")
+    assert np.array_equal(pixels_by_tensorstore(place)[2], pixels_by_tensorstore(wanted)[2])
+
+
 def test_a_dry_run_shows_levels_and_changes_nothing(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", [2])
     before = every_file(place)

@@ -21,6 +21,7 @@ import zarr
 from helpers import attributes, every_file, pixels
 from PIL import Image, PngImagePlugin
 from pylibCZIrw import czi
+from zarr.core.buffer import default_buffer_prototype
 
 from ome_ngff import ExistsError, StoreError, convert, open_image, validate, write_image
 from ome_ngff.inputs import vendor
@@ -108,6 +109,10 @@ def test_a_place_in_memory_has_it_and_loses_it(tmp_path: Path) -> None:
     convert(tmp_path / "a.ome.tif", store, overwrite=True)
     write_image(PIXELS, store, axes="zyx", overwrite=True)
     assert not [key for key in store._store_dict if key.startswith("OME")]
+    theirs = store._store_dict[XML] = default_buffer_prototype().buffer.from_bytes(b"theirs")
+    with pytest.raises(ExistsError, match="a file at"):
+        convert(tmp_path / "a.ome.tif", store, overwrite=True)
+    assert store._store_dict[XML] is theirs
 
 
 def imagej(where: Path) -> dict[str, str]:

@@ -14,11 +14,22 @@ import numpy as np
 import pytest
 from browser import look_at, needs_browser
 from click.testing import CliRunner
+from helpers import attributes
 from PIL import Image
 
-from ome_ngff import InputError, OptionError, create_plate, preview_page, write_field, write_image, write_labels
+from ome_ngff import (
+    InputError,
+    OptionError,
+    convert,
+    create_plate,
+    preview_page,
+    write_field,
+    write_image,
+    write_labels,
+)
 from ome_ngff.cli import main
 from ome_ngff.show.distribution import Distribution, measured
+from ome_ngff.show.markup import Html, section
 from ome_ngff.show.projections import project, same_place
 from ome_ngff.show.view import look
 
@@ -88,6 +99,18 @@ def test_a_page_shows_levels_channels_labels_and_findings(tmp_path: Path) -> Non
     assert (along_y.shape[1], along_x.shape[0]) == (384, 256)
     assert along_y.shape[0] == along_x.shape[1] == 256  # 32 micrometers are deep, and high
     assert len(others) == 3 + 2
+
+
+def test_a_section_without_anything_is_left_out() -> None:
+    assert section("Arrays", "") == ""
+    assert section("Arrays", Html("<p>")) == "<section><h2>Arrays</h2><p></section>"
+
+
+def test_a_page_says_the_digest_of_what_was_compared(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", volume()[0])
+    convert(tmp_path / "a.npy", tmp_path / "a.zarr", axes="zyx", chunks=16, verify=True)
+    (found, *_) = attributes(tmp_path / "a.zarr")["ome_ngff"]["verified"]["levels"]
+    assert f"SHA-256 {found['sha256']}" in " ".join(Reader(preview_page(tmp_path / "a.zarr").html).words)
 
 
 @pytest.mark.parametrize("fmt", ["0.4", "0.5"])

@@ -17,12 +17,14 @@ import pytest
 import tifffile
 import zarr
 from helpers import pixels
+from zarr.registry import get_pipeline_class, register_pipeline
 from zarr.storage import LocalStore
 
 import ome_ngff
 from ome_ngff import (
     ExistsError,
     MissingError,
+    OptionError,
     Scaler,
     StoreError,
     convert,
@@ -31,6 +33,7 @@ from ome_ngff import (
     to_multiscales,
     to_ngff_image,
     to_ngff_zarr,
+    validate,
     write_image,
     write_labels,
 )
@@ -133,6 +136,16 @@ def stored(name: str) -> Any:
     return zarr.open_array(f"{name}.zarr", mode="r")
 
 
+class Theirs(get_pipeline_class()):
+    """A pipeline that is neither Zarr's nor the one in Rust."""
+
+
+def with_a_pipeline_of_others(name: str) -> Any:
+    register_pipeline(Theirs)
+    with zarr.config.set({"codec_pipeline.path": f"{__name__}.Theirs"}):
+        return stored(name)
+
+
 def in_dask(name: str) -> Any:
     stored(name)
     return da.from_zarr(f"{name}.zarr")
@@ -143,7 +156,7 @@ def mapped(name: str) -> Any:
     return np.load(f"{name}.npy", mmap_mode="r")
 
 
-@pytest.mark.parametrize("make", [stored, in_dask, mapped])
+@pytest.mark.parametrize("make", [stored, with_a_pipeline_of_others, in_dask, mapped])
 def test_pixels_come_from_where_the_array_was_given(elsewhere: Callable[[], None], make: Callable[[str], Any]) -> None:
     here = Path.cwd()
     tasks = write_image(make("a"), "out.zarr", **WORDS, compute=False)
@@ -213,3 +226,35 @@ def test_messages_name_places_as_the_caller_has_written_them(elsewhere: Callable
 
 def in_place() -> None:
     write_image(open_image("sub/a.zarr").images[0].data + 1, "sub/a.zarr", **WORDS, overwrite=True)
+
+
+@pytest.mark.parametrize("form", ["~/{}", "file://{}/{}"])
+@pytest.mark.parametrize("name", ["cells.zarr", "cells.ozx"])
+def test_what_is_written_at_home_is_read_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    tifffile.imwrite(tmp_path / "cells.tif", PLANE)
+    file, place = (form.format(*[tmp_path] * (form.count("{}") - 1), each) for each in ("cells.tif", name))
+    convert(file, place)
+    assert (tmp_path / name).exists()
+    assert validate(place).valid
+    for read in (open_image(place).images[0], open_input(place)):
+        np.testing.assert_array_equal(np.asarray(read.data), PLANE)
+
+
+def test_a_tilde_of_nobody_is_part_of_the_name(elsewhere: Callable[[], None], tmp_path: Path) -> None:
+    write_image(PLANE, "~nobody.zarr", **WORDS)
+    assert (tmp_path / "here/~nobody.zarr/0").is_dir()
+    np.testing.assert_array_equal(open_image("~nobody.zarr").images[0].data.compute(), PLANE)
+
+
+def test_a_link_that_leads_nowhere_is_no_place(elsewhere: Callable[[], None], tmp_path: Path) -> None:
+    (tmp_path / "here/dead").symlink_to("nowhere")
+    for place in ("dead", "dead/cells.zarr"):
+        with pytest.raises(ExistsError, match="dead is a link that leads nowhere"):
+            write_image(PLANE, place, **WORDS)
+    with pytest.raises(OptionError, match="an empty text"):
+        write_image(PLANE, "", **WORDS)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["dead"]

@@ -244,6 +244,31 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     assert open_plate(tmp_path / "p.zarr").fields == {"B/3": (Field("2", 1),)}
 
 
+def test_a_plate_in_a_folder_without_a_name_has_one(tmp_path: Path) -> None:
+    create_plate(tmp_path / ".ome.zarr")
+    assert open_plate(tmp_path / ".ome.zarr").name == "plate"
+
+
+def test_a_field_is_replaced_by_one_of_another_acquisition(tmp_path: Path) -> None:
+    for number in (0, 1):
+        field(tmp_path / "p.zarr", "B/3", 0, number, overwrite=True)
+        assert open_plate(tmp_path / "p.zarr").fields == {"B/3": (Field("0", number),)}
+
+
+def test_who_makes_a_plate_of_another_version_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, real = tmp_path / "p.zarr", plates.update_attributes
+
+    def late(*words: Any) -> None:
+        monkeypatch.undo()
+        create_plate(place, fmt="0.6")
+        real(*words)
+
+    monkeypatch.setattr(plates, "update_attributes", late)
+    with pytest.raises(FormatError, match=r"Another process has made .* in OME-Zarr 0\.6"):
+        create_plate(place, fmt="0.5")
+    assert open_plate(place).target.fmt.version == "0.6"
+
+
 def test_a_layout_may_be_said_after_the_first_field(tmp_path: Path) -> None:
     field(tmp_path / "p.zarr", "C/12")
     assert open_plate(tmp_path / "p.zarr").rows == ("A", "B", "C")
@@ -381,9 +406,18 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     before = every_file(tmp_path)
     with pytest.raises(FormatError, match="A/1/0 may be of acquisition"):
         repair_plate(tmp_path / "p.zarr")
+    assert repair_plate(tmp_path / "p.zarr", acquisition=1, dry_run=True) == ("A/1/0",)
     assert every_file(tmp_path) == before
     assert repair_plate(tmp_path / "p.zarr", acquisition=1) == ("A/1/0",)
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)
+
+
+@pytest.mark.parametrize(("ids", "found"), [([7], 7), ([], None)], ids=["one", "none"])
+def test_fields_of_others_are_of_the_one_acquisition(tmp_path: Path, ids: list[int], found: int | None) -> None:
+    create_plate(tmp_path / "p.zarr", acquisitions=ids)
+    plane(tmp_path / "p.zarr" / "A" / "1" / "0")
+    repair_plate(tmp_path / "p.zarr")
+    assert open_plate(tmp_path / "p.zarr").fields == {"A/1": (Field("0", found),)}
 
 
 def test_what_cannot_be_a_field_is_never_listed_as_one(tmp_path: Path) -> None:
@@ -483,11 +517,14 @@ def test_what_others_say_in_the_documents_stays(tmp_path: Path, any_format: Form
     write_plate_metadata(group, ["A", "B"], ["1", "2"], [well], any_format, name="theirs", field_count=1)
     write_well_metadata(tmp_path / "p.zarr" / "A" / "1", [{"path": "z", "focus": 3}, "a"], any_format)
     for where in ("", "A/1"):
-        zarr.open_group(tmp_path / "p.zarr" / where, mode="a").attrs["lab"] = "yes"
+        there = zarr.open_group(tmp_path / "p.zarr" / where, mode="a")
+        there.attrs.update(any_format.wrap({**any_format.unwrap(dict(there.attrs)), "more": where}) | {"lab": "yes"})
     field(tmp_path / "p.zarr", "A/1", "k")
     assert {attributes(tmp_path / "p.zarr" / where)["lab"] for where in ("", "A/1")} == {"yes"}
     assert document(tmp_path / "p.zarr")["plate"]["wells"] == [well]
     assert document(tmp_path / "p.zarr/A/1")["well"]["images"][:2] == [{"path": "z", "focus": 3}, {"path": "a"}]
+    field(tmp_path / "p.zarr", "B/2")
+    assert [document(tmp_path / "p.zarr" / where).get("more") for where in ("", "A/1", "B/2")] == ["", "A/1", None]
     with pytest.raises(FormatError, match="no well C/1"):
         field(tmp_path / "p.zarr", "C/1")
 

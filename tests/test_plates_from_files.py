@@ -344,8 +344,8 @@ def test_a_manifest_of_another_encoding_says_so(encoding: str, here: Path) -> No
 
 
 def test_planes_of_one_field_have_the_same_words(here: Path) -> None:
-    rows = [{"input": "a.tif", "well": "B3", "channel": n, "series": n} for n in (0, 1)]
-    with pytest.raises(InputError, match=r"other things of '.*a\.tif' than of '.*a\.tif', both planes of B/3, field 0"):
+    rows = [{"input": f"{'ab'[n]}.tif", "well": "B3", "channel": n, "series": n} for n in (0, 1)]
+    with pytest.raises(InputError, match=r"other things of '.*b\.tif' than of '.*a\.tif', both planes of B/3, field 0"):
         convert_plate(manifest(here / "m.csv", rows), "out")
 
 

@@ -245,11 +245,18 @@ def test_a_level_too_large_to_read_gives_way_to_a_coarser_one() -> None:
     image = huge((8000, 8000, 8000), (1000, 1000, 1000), (500, 500, 500), (100, 100, 100))
     assert "level 2" in str(look(image))
     assert "level 1" in str(look(image, projection="middle"))
+
+
+def test_the_middle_plane_is_seen_where_no_level_is_quick_to_read() -> None:
     alone = huge((8000, 8000, 8000))
-    with pytest.raises(InputError, match=r'953\.7 GiB; take projection="middle", or level=0 to read'):
-        look(alone)
     alone.chunks = {"z": 4}
-    assert look(alone, projection="middle").plane.bytes_read("middle") < READ
+    assert "level 0 of 0 to 0 as 533 x 533 pixels; plane 4000 of 0 to 7999" in str(look(alone))
+    assert look(alone).plane.bytes_read("middle") < READ
+    alone.chunks = {"z": 64}
+    with pytest.raises(
+        InputError, match=r"7\.6 GiB; add levels \(ome-ngff scale --in-place\), or take level=0 to read"
+    ):
+        look(alone)
 
 
 def test_a_level_that_is_asked_for_is_seen_pixel_by_pixel() -> None:
@@ -409,6 +416,8 @@ def test_the_bar_is_drawn_as_long_as_it_is() -> None:
     assert runs == [round(bar.pixels)]
     assert not dark.any()
     assert (draw_bar(np.zeros((20, 600, 3), np.uint8), bar) == 0).all()
+    bright = draw_bar(np.full((400, 600, 3), 255, np.uint8), bar)  # the shadow is dark, and ends near the bar
+    assert 2 * (bright < 99).all(-1).sum() > white.sum() > (bright < 255).all(-1).sum() / 6
 
 
 @pytest.mark.parametrize("level", [0, 1])

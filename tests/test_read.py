@@ -169,6 +169,35 @@ def test_an_axis_that_runs_backwards_is_read_by_centres_too(region: Any, rows: A
         assert found.translation == {"y": 9.0 - 1.5 * rows[0], "x": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("start", "region", "rows"),
+    [
+        pytest.param(0.5, {"y": 8}, [3], id="number"),  # nearest to a row that level 1 has not
+        pytest.param(0.5, {"y": (6, 8.6)}, [3], id="interval"),
+        pytest.param(2.5, {"y": (0, 5)}, [0, 1], id="first-rows"),
+    ],
+)
+def test_regions_end_where_a_level_whose_border_was_cut_off_does(start: float, region: Any, rows: Any) -> None:
+    fine, coarse = (np.arange(n, dtype="uint8")[:, None] + np.zeros((n, 4), "uint8") for n in (9, 4))
+    images = [NgffImage(fine, "yx"), NgffImage(coarse, "yx", {"y": 2.0}, {"y": start})]
+    image = attrs.evolve(to_multiscales(fine, []), images=images)
+    assert image.read(level=1, **region).data[:, 0].tolist() == list(rows)
+
+
+def test_of_levels_with_pixels_of_one_size_the_coarsest_is_read() -> None:
+    images = [NgffImage(np.zeros((n, 4, 4), "uint8"), "zyx", {"z": 8 / n, "y": 0.5, "x": 0.25}) for n in (8, 4, 2)]
+    image = attrs.evolve(to_multiscales(images[0], []), images=images)
+    assert image.read(resolution=0.5).scale == images[2].scale
+    with pytest.raises(ScaleError, match=r"finest pixels are of 0\.5"):
+        image.read(resolution=0.4)
+
+
+def test_a_part_shows_its_channels_as_the_whole_does() -> None:
+    windows = [(1.0, 5.0), (1.0, 6.0)]
+    image = NgffImage(np.zeros((2, 4, 4), "uint8"), "cyx", channel_windows=windows)
+    assert to_multiscales(image, []).read(c=1).channel_windows == windows[1:]
+
+
 def _boxes_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows by each box that is read of a stored level from now on."""
     boxes: list[str] = []

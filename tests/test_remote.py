@@ -235,3 +235,13 @@ def test_a_web_server_is_not_asked_what_it_cannot_list(
     info = describe_store(f"{http}/cells.zarr")
     assert [level.stored for level in info.images[0].levels] == [None] * 3
     assert asked == []
+
+
+def test_listed_names_are_those_that_were_written(tmp_path: Path, http: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "list_directory", SimpleHTTPRequestHandler.list_directory)
+    write_image(PIXELS[0], tmp_path / "a b.zarr", axes="yx", scale_factors=[])
+    for name in ("l l", "l#x", "l%20", "ä"):
+        write_labels(PIXELS[0] % 7, tmp_path / "a b.zarr", name)
+    report = validate(f"{http}/a%20b.zarr", data=True)
+    assert report.seen == validate(tmp_path / "a b.zarr", data=True).seen
+    assert report.valid

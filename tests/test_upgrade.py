@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import attrs
 import fsspec
 import numcodecs
 import numpy as np
@@ -48,7 +49,9 @@ from ome_ngff.cli import main
 from ome_ngff.format import Format, FormatV06
 from ome_ngff.spaces import CoordinateSystem, Edge, MapAxis, Scale, Sequence, Translation
 from ome_ngff.spec.space.systems import Ref
+from ome_ngff.store import change
 from ome_ngff.store.array_documents import array_to_v2, array_to_v3
+from ome_ngff.store.change import Change
 from ome_ngff.store.claims import alone
 from ome_ngff.store.hierarchy import LOCK
 from ome_ngff.write import upgraded, versions
@@ -794,6 +797,20 @@ def test_a_record_that_names_places_outside_is_not_believed(tmp_path: Path, name
     with pytest.raises(StoreError, match="not a record"):
         undo(image)
     assert every_file(tmp_path) == before
+
+
+def test_a_record_beyond_reason_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Change({"change": "edit"}, {"zarr.json": b"{}"}, {"zarr.json": b"{ }"}, None)
+    other = attrs.evolve(made, marked=frozenset({"a/zarr.json"})).to_bytes()
+    with pytest.raises(StoreError, match="marks what it does not change"):
+        Change.from_bytes(other, "record")
+    content = made.to_bytes()
+    assert Change.from_bytes(content, "record").to_bytes() == content
+    monkeypatch.setattr(change, "_MOST", 9)
+    with pytest.raises(StoreError, match="unpacks to more"):
+        Change.from_bytes(content, "record")
+    with pytest.raises(StoreError, match="changes more than 9 bytes"):
+        made.to_bytes()
 
 
 def test_nothing_is_undone_through_a_link(tmp_path: Path) -> None:

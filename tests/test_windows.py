@@ -47,6 +47,8 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 if isinstance(place, (str, os.PathLike)) and in_use(place):
                     found.append(f"{name} {place}")
                     raise PermissionError(13, "in use", os.fspath(place))
+            if name == "rename" and os.path.lexists(words[1]):
+                raise FileExistsError(17, "there already", os.fspath(words[1]))
             return real(*words, **more)
 
         monkeypatch.setattr(os, name, checked)
@@ -58,6 +60,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         refusing(name, lambda source, to: [source, to])
     refusing("unlink", lambda place: [place])
     monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr("zarr.storage._local._safe_move", lambda source, to: os.rename(source, to))
     monkeypatch.setattr(shutil, "_use_fd_functions", False)
     monkeypatch.setattr(staging, "_DESCRIPTORS", False)
     monkeypatch.setattr(temporary, "fcntl", None)
@@ -87,7 +90,7 @@ class Readers:
                     try:
                         with open(os.path.join(folder, name), "rb") as file:
                             file.read()
-                            self.stopped.wait(0.001)
+                            self.stopped.wait(0.004)
                     except OSError:
                         continue
 

@@ -19,6 +19,7 @@ from ..exceptions import NgffError
 from ..text import printable
 
 VERBOSITY = "ome_ngff.verbosity"
+GOES_ON = "ome_ngff.goes_on"  # of the context: whether the same command finishes what was interrupted
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
@@ -60,8 +61,10 @@ def reported() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
-        way_out = "; --resume goes on where it stopped" if "resume" in _options(_parameters()) else ""
-        _say_last(Failed(f"Interrupted{way_out}."))
+        context, options = click.get_current_context(silent=True), _options(_parameters())
+        goes_on = "join" in options and ("resume" not in options or (context is not None and context.meta.get(GOES_ON)))
+        way_out = "the same command" if goes_on else "--resume" if "resume" in options else ""
+        _say_last(Failed(f"Interrupted{f'; {way_out} goes on where it stopped' if way_out else ''}."))
         raise click.exceptions.Exit(Failed.exit_code) from None
     except Exception as error:
         _trace()

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from ..config import config, parse_bytes
 from ..exceptions import InputError, NgffError
 from ..inputs import parse_axes, parse_factors, parse_lengths, parse_region, parse_sizes, parse_units
-from .errors import VERBOSITY, verbosity_wanted
+from .errors import GOES_ON, VERBOSITY, verbosity_wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -251,14 +251,27 @@ VERSION = Named("VERSION", _versions, _format)
 fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]")
 version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+
+
+def _goes_on(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value:
+        context.meta[GOES_ON] = True
+    return value
+
+
 resume = click.option("--resume", is_flag=True, help="Finish a write that was interrupted.")
 join = click.option(
-    "--join", is_flag=True, help="Share the work with all processes that run the same command, whenever they come."
+    "--join",
+    is_flag=True,
+    callback=_goes_on,
+    help="Share the work with all processes that run the same command, whenever they come.",
 )
 plan = click.option(
     "--dry-run", "--plan", "plan", cls=Renamed, is_flag=True, help="Show what would be written and how; write nothing."
 )
-into = click.option("--into", metavar="DIR", type=PLACE, help="Write each INPUT as DIR/<name>.ome.zarr.")
+into = click.option(
+    "--into", metavar="DIR", type=PLACE, callback=_goes_on, help="Write each INPUT as DIR/<name>.ome.zarr."
+)
 verify = click.option(
     "--verify", is_flag=True, help="Read both again and compare each pixel; leaves a digest per level."
 )

@@ -343,9 +343,10 @@ class Growth:
         finally:
             leave_shared(self.pool)
         late = {(now, index) for each in self._blocks.values() for now, given in each.given.items() for index in given}
-        if self._late or self._done or any(now >= self.length for now, _ in late):
+        left = {index for now, index in late | self._late if now >= self.length}
+        if left:
             trim(self.plan, self.arrays, self.documents, self.holder, self.length)
-        return len({index for now, index in late | self._late if now >= self.length})
+        return len(left)
 
 
 def _each(jobs: Sequence[Callable[[], None]]) -> None:

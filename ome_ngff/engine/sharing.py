@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from threading import Condition
+from typing import Any, Protocol
 from zlib import crc32
 
 import attrs
 
 from ..exceptions import TakenOverError
-from ..store import Claim, Claims, journal
+from ..store import Claim, Claims, Holder, Target, journal
 from .allocator import kept_memory
 from .job import Job
 from .progress import Meter
@@ -31,6 +32,19 @@ _SHORTEST, _LONGEST = 0.01, 2.0  # seconds between two looks at what others have
 _SHOWN = 0.2  # seconds between two looks at the meter
 
 Unit = tuple[int, int]  # the number of a pass, and that of a unit in it
+
+
+class SharedJob(Protocol):
+    """What a share needs of a job, be it a `Job` or whatever else is cut into the units of a plan."""
+
+    @property
+    def plan(self) -> Any: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def holder(self) -> Holder: ...
+    @property
+    def patience(self) -> float: ...
 
 
 def name_of(unit: Unit) -> str:
@@ -48,35 +62,45 @@ def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf
     Raises:
         TakenOverError: another process has begun the write anew, or finished it.
     """
-    share = _Share(job, meter, time.monotonic() + seconds)
-    share.learn(done, tell=False)
     plan = job.plan
-    at_once = max((work.at_once for work in plan.passes), default=1)
-    large = plan.bytes_of(0) > KEEP_BYTES
     with ExitStack() as stack:
-        if large:
+        if plan.bytes_of(0) > KEEP_BYTES:
             stack.enter_context(kept_memory(max(job.cell_bytes(work) for work in plan.passes)))
         pools = [
             stack.enter_context(WorkerPool(work.pieces_at_once - (work.at_once == 1), joined=work.at_once == 1))
             for work in plan.passes
         ]
-        if at_once == 1:
-            share.work(pools)
-            return
-        with ThreadPoolExecutor(at_once) as threads:
-            futures = {threads.submit(share.work, pools) for _ in range(at_once)}
-            try:
-                while futures:
-                    ended, futures = wait(futures, timeout=_SHOWN, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        future.result()
-                    meter.show()
-            except BaseException:
-                share.stop()
-                raise
+        share_units(job, done, meter, lambda unit: run_unit(job, *unit, pool=pools[unit[0]], meter=meter), seconds)
 
 
-def end_shared(job: Job, end: Callable[[], None]) -> None:
+def share_units(
+    job: SharedJob, done: set[str], meter: Meter, do: Callable[[Unit], object], seconds: float = math.inf
+) -> None:
+    """Do units of anything that is cut, as `run_shared`.
+
+    Args:
+        job, done, meter, seconds: as there. do: does a unit, counts its bytes, and notes it.
+    """
+    share = _Share(job, meter, time.monotonic() + seconds, do)
+    share.learn(done, tell=False)
+    at_once = max((work.at_once for work in job.plan.passes), default=1)
+    if at_once == 1:
+        share.work()
+        return
+    with ThreadPoolExecutor(at_once) as threads:
+        futures = {threads.submit(share.work) for _ in range(at_once)}
+        try:
+            while futures:
+                ended, futures = wait(futures, timeout=_SHOWN, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                meter.show()
+        except BaseException:
+            share.stop()
+            raise
+
+
+def end_shared(job: SharedJob, end: Callable[[], None]) -> None:
     """Write the metadata, unless another process does: then wait until it has.
 
     Raises:
@@ -99,7 +123,7 @@ def end_shared(job: Job, end: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _told(job: Job) -> Iterator[None]:
+def _told(job: SharedJob) -> Iterator[None]:
     """Raise `TakenOverError` where the folder of the claims has gone, with all else of this write."""
     try:
         yield
@@ -112,9 +136,10 @@ def _told(job: Job) -> Iterator[None]:
 class _Share:
     """What this process knows of the units, and which of them it is at. All threads take their units here."""
 
-    job: Job
+    job: SharedJob
     meter: Meter
     until: float
+    do: Callable[[Unit], object]
     _claims: Claims = attrs.field(init=False)
     _todo: list[deque[int]] = attrs.field(init=False)
     _done: set[Unit] = attrs.field(init=False, factory=set)
@@ -144,19 +169,19 @@ class _Share:
             self._stopped = True
             self._turn.notify_all()
 
-    def work(self, pools: list[WorkerPool]) -> None:
+    def work(self) -> None:
         """Take units and do them, until all are done."""
         try:
             while (taken := self._take()) is not None:
-                self._do(*taken, pools)
+                self._do(*taken)
         except BaseException:
             self.stop()
             raise
 
-    def _do(self, unit: Unit, claim: Claim, pools: list[WorkerPool]) -> None:
+    def _do(self, unit: Unit, claim: Claim) -> None:
         finished = False
         try:
-            run_unit(self.job, *unit, pool=pools[unit[0]], meter=self.meter)
+            self.do(unit)
             finished = True
         except TakenOverError:
             self._rejoin(claim)

@@ -214,7 +214,8 @@ class Multiscales:
         Args:
             labels: names of label images; their objects are outlined.
             level: number of the level, shown pixel by pixel. None: the coarsest that has 512 pixels along its longer
-                side, or a coarser one where more than 512 MiB would be read, shown with 512 to 1023 pixels.
+                side, or a coarser one where more than 512 MiB would be read, shown with 512 to 1023 pixels; where
+                that is none, only the plane in the middle.
             channels: names or numbers. None: those that are active in `omero`, six at most.
             projection: along z, "max" for the brightest of all planes, "middle" for the plane in the middle.
             time: number of the time point. fill: whether labels are filled, too. bar: whether there is a scale bar.

@@ -130,8 +130,10 @@ class Lattice:
         Raises:
             OptionError: it is neither, or there is no channel of that name.
         """
+        names, size = list(self.channel_names or ()), self.shape[self.names.index(name)]
+        if _is_number(ends) and not 0 <= ends < size and f"{ends:g}" in names:
+            ends = f"{ends:g}"  # a channel that is named by its wavelength
         if isinstance(ends, str):
-            names = list(self.channel_names or ())
             if self.axes[self.names.index(name)].type != "channel" or ends not in names:
                 known = f"; its channels are {', '.join(map(str, names))}" if names else ""
                 raise OptionError(f"The image has no {name}={show(ends)}{known}.{nearest_word(ends, names)}")

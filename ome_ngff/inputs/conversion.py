@@ -23,6 +23,7 @@ from ..write import (
     label_request,
     tell_spaces,
     upload,
+    upload_together,
     write_collection_metadata,
     write_fields,
 )
@@ -299,14 +300,16 @@ class Copy:
     def run(
         self, *, overwrite: bool = False, resume: bool = False, join: bool = False, progress: Progress = None
     ) -> Conversion:
-        """Copy all that is there.
-
-        Raises:
-            OptionError: processes are to share it, which they cannot.
-        """
+        """Copy all that is there, alone or, with `join`, together with other processes."""
+        if join and overwrite:
+            raise OptionError(
+                "join=True cannot be combined with overwrite=True, with which each would begin anew; leave one of them "
+                "out."
+            )
         if join:
-            raise OptionError("An upload is made by one process; leave out join=True. resume=True goes on with it.")
-        upload(self.source, self.output, overwrite=overwrite, resume=resume, progress=progress)
+            upload_together(self.source, self.output, progress=progress)
+        else:
+            upload(self.source, self.output, overwrite=overwrite, resume=resume, progress=progress)
         return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
 
 

@@ -179,6 +179,10 @@ def _arranged_planes(planes: list[Plane], where: str) -> tuple[Outer, list[Plane
             f"{where} has {count} slices where {stacks[0][0].path} lies, but {len(odd)} where {odd[0].path} does; "
             "one is missing, or they are of different stacks."
         )
+    inside = np.array([np.reshape(first.layout.turn, (2, 3)) @ stack[0].position for stack in stacks])
+    if (shift := float(np.ptp(inside, axis=0).max())) > 0.1 * min(scale.values(), default=1.0):
+        why = "as by a tilted gantry; that is not kept"
+        warn(f"The slices of {where} are shifted against each other by {shift:.3g} mm, {why}.")
     step = _step(list(levels), stacks, where)
     scale |= {"z": step} if step else {}
     outer: Outer = [("z", len(stacks))] if len(stacks) > 1 else []

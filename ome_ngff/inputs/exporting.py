@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 
 from ..engine import Progress, check_progress, counter, over_blocks
@@ -95,14 +96,13 @@ def planned_files(
     plans = {where: _planned(image, level, box)}
     for name in label_names(target.child("labels").document) if labels else ():
         found = StoredImage.of(target.child(f"labels/{name}"))
-        number = _level_like(found, image, level)
-        if number is None:
-            warn(f"The labels {name!r} have no level that lies on level {level} of the image, and are left out.")
+        try:
+            number, part = _labels_under(found, image, level, box)
+        except OptionError:
+            warn(f"The labels {name!r} do not lie on what is exported of the image, and are left out.")
             continue
-        inside = {axis: ends for axis, ends in zip(image.names, box, strict=True) if axis in found.names}
-        kept = {axis: e for axis, e in inside.items() if found.arrays[number].shape[found.names.index(axis)] > 1}
         place = where.with_name(f"{_stem(where.name)}-labels-{name.replace('/', '_')}.ome.tif")
-        plans[place] = _planned(found, number, _lattice(found, number).box(kept, PIXEL), label=name)
+        plans[place] = _planned(found, number, part, label=name)
     return plans
 
 
@@ -126,13 +126,38 @@ def _refuse(places: Sequence[Path] | Any, *, overwrite: bool) -> None:
             raise ExistsError(f"{place} is there already; pass overwrite=True to replace it.")
 
 
-def _level_like(found: StoredImage, image: StoredImage, level: int) -> int | None:
-    """Return the level of a label image whose pixels lie on those of a level of its image."""
-    sizes = dict(zip(image.names, image.arrays[level].shape, strict=True))
+def _labels_under(found: StoredImage, image: StoredImage, level: int, box: Box) -> tuple[int, Box]:
+    """Return the level and the box of a label image that lie on a box of a level of its image.
+
+    Labels that have as many pixels lie on those of the image, others where their pixel sizes and positions put them; of
+    these, the coarsest level is taken that is as fine as that of the image.
+
+    Raises:
+        OptionError: they do not lie on it.
+    """
+    ends = dict(zip(image.names, box, strict=True))
+    shape = dict(zip(image.names, image.arrays[level].shape, strict=True))
+    if not {"y", "x"} <= set(found.names) <= set(ends):
+        raise OptionError(f"The labels have the axes {','.join(found.names)}.")
     for number, array in enumerate(found.arrays):
-        if all(n in (1, sizes.get(axis)) for axis, n in zip(found.names, array.shape, strict=True)):
-            return number
-    return None
+        if all(n in (1, shape[axis]) for axis, n in zip(found.names, array.shape, strict=True)):
+            return number, tuple(
+                (0, 1) if n == 1 else ends[axis] for axis, n in zip(found.names, array.shape, strict=True)
+            )
+    whole = _lattice(image, level)
+    at = [image.names.index(axis) for axis in found.names]
+    parts: dict[str, Any] = {n: [getattr(whole, n)[i] for i in at] for n in ("axes", "shape", "scale", "translation")}
+    own = attrs.evolve(whole, **parts, channel_names=None)
+    region = {}
+    for axis, step, start, n in zip(found.names, own.scale, own.translation, found.arrays[0].shape, strict=True):
+        low, high = ends[axis]
+        if n > 1:
+            region[axis] = (low, high) if axis == "c" else sorted(start + step * (end - 0.5) for end in (low, high))
+    flat = [found.names.index(axis) for axis in "yx"]
+    sizes = [max(abs(found.geometry(k)[0][i]) for i in flat) for k in range(len(found.arrays))]
+    wanted = max(abs(own.scale[i]) for i in flat)
+    number = max((k for k, size in enumerate(sizes) if size <= wanted * (1 + 1e-6)), default=0)
+    return number, own.box(region, coarse=_lattice(found, number))
 
 
 def _planned(image: StoredImage, level: int, box: Box, label: str = "") -> TiffImage:

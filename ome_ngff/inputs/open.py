@@ -11,7 +11,7 @@ from typing import Any
 
 from ..exceptions import AxesError, MissingError
 from ..image import NgffImage
-from ..store import behind_urls, split_inside
+from ..store import behind_urls, local, split_inside
 from ..text import nearest_word
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
@@ -153,6 +153,7 @@ def _is_sequence(path: str) -> bool:
 
 def _place(path: str) -> tuple[str, str]:
     """Split "file.h5::/path" into the file and the name inside it."""
+    path = local(path)
     if "::" not in path or os.path.exists(path):
         return split_inside(path)
     where, _, inner = path.partition("::")

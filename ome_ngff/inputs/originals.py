@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import attrs
 import zarr
@@ -170,6 +171,10 @@ def _tiff(path: str) -> tuple[Headers, str]:
     """Read the tags of the first page, and what tifffile has understood of the dialects of vendors."""
     with opening(path) as (tiff, _, _companion):
         ome_xml = tiff.ome_metadata or "" if tiff.is_ome else ""
+        try:
+            ElementTree.fromstring(ome_xml or "<none/>")
+        except ElementTree.ParseError:  # text like any other
+            ome_xml = ""
         found: list[tuple[str, Any]] = []
         page: Any = tiff.pages.first
         for tag in page.tags.values():

@@ -133,7 +133,7 @@ def _nrrd_facts(said: Mapping[str, str], names: Sequence[str], path: str) -> Fac
             positive(np.linalg.norm(each)) if each else size for each, size in zip(directions, spacings, strict=True)
         ]
         space = iter(_quoted(said.get("space units", "")))
-        units = [next(space, "") if each else unit for each, unit in zip(directions, units, strict=True)]
+        units = [next(space, unit) if each else unit for each, unit in zip(directions, units, strict=True)]
     scale = {name: _short(size) for name, size in zip(names, spacings, strict=True) if size and name in "tzyx"}
     known = {name: unit_named(unit) for name, unit in zip(names, units, strict=True) if name in scale}
     turns = _SPACES.get(said.get("space", "").lower())

@@ -24,6 +24,7 @@ from .npy import number_of, refuse_records
 from .shown import PaletteArray, oriented, palette_of
 from .tiff_facts import facts_of
 from .tiff_files import opened, opening, refuse_cut, refuse_undecodable, tell_gaps
+from .tiff_scifio import scifio_shape
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -180,7 +181,7 @@ def says_axes(path: str, series: int | str | None) -> bool:
     """Return whether a file says what its dimensions are, and not only that there is a sequence of pages."""
     with opening(path) as (tiff, path, _), silent():
         index = number_of(series, [str(one.name) for one in tiff.series], path, [])
-        return not set(tiff.series[index].levels[0].axes) & set("IQ")
+        return not set(_shape_and_axes(tiff, index, None)[1]) & set("iq")
 
 
 def _open_series(
@@ -221,6 +222,10 @@ def _shape_and_axes(tiff: TiffFile, index: int, axes: Sequence[str] | None) -> t
     """Return shape and letters of a series, without its dimensions of length 1 unless the caller names them."""
     series: Any = tiff.series[index].levels[0]
     shape, letters = tuple(series.shape), series.axes
+    if stated := scifio_shape(tiff.imagej_metadata, series):
+        full = len(axes or ()) == len(stated[0])
+        kept = [(size, name) for size, name in zip(*stated, strict=True) if full or size > 1 or name in "yx"]
+        return tuple(size for size, _ in kept), "".join(name for _, name in kept)
     if axes is None:
         return shape, letters.lower()
     if hasattr(series, "get_shape"):  # until tifffile 2026.5

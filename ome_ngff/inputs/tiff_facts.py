@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
 
 import attrs
 
@@ -15,6 +16,7 @@ from ..text import warn
 from .arrange import NO_UNITS, Facts, positive, unit_named
 from .tiff_ome import ome_facts
 from .tiff_resolution import MICROMETERS, facts_of_resolution, is_of_paper, pixel_of, tell_not_taken
+from .tiff_scifio import scifio_sizes
 from .tiff_vendors import vendor_facts
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ _PAPER = {"inch": 2, "centimeter": 3}
 def facts_of(tiff: TiffFile, series: int, path: str) -> Facts:
     name = re.sub(r"(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
     if tiff.is_ome and tiff.ome_metadata:
-        return ome_facts(tiff.ome_metadata, series, tiff.series[series].name, len(tiff.series), name)
+        with suppress(ParseError):  # of which a warning has told
+            return ome_facts(tiff.ome_metadata, series, tiff.series[series].name, len(tiff.series), name)
     page = tiff.series[series].levels[0].keyframe
     if tiff.is_imagej and tiff.imagej_metadata:
         return imagej_facts(tiff.imagej_metadata, page, name, path)
@@ -60,6 +63,8 @@ def imagej_facts(metadata: Mapping[str, Any], page: TiffPage, name: str, path: s
 
 def _imagej_sizes(metadata: Mapping[str, Any], page: TiffPage, path: str) -> tuple[dict[str, float], dict[str, str]]:
     """Return the pixel sizes and units of the axes in space; say which are not taken."""
+    if "SCIFIO" in metadata:
+        return scifio_sizes(metadata, path)
     if "unit" not in metadata:  # from a program that writes the tags alone
         found = facts_of_resolution(page, path)
         return dict(found.scale), dict(found.units)
@@ -67,7 +72,7 @@ def _imagej_sizes(metadata: Mapping[str, Any], page: TiffPage, path: str) -> tup
     if whole is None and said.lower() not in NO_UNITS:
         warn(f"{path} has sizes in {said!r}, which is not a unit of length that is known; they are not taken.")
     sizes: dict[str, Any] = {axis: pixel_of(page, f"{axis.upper()}Resolution") for axis in "xy"}
-    sizes["z"] = metadata.get("spacing")
+    sizes["z"] = positive(str(metadata.get("spacing", "")).lstrip("-"))  # ImageJ, too, ignores the sign
     if whole in _PAPER and is_of_paper(sizes["x"], _PAPER[whole]):
         if sizes["x"] is not None:
             tell_not_taken(path, sizes["x"] * MICROMETERS[_PAPER[whole]])

@@ -180,12 +180,18 @@ def _next_page(tiff: TiffFile, offset: int) -> int:
 
 
 def tell_gaps(tiff: TiffFile, index: int, path: str) -> None:
-    """Warn of planes that OME-XML names but the file lacks; they read as zeros.
+    """Warn of planes that OME-XML names but the file lacks, which read as zeros, and of pages that it does not name.
 
     Raises:
         InputError: they belong to files that are missing.
     """
     series = tiff.series[index].levels[0]
+    if series.kind in ("generic", "uniform") and "<OME " in tiff.pages.first.description:
+        what = "is broken or does not fit its pages; what they are is not taken from it. Name it with axes="
+        warn(f"{path} has OME-XML that {what}.")
+    left = len(tiff.pages) - sum(len(one.levels[0].pages) for one in tiff.series)
+    if series.kind == "ome" and not series.is_multifile and left > 0:
+        warn(f"{path} has {left} pages that its metadata does not name; they are left out.")
     if not tiff.is_ome or not tiff.ome_metadata or series.dataoffset is not None:
         return
     gaps = sum(series[i] is None for i in range(len(series)))

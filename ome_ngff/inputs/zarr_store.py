@@ -19,6 +19,7 @@ from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import Metadata, image_names, label_names, path_fault
 from ..store import Target, find_target, locate, members, open_node, readable, settled
+from ..text import by
 from .arrange import Facts, arranged, named_axes
 from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
@@ -114,6 +115,11 @@ def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None,
         NgffError: the image cannot be understood; see `StoredImage.of`.
     """
     found = StoredImage.of(target, index)
+    first = found.arrays[0]
+    if larger := [each for each in found.arrays if each.size > first.size]:
+        example = f"{where}{'/' if '::' in where else '::'}{larger[0].path.removeprefix(target.path).strip('/')}"
+        what = f"lists a level of {by(first.shape)} before larger ones"
+        raise InputError(f"{where} {what}; say which it is, as in {example!r}.")
     scale, translation = found.geometry(0)
     channels = found.metadata.omero.channels if found.metadata.omero else []
     colors = [(channel.color or "").lstrip("#").upper() for channel in channels]

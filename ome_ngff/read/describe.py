@@ -93,6 +93,8 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
     document = _document(group)
     kind = kind_of(document)
     found = StoreInfo(name, kind, stated_version(document), group.metadata.zarr_format)
+    if part_of(_mark(dict(group.attrs)), "upload") is not None:
+        return attrs.evolve(found, kind="upload", images=(_uploaded(group),))
     if kind in ("image", "label image"):
         return attrs.evolve(found, images=_images(group, ""), labels=_labels(group, "labels"))
     if kind == "labels":
@@ -112,6 +114,17 @@ def _group(group: zarr.Group, name: str) -> StoreInfo:
             elif (kind, member) != ("bioformats2raw", "OME"):  # its metadata, no image
                 groups.append(member)
     return attrs.evolve(found, arrays=tuple(arrays), members=tuple(groups))
+
+
+def _uploaded(group: zarr.Group) -> ImageInfo:
+    """Describe what is being uploaded, of which nothing can be read yet."""
+    target, mark = find_target(group), _mark(dict(group.attrs))
+    total = part_of(part_of(mark, SHARED), "units")
+    found = ImageInfo("", None, None, False, None, (), (), (), joint=SHARED in mark)
+    if not isinstance(total, int):
+        return found
+    done = min(len(journal.noted(target) - {journal.CLEARED}), total)
+    return attrs.evolve(found, progress=(done, total), helpers=at_work(target), rate=journal.pace(target))
 
 
 def _plate(group: zarr.Group) -> PlateInfo | None:

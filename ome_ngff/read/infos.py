@@ -113,7 +113,8 @@ class StoreInfo:
 
     Attributes:
         path: as it was asked for.
-        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "scene", "group" or "array".
+        kind: "image", "label image", "labels", "plate", "well", "bioformats2raw", "scene", "group" or "array"; "upload"
+            until all of what is uploaded is there.
         version: of OME-NGFF; None without its metadata. zarr_format: 2 or 3.
         images: the image; more than one where the group holds several.
         labels: its label images. arrays: the array, or the arrays of a bare group.

@@ -170,7 +170,7 @@ def _image_sections(
         return
     names = _asked(image, labels)
     try:
-        view = _quick(image, words)  # what is asked for and is not there is refused
+        view = look(image, **words)  # what is asked for and is not there is refused
     except InputError as error:
         yield join([section("Picture", _cannot(error)), _axes(about), _levels(about, "Levels")])
         return
@@ -182,14 +182,6 @@ def _image_sections(
         yield _tried(lambda: _label(image, name, found, words), f"Labels: {name}")  # noqa: B023  # called at once
     if len(names) < len(image.labels) and labels is None:
         yield tag("p", f"{len(image.labels) - len(names)} more label images are not shown.", class_="soft")
-
-
-def _quick(image: Multiscales, words: Mapping[str, Any]) -> View:
-    """Choose what is seen; of a volume without a level that is quick to read, the middle plane."""
-    try:
-        return look(image, **words)
-    except InputError:
-        return look(image, **{**words, "projection": "middle"})
 
 
 def _asked(image: Multiscales, labels: str | Sequence[str] | None) -> list[str]:
@@ -298,9 +290,9 @@ def _soft_span(words: str) -> Html:
 def _label(image: Multiscales, name: str, found: StoreInfo, words: Mapping[str, Any]) -> Html:
     labels = image.labels[name]
     about = next((each for each in found.labels if each.path.rpartition("/")[2] == name), None)
-    over = _quick(image, {**words, "labels": [name], "fill": True})
+    over = look(image, **{**words, "labels": [name], "fill": True})
     time = min(words.get("time", 0), _times(labels) - 1)
-    own = _quick(labels, {"projection": words.get("projection", "max"), "time": time})
+    own = look(labels, projection=words.get("projection", "max"), time=time)
     drawn = [
         picture(over.paint(), over.text, 512),
         picture(own.paint(), f"the labels alone: {own.text.partition(': ')[2]}", 512),

@@ -127,7 +127,7 @@ def look(
     if image.image_label is not None:  # labels are seen by their colours, not by their values
         drawn.insert(0, (image, 1.0))
     seen = () if image.image_label is not None else seen_channels(image, base.length("c"), channels)
-    number = _level(image, level, projection, max(1, len(seen)))
+    number, projection = _level(image, level, projection, max(1, len(seen)), [each for each, _ in drawn])
     plane = Plane.of(image, number)
     shape = plane.picture(shrink=level is None, size=size)
     if shape[0] * shape[1] > LARGEST:
@@ -143,25 +143,39 @@ def look(
     return View(plane, shape, seen, overlays, time, depth, length, "; ".join([start, *words]))
 
 
-def _level(image: PyramidLike, wanted: int | None, projection: str, channels: int) -> int:
-    """Choose the coarsest level that is large enough, or a coarser one where there is too much to read."""
+def _level(
+    image: PyramidLike, wanted: int | None, projection: str, channels: int, labels: Sequence[PyramidLike]
+) -> tuple[int, str]:
+    """Choose the coarsest level that is large enough, or a coarser one where there is too much to read.
+
+    Returns:
+        Its number, and the projection: the middle plane where the whole, or that of the labels, is not quick to read.
+    """
     count = len(image.images)
     if wanted is not None:
         if not -count <= wanted < count:
             raise MissingError(f"There is no level {wanted}; there are 0 to {count - 1}.")
-        return wanted % count
+        return wanted % count, projection
     planes = [Plane.of(image, k) for k in range(count)]
-    large = [k for k, plane in enumerate(planes) if max(plane.sides) >= SIZE]
-    for k in range(max(large, default=0), count):
-        if planes[k].bytes_read(projection, channels) <= READ:
-            return k
-    raise _too_large(image, planes[-1], projection, channels, f"level={count - 1} to read it all the same")
+    start = max((k for k, plane in enumerate(planes) if max(plane.sides) >= SIZE), default=0)
+    for seen in (projection, "middle"):
+        quick = [k for k in range(start, count) if planes[k].bytes_read(seen, channels) <= READ]
+        if quick and all(_quick(each, seen) for each in labels):
+            return quick[0], seen
+    if not quick:
+        way_out = f"add levels (ome-ngff scale --in-place), or take level={count - 1} to read it all the same"
+        raise _too_large(image, planes[-1], "middle", channels, way_out)
+    return quick[0], "middle"
+
+
+def _quick(image: PyramidLike, projection: str) -> list[Plane]:
+    planes = (Plane.of(image, k) for k in range(len(image.images)))
+    return [plane for plane in planes if plane.bytes_read(projection) <= READ]
 
 
 def _too_large(image: PyramidLike, plane: Plane, projection: str, channels: int, way_out: str) -> InputError:
     size = plane.bytes_read(projection, channels) / 2**30
-    middle = 'projection="middle", or ' if projection == "max" and plane.length("z") > 1 else ""
-    return InputError(f"No level of {image.metadata.name} is quick to read: {size:.1f} GiB; take {middle}{way_out}.")
+    return InputError(f"No level of {image.metadata.name} is quick to read: {size:.1f} GiB; {way_out}.")
 
 
 def _words(base: Plane, plane: Plane, time: int, depth: int | None) -> list[str]:
@@ -186,9 +200,10 @@ def _overlay(
     """Lay labels under the pixels of a picture, from their coarsest level that is as fine as the picture."""
     if labels.images[0].data.dtype.kind not in "biu":
         raise LabelError(f"Labels are integers (got {labels.images[0].data.dtype} for {labels.metadata.name!r}).")
-    planes = [plane for k in range(len(labels.images)) if (plane := Plane.of(labels, k)).bytes_read(projection) <= READ]
+    planes = _quick(labels, projection)
     if not planes:
-        raise _too_large(labels, Plane.of(labels, len(labels.images) - 1), projection, 1, "labels that have a pyramid")
+        coarsest = Plane.of(labels, len(labels.images) - 1)
+        raise _too_large(labels, coarsest, projection, 1, "add levels to these labels (ome-ngff scale --in-place)")
     wanted = {role: 0.99 * min(count, image.length(role)) for role, count in zip("yx", shape, strict=True)}
     fine = [plane for plane in planes if all(plane.reach(role, image)[1] >= count for role, count in wanted.items())]
     plane = fine[-1] if fine else planes[0]

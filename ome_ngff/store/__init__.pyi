@@ -19,6 +19,7 @@ from .attributes import update_said as update_said
 from .cells import copy_below as copy_below
 from .change import CHANGES as CHANGES
 from .change import LEVELS as LEVELS
+from .change import LOST as LOST
 from .change import UNDO as UNDO
 from .change import UNDOING as UNDOING
 from .change import Change as Change
@@ -113,3 +114,4 @@ from .zarr_private import default_buffer_prototype as default_buffer_prototype
 from .zarr_private import sizes_in_zip as sizes_in_zip
 from .zarr_private import sync as sync
 from .zip import Package as Package
+from .zip import local as local

@@ -9,8 +9,9 @@ from contextlib import suppress
 import attrs
 
 from ..exceptions import StoreError
+from ..text import warn
 from .cells import Cell, Cells, sweep_cells
-from .change import CHANGES, GROWING, UNDO, Change, begin_cells, current_documents, needed_cells, recorded
+from .change import CHANGES, GROWING, LOST, UNDO, Change, begin_cells, current_documents, needed_cells, recorded
 from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
@@ -59,8 +60,7 @@ def end_addition(target: Target) -> None:
         found = {key: Cell(True, cells.trace(key)) for key in record.change.cells}
         added = (key for name in new for key in _added(target, name, record.change.old[name], new[name]))
         found |= {key: Cell(False, trace) for key in added if (trace := cells.trace(key)) is not None}
-        with suppress(StoreError):  # more than is kept
-            _put(target, UNDO, attrs.evolve(record.change, new=new, cells=found).to_bytes())
+        _put(target, UNDO, _kept(attrs.evolve(record.change, new=new, cells=found)))
     there = children(target, JOURNAL)
     busy = {name for name in CHANGES if name.rpartition("/")[2] in there}
     if record is None and not busy:
@@ -72,6 +72,16 @@ def end_addition(target: Target) -> None:
         if not name.startswith("cells-"):
             delete(target, f"{JOURNAL}/{name}")
     sweep_cells(target, needed_cells(target))
+
+
+def _kept(change: Change) -> bytes:
+    """Return the record of an addition, by which it can be undone; of one that is too large, a word that it cannot."""
+    try:
+        return change.to_bytes()
+    except StoreError as error:
+        warn(f"{str(change).capitalize()} is done, but cannot be undone: {error}")
+        lost = {**change.what, LOST: str(error)}
+        return attrs.evolve(change, what=lost, old={}, new={}, marked=None, cells={}, name="").to_bytes()
 
 
 def complete_addition(target: Target) -> None:

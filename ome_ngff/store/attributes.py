@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
 from zarr.abc.store import Store
+from zarr.storage import LocalStore
 
 from ..exceptions import StoreError
 from .claims import Claim, alone
@@ -21,6 +24,7 @@ from .documents import get_bytes, parse
 from .faults import named_faults
 from .inline import together, wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
+from .patience import in_folder
 from .places import in_memory, place
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
@@ -134,12 +138,17 @@ def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Cl
         shared: whether other processes are sure to come, so that on object stores, too, there has to be a lock: an
             object that stays until `forget_lock`.
     """
-    lock = alone(target.store, target.key(_LOCK), remote=shared and _is_remote(target))
-    if target.attributes is None:
-        put_groups_above(target)
-    if target.folder is not None and not target.folder.is_dir():
-        target.folder.mkdir(parents=True, exist_ok=True)
-    with lock as claim:
+
+    def enter(held: ExitStack) -> Claim:
+        lock = alone(target.store, target.key(_LOCK), remote=shared and _is_remote(target))
+        if target.attributes is None:
+            put_groups_above(target)
+        if target.folder is not None and not target.folder.is_dir():
+            target.folder.mkdir(parents=True, exist_ok=True)
+        return held.enter_context(lock)
+
+    with ExitStack() as held:
+        claim = in_folder(lambda: enter(held))
         yield attrs.evolve(target, attributes=attributes_now(target) or {}), claim
 
 
@@ -207,6 +216,17 @@ def _forget_copies(store: Store, path: str, zarr_format: int, *, own: bool = Fal
 
     if groups and store.supports_deletes:
         wait_for(store, forget_all())
+    for above in _groups_above(store.root) if isinstance(store, LocalStore) else ():
+        with suppress(PermissionError):  # of somebody else
+            wait_for(above, _forget(above, "", zarr_format))
+
+
+def _groups_above(root: Path) -> Iterator[LocalStore]:
+    """Yield the groups that a folder lies in, from the nearest up, where it was opened without them."""
+    for above in Path(os.path.abspath(root)).parents:
+        if not any((above / name).is_file() for name in ("zarr.json", ".zgroup")):
+            return
+        yield LocalStore(above)
 
 
 async def _forget(store: Store, group: str, zarr_format: int) -> None:

@@ -29,7 +29,7 @@ from .inline import wait_for
 from .journal import JOURNAL
 from .nodes import children, delete
 from .objects import list_objects
-from .patience import patiently
+from .patience import in_folder, patiently
 from .places import in_memory
 from .target import Target
 from .zarr_private import default_buffer_prototype
@@ -74,7 +74,7 @@ class Cells:
         sweep_cells(target, kept)
         name = uuid4().hex
         if target.folder is not None:
-            (target.folder / JOURNAL / f"{CELLS}{name}").mkdir(parents=True)
+            in_folder(partial((target.folder / JOURNAL / f"{CELLS}{name}").mkdir, parents=True))
         return cls(target, name, f"{JOURNAL}/{CELLS}{name}")
 
     @classmethod

@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ from .documents import MOST_BYTES, get_bytes, parse
 from .inline import together, wait_for
 from .journal import JOURNAL
 from .nodes import children, leads_through_a_link
+from .patience import in_folder
 from .staging import HELD, Staging, expel
 from .target import MARK, Target
 from .zarr_private import default_buffer_prototype
@@ -40,6 +42,7 @@ CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "und
 CHANGES = {CHANGING, UNDOING}  # of what is under way
 GROWING = f"{JOURNAL}/growing.zip"  # of what is being added to, as it was before
 _RECORDS = {name.rpartition("/")[2] for name in (CHANGING, UNDOING, UNDO)}
+LOST = "lost"  # what a record says why its change, which is done, cannot be undone
 LEVELS = "levels"  # in a journal: levels that are made beside their image
 _AT_ONCE = 256  # documents between two looks whether this process may go on
 _ROOT = "zarr.json"
@@ -121,7 +124,7 @@ class Change:
         entries = {_CONTENTS: json.dumps(stated).encode(), _NEW: b"".join(self.new.values())}
         entries |= {f"{_OLD}{key}": content for key, content in self.old.items()}
         if sum(map(len, entries.values())) > _MOST:
-            raise StoreError(f"{self} changes more than {_MOST} bytes of documents, which are not kept to be undone.")
+            raise StoreError(f"{self} needs a record of more than {_MOST} bytes to be undone, which is not kept.")
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, content in entries.items():
@@ -336,7 +339,7 @@ def _writing(target: Target, claim: Claim) -> Iterator[Any]:
         yield _Sender(target, claim)
         return
     folder = target.folder / JOURNAL / f"{HELD}{name_holder()}"
-    folder.mkdir(parents=True)
+    in_folder(partial(folder.mkdir, parents=True))
     try:
         yield Staging(target.folder, folder)
     finally:

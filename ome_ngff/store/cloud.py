@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Self
+from urllib.parse import quote, unquote
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -242,18 +243,18 @@ class WebStore(CloudStore):
                 return whole[max(size - byte_range.suffix, 0) if start is None else start : end]
             if "Content-Length" not in str(error):
                 raise
-        return await self._other.get(key, prototype, byte_range)
+        return await self._other.get(quote(key), prototype, byte_range)
 
     async def exists(self, key: str) -> bool:
         return await self.get(key, default_buffer_prototype()) is not None
 
     async def list_dir(self, prefix: str) -> AsyncGenerator[str, None]:
-        async for key in self._other.list_dir(prefix):
-            yield key
+        async for key in self._other.list_dir(quote(prefix)):  # what is listed are URLs, in which names are quoted
+            yield unquote(key)
 
     async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
-        async for key in self._other.list_prefix(prefix):
-            yield key
+        async for key in self._other.list_prefix(quote(prefix)):
+            yield unquote(key)
 
     @property
     def _other(self) -> Store:

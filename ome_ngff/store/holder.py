@@ -1,14 +1,19 @@
 """The holder of a write: the process that began or resumed it last. Older ones stop, and cannot harm what it writes.
 
 In a folder, it writes by way of a folder of its own (`staging`). Elsewhere, a holder looks at the mark before it sends
-chunks, and before each note: of one write they are the bytes that belong there, however late they come.
+chunks, unless it did so a moment ago, and before each note: of one write they are the bytes that belong there, however
+late they come. Whoever takes over on an object store waits for that moment.
 """
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +22,17 @@ import attrs
 from ..exceptions import StoreError, TakenOverError
 from ..pixels import Block, slices
 from ..spec import name_fault
-from .attributes import attributes_now
+from .attributes import attributes_now, locked
 from .claims import Claims, claims_of, name_holder
 from .copying import StoredCells, copy_objects
 from .inline import wait_for
 from .journal import JOURNAL, note_key
 from .nodes import children
 from .opening import whole_cell, write_box
-from .places import folder_of
+from .patience import in_folder
+from .places import folder_of, in_memory
 from .slots import ENTRY
-from .staging import HELD, Staging, end_of, move_away, taken_over
+from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
 from .target import Target
 from .zarr_private import default_buffer_prototype
 
@@ -48,6 +54,8 @@ class Holder:
     _spool: Staging | None = attrs.field(init=False, default=None)
     _claims: Claims | None = attrs.field(init=False, default=None)
     _left: bool = attrs.field(init=False, default=False)
+    _asked: float = attrs.field(init=False, default=-math.inf)
+    _turn: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
     @property
     def _name(self) -> str:
@@ -58,8 +66,7 @@ class Holder:
         """Make the folders of a holder that has marked the group and expelled the ones before."""
         holder = cls(target, spool)
         for folder in holder._folders:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
+            in_folder(partial(folder.mkdir, parents=True))
         return holder._stage()
 
     @classmethod
@@ -119,7 +126,7 @@ class Holder:
         place = folder_of(array.store, array.path)
         staging = self._spool if self.spool is not None and place == self.spool else self._group
         if place is None or staging is None:
-            self.compare()  # what was sent late would stay, in an image that has replaced this one
+            self._compare_lately()  # what was sent late would stay, in an image that has replaced this one
             if stored is None:
                 write_box(array, box, block)
             for cell in copy_objects(stored, array, box) if stored is not None else ():
@@ -132,8 +139,8 @@ class Holder:
             try:
                 staging.look()
             except TakenOverError:
-                now = attrs.evolve(self.target, attributes=attributes_now(self.target))
-                staging.forget(around=now.mark is None)  # else whoever is at it now deletes the journal in the end
+                staging.forget()
+                self._tidy()
                 raise
             raise
 
@@ -184,13 +191,22 @@ class Holder:
         self.compare()
 
     def leave(self) -> None:
-        """Delete the folders of this holder, or helper, and those around them where nothing else is in there."""
+        """Delete the folders of this holder, or helper, and those around them where nothing else is in there.
+
+        The journal stays, for that of another write may just begin there.
+        """
         for staging in (self._group, self._spool) if not self._left else ():
             if staging is not None:
                 staging.leave()
                 with suppress(OSError):
-                    staging.folder.parent.rmdir()
+                    staging.folder.parent.rmdir() if staging.folder.parent != self._journal else None
         self._left = True
+
+    def _tidy(self) -> None:
+        """Delete the journal where nothing is in it and the image is finished; nobody begins to write it meanwhile."""
+        if self._journal is not None and self._journal.is_dir():
+            with locked(self.target) as (now, _), suppress(OSError):
+                self._journal.rmdir() if now.mark is None else None
 
     @property
     def _journal(self) -> Path | None:
@@ -199,6 +215,15 @@ class Holder:
     @property
     def _folders(self) -> list[Path]:
         return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
+
+    def _compare_lately(self) -> None:
+        """Compare, unless that was asked a moment ago, by whatever thread; one at a time asks for all that wait."""
+        since = time.monotonic() - (0 if in_memory(self.target.store) else MOMENT)
+        with self._turn:
+            if self._asked < since:
+                asked = time.monotonic()
+                self.compare()
+                self._asked = asked
 
     def compare(self) -> None:
         """Raise `TakenOverError` where the mark names another holder by now."""

@@ -26,7 +26,7 @@ from ..spec import path_fault
 from . import patience
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
-from .patience import patiently
+from .patience import in_folder, patiently
 from .places import folder_of, key_of, place
 from .target import MARK, Target
 from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
@@ -139,7 +139,7 @@ def put_documents(
             *(_put_new(target.store, *item) for item in _buffers(target, groups)),
         )
 
-    patiently(lambda: wait_for(target.store, put()))
+    in_folder(lambda: patiently(lambda: wait_for(target.store, put())))
 
 
 def put_file(target: Target, path: str, content: bytes) -> None:
@@ -208,6 +208,8 @@ def delete(target: Target, name: str) -> None:
 def remove(folder: Path) -> None:
     """Delete a folder, into which a process that is about to stop may still be writing; of a link, the link."""
     pause = 0.001
+    with suppress(OSError):  # most often nothing is in it
+        os.rmdir(folder)
     while os.path.lexists(folder):
         try:
             folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import attrs
 
@@ -22,14 +24,17 @@ _MOMENT = 0.2  # seconds between two looks at how far it is
 
 @attrs.frozen
 class Entry:
-    """What a store lists of an object: its bytes, and its tag, "" where there is none."""
+    """What a store lists of an object: its bytes; its tag, "" where there is none; of a file, when it was changed."""
 
     size: int
     tag: str = ""
+    changed: int = 0
 
 
 def list_objects(target: Target) -> dict[str, Entry]:
     """List all objects below a group, by their paths below it; on an object store by one request for a thousand."""
+    if target.folder is not None:
+        return dict(_files(target.folder))
     store, prefix = target.store, f"{target.path}/" if target.path else ""
 
     async def listed() -> dict[str, Entry]:
@@ -41,6 +46,13 @@ def list_objects(target: Target) -> dict[str, Entry]:
         return {key.removeprefix(prefix): Entry(size) for key, size in zip(keys, sizes, strict=True)}
 
     return wait_for(store, listed())
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Entry]]:
+    for above, _, names in os.walk(folder):
+        for file in (Path(above, name) for name in names):
+            found = file.stat()
+            yield file.relative_to(folder).as_posix(), Entry(found.st_size, changed=found.st_mtime_ns)
 
 
 def _parts(keys: list[str]) -> Iterator[list[str]]:

@@ -216,6 +216,11 @@ def _refuse_impossible(array: zarr.Array[Any]) -> None:
     full = [max(-(-n // c), 1) * c for n, c in zip(array.shape, array.shards or array.chunks, strict=True)]
     if math.prod(full) * array.dtype.itemsize >= 2**63:
         raise StoreError(f"{where} has more bytes than anything can hold: {by(array.shape)} pixels.")
+    folder = folder_of(array.store, array.path)
+    dotted = getattr(array.metadata, "dimension_separator", None) == "." and array.ndim > 1
+    if dotted and folder is not None and (folder / "0").is_dir():  # of programs older than the word for it
+        way_out = 'write "dimension_separator": "/" into its .zarray'
+        raise StoreError(f"{where} has its chunks in folders (0/0), but says that they are called 0.0; {way_out}.")
 
 
 def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any) -> None:

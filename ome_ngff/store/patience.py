@@ -1,10 +1,15 @@
-"""What Windows refuses for as long as somebody has a file open, a reader or whoever looks for viruses: tried again."""
+"""What others get in the way of for a moment: tried again.
+
+Windows refuses much for as long as somebody has a file open, a reader or whoever looks for viruses. And an empty folder
+may be tidied away, by who leaves it, between the moment it is made and that in which something is in there.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,4 +25,12 @@ def patiently(do: Callable[[], T]) -> T:
             return do()
         except PermissionError:
             time.sleep(pause)
+    return do()
+
+
+def in_folder(do: Callable[[], T]) -> T:
+    """Return what something returns that makes a folder and puts something in there; again where that has gone."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):
+            return do()
     return do()

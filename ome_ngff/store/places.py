@@ -27,7 +27,7 @@ from ..spec import path_fault
 from ..text import mapping_of
 from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype, reopen_zip
-from .zip import ENDINGS, text_of
+from .zip import ENDINGS, local, text_of
 
 
 def folder_of(store: Store, path: str = "") -> Path | None:
@@ -107,9 +107,9 @@ def _named(group: Any) -> tuple[Store, str]:
         return group.store, "" if hasattr(group, "root_attrs") else group.path
     if isinstance(group, (str, os.PathLike)):
         text, inner = split_inside(text_of(group))
-        if "://" in text and not text.startswith("file://"):
-            return open_url(text), inner
-        return LocalStore(Path(text.removeprefix("file://")).expanduser()), inner
+        if not text:
+            raise OptionError("The place of an image is an empty text; write '.' for the folder that you are in.")
+        return (open_url(text) if "://" in text else LocalStore(Path(text))), inner
     if made_by(group, "fsspec") and hasattr(group, "root"):
         local = "file" in getattr(group.fs, "protocol", ())
         return LocalStore(Path(group.root)) if local else FsspecStore.from_mapper(group), ""
@@ -155,6 +155,7 @@ def split_inside(path: str) -> tuple[str, str]:
     Raises:
         OptionError: the path inside leads out.
     """
+    path = local(path)
     where, _, inner = path.partition("::")
     if "://" in inner or os.path.exists(path):  # the first are chains of fsspec, such as "simplecache::s3://..."
         return path, ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,12 +29,13 @@ from .journal import JOURNAL
 from .nodes import leads_through_a_link, remove
 from .opening import cells_in, flat, whole_cell, write_box
 from .patience import patiently
-from .places import folder_of
+from .places import folder_of, in_memory
 from .target import Target
 from .temporary import spool_folder
 from .zarr_private import inner, store_of
 
 HELD, GONE, _ALIVE = "held-", "gone-", "alive"
+MOMENT = 0.25  # seconds that a look at the mark holds good on an object store
 _DESCRIPTORS = {os.open, os.mkdir, os.stat, os.rename} <= os.supports_dir_fd  # not on Windows
 
 
@@ -117,14 +119,10 @@ class Staging:
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def forget(self, *, around: bool) -> None:
-        """Delete what was written by the path of the folder after that had gone.
-
-        Args:
-            around: the folders around it, too, where nothing else is in them.
-        """
+    def forget(self) -> None:
+        """Delete what was written by the path of the folder after that had gone."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        above = self.folder.parents[: len(self.folder.relative_to(self.root).parts) if around else 0]
+        above = (folder for folder in self.folder.parents if folder.name != JOURNAL and self.root in folder.parents)
         with suppress(OSError):  # the first that is not empty ends it
             for folder in above:
                 folder.rmdir()
@@ -192,10 +190,13 @@ def refuse_linked_journal(target: Target) -> None:
 def expel(target: Target) -> None:
     """Delete the folders of earlier holders: once this ends, nothing that these write gets into place.
 
+    On an object store, what they have sent already still does.
+
     Raises:
         StoreError: the journal is behind a link.
     """
     if target.folder is None:
+        time.sleep(MOMENT if target.mark is not None and not in_memory(target.store) else 0)
         return
     refuse_linked_journal(target)
     folders = [target.folder / JOURNAL]

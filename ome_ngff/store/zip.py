@@ -33,6 +33,11 @@ def text_of(place: str | os.PathLike[str]) -> str:
     return str(place) if isinstance(place, Path) else os.fsdecode(place)  # a `Path` of other libraries may be a URL
 
 
+def local(text: str) -> str:
+    """Return the path that "file://..." and "~/..." stand for; every other text stays as it is."""
+    return os.path.expanduser(text.removeprefix("file://"))
+
+
 @attrs.frozen(eq=False)
 class Package:
     """Point to the ZIP that an image becomes.
@@ -59,12 +64,12 @@ class Package:
             if store is not place:
                 raise StoreError(f"A ZIP is written as a whole; pass the store of {store} itself, or its path.")
             return cls(Path(store.path).absolute(), store, str(store.path))
-        text = text_of(place) if isinstance(place, (str, os.PathLike)) else ""
+        text = local(text_of(place)) if isinstance(place, (str, os.PathLike)) else ""
         if not text.lower().endswith(ENDINGS):
             return None
-        if "://" in text and not text.startswith("file://"):
+        if "://" in text:
             raise StoreError(f"{place} is a ZIP behind a URL; these are read and written on a disk of this machine.")
-        file = Path(text.removeprefix("file://")).expanduser()
+        file = Path(text)
         return None if file.is_dir() else cls(file.absolute(), written=str(file))
 
     def refuse_words(self, **given: bool) -> None:

@@ -45,4 +45,5 @@ from .updating import update_image as update_image
 from .updating import update_labels as update_labels
 from .uploading import is_hierarchy as is_hierarchy
 from .uploading import upload as upload
+from .uploading_together import upload_together as upload_together
 from .versions import upgrade as upgrade

@@ -66,7 +66,7 @@ def append_image(
     progress: Progress = None,
     store_options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an array to the end of an image along an axis, with all levels; what is there, labels too, stays as it is.
+    """Add an array to the end of an image along an axis, with all levels; what is there stays, labels and windows, too.
 
     Images of any version are taken, whoever wrote them. Meanwhile the image can be read, as far as it is complete;
     along an axis that is downsampled, as it was, until the new chunks are put into place. `undo` takes it back.

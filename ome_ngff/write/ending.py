@@ -109,7 +109,7 @@ def forget_late_notes(target: Target) -> None:
     """Delete the journal of an image that is finished, or gone, to which an older holder may have come too late."""
     there = children(target, JOURNAL)
     kept = outlasting(there)
-    if there - kept:
+    if there - kept or (not there and target.folder is not None and (target.folder / JOURNAL).is_dir()):
         with locked(attrs.evolve(target, attributes=target.attributes or {})) as (now, _):  # no groups are created
             for late in (there - kept if kept else {""}) if now.mark is None else ():
                 delete(now, f"{JOURNAL}/{late}".rstrip("/"))

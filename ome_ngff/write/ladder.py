@@ -34,6 +34,7 @@ from .arguments import image_request
 from .labels.reference import ReferenceLevels
 from .new_levels import Levels, images_of
 from .request import Request
+from .touched import unlike_stated
 
 Methodic = str | Methods | Method | None
 
@@ -164,6 +165,13 @@ def _method(image: StoredImage, method: Methodic, *, settled: bool) -> Method:
             "rebuild_levels."
         )
     found = stated if method is None else find_method(method)
+    unlike = None if settled or method is not None or stated is None else unlike_stated(image, stated)
+    if unlike is not None:
+        raise StoreError(
+            f"{image.target} says that its levels were made by {image.metadata.type!r}, but level {unlike} is not what "
+            "that makes here, so another program has made them: say method=, or make all of them anew with "
+            "rebuild_levels."
+        )
     if image.image_label is not None:
         return label_method(found if found is not None else "mode", None)
     if not settled and stated is not None and found is not None and found.name != stated.name:

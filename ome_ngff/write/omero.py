@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +18,11 @@ from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_ome
 def _plain(windows: Sequence[Any]) -> Sequence[tuple[float, float]]:
     """Return windows as numbers of Python, which JSON can hold."""
     return [tuple(np.asarray(window).tolist()) for window in windows]
+
+
+def _six_digits(color: str | None) -> str | None:
+    digits = (color or "").removeprefix("#")
+    return digits if re.fullmatch(r"[0-9a-fA-F]{6}", digits) else None
 
 
 @attrs.frozen
@@ -56,14 +62,19 @@ class Rendering:
         count = 1 if at is None else level.shape[at]
         middle = levels[0].shape[dims.index("z")] // 2 if "z" in dims else 0
         seen = {"rdefs": {"defaultT": 0, "defaultZ": middle, "model": "color"}}
+        names = channel_names(count, level.dtype, self.names, self.colors)
+        colors = channel_colors(count, level.dtype, self.colors, names)
         if self.stated is not None and len(self.stated.channels) == count:
-            stated = attrs.evolve(self.stated, extra={**seen, **self.stated.extra})
+            known = [
+                attrs.evolve(channel, color=_six_digits(channel.color) or color)
+                for channel, color in zip(self.stated.channels, colors, strict=True)
+            ]
+            stated = attrs.evolve(self.stated, channels=known, extra={**seen, **self.stated.extra})
             document = _measured(stated, level, at)
             if not [finding for finding in OMERO(document) if finding.severity == "error"]:
                 return {"omero": document}
-        names = channel_names(count, level.dtype, self.names, self.colors)
         channels = []
-        for i, color in enumerate(channel_colors(count, level.dtype, self.colors, names)):
+        for i, color in enumerate(colors):
             label = {"label": names[i]} if i < len(names) else {}
             channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, names), **label}))
         windows = self.windows if len(self.windows) == count else ()

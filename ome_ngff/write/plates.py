@@ -243,12 +243,19 @@ def register_field(plate: Target, well: str, field: Field, known: Plate | None =
 
 
 def repair_plate(
-    group: Any, *, acquisition: int | None = None, store_options: Mapping[str, Any] | None = None
+    group: Any,
+    *,
+    acquisition: int | None = None,
+    dry_run: bool = False,
+    store_options: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """List the wells and fields that are there and not listed, as killed processes and other writers leave them.
 
+    Others may write the plate meanwhile, so this is not a change that `undo` knows; all that it does is add to lists.
+
     Args:
         group: the plate. acquisition: of fields that do not state theirs; needed where the plate has several.
+        dry_run: say which fields would be listed, and change nothing.
 
     Returns:
         The paths of the fields that were listed, such as "B/3/0".
@@ -266,7 +273,7 @@ def repair_plate(
     unknown = [f"{well}/{field.path}" for well, field in fields if field.acquisition is None and known is None]
     if unknown and len(ids) > 1:
         raise FormatError(f"{unknown[0]} may be of acquisition {ids}; pass acquisition= to say of which.")
-    for well, field in fields:
+    for well, field in () if dry_run else fields:
         number = known if field.acquisition is None else field.acquisition
         register_field(target, well, attrs.evolve(field, acquisition=number))
     return tuple(f"{well}/{field.path}" for well, field in fields)

@@ -109,8 +109,9 @@ def refuse_place(target: Target) -> None:
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
             if place.is_dir():
                 return
-            if place.is_file():
-                raise ExistsError(f"{name or place} is a file; an image needs a folder of its own.")
+            if os.path.lexists(place):
+                what = "a link that leads nowhere" if place.is_symlink() else "a file"
+                raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:

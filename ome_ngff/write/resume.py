@@ -82,9 +82,12 @@ def agree(request: Request) -> None:
     if differ:
         listed = "; ".join(f"{name}: there {show(old)}, now {show(new)}" for name, old, new in differ[:3])
         begun = "written" if target.mark is None else "begun"
-        raise StoreError(
-            f"{target} was {begun} with other settings ({listed}). Resume with the same ones, or pass overwrite=True."
+        way_on = (
+            "Join with the same ones, or start again with overwrite=True instead of join=True."
+            if request.shared
+            else "Resume with the same ones, or pass overwrite=True."
         )
+        raise StoreError(f"{target} was {begun} with other settings ({listed}). {way_on}")
     cut = (target.mark or {}).get("cut")
     if cut is not None and not _is_division(cut, request):
         raise StoreError(f"The mark of {target} does not state how its work is cut; pass overwrite=True.")

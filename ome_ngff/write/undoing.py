@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import IncompleteError, MissingError
+from ..exceptions import IncompleteError, MissingError, StoreError
 from ..store import (
+    LOST,
     UNDO,
     Change,
     Claim,
@@ -46,6 +47,8 @@ def undo(group: Any, *, store_options: Mapping[str, Any] | None = None) -> str:
         record = read_record(target)
         if record is None:
             raise MissingError(f"There is nothing to undo at {target}: it has no {UNDO}.")
+        if LOST in record.change.what:
+            raise StoreError(f"{target} cannot be what it was before {record.change}: {record.change.what[LOST]}")
         with marked_groups_locked(target, record.change):
             if record.name == UNDO and record.change.kept is None:
                 refuse_changed(target, record.change)

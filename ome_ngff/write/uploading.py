@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -13,11 +13,14 @@ from ..spec import named_paths
 from ..store import (
     JOURNAL,
     MARK,
+    SHARED,
     Entry,
     Target,
     carry_objects,
     find_target,
+    forget_lock,
     get_bytes,
+    journal,
     list_objects,
     named_faults,
     parse_json,
@@ -25,6 +28,7 @@ from ..store import (
     wait_for,
 )
 from . import replace
+from .ending import forget_late_notes
 
 _DOCUMENTS = (".zgroup", ".zmetadata", ".zarray", ".zattrs", "zarr.json")
 _HIERARCHIES = {"multiscales", "plate", "well", "bioformats2raw.layout", "labels"}
@@ -33,6 +37,83 @@ _HIERARCHIES = {"multiscales", "plate", "well", "bioformats2raw.layout", "labels
 def is_hierarchy(source: Target) -> bool:
     """Return whether a group is, or will be, something that can be uploaded as a whole."""
     return source.attributes is not None and (bool(_HIERARCHIES & set(source.document)) or source.mark is not None)
+
+
+@attrs.frozen(eq=False)
+class Cargo:
+    """All objects of a hierarchy that is finished.
+
+    Attributes:
+        source: the hierarchy. entries: what its store lists of them, by their paths.
+        contents: a digest of their sizes and of the documents. state: of all that tells this state from another.
+        steps: their paths in the order in which they are copied: chunks, documents below, those of the root.
+    """
+
+    source: Target
+    entries: Mapping[str, Entry]
+    contents: str
+    state: str
+    steps: tuple[list[str], list[str], list[str]]
+
+    @classmethod
+    def of(cls, source: Target) -> Cargo:
+        """List a hierarchy, and read its documents.
+
+        Raises:
+            IncompleteError: a write of something below is under way.
+        """
+        found = objects_of(source)
+        documents = sorted((p for p in found if p.rpartition("/")[2] in _DOCUMENTS), key=_order)
+        digest = hashlib.sha256()
+        for path, entry in sorted(found.items()):
+            digest.update(f"{path} {entry.size}\n".encode())
+        for path in documents:
+            content = wait_for(source.store, get_bytes(source.store, source.key(path))) or b""
+            digest.update(content)
+            _refuse_unfinished(source, path, content)
+        chunks, below = sorted({*found} - {*documents}), [path for path in documents if "/" in path]
+        contents = digest.hexdigest()
+        for path in chunks:
+            digest.update(f"{found[path].tag} {found[path].changed}\n".encode())
+        return cls(source, found, contents, digest.hexdigest(), (chunks, below, [p for p in documents if "/" not in p]))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all objects."""
+        return self.size_of(self.entries)
+
+    def size_of(self, paths: Iterable[str]) -> int:
+        """Return the bytes of some objects."""
+        return sum(self.entries[path].size for path in paths)
+
+    def mark(self) -> dict[str, object]:
+        """Return what the root states until all is there."""
+        return {"upload": self.state, "paths": sorted(named_paths(self.source.document))}
+
+    def refuse_another(self, target: Target) -> None:
+        """Raise `StoreError` where the upload that was begun is of something else."""
+        if (target.mark or {})["upload"] != self.state:
+            raise StoreError(f"{target} holds an upload of something else, or of another state of it: start again.")
+
+
+def objects_of(group: Target) -> dict[str, Entry]:
+    """List the objects below a group without what a write keeps there, or has left."""
+    return {path: entry for path, entry in list_objects(group).items() if f"/{JOURNAL}" not in f"/{path}"}
+
+
+def _order(path: str) -> tuple[int, int, str]:
+    """Put of one group last what has its attributes, which say that it is finished."""
+    return -path.count("/"), _DOCUMENTS.index(path.rpartition("/")[2]), path
+
+
+def _refuse_unfinished(source: Target, path: str, content: bytes) -> None:
+    group, _, name = path.rpartition("/")
+    if f'"{MARK}"'.encode() in content and name in (".zattrs", "zarr.json"):
+        found = parse_json(content, f"{source}/{path}")
+        part = attrs.evolve(source, attributes=found.get("attributes", {}) if name == "zarr.json" else found)
+        if part.mark is not None:
+            where = f"{source}/{group}" if group else str(source)
+            raise IncompleteError(f"{where} is unfinished; finish it with {part.way_on}.")
 
 
 def upload(
@@ -55,64 +136,40 @@ def upload(
     check_progress(progress)
     if overwrite and resume:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
-    target = find_target(output, source.fmt)
-    entries = {path: each for path, each in list_objects(source).items() if not path.startswith(f"{JOURNAL}/")}
-    entries = {path: each for path, each in entries.items() if f"/{JOURNAL}" not in f"/{path}"}
-    documents = sorted((p for p in entries if p.rpartition("/")[2] in _DOCUMENTS), key=_order)
-    digest = _refuse_unfinished(source, documents, entries)
+    target, cargo = find_target(output, source.fmt), Cargo.of(source)
     there: Mapping[str, Entry] = {}
     with named_faults(target, "go on with resume=True"):
-        if _begun(target, digest, overwrite=overwrite, resume=resume):
+        joint = SHARED in (target.mark or {})
+        if _begun(target, cargo, overwrite=overwrite, resume=resume):
             there = list_objects(target)
+            if joint:  # others stop
+                journal.hold(target, shared=False)
         else:
-            stated = {MARK: {"incomplete": {"upload": digest, "paths": sorted(named_paths(source.document))}}}
+            stated = {MARK: {"incomplete": cargo.mark()}}
             put_attributes(target, stated)
             marked = attrs.evolve(target, attributes=stated)
             if target.attributes is not None:
                 replace.clear(marked, replace.to_replace(target, ()), lambda: None)
-        steps = [[path for path in entries if path not in {*documents}], [path for path in documents if "/" in path]]
-        steps += [[path] for path in documents if "/" not in path]
-        with metered(progress, 0, sum(entry.size for entry in entries.values()), "uploading") as meter:
-            for paths in steps:
-                sizes = {path: entries[path].size for path in paths}
+        with metered(progress, 0, cargo.size, "uploading") as meter:
+            for paths in cargo.steps:
+                sizes = {path: cargo.entries[path].size for path in paths}
                 carry_objects(source, target, sizes, there, meter.add, meter.show)
             meter.show()
+        if joint:
+            forget_late_notes(target)
+            forget_lock(target)
 
 
-def _order(path: str) -> tuple[int, int]:
-    """Put of one group last what has its attributes, which say that it is finished."""
-    return -path.count("/"), _DOCUMENTS.index(path.rpartition("/")[2])
-
-
-def _refuse_unfinished(source: Target, documents: list[str], entries: Mapping[str, Entry]) -> str:
-    """Raise `IncompleteError` where a write of something below is under way; return a digest of all that is there."""
-    digest = hashlib.sha256("\n".join(f"{path} {entry.size}" for path, entry in sorted(entries.items())).encode())
-    for path in documents:
-        content = wait_for(source.store, get_bytes(source.store, source.key(path))) or b""
-        digest.update(content)
-        if f'"{MARK}"'.encode() in content and path.rpartition("/")[2] in (".zattrs", "zarr.json"):
-            found = parse_json(content, f"{source}/{path}")
-            attributes = found.get("attributes", {}) if path.endswith("zarr.json") else found
-            part = attrs.evolve(source, attributes=attributes)
-            if part.mark is not None:
-                where = path.rpartition("/")[0]
-                raise IncompleteError(
-                    f"{source}{f'/{where}' if where else ''} is unfinished; finish it with {part.way_on}."
-                )
-    return digest.hexdigest()
-
-
-def _begun(target: Target, digest: str, *, overwrite: bool, resume: bool) -> bool:
+def _begun(target: Target, cargo: Cargo, *, overwrite: bool, resume: bool) -> bool:
     """Return whether the upload has been begun, and goes on; raise where something else is in its place."""
     mark = target.mark or {}
     if "upload" in mark and not overwrite:
         if not resume:
             raise IncompleteError(
-                f"{target} holds an upload that is incomplete; pass resume=True to finish it or overwrite=True to "
+                f"{target} holds an upload that is incomplete; pass {target.way_on} to finish it or overwrite=True to "
                 "start again."
             )
-        if mark["upload"] != digest:
-            raise StoreError(f"{target} holds an upload of something else, or of another state of it: start again.")
+        cargo.refuse_another(target)
         return True
     if target.attributes is None and not list_objects(target):
         return False

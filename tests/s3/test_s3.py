@@ -26,6 +26,7 @@ from ome_ngff import (
     NgffError,
     OptionError,
     StoreError,
+    TakenOverError,
     config,
     convert,
     open_image,
@@ -36,7 +37,7 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.cli import main
-from ome_ngff.store import cloud, find_target, locate, open_array, update_document
+from ome_ngff.store import Holder, cloud, expel, find_target, journal, locate, open_array, update_document
 
 HTTP: Any = {"allow_http": True}
 PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16")
@@ -175,6 +176,23 @@ def test_each_chunk_and_document_is_sent_once(server: Server, version: str, chun
     assert sent["HEAD"] == (2 if version == "0.4" else 0)
     assert sent["POST"] == (notes > 0)  # all notes are deleted at once
     assert sent["DELETE"] == 0
+
+
+def test_many_chunks_share_a_look_at_the_mark(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ome_ngff.store.holder.MOMENT", 60)
+    write_image(PIXELS, "s3://cells/a.zarr", axes="zyx", scale_factors=[2], chunks=8, omero=False)
+    assert server.counts("a.zarr/zarr.json")["GET"] < 10  # there are 300 chunks
+
+
+def test_whoever_takes_over_waits_until_such_a_look_is_old(server: Server) -> None:
+    write_image(PIXELS, "s3://cells/a.zarr", axes="zyx", scale_factors=[], chunks=32, omero=False)
+    array = open_array(find_target("s3://cells/a.zarr").store, "0", mode="r+")
+    older = Holder.begin(journal.hold(find_target("s3://cells/a.zarr"), shared=False), None)
+    box = [(0, n) for n in PIXELS.shape]
+    older.write(array, box, PIXELS)
+    expel(journal.hold(older.target, shared=False))
+    with pytest.raises(TakenOverError):
+        older.write(array, box, PIXELS)
 
 
 def test_a_large_shard_is_one_request(server: Server) -> None:

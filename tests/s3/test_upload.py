@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,39 @@ def test_an_interrupted_upload_goes_on_where_it_was(
     convert(place, "s3://cells/a.zarr", resume=True)
     assert server.counts()["PUT"] <= len(files(place)) - len(there) + 2
     assert server.keys("a.zarr/") == files(place)
+
+
+JOIN = """
+import sys
+import ome_ngff
+from ome_ngff.write import uploading_together
+uploading_together._OBJECTS = 10
+with ome_ngff.config.set(claim_patience=2):
+    ome_ngff.convert(*sys.argv[1:], join=True)
+"""
+
+
+def join(*places: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", JOIN, *places])
+
+
+@pytest.mark.parametrize("make", [image, plate])
+def test_processes_upload_together_and_one_is_killed(server: Server, tmp_path: Path, make: Any) -> None:
+    place = make(tmp_path / "a.zarr", "0.5")
+    server.fail(delay=0.02)
+    words = str(place), "s3://cells/a.zarr"
+    killed, *others = [join(*words) for _ in range(3)]
+    while len(server.requests()) < 60:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert [process.wait(120) for process in others] == [0, 0]
+    assert server.keys("a.zarr/") == files(place)
+    sent = [path for method, path, *_ in server.requests() if method == "PUT" and ".ome_ngff" not in path]
+    assert len(sent) <= len(files(place)) + 2 * 10 + 3  # the units of who was killed, and the marks
+    server.forget()
+    convert(*words, join=True)
+    assert server.counts()["PUT"] == 0
 
 
 def test_an_upload_does_not_go_on_with_something_else(server: Server, tmp_path: Path) -> None:

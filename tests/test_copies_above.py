@@ -1,0 +1,73 @@
+"""Consolidated metadata of groups above an image, which readers believe: never a copy of what is no more."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from ome_ngff import (
+    add_levels,
+    append_image,
+    edit_image,
+    remove_levels,
+    stream_image,
+    undo,
+    update_image,
+    write_image,
+    write_labels,
+)
+
+IMAGE = np.arange(512, dtype="uint16").reshape(2, 16, 16)
+
+
+def seen(top: Path, consolidated: bool | None) -> dict[str, Any]:
+    """Return shapes and attributes of all that Zarr finds below a group, by its copy where it has one, or without."""
+    group = zarr.open_group(top, mode="r", use_consolidated=consolidated)
+    return {
+        path: (dict(node.attrs), getattr(node, "shape", None))
+        for path, node in group.members(max_depth=None)
+        if ".ome_ngff" not in path
+    }
+
+
+def grow(image: Path) -> None:
+    words: dict[str, Any] = {"shape": (None, 16, 16), "dtype": "uint16", "axes": "tyx", "chunks": {"y": 8, "x": 8}}
+    with stream_image(image, **words, overwrite=True) as stream:
+        stream.append(IMAGE[0])
+
+
+ACTS = [
+    pytest.param(lambda image: append_image(IMAGE, image), id="append"),
+    pytest.param(lambda image: update_image(IMAGE[:1] + 1, image), id="update"),
+    pytest.param(lambda image: add_levels(image, [2, 4]), id="levels"),
+    pytest.param(remove_levels, id="without-levels"),
+    pytest.param(lambda image: edit_image(image, scale={"x": 2.0}), id="edit"),
+    pytest.param(lambda image: write_labels(IMAGE[:, ::1], image, "nuclei"), id="labels"),
+    pytest.param(grow, id="stream"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Object at .ome_ngff is not recognized")
+@pytest.mark.parametrize("fmt", [pytest.param("0.4", marks=pytest.mark.slow), "0.5"])
+@pytest.mark.parametrize("act", ACTS)
+def test_no_copy_above_an_image_is_left_untrue(act: Callable[[Path], Any], fmt: str, tmp_path: Path) -> None:
+    top, image = tmp_path / "top", tmp_path / "top" / "day" / "image"
+    version: Any = 2 if fmt == "0.4" else 3
+    for group in (top, top / "day"):
+        zarr.open_group(group, mode="w", zarr_format=version)
+    write_image(IMAGE, image, axes="tyx", chunks=8, scale_factors=[2], method="nearest", fmt=fmt)
+    steps = [lambda: act(image)]
+    if act not in (grow, ACTS[5].values[0]):
+        steps.append(lambda: undo(image))
+    for step in steps:
+        with warnings.catch_warnings(action="ignore"):  # Zarr says that v3 does not specify it
+            zarr.consolidate_metadata(top, zarr_format=version)
+        assert seen(top, True) == seen(top, False)
+        step()
+        assert seen(top, None) == seen(top, False)
