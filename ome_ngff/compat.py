@@ -150,11 +150,11 @@ class OMEZarrMultiscale(_Pyramid):
 
     def _write(self, group: Any, version: str, overwrite: bool, **words: Any) -> list[Any]:
         tasks, target = [], find_target(opened(group, None))
-        if "multiscales" not in target.document or overwrite:
+        if not target.is_image or overwrite:
             tasks = super()._write(group, version, overwrite, omero=self.omero, **words)
         listed = find_target(opened(group, None)).child("labels")
         for name, label in (self.labels or {}).items():
-            if "multiscales" not in listed.child(name).document:
+            if not listed.child(name).is_image:
                 tasks += label._write_below(group, name, words)
             elif label.given is not None:
                 warn(f"{group} has the labels {name!r} already, which stay; overwrite=True replaces all.")

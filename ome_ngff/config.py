@@ -25,6 +25,13 @@ Held = TypeVar("Held")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
+def in_child(reset: Callable[[], object]) -> Callable[[], object]:
+    """Call a function in each process that is forked from this one; decorates what makes locks and threads anew."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+        os.register_at_fork(after_in_child=reset)
+    return reset
+
+
 def parse_bytes(value: str | int | float) -> int:
     """Turn "2GB", "512MiB" or a number into bytes (an int above zero).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -14,6 +14,7 @@ import numpy as np
 import tensorstore
 import zarr
 
+from ome_ngff import create_plate, write_field
 from ome_ngff.format import FormatV06
 
 
@@ -23,6 +24,14 @@ def every_file(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in sorted(Path(folder).rglob("*"))
     }
+
+
+def filled_plate(place: Path, layout: Any, fields: Mapping[Any, Any], plate: Mapping[str, Any], **words: Any) -> Path:
+    """Write a plate with the pixels of each field, by its well, number and acquisition; `plate` says what it is."""
+    create_plate(place, *layout, **plate)
+    for (well, number, acquisition), given in fields.items():
+        write_field(given, place, well, number, acquisition, **words)
+    return place
 
 
 def attributes(path: Any) -> dict[str, Any]:

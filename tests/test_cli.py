@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -450,20 +451,20 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write stack.npy new", "--axes", id="axes-cannot-be-told"),
         pytest.param("write stack.npy new --axes yx", "name 2 dimensions", id="axes-that-do-not-fit"),
         pytest.param("write plane.npy new --axes xq", "axes", id="axes-that-are-not-allowed"),
-        pytest.param("write plane.npy new --method lanczos", "Known: resize", id="unknown-method"),
+        pytest.param("write plane.npy new --method lanczos", "zoom, gaussian, mode. See", id="unknown-method"),
         pytest.param("write plane.npy new --method laplacian", "in memory only", id="method-in-memory"),
         pytest.param("write plane.npy new --scale-factors 4,2", "--scale-factors must grow", id="factors-shrink"),
         pytest.param("write plane.npy new --scale-factors a", "'a' is not a whole number", id="factors-no-numbers"),
         pytest.param("write plane.npy new --scale z=1", "names the axis 'z'", id="scale-of-no-axis"),
-        pytest.param("write plane.npy new --scale 1,2,3", "one number for each of the axes", id="scale-too-long"),
-        pytest.param("write plane.npy new --scale y=0", "above zero", id="scale-zero"),
+        pytest.param("write plane.npy new --scale 1,2,3", "one for each of y,x", id="scale-too-long"),
+        pytest.param("write plane.npy new --scale y=0", "(got 0.0 for axis y)", id="scale-zero"),
         pytest.param("write plane.npy new --scale y=wide", "'wide' is not a number", id="scale-no-number"),
         pytest.param("write plane.npy new --scale y=1,y=2", "each axis once", id="scale-twice"),
         pytest.param("write plane.npy new --unit um,um", "must name the axes", id="units-without-axes"),
         pytest.param("write plane.npy new --chunks 0", "above zero", id="chunks-zero"),
         pytest.param("write plane.npy new --chunks 32 --shards 48", "divide shards", id="shards"),
         pytest.param("write plane.npy new --format 0.4 --shards auto", "no shards", id="shards-in-v2"),
-        pytest.param("write plane.npy new --format 0.3", "Known: 0.6, 0.5, 0.4", id="unknown-format"),
+        pytest.param("write plane.npy new --format 0.3", "not known. Known: 0.4, 0.5, 0.6", id="unknown-format"),
         pytest.param("write plane.npy image --format 0.4 --overwrite", "Zarr v3", id="format-against-group"),
         pytest.param("write plane.npy new --compression zst", "Did you mean 'zstd'?", id="unknown-compression"),
         pytest.param("write plane.npy new --memory-target much", "512MiB or 2GB", id="no-size"),
@@ -478,18 +479,25 @@ def disk(cells: Path, plane: Path) -> Path:
         pytest.param("write plane.npy array", "is an array", id="output-is-an-array"),
         pytest.param("write image image --overwrite", "write to another place", id="into-itself"),
         pytest.param("write plane.npy plane.npy", "plane.npy", id="output-is-a-file"),
+        pytest.param("write plane.npy .", "array, cells.ome.tiff, empty.tif, ...; name", id="output-is-a-folder"),
+        pytest.param("write plane.npy ''", "is an empty text", id="no-output"),
+        pytest.param("write '' new", "is empty", id="empty-name"),
         pytest.param("create image", "pass --overwrite to replace it.", id="create-over-an-image"),
         pytest.param("create new --method dogs", "Known: cell, coins, tissue", id="unknown-picture"),
         pytest.param("labels float.npy image", "labels are whole numbers", id="float-labels"),
+        pytest.param("labels stack.npy image", "The image has y 200, x 300", id="labels-that-do-not-fit"),
         pytest.param("labels plane.npy image --method resize", "invents values", id="labels-interpolated"),
         pytest.param("labels plane.npy new", "no Zarr group", id="labels-without-an-image"),
         pytest.param("labels plane.npy array", "no finished OME-Zarr image", id="labels-into-an-array"),
         pytest.param("scale array new tyx", "name 3 dimensions", id="scale-axes"),
         pytest.param("scale nothing new yx", "no Zarr array", id="scale-nothing"),
+        pytest.param("scale image new yx", "is a group, in which one is named image/0", id="scale-image"),
+        pytest.param("scale empty.tif new yx", "no Zarr array", id="scale-file"),
         pytest.param("scale array new yx --labeled", "invents values", id="scale-labeled"),
         pytest.param("scale array image yx --method mode", "already holds an image", id="scale-over-an-image"),
         pytest.param("scale array new yx --downscale 1", "--downscale", id="downscale"),
-        pytest.param("info nothing", "no Zarr group", id="info-of-nothing"),
+        pytest.param("info nothing", "There is no nothing.", id="info-of-nothing"),
+        pytest.param("info plane.np", "Did you mean 'plane.npy'?", id="info-with-a-slip"),
         pytest.param("info plane.npy::a", "has no names inside", id="info-of-a-file"),
     ],
 )
@@ -498,7 +506,7 @@ def test_every_refusal_is_one_line_and_leaves_the_disk_as_it_was(
 ) -> None:
     monkeypatch.chdir(disk)
     before = every_file(disk)
-    result = run(*line.split(), code=2)
+    result = run(*shlex.split(line), code=2)
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1

@@ -88,7 +88,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@examples(25)
+@examples(15)
 @given(st.data())
 def test_what_was_streamed_is_what_a_whole_write_writes(data: st.DataObject) -> None:
     words = data.draw(SETTINGS)

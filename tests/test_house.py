@@ -69,6 +69,12 @@ def imports(module: str) -> Iterator[Import]:
 EVERY = [found for module in modules() if module not in ("__init__", "__main__") for found in imports(module)]
 
 
+def libraries(node: ast.AST) -> list[str]:
+    """Return the modules of others that a statement imports."""
+    named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+    return named + ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+
+
 def front(name: str) -> dict[str, str]:
     """Return what a room exports: the module by name; "" for a module that is exported itself."""
     stub = ast.parse((PACKAGE / name / "__init__.pyi").read_text(encoding="utf-8"))
@@ -145,8 +151,7 @@ def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> N
         for node in ast.walk(whole):
             if node in keys:  # a word of a document, not an attribute that is asked for by its name
                 continue
-            named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named = libraries(node)
             named += [f".{node.attr}"] if isinstance(node, ast.Attribute) else []
             named += [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
             if any(re.match(insides, name) for name in named):
@@ -157,14 +162,8 @@ def test_insides_of_libraries_are_used_in_one_file(insides: str, home: str) -> N
 @pytest.mark.parametrize("name", ["spec", "pixels", "show"])
 def test_a_room_that_knows_nothing_of_zarr_imports_none(name: str) -> None:
     for module in (module for module in modules() if room(module) == name):
-        whole = tree(module)
-        keys = {key for node in ast.walk(whole) if isinstance(node, ast.Dict) for key in node.keys}
-        for node in ast.walk(whole):
-            if node in keys:  # a word of a document, not an attribute that is asked for by its name
-                continue
-            named = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            assert not [each for each in named if each.partition(".")[0] == "zarr"], module
+        named = [each for node in ast.walk(tree(module)) for each in libraries(node)]
+        assert not [each for each in named if each.partition(".")[0] == "zarr"], module
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,14 @@ import numpy as np
 import pytest
 from browser import look_at, needs_browser
 from click.testing import CliRunner
-from helpers import attributes
+from helpers import attributes, filled_plate
 from PIL import Image
 
 from ome_ngff import (
     InputError,
     OptionError,
     convert,
-    create_plate,
     preview_page,
-    write_field,
     write_image,
     write_labels,
 )
@@ -133,11 +131,9 @@ def test_names_never_become_markup(tmp_path: Path, fmt: str) -> None:
 
 
 def test_a_plate_has_its_map_and_its_table(tmp_path: Path) -> None:
-    create_plate(tmp_path / "p.zarr", "A-B", 3, name="<screen>")
+    fields = {(*place, 0): np.full((16, 16), 9, "uint8") for place in (("A/1", 0), ("B/3", 0), ("B/3", 1))}
     words: dict[str, Any] = {"axes": "yx", "chunks": 8, "scale_factors": [2]}
-    for well, field in (("A/1", 0), ("B/3", 0), ("B/3", 1)):
-        write_field(np.full((16, 16), 9, "uint8"), tmp_path / "p.zarr", well, field, **words)
-    page = preview_page(tmp_path / "p.zarr")
+    page = preview_page(filled_plate(tmp_path / "p.zarr", ("A-B", 3), fields, {"name": "<screen>"}, **words))
     cells = re.findall('<td(?: class="full")? title="([^"]+)">(.*?)</td>', page.html)
     empty = [title for title, count in cells if not count]
     assert empty == [f"{well}: no images" for well in ("A/2", "A/3", "B/1", "B/2")]

@@ -446,6 +446,7 @@ def test_spool_chunks_divide_the_blocks_and_are_small_where_units_split_them() -
         )  # fmt: skip
         filling, reading = plan.passes[:2]
         assert not filling.writes
+        assert 2 * math.prod(filling.unit) * 2 <= 2**26  # two of them have room in a task
         assert plan.spool is not None
         for chunk, fill, n in zip(plan.spool, filling.unit, pyramid[0].shape, strict=True):
             assert fill % chunk == 0 or fill >= n

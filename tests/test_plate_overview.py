@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from helpers import every_file
+from helpers import every_file, filled_plate
 from PIL import Image
 
 from ome_ngff import (
     ExistsError,
     InputError,
     MissingError,
-    create_plate,
     open_image,
     open_plate,
     repair_plate,
@@ -39,12 +38,10 @@ def pixels(seed: int) -> np.ndarray[Any, Any]:
 @pytest.fixture
 def plate(tmp_path: Path) -> Path:
     """Make a plate of 3 x 4 with three wells, two acquisitions of two fields each, of two levels."""
-    create_plate(tmp_path / "p.zarr", "A-C", 4, name="screen")
-    for (well, acquisition, field), seed in FIELDS.items():
-        words: dict[str, Any] = {"chunks": 8, "scale_factors": [2], "method": "nearest", "axes": "cyx"}
-        words |= {"channel_names": ["DAPI", "GFP"], "scale": 0.5, "axes_units": "micrometer"}
-        write_field(pixels(seed), tmp_path / "p.zarr", well, 2 * acquisition + field, acquisition, **words)
-    return tmp_path / "p.zarr"
+    words: dict[str, Any] = {"chunks": 8, "scale_factors": [2], "method": "nearest", "axes": "cyx"}
+    words |= {"channel_names": ["DAPI", "GFP"], "scale": 0.5, "axes_units": "micrometer"}
+    fields = {(well, 2 * day + field, day): pixels(seed) for (well, day, field), seed in FIELDS.items()}
+    return filled_plate(tmp_path / "p.zarr", ("A-C", 4), fields, {"name": "screen"}, **words)
 
 
 def wanted(acquisition: int = 0, field: int = 0, step: int = 2) -> np.ndarray[Any, Any]:

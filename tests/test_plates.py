@@ -895,3 +895,17 @@ def test_processes_that_are_killed_lose_no_field(tmp_path: Path) -> None:
     }
     assert not plate.unlisted()
     assert validate(place, data=True).counts["error"] == 0
+
+
+def test_a_listed_well_is_reached_by_whatever_name(tmp_path: Path) -> None:
+    write_field(np.ones((9, 8), "uint8"), tmp_path / "p.zarr", "A/1", field=0, axes="yx")
+    plate = zarr.open_group(tmp_path / "p.zarr", mode="r+")
+    said = dict(plate.attrs)
+    said["ome"]["plate"] |= {"rows": [{"name": "Row_0"}], "columns": [{"name": "Col_2"}]}
+    said["ome"]["plate"]["wells"][0]["path"] = "Row_0/Col_2"
+    plate.attrs.update(said)
+    (tmp_path / "p.zarr/A/1").rename(tmp_path / "p.zarr/A/Col_2")
+    (tmp_path / "p.zarr/A").rename(tmp_path / "p.zarr/Row_0")
+    found = open_plate(tmp_path / "p.zarr")
+    for well in (*found, ("Row_0", "Col_2")):
+        assert found[well][0].images[0].data.shape == (9, 8)

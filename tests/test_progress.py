@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -40,6 +41,16 @@ def test_bytes_of_many_units_and_passes_add_up(tmp_path: Path, method: str, work
     assert seen[0][0] == 0
     assert seen[-1][0] == seen[-1][1] >= image.nbytes
     assert seen == sorted(seen)
+
+
+def test_parts_that_a_unit_reads_before_it_reduces_are_told(tmp_path: Path) -> None:
+    seen: list[int] = []
+    planes = da.from_array(np.zeros((64, 96, 96), "uint16"), chunks=(1, -1, -1)) + 0  # to bricks by way of a spool
+    with config.set(memory_target="4MB", task_target="2MB", workers=1, cache_store=tmp_path):
+        words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2, 4], "method": "gaussian"}
+        write_image(planes, tmp_path / "a", progress=lambda done, _: seen.append(done), **words)
+    assert seen == sorted(set(seen))
+    assert len(seen) >= 2 * 20  # of each of 20 parts that it is read, and that it is done
 
 
 def test_a_resumed_write_begins_where_it_was(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import ome_ngff
 from ome_ngff import NgffImage, convert, export, open_image, to_multiscales, write_image, write_labels
 from ome_ngff.cli import main
-from ome_ngff.exceptions import AxesError, ChunkError, MissingError, NgffError, OptionError, ScaleError
+from ome_ngff.exceptions import AxesError, ChunkError, InputError, MissingError, NgffError, OptionError, ScaleError
 from ome_ngff.read import StoredLevel
 
 VOLUME = (np.arange(2 * 8 * 40 * 60) % 4001).astype("uint16").reshape(2, 8, 40, 60)
@@ -235,6 +235,12 @@ def test_a_read_opens_the_chunks_it_needs_and_no_document(place: Path, monkeypat
     looked.clear()
     image.read(c="GFP", y=(2.0, 3.0), x=3.0)  # rows 20 to 30, in one chunk
     assert looked == ["0/c/1/0/1/0"] * 2  # at what it says of itself, and at its blocks
+
+
+def test_a_level_is_named_as_no_image(tmp_path: Path) -> None:
+    write_image(np.zeros((8, 8), "uint8"), tmp_path / "a.zarr", axes="yx", scale_factors=[])
+    with pytest.raises(InputError, match=r"0 is an array, and an image is a group of arrays"):
+        open_image(tmp_path / "a.zarr" / "0")
 
 
 def test_what_was_read_is_not_the_array_it_came_from() -> None:

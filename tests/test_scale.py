@@ -249,9 +249,9 @@ def test_a_smallest_length_is_that_of_the_longest_axis(shape: Any, shortest: int
 
 
 @given(data=st.data())
-@examples(40)
+@examples(20)
 def test_a_lazy_pyramid_has_the_bits_of_the_one_in_memory(any_method: Method, data: st.DataObject) -> None:
-    image, _ = data.draw(images(DTYPES, most=40_000))
+    image, _ = data.draw(images(DTYPES, most=20_000))
     names = "tczyx"[-image.ndim :]
     ladder = data.draw(
         st.sampled_from([[2, 4, 8], [3, 9], [2, 3], [5], [{"y": 2, "x": 4}], [{"y": 2}, {"y": 2, "x": 3}]])

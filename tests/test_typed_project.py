@@ -16,14 +16,15 @@ import ome_ngff
 from ome_ngff import Axes, ValidationError
 
 PROJECT = Path(__file__).parent / "typed_project"
+CACHE = PROJECT.parents[1] / ".pytest_cache" / "mypy"  # for the next run
 STACK = np.random.default_rng(0).integers(0, 4096, (16, 64, 64), np.uint16)
 
 
-def mypy(cache: Path) -> set[tuple[str, int, str]]:
+def mypy() -> set[tuple[str, int, str]]:
     """Give file, line and code of everything that `mypy --strict` finds in the project, and there alone."""
     home = Path(ome_ngff.__file__).parents[1]
     place = {} if home.name == "site-packages" else {"MYPYPATH": str(home)}
-    options = ["--strict", "--config-file=", "--follow-imports=silent", "--no-error-summary", f"--cache-dir={cache}"]
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--no-error-summary", f"--cache-dir={CACHE}"]
     done = subprocess.run(
         [sys.executable, "-m", "mypy", *options, "--hide-error-context", "--no-pretty", str(PROJECT)],
         capture_output=True, text=True, check=False, env={**os.environ, **place}, cwd=PROJECT,
@@ -33,11 +34,11 @@ def mypy(cache: Path) -> set[tuple[str, int, str]]:
     return {(Path(found[1]).name, int(found[2]), found[3]) for found in lines if found}
 
 
-def test_mypy_finds_misuse_where_it_stands_and_nothing_else(tmp_path: Path) -> None:
+def test_mypy_finds_misuse_where_it_stands_and_nothing_else() -> None:
     text = (PROJECT / "misuse.py").read_text(encoding="utf-8").splitlines()
     codes = [re.search(r"# error: (\S+)$", line) for line in text]
     wanted = {("misuse.py", number, code[1]) for number, code in enumerate(codes, start=1) if code}
-    assert mypy(tmp_path) == wanted
+    assert mypy() == wanted
 
 
 def test_an_image_is_converted_and_segmented(tmp_path: Path) -> None:
@@ -45,6 +46,7 @@ def test_an_image_is_converted_and_segmented(tmp_path: Path) -> None:
     assert [level.data.shape for level in image.images] == [(16, 64, 64), (16, 32, 32), (8, 16, 16)]
     assert segment.add_labels(tmp_path / "stack.ome.zarr", "bright") == ["bright"]
     assert segment.find_labels(image, "dark") is None
+    assert segment.pixel_size(image) == (0.11, 0.055)
     assert "float64" in segment.refused(tmp_path / "stack.ome.zarr")
     assert check.faults(tmp_path / "stack.ome.zarr") == []
 

@@ -217,7 +217,6 @@ def _spelled(message: str, options: Mapping[str, str]) -> str:
 
 
 def _options(parameters: Iterable[click.Parameter]) -> dict[str, str]:
-    """Return how options are spelled, by their names in Python."""
     options = [each for each in parameters if isinstance(each, click.Option)]
     return {option.name: max(option.opts, key=len) for option in options if option.name is not None}
 
@@ -235,7 +234,6 @@ def _options_of_others() -> dict[str, str]:
 
 
 def _parameters() -> list[click.Parameter]:
-    """Return the parameters of the command that runs."""
     context = click.get_current_context(silent=True)
     group = context.find_root() if context is not None else None
     name = group.invoked_subcommand if group is not None else None

@@ -54,6 +54,8 @@ def command(path: str, wait: bool, as_json: bool) -> None:
     try:
         found = describe_input(path) if is_foreign(path) else describe_store(path)
     except (InputError, MissingError):
+        if not os.path.exists(path) and "://" not in path:
+            describe_input(path)  # which names what is called nearly the same
         if not os.path.isdir(path) or as_json or not _list_below(path):
             raise
         return

@@ -103,12 +103,10 @@ def command(path: str, output: str | None, channels: tuple[str, ...], **given: A
 
 
 def _field(text: str | None) -> int | str:
-    """Read the number of a field, or its name."""
     return int(text) if text is not None and text.isdecimal() else text or 0
 
 
 def _page(path: str, output: str, channels: tuple[str, ...], *, store: bool, labels: Any, **words: Any) -> None:
-    """Write a page of an image or a plate."""
     from ..read import is_plate, preview_page
     from ..write import write_overview
 
@@ -133,7 +131,6 @@ def _plate(
     store: bool,
     **words: Any,
 ) -> Preview:
-    """Make a picture of a plate."""
     from ..read import open_plate
     from ..write import write_overview
 

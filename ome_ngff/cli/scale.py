@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from . import options
-from .options import AXES, PLACE, machine, method, progress, refuse_both, store_option, verbosity
+from .options import AXES, PLACE, STORE, machine, method, progress, refuse_both, store_option, verbosity
 
 
 @options.command(
@@ -16,7 +16,7 @@ from .options import AXES, PLACE, machine, method, progress, refuse_both, store_
     "array.zarr image.ome.zarr zyx",
     "image.ome.zarr --in-place --scale-factors 2,4,8",
 )
-@click.argument("array", type=PLACE)
+@click.argument("array", type=STORE)
 @click.argument("output", type=PLACE, required=False)
 @click.argument("axes", type=AXES, required=False)
 @method("resize")
@@ -96,7 +96,6 @@ def command(
 
 
 def _given(*names: str) -> bool:
-    """Return whether one of some options was given."""
     source = click.get_current_context().get_parameter_source
     return any(source(name) is click.core.ParameterSource.COMMANDLINE for name in names)
 

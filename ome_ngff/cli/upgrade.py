@@ -47,7 +47,7 @@ def command(store: str, version: Any, undo: bool, dry_run: bool, lossy: bool) ->
     for loss in found.losses if dry_run else ():
         say(f"would be lost: {loss}")
     if not found.documents:
-        say(f"{store}: is OME-Zarr {found.to} already")
+        say(f"{store} is OME-Zarr {found.to} already")
         return
     what = "would go" if dry_run else "went"
     images = f"{found.images} image{'s' * (found.images != 1)}, " if found.images else ""

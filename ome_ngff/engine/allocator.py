@@ -9,13 +9,14 @@ itself in a process that has freed large buffers before. Elsewhere nothing is do
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 from typing import Any
+
+from ..config import in_child
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # parameters of mallopt
 _USUAL = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26, _TOP_PAD: 2**17}  # the largest that glibc chooses by itself
@@ -26,7 +27,6 @@ _kept: list[int] = []
 
 @cache
 def _glibc() -> Any:
-    """Return glibc; None on other systems."""
     if sys.platform != "linux":
         return None
     try:
@@ -67,15 +67,12 @@ def kept_memory(size: int) -> Iterator[None]:
                 give_back()
 
 
+@in_child
 def _forget_writes() -> None:
     """Start anew in a process that was forked, where the threads that write are not."""
     global _LOCK
     _LOCK = Lock()
     _kept.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_writes)
 
 
 def give_back() -> None:

@@ -97,7 +97,6 @@ class Mending:
         return made
 
     def _read(self, k: int, box: Box, held: Mapping[int, Block]) -> Array:
-        """Read a box of a level as it will be."""
         inner = common(box, self.plan.touched[k].cells)
         if inner == box and k in held:
             found: Array = held[k][slices(box)]

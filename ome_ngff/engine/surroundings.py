@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from ..config import in_child
 from ..pixels import whole
 
 _inherited: Any = None  # the client of the process that this one was forked from
@@ -64,11 +64,8 @@ def dask_scheduler() -> Any:
     return None if _inherited is not None and getattr(found, "__self__", None) is _inherited else found
 
 
+@in_child
 def _disown_client() -> None:
     global _inherited
     with suppress(AttributeError, ValueError):  # not imported, or there is none
         _inherited = sys.modules["distributed"].default_client() if "distributed" in sys.modules else None
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_disown_client)

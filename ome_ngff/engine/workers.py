@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import in_child
 from ..pixels import Array
 
 
@@ -75,15 +75,12 @@ def leave_shared(pool: WorkerPool) -> None:
         pool.__exit__()
 
 
+@in_child
 def _forget_shared() -> None:
     """Start anew in a process that was forked, where there are no threads."""
     global _SHARED_LOCK
     _SHARED_LOCK = threading.Lock()
     _SHARED.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_shared)
 
 
 class TaskGroup:

@@ -122,7 +122,6 @@ def stitched(
 
 
 def _refuse_different(images: Sequence[NgffImage], what: str) -> None:
-    """Raise where images cannot become one."""
     first = images[0]
     for image in images[1:]:
         kinds = [

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..engine import over_blocks
 from ..pixels import Box, as_labels, cut_blocks
-from ..spec import Axes, PerAxis
+from ..spec import LABEL_VALUE, Axes, PerAxis
 from .given import Given
 from .multiscales import Multiscales
 from .selection import pixel_geometry
@@ -149,7 +149,7 @@ def _documents(
     measure = {2: "physical-area", 3: "physical-volume"}.get(len(axes.spatial)) if placed else None
     rows = (regions.ids, regions.counts, regions.sums.T, regions.low.T, regions.high.T)
     for value, count, sums, low, high in zip(*(row.tolist() for row in rows), strict=True):
-        document: dict[str, Any] = {"label-value": value, "area": count}
+        document: dict[str, Any] = {LABEL_VALUE: value, "area": count}
         if measure:
             document[measure] = count * pixel
         for name, total, size, start in zip(names, sums, sizes, starts, strict=True):

@@ -29,8 +29,9 @@ def pixel_geometry(
         AxesError: they do not fit the axes. ScaleError: a pixel size is not above zero.
     """
     sizes = axes.vector(scale, 1.0, "scale")
-    if any(size == 0 or (size < 0 and not turned) for size in sizes):
-        raise ScaleError(f"A pixel size is above zero (got scale {dict(zip(axes.names, sizes, strict=True))}).")
+    for name, size in zip(axes.names, sizes, strict=True):
+        if size == 0 or (size < 0 and not turned):
+            raise ScaleError(f"A pixel size is above zero (got {size!r} for axis {name}).")
     return sizes, axes.vector(translation, 0.0, "translation")
 
 

@@ -48,7 +48,7 @@ def check_channels(
         if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
             raise OptionError(f"{what} is a list with one for each channel (got {show(given)}).")
         if given and len(given) != count:
-            raise AxesError(f"{what} has {len(given)} entries, but the image has {count} channels.")
+            raise AxesError(f"{what} has one entry for each channel; the image has {count} (got {len(given)}).")
     for name in names or ():
         if name is None or isinstance(name, bytes):
             raise OptionError(f"The name of a channel is a string (got {name!r}).")
@@ -85,10 +85,11 @@ class NgffImage:
 
     data: Any
     dims: tuple[str, ...] = attrs.field(converter=_names)
-    scale: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
-    translation: dict[str, float] | None = attrs.field(default=None, converter=_mapping)
+    # None where nothing is said; `Any` spares those who index what was opened a check, which has all axes.
+    scale: dict[str, float] | Any = attrs.field(default=None, converter=_mapping)
+    translation: dict[str, float] | Any = attrs.field(default=None, converter=_mapping)
     name: str = "image"
-    axes_units: dict[str, str] | None = None
+    axes_units: dict[str, str] | Any = attrs.field(default=None, converter=_mapping)
     axes_orientations: dict[str, Any] | None = attrs.field(default=None, converter=_directions)
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None

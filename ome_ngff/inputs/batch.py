@@ -143,7 +143,7 @@ def _converted(
         words = {**given, **item.words}
         draft = item.draft(overwrite=overwrite, resume=join, verify=verify, **words)
         parts = [part.request.target for part in draft.parts]
-        there = [target for target in parts if "multiscales" in target.document or target.mark is not None]
+        there = [target for target in parts if target.is_image or target.mark is not None]
         for target in there if not overwrite else ():
             if "source" not in target.said and target.mark is None:
                 raise ExistsError(
@@ -200,10 +200,12 @@ def converted(
         copy = copied(source, output, given)
         draft = copy or drafted(source, output, resume=resume or join, verify=verify, **given)
         how = {"overwrite": overwrite, "resume": resume, "join": join}
-        done = [draft.planned() if dry_run else draft.run(**how, progress=progress)]
+        begun = time.monotonic()
+        found = draft.planned() if dry_run else draft.run(**how, progress=progress)
         if verify and not dry_run and copy is None:  # which has verified what it has sent
             said = {"series": given.get("series"), "axes": given.get("axes")}
             verification.verify(source, output, progress=progress, **said)
+        done = [attrs.evolve(found, seconds=round(time.monotonic() - begun, 3))]
     else:
         batch = Batch.of([source] if one else source, output)
         done = batch.run(

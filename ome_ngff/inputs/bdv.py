@@ -96,7 +96,6 @@ def _open(path: str, described: str, series: int | str | None, axes: Sequence[st
 
 
 def _setups(path: str) -> dict[int, Setup]:
-    """Return what an XML file says of each setup, by its number."""
     sequence: Any = ElementTree.parse(path).find("./SequenceDescription")
     channels = {each.findtext("id"): each.findtext("name") for each in sequence.iter("Channel")}
     setups = {}

@@ -9,7 +9,7 @@ import attrs
 
 from ..engine import Plan, Progress
 from ..exceptions import ExistsError, InputError, NgffError, OptionError, StoreError
-from ..image import PIXEL, NgffImage, lazy_part
+from ..image import NgffImage, lazy_part
 from ..read import Field, with_parameters
 from ..spec import label_names
 from ..store import Layout, Package, Target, children, find_target, named_faults
@@ -311,6 +311,3 @@ class Copy:
         else:
             upload(self.source, self.output, overwrite=overwrite, resume=resume, progress=progress)
         return Conversion(self.input, str(self.output), tuple(label_names(self.source.child("labels").document)))
-
-
-_AS_IT_IS = {"method": "resize", "omero": True, "labels": True, "unit": PIXEL}

@@ -20,6 +20,7 @@ from ..pixels import LazyArray, Slices
 from ..text import warn
 from .arrange import Facts, arranged, named_axes, positive
 from .dicom_planes import Plane, planes_of
+from .files import planes_in
 from .inside import Inside
 from .npy import number_of
 from .placing import Placement
@@ -56,9 +57,7 @@ class DicomArray(LazyArray):
 
     def read(self, box: Slices) -> NDArray[Any]:
         out = np.empty([part.stop - part.start for part in box], self.dtype)
-        for target in np.ndindex(out.shape[: self.outer]):
-            place = [part.start + at for part, at in zip(box, target, strict=False)]
-            index = int(np.ravel_multi_index(place, self.shape[: self.outer])) if place else 0
+        for target, index in planes_in(box, self.shape[: self.outer]):
             out[target] = self._frame(index)[box[self.outer :]]
         return out
 
@@ -100,7 +99,6 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
 
 
 def _series_of(path: str) -> list[list[Plane]]:
-    """Return the planes of each series, by the names of the series."""
     found: dict[tuple[str, str], list[Plane]] = {}
     for file in _files(path):
         for plane in planes_of(file):

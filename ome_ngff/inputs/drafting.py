@@ -11,7 +11,8 @@ import attrs
 from ..exceptions import ExistsError, NgffError, OptionError
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
 from ..spec import parse_numbers, parse_units
-from ..store import Layout, find_target, is_elsewhere, readable
+from ..store import Layout, Target, find_target, is_elsewhere, readable
+from ..text import listed
 from ..write import Rendering, carrying, image_request, is_hierarchy
 from .conversion import Collection, Copy, DraftedImage, with_spaces
 from .open import images_in, open_input
@@ -53,6 +54,7 @@ def drafted(
         image = open_input(source, series=series, axes=axes)
         return drafted_image(image, os.fspath(source), output, Original.of(os.fspath(source), image, series), **words)
     target = find_target(output, given.get("fmt"))
+    _refuse_folder_of_others(target)
     above = attrs.evolve(target, package=None)
     if target.mark is not None or {"multiscales", "plate", "well"} & target.document.keys():
         raise ExistsError(f"{target} is an image, a plate or a well; a collection of images needs a group of its own.")
@@ -98,6 +100,7 @@ def drafted_image(
         image.data, output, axes=image.axes, scale=image.scale, translation=image.translation, name=image.name,
         layout=Layout.parse(**storage), resume=resume, omero=False, **given,
     )  # fmt: skip
+    _refuse_folder_of_others(request.target)
     if omero:
         request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
     request = attrs.evolve(request, **original.request())
@@ -107,6 +110,19 @@ def drafted_image(
     ends = None if box is None else dict(zip(image.dims, box, strict=True))
     whole = dict(zip(image.dims, shape, strict=True))
     return DraftedImage(source, output, image, request, stored if labels else None, storage, ends, whole, fields)
+
+
+def _refuse_folder_of_others(target: Target) -> None:
+    """Raise `ExistsError` for a folder with files of others, which was meant as the place for an image, not as one."""
+    if target.attributes is None and target.folder is not None and target.package is None and target.folder.is_dir():
+        others = sorted(
+            name for name in os.listdir(target.folder) if not name.startswith(".") and not name.endswith(".partial")
+        )
+        if others:
+            raise ExistsError(
+                f"{target} is a folder that holds {listed(others, 3, ', ')}; name the image that goes into it, such as "
+                f"{os.path.join(str(target), 'image.ome.zarr')}."
+            )
 
 
 def adjusted(

@@ -199,6 +199,7 @@ FAMILIES = (
     *_VENDORS,
     PICTURE,
 )
+SUFFIXES = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
 
 
 def folder_family(path: str) -> Family | None:

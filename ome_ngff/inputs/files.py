@@ -7,7 +7,7 @@ import mmap
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ def stamp_of(path: str | Path) -> Stamp:
     """Return size and time of change of a file, by which one version of it is known from the next."""
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
+
+
+def planes_in(box: Slices, outer: Sequence[int]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield the place in a box of each plane that it has a part of, and its number, where `outer` axes count planes."""
+    lengths = [part.stop - part.start for part in box[: len(outer)]]
+    for target in np.ndindex(*lengths):
+        place = [part.start + at for part, at in zip(box, target, strict=False)]
+        yield target, int(np.ravel_multi_index(place, tuple(outer))) if place else 0
 
 
 def is_gzip(path: str) -> bool:

@@ -18,7 +18,7 @@ from ..image import NgffImage
 from ..pixels import Slices, broken_chunk, native
 from ..text import warn
 from .arrange import Facts, arranged, micrometers, named_axes, positive, unit_named
-from .files import FileArray, stamp_of
+from .files import FileArray, planes_in, stamp_of
 from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import only_one, refuse_records
@@ -54,9 +54,7 @@ class Hdf5Array(FileArray):
         datasets = self.opened()
         outer = len(self.shape) - datasets[0].ndim
         out = np.empty([part.stop - part.start for part in box], self.dtype)
-        for target in np.ndindex(out.shape[:outer]):
-            place = [part.start + at for part, at in zip(box, target, strict=False)]
-            index = int(np.ravel_multi_index(place, self.shape[:outer])) if place else 0
+        for target, index in planes_in(box, self.shape[:outer]):
             try:
                 out[target] = datasets[index][box[outer:]]
             except Exception as error:
@@ -103,7 +101,6 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
 
 
 def _images(file: Any) -> list[str]:
-    """Return the paths of all datasets that can be images: those of 2 or more dimensions."""
     import h5py
 
     names: list[str] = []

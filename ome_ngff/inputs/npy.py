@@ -113,7 +113,7 @@ def number_of(series: int | str | None, names: Sequence[str], where: str, known:
         warn(f"{where}: 1 of {len(names)} images; series=1, or series='all' in convert")
     if series is None or (wanted.isdecimal() and int(wanted) < len(names)):
         return int(wanted)
-    listed = ", ".join(f"{i} ({each})" for i, each in enumerate(known)) or "none"
+    listed = ", ".join(f"{i} ({each.removeprefix(', ')})" for i, each in enumerate(known)) or "none"
     raise InputError(f"{where} has no series {wanted!r}; it has {listed}.{nearest_word(wanted, names)}")
 
 
@@ -128,7 +128,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]
 
 
 def _start(path: str, member: zipfile.ZipInfo) -> int:
-    """Return the offset of the bytes of an uncompressed member."""
     with open(path, "rb") as file:
         file.seek(member.header_offset)
         name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))

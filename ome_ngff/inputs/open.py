@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import AxesError, MissingError
+from ..exceptions import AxesError, MissingError, OptionError
 from ..image import NgffImage
 from ..store import behind_urls, local, split_inside
 from ..text import nearest_word
@@ -153,6 +153,8 @@ def _is_sequence(path: str) -> bool:
 
 def _place(path: str) -> tuple[str, str]:
     """Split "file.h5::/path" into the file and the name inside it."""
+    if not path:
+        raise OptionError("The name of the input is empty; give a file or a folder.")
     path = local(path)
     if "::" not in path or os.path.exists(path):
         return split_inside(path)

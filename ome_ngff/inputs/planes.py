@@ -204,8 +204,6 @@ def _axis_before(text: str) -> str | None:
 
 
 def _arranged(rows: Sequence[Sequence[str]], counting: Sequence[int], axes: Sequence[str | None]) -> Planes:
-    """Put files in order, and refuse what is missing or there twice."""
-
     def value(text: str, number: bool) -> Any:
         return int(text) if number else text
 

@@ -81,7 +81,6 @@ class FieldFiles:
         return attrs.evolve(image, name=name, translation=moved)
 
     def _indexed(self, image: NgffImage) -> NgffImage:
-        """Add what the index of the instrument says."""
         first = next((plane.index for plane in self.planes if plane.index), None)
         if first is None:
             return image
@@ -177,13 +176,11 @@ def plate_batch(
 
 
 def _layout(layout: str | None) -> tuple[Any, ...]:
-    """Return rows and columns as `create_plate` has them."""
     rows, _, columns = (layout or "").partition("x")
     return (int(rows), int(columns)) if rows.isdecimal() and columns.isdecimal() else (layout,)
 
 
 def _items(planes: Sequence[PlaneFile], plate: str, overlap: Literal["last", "mean"] | None) -> Iterator[FieldItem]:
-    """Put planes together to fields, in the order of the plate."""
     acquisitions = sorted({plane.acquisition or 0 for plane in planes})
     numbers = [plane.field for plane in planes if isinstance(plane.field, int)]
     room = max(numbers, default=0) + 1

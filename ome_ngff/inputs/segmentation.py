@@ -128,7 +128,8 @@ def _fitting(path: str, series: int | str | None, image: Mapping[str, int]) -> N
     if fits or opened is not None:
         return fits[0] if fits else opened  # type: ignore[return-value]
     assert refused is not None
-    raise refused
+    sizes = ", ".join(f"{name} {size}" for name, size in image.items())
+    raise AxesError(f"{refused} The image has {sizes}, which it does not fit.") if image else refused
 
 
 def _choices(path: str, series: int | str | None, image: Mapping[str, int]) -> Iterator[NgffImage]:

@@ -18,7 +18,8 @@ from ..image import NgffImage
 from ..pixels import LazyArray, Slices
 from ..text import silent
 from .arrange import Facts, arranged
-from .families import FAMILIES, family_of, open_one
+from .families import SUFFIXES, family_of, open_one
+from .files import planes_in
 from .planes import Planes, planes_by_name, planes_by_pattern
 from .signs import is_dicom
 from .tiff_files import COMPANION, tied_together
@@ -51,11 +52,9 @@ class SequenceArray(LazyArray):
         return Path(self.folder)
 
     def read(self, box: Slices) -> NDArray[Any]:
-        outer, inner = box[: len(self.grid)], box[len(self.grid) :]
         out = np.empty([part.stop - part.start for part in box], self.dtype)
-        for target in np.ndindex(out.shape[: len(outer)]):
-            place = [part.start + at for part, at in zip(outer, target, strict=True)]
-            out[target] = self.open_plane(int(np.ravel_multi_index(place, self.grid)))[inner]
+        for target, index in planes_in(box, self.grid):
+            out[target] = self.open_plane(index)[box[len(self.grid) :]]
         return out
 
     def open_image(self, index: int) -> NgffImage:
@@ -164,8 +163,7 @@ def _channels(data: SequenceArray, planes: Planes, first: NgffImage) -> Sequence
 
 def _images_in(folder: str) -> list[str]:
     """Return the image files of a folder, which must be of one kind."""
-    known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
-    names = [name for name in os.listdir(folder) if name.lower().endswith(known) and not name.startswith(".")]
+    names = [name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     names = [name for name in names if name.lower().endswith(COMPANION)] or names
     kinds = sorted({Path(name).suffix.lower() for name in names})
     if not names:

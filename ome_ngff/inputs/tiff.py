@@ -18,7 +18,7 @@ from ..image import NgffImage
 from ..pixels import Slices, native
 from ..text import silent
 from .arrange import arranged, named_axes
-from .files import FileArray, MappedArray, OpenFile, Stamp, stamp_of
+from .files import FileArray, MappedArray, OpenFile, Stamp, planes_in, stamp_of
 from .inside import Inside
 from .npy import number_of, refuse_records
 from .shown import PaletteArray, oriented, palette_of
@@ -84,9 +84,7 @@ class TiffArray(FileArray):
         series = every[self.series]
         frames = len(self.shape) - len(series.keyframe.shape)
         out = np.empty([part.stop - part.start for part in box], self.dtype)
-        for target in np.ndindex(out.shape[:frames]):
-            place = [part.start + at for part, at in zip(box, target, strict=False)]
-            index = int(np.ravel_multi_index(place, self.shape[:frames])) if place else 0
+        for target, index in planes_in(box, self.shape[:frames]):
             try:
                 _read_page(series, files, index, box[frames:], out[target])
             except Exception as error:

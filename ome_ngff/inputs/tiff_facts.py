@@ -102,7 +102,6 @@ def _channels_of_slices(labels: Any, channels: int) -> list[str] | None:
 
 
 def _windows(ranges: Any, channels: int) -> list[tuple[float, float]] | None:
-    """Return the lower and upper values that each channel is shown between."""
     pairs: list[tuple[float, float]] = []
     with suppress(TypeError, ValueError):
         pairs = [(float(low), float(high)) for low, high in zip(ranges[::2], ranges[1::2], strict=False)]

@@ -74,7 +74,6 @@ def _companion_of(description: str, path: str) -> str:
 
 
 def _first_file(companion: str) -> str:
-    """Return the path of the first TIFF that a companion file names."""
     names = list(files_named(ElementTree.parse(companion).getroot()))
     if not names:
         raise InputError(f"{companion} names no TIFF file.")

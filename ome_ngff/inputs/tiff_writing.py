@@ -73,7 +73,6 @@ class Recast(Crop):
 
 
 def _tile(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the height and width of the tiles of a level."""
     return tuple(min(_TILE, -(-n // 16) * 16) for n in shape[-2:])
 
 

@@ -86,7 +86,7 @@ def compared(image: NgffImage, source: str | os.PathLike[str], target: Target, p
     original = SourceImage.of(image)
     for name in original.labels() if original is not None else ():
         there = target.child(f"labels/{name}")
-        if "multiscales" in there.document:
+        if there.is_image:
             pairs.append((f"labels/{name}/", original.label(name)[0], there))  # type: ignore[union-attr]
     found = [_Pair(os.fspath(source), each.data, each.dims, StoredImage.of(there)) for _, each, there in pairs]
     total = sum(level.nbytes for pair in found for level in pair.levels)

@@ -18,7 +18,7 @@ from ..exceptions import AxesError, InputError, MissingError, OptionError
 from ..spec import row_name
 from ..text import listed, warn
 from .expansion import WORDS, table_rows, words_of
-from .families import FAMILIES
+from .families import SUFFIXES
 from .harmony import NAMES, Indexed, index_of_harmony
 from .naming import axis_of
 from .yokogawa import RECORDS, measured
@@ -165,7 +165,6 @@ def _matching(pattern: str) -> tuple[list[PlaneFile], str]:
 
 
 def _role(group: str) -> str:
-    """Return what a placeholder stands for."""
     role = _ROLES.get(group.lower()) or axis_of(group)
     if role not in (*_ROLES.values(), "t", "c", "z"):
         raise AxesError(f"{{{group}}} is not well, row, column, field, acquisition, channel, z or t.")
@@ -173,7 +172,6 @@ def _role(group: str) -> str:
 
 
 def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern."""
     found = ""
     parts = _parts(pattern)
     for part, more, after in zip(parts, [*parts[1:], ""], [*parts[2:], "", ""], strict=True):
@@ -197,12 +195,11 @@ def _parts(pattern: str) -> list[str]:
 
 def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
     """Find the files of a folder, and of those below it, that are named as an instrument names them."""
-    known = tuple(suffix for family in FAMILIES for suffix in family.suffixes)
     files = [
         Path(os.path.relpath(os.path.join(here, name), folder)).as_posix()
         for here, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith(known) and not name.startswith(".")
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
     ]
     best: tuple[str, list[PlaneFile]] = ("", [])
     for instrument, end in KNOWN:
@@ -269,7 +266,6 @@ def _in_folder(folder: str, plane: PlaneFile) -> PlaneFile:
 
 
 def _plane(path: str, match: re.Match[str]) -> PlaneFile:
-    """Return what a name says."""
     said = {role: text for role, text in match.groupdict().items() if text is not None}
     well = parse_well(said["well"] if "well" in said else f"{said['row']}/{said['column']}")
     counted = {axis: said[axis] for axis in "tcz" if axis in said and not said[axis].startswith("-")}

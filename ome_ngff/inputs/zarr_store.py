@@ -17,7 +17,7 @@ from zarr.storage import StorePath
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
-from ..spec import Metadata, image_names, label_names, path_fault
+from ..spec import Metadata, image_names, is_image, label_names, path_fault
 from ..store import Target, find_target, locate, members, open_node, readable, settled
 from ..text import by
 from .arrange import Facts, arranged, named_axes
@@ -55,7 +55,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
         return _array(node, where, axes, Facts(name=name), siblings)
     target = find_target(node)
     document = target.document
-    if "multiscales" in document or target.mark is not None:
+    if is_image(document) or target.mark is not None:
         names = image_names(document)
         return image_in(target, where, number_of(series, names, where, names), axes, name)
     if "bioformats2raw.layout" in document and not inner:
@@ -79,10 +79,10 @@ def inside(path: str, inner: str) -> Iterator[Inside]:
     store, at = locate(readable(path))
     node = open_node(store, "/".join(filter(None, [at, inner])))
     document = find_target(node).document if isinstance(node, zarr.Group) else {}
-    if "multiscales" in document or ("bioformats2raw.layout" in document and not inner):
-        names = image_names(document) if "multiscales" in document else _series(node)
+    if is_image(document) or ("bioformats2raw.layout" in document and not inner):
+        names = image_names(document) if is_image(document) else _series(node)
         for number, name in enumerate(names):
-            several = number if len(names) > 1 or "multiscales" not in document else None
+            several = number if len(names) > 1 or not is_image(document) else None
             yield Inside(partial(open_file, path, inner, several), str(name), several)
         return
     bare = _arrays(node) if isinstance(node, zarr.Group) and not _OF_MANY.keys() & document.keys() else {}

@@ -18,6 +18,7 @@ from .dask_graph import views_of as views_of
 from .dask_graph import wrapped_arrays as wrapped_arrays
 from .labels import as_labels as as_labels
 from .labels import label_method as label_method
+from .labels import method_given as method_given
 from .ladders import Level as Level
 from .ladders import ScaleFactors as ScaleFactors
 from .ladders import automatic_ladder as automatic_ladder
@@ -29,10 +30,8 @@ from .late import whole as whole
 from .lazy import in_blocks as in_blocks
 from .lazy import reduce_whole as reduce_whole
 from .methods import ALIASES as ALIASES
-from .methods import Array as Array
 from .methods import Method as Method
 from .methods import Methods as Methods
-from .methods import Span as Span
 from .methods import find_method as find_method
 from .resizing import downscale_nearest as downscale_nearest
 from .resizing import local_mean as local_mean
@@ -44,5 +43,7 @@ from .source import as_source as as_source
 from .source import describe as describe
 from .source import in_order as in_order
 from .source import read as read
+from .spans import Array as Array
+from .spans import Span as Span
 from .travel import pack as pack
 from .travel import unpack as unpack

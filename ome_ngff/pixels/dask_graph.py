@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
-import os
 import sys
 import uuid
 from threading import Lock
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import in_child
 from .arrays import checked, made_by
 from .boxes import Box
 from .travel import address
@@ -183,13 +183,10 @@ def blocks_of(source: Any) -> Any:
     return chunks or "auto"
 
 
+@in_child
 def _forget_threads() -> None:
     """Let dask start its threads anew in a process that was forked; it takes those of the parent for its own."""
     threaded: Any = sys.modules.get("dask.threaded")
     if threaded is not None:
         threaded.default_pool, threaded.pools_lock = None, Lock()
         threaded.pools.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_threads)

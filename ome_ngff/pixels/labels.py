@@ -39,15 +39,20 @@ def _as_dask(source: Any) -> Any:
     return source if hasattr(source, "dask") else da.from_array(source)
 
 
+def method_given(method: str | Methods | Method, scaler: Scaler | None) -> Method:
+    """Return the method that is meant: that of a scaler, where one is given."""
+    if scaler is not None and not hasattr(scaler, "reducer"):
+        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
+    return find_method(method) if scaler is None else scaler.reducer
+
+
 def label_method(method: str | Methods | Method | None, scaler: Scaler | None) -> Method:
     """Return the method that makes the levels of labels.
 
     Raises:
         LabelError: it invents values.
     """
-    if scaler is not None and not hasattr(scaler, "reducer"):
-        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
-    found = scaler.reducer if scaler is not None else find_method(method or "mode")
+    found = method_given(method or "mode", scaler)
     if found.invents:
         kept = " or ".join(repr(m.value) for m in Methods if not m.method.invents)
         raise LabelError(f"{found.name!r} invents values between labels; use method={kept}.")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dask_graph import unwrapped, views_of
-from .methods import Method, Span
+from .methods import Method
+from .spans import Span
 
 if TYPE_CHECKING:
     import dask.array as da

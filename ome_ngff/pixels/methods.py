@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from ..exceptions import MethodError
 from ..text import nearest_word
 from .late import whole
-
-Array = NDArray[Any]
+from .spans import Array, Span, frozen, last_three, windows, working
 
 
 @whole
@@ -33,36 +32,6 @@ def _kernels() -> ModuleType:
     from . import kernels
 
     return kernels
-
-
-@attrs.frozen
-class Span:
-    """How one axis of a block is reduced.
-
-    Attributes:
-        factor: source pixels per output sample.
-        size: length of the whole source axis; beyond it there are no pixels.
-        start: index, in the whole source axis, of the first pixel of the block.
-        first: index, in the whole output axis, of the first sample wanted.
-        count: number of samples wanted.
-    """
-
-    factor: int
-    size: int
-    start: int
-    first: int
-    count: int
-
-    @classmethod
-    def whole(cls, size: int, factor: int) -> Span:
-        """Reduce an axis that lies in the block from end to end."""
-        return cls(factor, size, 0, 0, -(-size // factor))
-
-    def under(self, offset: int, taps: int) -> NDArray[np.int64]:
-        """Return the indices in the block under each sample's taps, of shape (count, taps), borders repeated."""
-        at = (self.first + np.arange(self.count))[:, None] * self.factor + offset + np.arange(taps)
-        inside: NDArray[np.int64] = np.clip(at, 0, self.size - 1)
-        return inside - self.start
 
 
 @attrs.frozen
@@ -136,12 +105,12 @@ class Method:
         self.check(block.dtype)
         if all(span.factor == 1 for span in spans):
             return block[tuple(slice(s.first - s.start, s.first - s.start + s.count) for s in spans)]
-        rest, spans3 = _last_three(block.shape, spans)
-        work = _working(block)
+        rest, spans3 = last_three(block.shape, spans)
+        work = working(block)
         flat = work.reshape(rest, *(1,) * (3 - block.ndim), *work.shape[-3:])
         out = np.empty((rest, *(span.count for span in spans3)), work.dtype)
         if out.size:
-            self._run(_frozen(flat), spans3, out)
+            self._run(frozen(flat), spans3, out)
         result = out.reshape(tuple(span.count for span in spans))
         if block.dtype.kind == "b":
             return result.view(bool)
@@ -149,39 +118,6 @@ class Method:
 
     def _run(self, block: Array, spans: Sequence[Span], out: Array) -> None:
         raise NotImplementedError
-
-
-def _last_three(shape: tuple[int, ...], spans: Sequence[Span]) -> tuple[int, list[Span]]:
-    """Split into the product of the leading axes and exactly three spans."""
-    leading = spans[: max(0, len(spans) - 3)]
-    if any(span.factor != 1 or span.count != size for span, size in zip(leading, shape, strict=False)):
-        raise MethodError("Only the last three axes of a block can be reduced.")
-    trailing = list(spans[len(leading) :])
-    return math.prod(span.count for span in leading), [Span.whole(1, 1)] * (3 - len(trailing)) + trailing
-
-
-def _working(block: Array) -> Array:
-    """Bring a block to C order, native byte order and a dtype that the kernels know."""
-    dtype = block.dtype.newbyteorder("=")
-    if dtype == np.float16:
-        dtype = np.dtype(np.float32)
-    block = np.ascontiguousarray(block, dtype)
-    return block.view(np.uint8) if dtype.kind == "b" else block
-
-
-def _frozen(block: Array) -> Array:
-    view = block.view()
-    view.flags.writeable = False  # one compiled version serves blocks that may be written and blocks that may not
-    return view
-
-
-def _windows(block: Array, spans: Sequence[Span]) -> Array:
-    """Cut a block to the windows of the samples wanted."""
-    cuts = []
-    for span in spans:
-        low = span.first * span.factor - span.start
-        cuts.append(slice(low, min(low + span.count * span.factor, span.size - span.start)))
-    return _frozen(np.ascontiguousarray(block[(slice(None), *cuts)]))
 
 
 @attrs.frozen
@@ -290,15 +226,15 @@ class LocalMean(Method):
         kernels = _kernels()
 
         factors = [span.factor for span in spans]
-        windows = _windows(block, spans)
+        inside = windows(block, spans)
         if block.dtype.kind == "f":
-            kernels.mean_float(windows, *factors, out)
+            kernels.mean_float(inside, *factors, out)
         elif block.dtype.itemsize == 8 or math.prod(factors) > 2**20:  # sums that float64 might not hold
-            kernels.mean_wide(windows, *factors, np.empty(1, block.dtype.kind + "8"), out)
+            kernels.mean_wide(inside, *factors, np.empty(1, block.dtype.kind + "8"), out)
         else:
             narrow = block.dtype.itemsize * 8 + math.prod(factors).bit_length() <= 32
             sums = np.dtype(block.dtype.kind + ("4" if narrow else "8"))
-            kernels.mean_int(windows, *factors, np.empty(windows.shape[3], sums), out)
+            kernels.mean_int(inside, *factors, np.empty(inside.shape[3], sums), out)
 
 
 @attrs.frozen
@@ -314,9 +250,9 @@ class Mode(Method):
         kernels = _kernels()
 
         factors = [span.factor for span in spans]
-        windows = _windows(block, spans)
-        differ, mixed = np.empty(windows.shape[3], bool), np.empty(out.shape[3], bool)
-        kernels.mode(windows, *factors, differ, mixed, np.empty(math.prod(factors), block.dtype), out)
+        inside = windows(block, spans)
+        differ, mixed = np.empty(inside.shape[3], bool), np.empty(out.shape[3], bool)
+        kernels.mode(inside, *factors, differ, mixed, np.empty(math.prod(factors), block.dtype), out)
 
 
 @attrs.frozen
@@ -384,7 +320,7 @@ class Methods(Enum):
         for member in cls:
             if member.value == name:
                 return member
-        known = [member.value for member in cls]
+        known = [member.value for member in cls if member.value != "laplacian"]  # which writes no image
         raise MethodError(
             f"There is no downsampling method {value!r}.{nearest_word(str(value), [*known, *ALIASES])} "
             f"Known: {', '.join(known)}."

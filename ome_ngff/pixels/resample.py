@@ -36,7 +36,6 @@ def resample(
 
 
 def _gather(blocks: Iterable[Array], ranges: Sequence[Sequence[Range]], axes: Sequence[Weights], dtype: Any) -> Array:
-    """Put together the source samples that have weights."""
     slab = np.empty([len(axis.sources) for axis in axes], dtype)
     for block, corner in zip(blocks, product(*ranges), strict=True):
         parts = [np.searchsorted(axis.sources, held) for axis, held in zip(axes, corner, strict=True)]

@@ -177,7 +177,6 @@ def _array(image: Any) -> Any:
 
 
 def _laplacian(block: np.ndarray[Any, Any], downscale: int, layers: int) -> list[np.ndarray[Any, Any]]:
-    """Apply skimage's Laplacian pyramid to each plane of a block."""
     from skimage.transform import pyramid_laplacian
 
     if block.dtype.kind not in "iuf":

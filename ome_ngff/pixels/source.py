@@ -13,7 +13,7 @@ from ..exceptions import InputError
 from .arrays import ForeignArray, LazyArray, OnDevice, TensorStoreArray, made_by
 from .boxes import Block, Box, slices
 from .dask_graph import computed_blocks, holds_blocks, is_masked, unwrapped
-from .methods import Array
+from .spans import Array
 from .travel import mapped_anew
 
 
@@ -62,7 +62,8 @@ def as_source(image: Any, *, least: int = 2) -> Any:
     else:
         found = _in_memory(image)
     if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8:
-        raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {found.dtype}).")
+        kind = type(image).__name__ if found.dtype == object and not known else found.dtype
+        raise InputError(f"An image is an array of integers, floats up to 64 bits or bool (got {kind}).")
     if found.ndim < least or 0 in found.shape:
         wanted = "two dimensions" if least > 1 else "one dimension"
         raise InputError(f"An image has at least {wanted} and one pixel (got the shape {tuple(found.shape)}).")

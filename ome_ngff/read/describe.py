@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,20 +19,20 @@ from zarr.storage import FsspecStore, ZipStore
 
 from ..exceptions import MissingError, NgffError
 from ..spec import (
-    MOST_LEVELS,
     Axis,
     Format,
     Metadata,
+    StatedLevel,
     decode_omero,
     entries,
-    entries_of,
     format_for_zarr,
     format_implementations,
+    kind_of,
     label_names,
     part_of,
     path_fault,
     scene_paths,
-    stated_geometry,
+    stated_images,
     stated_version,
 )
 from ..store import (
@@ -89,7 +89,6 @@ def find_place(place: Any) -> tuple[Store, str, str]:
 
 
 def _group(group: zarr.Group, name: str) -> StoreInfo:
-    """Describe a group by what its attributes say it is."""
     document = _document(group)
     kind = kind_of(document)
     found = StoreInfo(name, kind, stated_version(document), group.metadata.zarr_format)
@@ -128,7 +127,6 @@ def _uploaded(group: zarr.Group) -> ImageInfo:
 
 
 def _plate(group: zarr.Group) -> PlateInfo | None:
-    """Describe a plate; None where its document is not understood."""
     try:
         target = find_target(group)
         plate = plate_of(target)
@@ -169,15 +167,6 @@ def format_of(group: zarr.Group) -> Format:
     return format_said(dict(group.attrs)) or format_for_zarr(group.metadata.zarr_format)
 
 
-def kind_of(document: Document) -> str:
-    """Return what a document describes, in a word."""
-    if "multiscales" in document:
-        return "label image" if "image-label" in document else "image"
-    kinds = {"plate": "plate", "well": "well", "bioformats2raw.layout": "bioformats2raw", "labels": "labels"}
-    kinds |= {"scene": "scene"}
-    return next((kind for key, kind in kinds.items() if key in document), "group")
-
-
 # Images --------------------------------------------------------------------------------------------------------------
 
 
@@ -188,17 +177,16 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
     fmt = format_of(group)
     changes, grows = part_of(mark, "change") is not None, part_of(mark, "growing") is not None
     found = []
-    for series, multiscale in enumerate(entries_of(document.get("multiscales"))[:MOST_LEVELS]):
-        levels, notes = _levels(group, fmt.flat(multiscale) if isinstance(multiscale, Mapping) else multiscale)
+    for series, stated in enumerate(stated_images(document, fmt)):
+        levels, notes = _levels(group, stated.levels)
         first = levels[0] if levels else None
         metadata = _decoded(fmt, document, series, first, notes)
         axes = _axes(metadata, first)
-        name, method = part_of(multiscale, "name"), part_of(multiscale, "type")
         found.append(
             ImageInfo(
                 path,
-                name=name if isinstance(name, str) else None,
-                method=method if isinstance(method, str) else None,
+                name=stated.name,
+                method=stated.method,
                 complete=mark is None or changes or grows,
                 progress=progress,
                 axes=axes,
@@ -224,7 +212,6 @@ def _images(group: zarr.Group, path: str) -> tuple[ImageInfo, ...]:
 def _decoded(
     fmt: Format, document: Document, series: int, first: ArrayInfo | None, notes: list[str]
 ) -> Metadata | None:
-    """Return the metadata of an image; where it is not understood, note what."""
     try:
         return fmt.decode(document, series, len(first.shape) if first else None)
     except NgffError as error:
@@ -244,11 +231,10 @@ def _progress(group: zarr.Group, mark: Document) -> tuple[int, int] | None:
         return None
 
 
-def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[str]]:
-    """Describe the levels that are there, and note those that are not."""
+def _levels(group: zarr.Group, stated: Iterable[StatedLevel]) -> tuple[list[ArrayInfo], list[str]]:
     levels, notes = [], []
-    for _, dataset in entries(part_of(multiscale, "datasets"), "")[:MOST_LEVELS]:
-        path = str(dataset.get("path"))
+    for level in stated:
+        path = level.path
         try:
             where = "/".join(filter(None, [group.path, path]))
             node = open_node(group.store, where, group.metadata.zarr_format) if not path_fault(path) else None
@@ -256,7 +242,7 @@ def _levels(group: zarr.Group, multiscale: Any) -> tuple[list[ArrayInfo], list[s
             notes.append(f"The level {path!r} cannot be read: {error}")
             continue
         if isinstance(node, zarr.Array):
-            scale, translation = stated_geometry([dataset, multiscale], node.ndim)
+            scale, translation = level.geometry(node.ndim)
             levels.append(attrs.evolve(describe_array(node, path), scale=scale, translation=translation))
         else:
             notes.append(f"The level {path!r} is missing.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from zarr.storage import MemoryStore, StorePath, ZipStore
 
-from ..exceptions import FormatError, MethodError
+from ..exceptions import ExistsError, FormatError, InputError, MethodError
 from ..image import Multiscales, NgffImage
 from ..pixels import Methods, blocks_of
 from ..spec import Edge, Unknown, format_from_version, label_names
@@ -42,7 +42,10 @@ def open_image(
         ValidationError: see `validate`.
     """
     options = mapping_of(storage_options, "storage_options") | mapping_of(store_options, "store_options")
-    target = find_target(readable(store, options))
+    try:
+        target = find_target(readable(store, options))
+    except ExistsError as error:  # an array, such as a level
+        raise InputError(str(error)) from None
     if validate:
         document_of(target)  # refuses what is not an image
         target.fmt.validate(target.attributes, "image")
@@ -52,7 +55,7 @@ def open_image(
     turned = {axis.name: axis.orientation for axis in found.metadata.axes if axis.type == "space"}
     if any(turned.values()) and not all(turned.values()):
         without = ",".join(name for name, orientation in turned.items() if orientation is None)
-        warn(f"All space axes of {target} or none should have an orientation ({without} have not).")
+        warn(f"All space axes of {target} or none should have an orientation (there is none for {without}).")
     warn_of_unknown(found.metadata.edges, target)
     found.metadata.edges = [with_parameters(edge, target) for edge in found.metadata.edges]
     images = [level_image(found, k, _lazy(found.level(k))) for k in range(len(found.arrays))]

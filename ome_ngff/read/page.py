@@ -196,7 +196,6 @@ def _asked(image: Multiscales, labels: str | Sequence[str] | None) -> list[str]:
 
 
 def _tried(make: Callable[[], Html], title: str) -> Html:
-    """Write a part of the page, or why it cannot be shown."""
     try:
         return make()
     except UNREADABLE as error:

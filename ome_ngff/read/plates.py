@@ -20,6 +20,7 @@ from ..store import Target, attributes_below, children_of, find_target, readable
 from ..text import listed, show, warn
 from .mosaics import Overview, overview_of, stitched_well
 from .open import open_image
+from .stored import held, refuse_missing
 
 
 def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) -> StoredPlate:
@@ -47,13 +48,11 @@ def is_plate(store: Any) -> bool:
 
 def plate_of(target: Target) -> Plate:
     """Return what a group says of the plate that it is; for what is raised see `open_plate`."""
-    if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+    refuse_missing(target)
     target.refuse_change()
     document = target.plate_document
     if not isinstance(document.get("plate"), Mapping):
-        found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
-        raise InputError(f"{target} is not a plate of OME-Zarr (it has {found}).")
+        raise InputError(f"{target} is not a plate of OME-Zarr (it has {held(document)}).")
     try:
         return Plate.from_document(document["plate"], grows=target.said.get("grows") is True)
     except FormatError as error:
@@ -112,7 +111,7 @@ class StoredPlate(Mapping[str, "StoredWell"]):
 
     @property
     def _missing(self) -> str:
-        """What wells the plate lists and has not, in words."""
+        """What wells the plate lists but does not have, in words."""
         missing = [path for path in self.wells if path not in self._there]
         return f"The plate {self.target} lists wells that are not there: {listed(missing, 9, ', ')}" if missing else ""
 
@@ -226,7 +225,10 @@ class StoredPlate(Mapping[str, "StoredWell"]):
         return StoredWell(self.target, path, Well(found[path]))
 
     def _place(self, well: object) -> str:
-        """Return the path of a well that can be there: none is new."""
+        """Return the path of a well that can be there: one that is listed, by whatever name, and none that is new."""
+        written = "/".join(map(str, well)) if isinstance(well, tuple) else well
+        if isinstance(written, str) and written in self.wells:
+            return written
         return attrs.evolve(self.plate, grows=False).place(well)
 
     def __contains__(self, well: object) -> bool:
@@ -324,7 +326,7 @@ def fields_beside(target: Target, plate: Plate) -> list[tuple[str, Field, str]]:
     for (well, name), attributes in zip(found, _readable_below(target, ["/".join(f) for f in found]), strict=True):
         image = attrs.evolve(target, attributes=attributes)
         ours, incomplete = "acquisition" in image.said, image.mark is not None
-        if (incomplete and ours) or ("multiscales" in image.document and not {"image-label"} & image.document.keys()):
+        if (incomplete and ours) or (image.is_image and not {"image-label"} & image.document.keys()):
             number = image.said.get("acquisition")
             listed_as = {field.path: field for field in known.get(well, ())}.get(name)
             field = listed_as or Field(name, number if is_integer(number, 0) else None)

@@ -8,12 +8,13 @@ from typing import Any
 
 import zarr
 
-from ..exceptions import InputError, MissingError
+from ..exceptions import InputError
 from ..image import Multiscales
 from ..spec import CoordinateSystem, Edge, Graph, decode_scene, path_fault
 from ..store import Target, find_target, readable
 from .fields import with_parameters
 from .open import open_image, warn_of_unknown
+from .stored import held, refuse_missing
 
 
 class Scene(Mapping[str, Multiscales]):
@@ -78,12 +79,10 @@ def open_scene(store: Any, storage_options: Mapping[str, Any] | None = None) -> 
         SpaceError: a transformation does not say what it is.
     """
     target = find_target(readable(store, storage_options))
-    if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+    refuse_missing(target)
     scene = target.document.get("scene")
     if not isinstance(scene, Mapping):
-        found = ", ".join(sorted(set(target.document) - {"version"})) or "no metadata of OME"
-        raise InputError(f"{target} is not a scene of OME-Zarr 0.6 (it has {found}).")
+        raise InputError(f"{target} is not a scene of OME-Zarr 0.6 (it has {held(target.document)}).")
     systems, edges = decode_scene(scene)
     for path in (ref.path for edge in edges for ref in (edge.input, edge.output)):
         if path is not None and path_fault(path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
-from ..spec import Metadata, Scale, dataset_paths, entry_of, placed
+from ..spec import Metadata, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
 from ..store import Target, attributes_now, open_node, place, read_box, with_length
 
 
@@ -61,8 +61,7 @@ class StoredImage:
             if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
-        label = document.get("image-label")
-        return cls(target, metadata, arrays, dict(label) if isinstance(label, Mapping) else None)
+        return cls(target, metadata, arrays, image_label_of(document))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,17 +138,27 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         MissingError: there is nothing. IncompleteError: the image was never finished.
         InputError: the group holds no image.
     """
-    if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+    refuse_missing(target)
     target.refuse_change()
     if target.mark is not None and not unfinished and not target.growing:
         raise IncompleteError(f"{target} is incomplete; finish it with {target.way_on}.")
     document = target.image_document
-    if "multiscales" not in document:
-        found = ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
+    if not is_image(document):
+        found = held(document)
         way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
+
+
+def refuse_missing(target: Target) -> None:
+    """Raise `MissingError` where there is no group."""
+    if target.attributes is None:
+        raise MissingError(f"There is no OME-Zarr at {target}.")
+
+
+def held(document: Mapping[str, Any]) -> str:
+    """Return what a document has, in words."""
+    return ", ".join(sorted(set(document) - {"version"})) or "no metadata of OME"
 
 
 def _cut(target: Target, arrays: tuple[zarr.Array[Any], ...]) -> tuple[zarr.Array[Any], ...]:

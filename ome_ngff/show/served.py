@@ -17,11 +17,13 @@ import numpy as np
 
 from ..exceptions import InputError, LabelError
 from ..pixels import Box, as_source, read
-from ..spec import Axis, times
+from ..spec import Axis, Dataset, FormatV05, Metadata, Scale, Translation, times
 from .protocols import ImageLike, PyramidLike
 
 _LARGEST = 4 * 2**20  # bytes of a chunk, if it may be cut
 _STORED = 16 * 2**20  # bytes of a chunk that stays as it is stored, so that none is decoded twice
+_FORMAT = FormatV05()  # the newest that viewers know
+_UNITS = {"m": "meter", "s": "second"}
 _KEY = re.compile(r"zarr\.json|(\d+)/zarr\.json|(\d+)/c/(\d+(?:/\d+)*)", re.ASCII)
 
 
@@ -143,19 +145,14 @@ class Served:
         return np.asarray(read(source, box, source.dtype))
 
     def _group(self) -> dict[str, Any]:
-        _, _, units = self.geometry(0)
-        names = {"m": "meter", "s": "second"}
         axes = [
-            {k: v for k, v in (("name", axis.name), ("type", axis.type), ("unit", names.get(unit))) if v}
-            for axis, unit in zip((self.axes[i] for i in self.kept), units, strict=True)
+            Axis(self.axes[i].name, self.axes[i].type, _UNITS.get(unit))
+            for i, unit in zip(self.kept, self.geometry(0)[2], strict=True)
         ]
-        datasets = []
-        for level in range(len(self.levels)):
-            scale, translation, _ = self.geometry(level)
-            steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": translation}]
-            datasets.append({"path": str(level), "coordinateTransformations": steps})
-        ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
-        return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+        placed = [self.geometry(level)[:2] for level in range(len(self.levels))]
+        datasets = [Dataset(str(level), [Scale(scale), Translation(at)]) for level, (scale, at) in enumerate(placed)]
+        attributes = _FORMAT.wrap(_FORMAT.encode(Metadata(axes, datasets)))
+        return {"zarr_format": _FORMAT.zarr_format, "node_type": "group", "attributes": attributes}
 
     def _array(self, level: int) -> dict[str, Any]:
         dtype = self.dtype

@@ -123,7 +123,7 @@ def look(
     if not 0 <= time < base.length("t"):
         raise MissingError(f"There is no time point {time}; there are 0 to {base.length('t') - 1}.")
     names = [labels] if isinstance(labels, str) else list(labels)
-    drawn = [(_labels(image, name), _FILL * fill) for name in names]
+    drawn = [(labels_named(image, name), _FILL * fill) for name in names]
     if image.image_label is not None:  # labels are seen by their colours, not by their values
         drawn.insert(0, (image, 1.0))
     seen = () if image.image_label is not None else seen_channels(image, base.length("c"), channels)
@@ -187,7 +187,8 @@ def _words(base: Plane, plane: Plane, time: int, depth: int | None) -> list[str]
     return words
 
 
-def _labels(image: PyramidLike, name: str) -> PyramidLike:
+def labels_named(image: PyramidLike, name: str) -> PyramidLike:
+    """Return a label image by its name; raise `MissingError` where there is none."""
     if name not in image.labels:
         known = ", ".join(image.labels) or "none"
         raise MissingError(f"There are no labels {name!r}.{nearest_word(name, image.labels)} Known: {known}.")
@@ -216,7 +217,6 @@ def _overlay(
 
 
 def _shares(count: int) -> Array:
-    """Return the centres of pixels as shares of the side that they make up."""
     shares: Array = (np.arange(count) + 0.5) / count
     return shares
 

@@ -15,13 +15,13 @@ import attrs
 
 from ..exceptions import MissingError
 from ..spec import decode_colors
-from ..text import nearest_word
 from .channels import MOST, Channel, seen_channels
 from .contrast import Window, sample, shown, windows_of
 from .planes import Plane
 from .protocols import PyramidLike
 from .served import Served, answers
 from .server import PageServer
+from .view import labels_named
 
 _SIDES = {"xy": 520, "4panel-alt": 260}  # pixels of the screen that the image is as wide as, at first
 _SHADER = "#uicontrol invlerp contrast\n#uicontrol vec3 color color\nvoid main() { emitRGB(color * contrast()); }\n"
@@ -69,7 +69,7 @@ def serve(image: PyramidLike, labels: str | Sequence[str] | None = None, port: i
     """Serve an image to a browser; `Multiscales.view` says what the arguments are."""
     client = _client()
     names = list(image.labels) if labels is None else [labels] if isinstance(labels, str) else list(labels)
-    layers = [*_channels(image), *(_labels(image, name) for name in names)]
+    layers = [*_channels(image), *(_segmentation(labels_named(image, name), name) for name in names)]
     data = answers([layer.served for layer in layers])
 
     def answer(path: str) -> tuple[str, bytes] | None:
@@ -153,13 +153,6 @@ def _windows(image: PyramidLike, channels: Sequence[Channel]) -> list[Window]:
 
     measured = windows_of(pixels, [channel.color for channel in channels], plane.level.data.dtype)
     return [channel.window or shown(own) for channel, own in zip(channels, measured, strict=True)]
-
-
-def _labels(image: PyramidLike, name: str) -> _Layer:
-    if name not in image.labels:
-        known = ", ".join(image.labels) or "none"
-        raise MissingError(f"There are no labels {name!r}.{nearest_word(name, image.labels)} Known: {known}.")
-    return _segmentation(image.labels[name], name)
 
 
 def _segmentation(labels: PyramidLike, name: str) -> _Layer:

@@ -183,7 +183,7 @@ def parse_numbers(given: PerAxis | None, axes: Sequence[Axis], what: str) -> dic
     elif given is not None and not isinstance(given, Mapping):
         if _length(given) != len(names):
             raise AxesError(
-                f"{what} needs a dict, or one number for each of the axes {','.join(names)} (got {given!r})."
+                f"{what} is one number for all of space, one for each of {','.join(names)}, or by name (got {given!r})."
             )
         given = dict(zip(names, given, strict=True))  # type: ignore[arg-type]  # a number has no length
     numbers = by_name(given or {}, names)

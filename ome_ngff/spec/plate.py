@@ -337,7 +337,6 @@ def _row_index(name: str) -> int:
 
 
 def _lines(given: Any, what: str, name_of: Callable[[int], str]) -> tuple[str, ...]:
-    """Parse names of rows or columns."""
     names: Any = None
     span = re.fullmatch(r"([A-Z]{1,2}|\d{1,3})-([A-Z]{1,2}|\d{1,3})", given) if isinstance(given, str) else None
     if is_integer(given, 1) and given <= _MOST_LINES:

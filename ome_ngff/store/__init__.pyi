@@ -50,7 +50,6 @@ from .hierarchy import refuse_writers as refuse_writers
 from .holder import Holder as Holder
 from .holder import at_work as at_work
 from .holder import claims_for as claims_for
-from .inline import wait_for as wait_for
 from .journal import JOURNAL as JOURNAL
 from .layout import Grid as Grid
 from .layout import Layout as Layout
@@ -69,6 +68,7 @@ from .nodes import delete_group as delete_group
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .nodes import put_file as put_file
+from .nodes import read_bytes as read_bytes
 from .objects import Entry as Entry
 from .objects import carry_objects as carry_objects
 from .objects import list_objects as list_objects

@@ -72,11 +72,11 @@ def array_to_v2(found: Mapping[str, Any]) -> tuple[Document, Document]:
     grid, keys = _named(found.get("chunk_grid")), _named(found.get("chunk_key_encoding"))
     codecs = [_named(codec) for codec in found.get("codecs") or ()]
     if any(name == "sharding_indexed" for name, _ in codecs):
-        raise CodecError("it has shards, which Zarr v2 has not")
+        raise CodecError("it has shards, which Zarr v2 does not have")
     if grid[0] != "regular" or found.get("storage_transformers"):
         raise CodecError("its chunks are not a regular grid of files")
     if keys[0] != "v2":
-        raise CodecError(f"its chunks have keys of the encoding {show(keys[0])}, such as c/0/0, which Zarr v2 has not")
+        raise CodecError(f"its chunks have keys of the encoding {show(keys[0])}, such as c/0/0, which Zarr v2 lacks")
     shape, name = _lengths(found, "shape"), found.get("data_type")
     order, endian, compressor = "C", "little", None
     for step, (codec, words) in enumerate(codecs):
@@ -87,10 +87,10 @@ def array_to_v2(found: Mapping[str, Any]) -> tuple[Document, Document]:
         elif codec in _TO_V2 and step == len(codecs) - 1 > 0:
             compressor = _TO_V2[codec](words)
         else:
-            raise CodecError(f"it has the codec {show(codec)} at this place, which Zarr v2 has not")
+            raise CodecError(f"it has the codec {show(codec)} at this place, which Zarr v2 does not have")
     dtype = _dtype(name)
     if dtype.name != name or endian not in ("little", "big") or not any(codec == "bytes" for codec, _ in codecs):
-        raise CodecError(f"its pixels are {show(name)} by {show(found.get('codecs'))}, which Zarr v2 has not")
+        raise CodecError(f"its pixels are {show(name)} by {show(found.get('codecs'))}, which Zarr v2 does not have")
     dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     fill = found.get("fill_value")
     if dtype.kind in "fc" and any(str(part)[:2] == "0x" for part in (fill if isinstance(fill, list) else [fill])):

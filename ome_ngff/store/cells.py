@@ -27,7 +27,7 @@ from ..exceptions import StoreError, TakenOverError
 from .claims import Claim, name_holder
 from .inline import wait_for
 from .journal import JOURNAL
-from .nodes import children, delete
+from .nodes import children, delete, drop_bytes, put_bytes
 from .objects import list_objects
 from .patience import in_folder, patiently
 from .places import in_memory
@@ -125,7 +125,7 @@ class Cells:
         """Keep what stands at a key, before anything is prepared; return whether something does."""
         if self.target.folder is None:
             there = self._get(key)
-            self._set(self.old(key), there) if there is not None else None
+            put_bytes(self.target, self.old(key), there) if there is not None else None
             return there is not None
         if found := self._exists(key):
             self._make_way("old", key)
@@ -192,7 +192,6 @@ class Cells:
                 raise _taken_over(self.target) from None
 
     def _tidy(self, key: str) -> None:
-        """Delete the folders that a cell leaves empty."""
         with suppress(OSError):  # the first that is not empty ends it
             for folder in self._path(key).parents[: key.count("/")]:
                 folder.rmdir()
@@ -210,32 +209,24 @@ class Cells:
         if cell.was and not self._exists(self.old(key)):
             there = self._get(key)
             if there is not None:
-                self._set(self.old(key), there)
+                put_bytes(self.target, self.old(key), there)
         if new is None:
-            self._delete(key)
+            drop_bytes(self.target, key)
         else:
-            self._set(key, new)
-            self._delete(self.new(key))
+            put_bytes(self.target, key, new)
+            drop_bytes(self.target, self.new(key))
 
     def _back_object(self, key: str, cell: Cell) -> None:
         if cell.was:
             old = self._get(self.old(key))
             if old is not None:
-                self._set(key, old)
+                put_bytes(self.target, key, old)
         else:
-            self._delete(key)
+            drop_bytes(self.target, key)
 
     def _get(self, key: str) -> bytes | None:
         found = wait_for(self.target.store, self.target.store.get(self.target.key(key), default_buffer_prototype()))
         return None if found is None else found.to_bytes()
-
-    def _set(self, key: str, content: bytes) -> None:
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        wait_for(self.target.store, self.target.store.set(self.target.key(key), buffer))
-
-    def _delete(self, key: str) -> None:
-        with suppress(FileNotFoundError):
-            wait_for(self.target.store, self.target.store.delete(self.target.key(key)))
 
     def _exists(self, key: str) -> bool:
         if self.target.folder is not None:
@@ -280,7 +271,7 @@ def copy_below(target: Target, start: str, end: str, instead: Mapping[str, bytes
         for key, content in found.items():
             content = cells._get(f"{start}/{key}") if content is None else content
             if content is not None:
-                cells._set(f"{end}/{key}", content)
+                put_bytes(target, f"{end}/{key}", content)
         return
     place = target.folder / end
     shutil.copytree(target.folder / start, place, copy_function=lambda *ends: _link(*map(Path, ends)))

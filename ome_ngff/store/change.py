@@ -32,11 +32,10 @@ from .claims import Claim, name_holder
 from .documents import MOST_BYTES, get_bytes, parse
 from .inline import together, wait_for
 from .journal import JOURNAL
-from .nodes import children, leads_through_a_link
+from .nodes import children, drop_bytes, leads_through_a_link, put_bytes, read_bytes
 from .patience import in_folder
 from .staging import HELD, Staging, expel
 from .target import MARK, Target
-from .zarr_private import default_buffer_prototype
 
 CHANGING, UNDOING, UNDO = (f"{JOURNAL}/{name}.zip" for name in ("changing", "undoing", "undo"))
 CHANGES = {CHANGING, UNDOING}  # of what is under way
@@ -196,7 +195,7 @@ def recorded(target: Target, name: str) -> Record | None:
     """Return the change that is recorded under a name in the journal of a group."""
     if leads_through_a_link(target, name):
         raise StoreError(f"{target} has its journal behind a link, which is not followed. Remove the link.")
-    content = wait_for(target.store, get_bytes(target.store, target.key(name)))
+    content = read_bytes(target, name)
     if content is None:
         return None
     change = Change.from_bytes(content, f"{target}/{name}")
@@ -357,13 +356,11 @@ class _Sender:
 
     def put(self, name: str, content: bytes) -> None:
         self._look()
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+        put_bytes(self.target, name, content)
 
     def remove(self, name: str) -> None:
         self._look()
-        with suppress(FileNotFoundError):
-            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+        drop_bytes(self.target, name)
 
     def _look(self) -> None:
         if not self.claim.held:

@@ -26,6 +26,7 @@ from weakref import WeakSet
 
 import attrs
 
+from ..config import in_child
 from ..exceptions import StoreError
 from .slots import FolderSlots, MemorySlots, ObjectSlots, Slots
 
@@ -265,8 +266,7 @@ class _Beat:
 
 
 _BEAT = _Beat()
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_BEAT.reset)
+in_child(_BEAT.reset)
 
 
 def claims_of(store: Store, path: str = "") -> Claims | None:

@@ -25,16 +25,14 @@ from ..spec import name_fault
 from .attributes import attributes_now, locked
 from .claims import Claims, claims_of, name_holder
 from .copying import StoredCells, copy_objects
-from .inline import wait_for
 from .journal import JOURNAL, note_key
-from .nodes import children
+from .nodes import children, drop_bytes, put_bytes
 from .opening import whole_cell, write_box
 from .patience import in_folder
 from .places import folder_of, in_memory
 from .slots import ENTRY
 from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
 from .target import Target
-from .zarr_private import default_buffer_prototype
 
 _DONE = b"done"
 
@@ -154,8 +152,7 @@ class Holder:
             self._group.put(name, content)
             return
         self.compare()
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        wait_for(self.target.store, self.target.store.set(self.target.key(name), buffer))
+        put_bytes(self.target, name, content)
 
     def append(self, name: str, content: bytes, whole: bytes) -> None:
         """Add to a file below the group; where that cannot be, replace it by what it is then. Raises as `put`."""
@@ -172,8 +169,7 @@ class Holder:
             self._group.remove(name)
             return
         self.compare()
-        with suppress(FileNotFoundError):
-            wait_for(self.target.store, self.target.store.delete(self.target.key(name)))
+        drop_bytes(self.target, name)
 
     def note(self, what: str) -> None:
         """Write into the journal that a unit is in place.

@@ -9,13 +9,13 @@ wants the chunk written can do all of it.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from zarr.abc.store import Store
 
+from ..config import in_child
 from .places import folder_of
 from .zarr_private import sync
 
@@ -52,6 +52,7 @@ class _Own:
 _HELD = threading.local()
 
 
+@in_child
 def _forget_loops() -> None:
     """Start anew in a process that was forked: its loop would watch for the parent, through the same descriptors."""
     global _HELD
@@ -60,8 +61,6 @@ def _forget_loops() -> None:
 
 
 _LEFT: list[threading.local] = []
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_loops)
 
 
 def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -34,19 +34,17 @@ _FILES, _NAMES = 4, 1000  # that are listed in the time of one look at a file, o
 
 def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
     """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added."""
-    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
-    image = "multiscales" in target.document  # else its other parts, such as `image-label`, wait in the mark
+    image = target.is_image  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
     parts = {**(target.mark or {}).get("parts", {}), **parts}
     stated = {"write": uuid4().hex, "parts": parts, **mark}
-    return _put_mark(target, {**foreign, **more}, stated)
+    return _put_mark(target, {**_foreign(target), **more}, stated)
 
 
 def begin_growing(target: Target, document: Mapping[str, Any], mark: Mapping[str, Any]) -> Target:
     """Mark an image as one that is being added to: its metadata stands beside the mark, so that it can be read."""
-    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     stated = {"write": uuid4().hex, "parts": {}, **mark, "metadata": target.fmt.wrap(document)}
-    return _put_mark(target, {**foreign, **target.fmt.wrap(document)}, stated)
+    return _put_mark(target, {**_foreign(target), **target.fmt.wrap(document)}, stated)
 
 
 def hold(target: Target, *, shared: bool) -> Target:
@@ -60,6 +58,10 @@ def share(target: Target, prepared: Mapping[str, Any]) -> Target:
     return _put_mark(target, target.attributes or {}, {**(target.mark or {}), SHARED: prepared})
 
 
+def _foreign(target: Target) -> dict[str, Any]:
+    return {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
+
+
 def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any]) -> Target:
     holder = stated["holder"] if stated.get(SHARED) else name_holder()
     attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": holder}}}
@@ -69,10 +71,9 @@ def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str
 
 def finish(target: Target, document: Mapping[str, Any]) -> None:
     """Replace the mark by the metadata, in one step."""
-    foreign = {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
     parts = (target.mark or {}).get("parts", {})
     said = {MARK: target.said} if target.said else {}
-    put_attributes(target, {**foreign, **said, **target.fmt.wrap({**parts, **document})})
+    put_attributes(target, {**_foreign(target), **said, **target.fmt.wrap({**parts, **document})})
 
 
 def sweep_partial(target: Target, paths: Iterable[str]) -> None:

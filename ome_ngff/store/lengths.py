@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 
 from ..exceptions import MissingError
-from .documents import get_bytes, parse
+from .documents import parse
 from .inline import wait_for
+from .nodes import read_bytes
 from .places import place
 from .target import Target
 
@@ -37,7 +38,7 @@ class LengthDocument:
     def of(cls, target: Target, path: str, axis: int) -> LengthDocument:
         """Read the document of an array below a group."""
         name = f"{path}/{'zarr.json' if target.fmt.zarr_format == 3 else '.zarray'}"
-        content = wait_for(target.store, get_bytes(target.store, target.key(name)))
+        content = read_bytes(target, name)
         if content is None:
             raise MissingError(f"There is no array at {place(target.store, target.key(path))}.")
         return cls(path, name, axis, parse(content, name), 2 if b"\n" in content else None)

@@ -24,6 +24,7 @@ from zarr.storage import LocalStore, MemoryStore, StorePath
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
 from . import patience
+from .documents import get_bytes
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
 from .patience import in_folder, patiently
@@ -147,8 +148,24 @@ def put_file(target: Target, path: str, content: bytes) -> None:
     group = path.rpartition("/")[0]
     if group:
         put_documents(target, {group: GroupDocument(target.fmt.zarr_format)})
+    put_bytes(target, path, content)
+
+
+def read_bytes(target: Target, key: str) -> bytes | None:
+    """Read a small file below a target; None where there is none."""
+    return wait_for(target.store, get_bytes(target.store, target.key(key)))
+
+
+def put_bytes(target: Target, key: str, content: bytes) -> None:
+    """Store a small file below a target, or replace it."""
     buffer = default_buffer_prototype().buffer.from_bytes(content)
-    wait_for(target.store, target.store.set(target.key(path), buffer))
+    wait_for(target.store, target.store.set(target.key(key), buffer))
+
+
+def drop_bytes(target: Target, key: str) -> None:
+    """Delete a file below a target, if it is there."""
+    with suppress(FileNotFoundError):
+        wait_for(target.store, target.store.delete(target.key(key)))
 
 
 def put_groups_above(target: Target) -> None:

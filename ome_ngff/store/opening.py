@@ -19,6 +19,7 @@ from zarr.abc.store import Store
 from zarr.errors import ZarrUserWarning
 from zarr.storage import FsspecStore, MemoryStore, StorePath
 
+from ..config import in_child
 from ..exceptions import LostError, MissingError, NgffError, StoreError
 from ..pixels import slices, whole
 from ..text import by, show
@@ -132,10 +133,10 @@ def _start_threads() -> None:
             zarr.create_group(MemoryStore())
 
 
+in_child(_start_threads.cache_clear)
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     # While nobody changes the settings, which the child inherits as they are; its Zarr has no threads yet.
     os.register_at_fork(before=_CONFIG.acquire, after_in_parent=_CONFIG.release, after_in_child=_CONFIG.release)
-    os.register_at_fork(after_in_child=_start_threads.cache_clear)
 
 
 def open_array(store: Store, path: str, *, mode: Any = "r") -> zarr.Array[Any]:

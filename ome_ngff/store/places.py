@@ -21,6 +21,7 @@ from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore, StorePath, ZipStore
 
+from ..config import in_child
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
 from ..spec import path_fault
@@ -212,8 +213,7 @@ _OPEN: WeakValueDictionary[int, Store] = WeakValueDictionary()
 @cache
 def _watch_forks() -> None:
     """Register after those whose file systems are opened anew: they forget what they have before."""
-    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-        os.register_at_fork(after_in_child=_open_anew)
+    in_child(_open_anew)
 
 
 def _open_anew() -> None:

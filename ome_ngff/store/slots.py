@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from ..config import in_child
 from ..exceptions import StoreError
 from .patience import patiently
 
@@ -254,12 +255,9 @@ class ObjectSlots:
         return f"{self.prefix}/{name}".lstrip("/")
 
 
+@in_child
 def _forget_memory() -> None:
     """Start anew in a process that was forked: what its memory says of other threads is no longer so."""
     global _MEMORY_LOCK
     _MEMORY_LOCK = threading.Lock()
     _MEMORY.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forget_memory)

@@ -17,6 +17,7 @@ from ..spec import (
     format_for_zarr,
     format_from_version,
     format_implementations,
+    is_image,
     part_of,
     stated_format,
 )
@@ -77,9 +78,14 @@ class Target:
         return {k: v for k, v in said.items() if k != "incomplete"} if isinstance(said, Mapping) else {}
 
     @property
+    def is_image(self) -> bool:
+        """Whether the group is an image that can be read, or labels."""
+        return is_image(self.document)
+
+    @property
     def growing(self) -> bool:
         """Whether the group is an image that is being added to: it can be read, as far as level 0 is long."""
-        return isinstance((self.mark or {}).get("growing"), Mapping) and "multiscales" in self.document
+        return isinstance((self.mark or {}).get("growing"), Mapping) and self.is_image
 
     def refuse_change(self) -> None:
         """Raise `IncompleteError` where the hierarchy is being changed, or was left so."""
@@ -172,7 +178,7 @@ def find_target(group: Any, fmt: Format | str | None = None) -> Target:
 def _found(store: Store, path: str, fmt: Format | None) -> Target:
     found = open_node(store, path, None if fmt is None else fmt.zarr_format)
     if isinstance(found, zarr.Array):
-        raise ExistsError(f"{place(store, path)} is an array; an image needs a group of its own.")
+        raise ExistsError(f"{place(store, path)} is an array, and an image is a group of arrays; name that.")
     if found is None:
         return Target(store, path, fmt or _format_of_parents(store, path), None)
     attributes = dict(found.attrs)

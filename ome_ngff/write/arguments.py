@@ -15,8 +15,8 @@ from ..pixels import (
     Methods,
     ScaleFactors,
     automatic_ladder,
-    find_method,
     levels,
+    method_given,
     native,
     parse_ladder,
 )
@@ -42,7 +42,7 @@ from ..spec import (
     placed,
 )
 from ..store import Layout, Target, find_target
-from ..text import list_of, mapping_of, refuse_unknown, show
+from ..text import list_of, mapping_of, refuse_unknown
 from .omero import Rendering
 from .request import Request, given_level
 from .resume import begun_ladder
@@ -104,9 +104,7 @@ def image_request(
     base_scale, base_translation = pixel_geometry(parsed, given.scale, given.translation)
     if scaler is not None and scale_factors is not None:
         raise ScaleError("Give the factors once: pass scale_factors or a scaler.")
-    if scaler is not None and not hasattr(scaler, "reducer"):
-        raise OptionError(f"scaler is a Scaler (got {show(scaler)}).")
-    reducer = scaler.reducer if scaler is not None else find_method(method or "resize")
+    reducer = method_given(method or "resize", scaler)
     if reducer.in_memory:
         raise OptionError(
             f"{reducer.name!r} gives residuals in memory and cannot be written; see Scaler.{reducer.name}."
@@ -208,7 +206,6 @@ def _placed(
 
 
 def _refuse_growing(shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raise `ScaleError` where a level is not smaller than the one before it."""
     for before, after in itertools.pairwise(shapes):
         if before == after or any(b < a for b, a in zip(before, after, strict=True)):
             raise ScaleError(f"The levels of a pyramid go from large to small (got the shapes {shapes}).")
@@ -226,7 +223,6 @@ def _metadata(
     omero: Omero | None,
     **made_by: Any,
 ) -> Metadata:
-    """Describe an image whose levels have these transformations."""
     if not isinstance(name, str):
         raise OptionError(f"The name of an image is a string (got {name!r}).")
     datasets = [Dataset(str(k), list(each)) for k, each in enumerate(steps)]
@@ -236,7 +232,6 @@ def _metadata(
 def _steps(
     target: Target, axes: Axes, found: Sequence[Level], given: Transformations | None
 ) -> list[list[Placement]] | None:
-    """Parse the transformations of all levels, where a caller gives them."""
     if not given:
         return None
     target.fmt.validate_coordinate_transformations(len(axes), len(found), given)
@@ -287,7 +282,6 @@ def _rendering(
 
 
 def _omero(omero: Any, count: int) -> Omero | None:
-    """Parse the rendering that a caller gives, for as many channels as there are."""
     if isinstance(omero, Omero):
         return omero
     channels = omero.get("channels") if isinstance(omero, Mapping) else None

@@ -9,7 +9,7 @@ from typing import Any, Never
 from ..exceptions import LabelError, MissingError, OptionError
 from ..pixels import as_labels
 from ..read import StoredImage
-from ..spec import Axes, AxesLike, Format, UnitsLike, path_fault
+from ..spec import Axes, AxesLike, Format, UnitsLike, image_label_of, path_fault, stated_ndim, well_paths, with_omero
 from ..store import ORIGINAL, Target, find_target, opened, put_attributes, put_file, readable, update_document
 from ..text import mapping_of, show
 from .arguments import refuse_words
@@ -45,15 +45,9 @@ def write_multiscales_metadata(
     datasets = _listed(datasets, (Mapping,), "datasets is a list of dicts with path and coordinateTransformations")
     extra = mapping_of(metadata, "metadata")
     omero = extra.pop("omero", None) or omero
-    ndim = None
-    if axes is None:
-        given = [t for d in datasets for t in d.get("coordinateTransformations", ()) if t.get("scale")]
-        ndim = len(given[0]["scale"]) if given else None
-    parsed = Axes(axes, axes_units, ndim=ndim)
+    parsed = Axes(axes, axes_units, ndim=stated_ndim(datasets) if axes is None else None)
     name = name or target.path.rpartition("/")[2] or "image"
-    document = target.fmt.multiscale(parsed.to_list(), datasets, name, metadata=extra or None)
-    if omero is not None:
-        document["omero"] = dict(omero)
+    document = with_omero(target.fmt.multiscale(parsed.to_list(), datasets, name, metadata=extra or None), omero)
     target.fmt.validate(target.fmt.wrap(document))
     update_document(target, document)
 
@@ -92,12 +86,12 @@ def write_label_metadata(
     label = labels.child(name)
     if label.attributes is None:
         raise MissingError(f"There is no label image at {label}; write it with write_labels.")
-    there = label.document.get("image-label")
-    if source is None and not (isinstance(there, Mapping) and "source" in there):
+    there = image_label_of(label.document) or {}
+    if source is None and "source" not in there:
         source = {"image": path_to_image(name)}
     annotation = Annotation(colors, properties, label_id, source, check)
     pixels = partial(StoredImage.of, label, unfinished=True)
-    parts = annotation.parts(lambda: as_labels(pixels().arrays[0]), there if isinstance(there, Mapping) else None)
+    parts = annotation.parts(lambda: as_labels(pixels().arrays[0]), there)
     _add(label, labels.fmt.image_label(**parts))
     register_label(labels, name)
 
@@ -129,14 +123,13 @@ def write_plate_metadata(
     wells = _listed(wells, (str, Mapping), "wells is a list of paths such as 'A/1', or of dicts; [] for none yet")
     if acquisitions is not None:
         acquisitions = _listed(acquisitions, (Mapping,), "acquisitions is a list of dicts with an id")
-    entries = [target.fmt.generate_well_dict(w, above, left) if isinstance(w, str) else dict(w) for w in wells]
-    document = target.fmt.plate(
-        rows=[{"name": r} for r in above], columns=[{"name": c} for c in left], wells=entries, name=name,
-        field_count=field_count, acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
+    document = target.fmt.plate_of(
+        above, left, wells, name=name, field_count=field_count,
+        acquisitions=None if acquisitions is None else [dict(a) for a in acquisitions],
     )  # fmt: skip
     target.fmt.validate(target.fmt.wrap(document), "plate")
     update_document(target, document)
-    for row in sorted({entry["path"].partition("/")[0] for entry in entries}):
+    for row in sorted({path.partition("/")[0] for path in well_paths(document)}):
         child = target.child(row)
         if child.attributes is None:
             put_attributes(child, {})
@@ -149,12 +142,12 @@ def write_collection_metadata(target: Target, images: Sequence[str], ome_xml: by
         target: the group. images: paths of its images, in their order. ome_xml: what describes them all, if anything.
     """
     below = target.child("OME")
-    series = {"series": list(images)}
+    series, collection = target.fmt.collection(images)
     target.fmt.validate(target.fmt.wrap(series), "bf2raw")
     if ome_xml:
         put_file(target, ORIGINAL, ome_xml)
     update_document(below, series)
-    update_document(target, {"bioformats2raw.layout": 3})
+    update_document(target, collection)
 
 
 def write_well_metadata(

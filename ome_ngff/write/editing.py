@@ -24,6 +24,7 @@ from ..spec import (
     decode_omero,
     direction,
     format_implementations,
+    is_image,
     label_names,
     parse_numbers,
     parse_units,
@@ -31,6 +32,7 @@ from ..spec import (
     recolored,
     relaid,
     renamed,
+    windows_of_channels,
 )
 from ..store import MARK, find_target, opened
 from ..text import listed, mapping_of, show, warn
@@ -151,7 +153,7 @@ def _lay(draft: Draft, image: StoredImage, words: Mapping[str, Any]) -> None:
     if frames and image.metadata.edges:
         warn(f"{draft.target}: the transformations to other coordinate systems stay as they are.")
     for name in label_names(draft.document("labels")):
-        if "multiscales" in draft.document(f"labels/{name}"):
+        if is_image(draft.document(f"labels/{name}")):
             _lay_labels(draft, image, f"labels/{name}", frames, units, turned)
 
 
@@ -220,12 +222,12 @@ def _shown(document: dict[str, Any], image: StoredImage, words: Mapping[str, Any
     if there is not None and windows is not None:
         known = zip(there.channels, colors or [channel.color for channel in there.channels], strict=True)
         stated = attrs.evolve(there, channels=[attrs.evolve(c, color=color, window=None) for c, color in known])
-    given: Sequence[Mapping[str, float] | None] = ()
+    given: Sequence[OmeroWindow | None] = ()
     if there is None or windows is not None:
-        omero = Rendering(names, colors, stated=stated)(image.arrays, image.metadata)["omero"]
-        measured = [channel["window"] for channel in omero["channels"]]
-        old = [None] * count if there is None else [channel.window for channel in there.channels]
-        document = {**document, "omero": omero} if there is None else document
+        shown = Rendering(names, colors, stated=stated)(image.arrays, image.metadata)
+        measured = windows_of_channels(shown)
+        old = [None] * count if there is None else windows_of_channels(document)
+        document = {**document, **shown} if there is None else document
         given = measured
         if pairs:
             given = [
@@ -261,7 +263,8 @@ def _plain(number: Any) -> Any:
     return number.item() if hasattr(number, "item") else number
 
 
-def _window(pair: tuple[float, float], measured: Mapping[str, float], old: OmeroWindow | None) -> dict[str, float]:
+def _window(pair: tuple[float, float], measured: OmeroWindow | None, old: OmeroWindow | None) -> OmeroWindow:
     """Return a window that shows these values, of the range that is known."""
-    low, high = (measured["min"], measured["max"]) if old is None else (old.min, old.max)
-    return {"start": pair[0], "end": pair[1], "min": min(low, pair[0]), "max": max(high, pair[1])}
+    known = old or measured
+    low, high = (pair[0], pair[1]) if known is None else (known.min, known.max)
+    return OmeroWindow(min(low, pair[0]), max(high, pair[1]), *pair)

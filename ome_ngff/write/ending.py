@@ -27,7 +27,6 @@ from ..store import (
 
 
 def _leave_nothing(target: Target) -> None:
-    """Delete the journal."""
     delete(target, JOURNAL)
 
 

@@ -119,7 +119,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         except TakenOverError:
             forget_late_notes(job.target)
             now = attrs.evolve(job.target, attributes=attributes_now(job.target))
-            if job.shared and ("multiscales" in now.document if now.mark is None else SHARED in now.mark):
+            if job.shared and (now.is_image if now.mark is None else SHARED in now.mark):
                 return _execute_group(attrs.evolve(request, target=now), overwrite, resume, compute, progress)
             raise
         except StoreError:  # which has nothing new to say
@@ -146,12 +146,12 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         except StoreError as error:
             now = attrs.evolve(seen, attributes=attributes_now(seen))
             if _same(now, seen):
-                if request.shared and seen.mark is None and "multiscales" in seen.document:
+                if request.shared and seen.mark is None and seen.is_image:
                     raise ExistsError(f"{seen} holds another image than this call would write: {error}") from None
                 raise
             request = attrs.evolve(request, target=now)
             continue
-        begun = resume and (seen.mark is not None or "multiscales" in seen.document)
+        begun = resume and (seen.mark is not None or seen.is_image)
         asked = not begun or getattr(request.measured, "asked", True) or (seen.mark or {}).get("measured")
         measured = request.measured if asked else None
         end = Ending(
@@ -227,7 +227,7 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
         _refuse_unshared(request)
     if resume and "growing" in (target.mark or {}):
         raise StoreError(f"{target} is a stream, or is being added to; go on by stream_image or append_image.")
-    if resume and (target.mark is not None or "multiscales" in target.document):
+    if resume and (target.mark is not None or target.is_image):
         agree(request)
         if request.shared and target.mark is None:
             refuse_other_codecs(request, documents)

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from ..exceptions import OptionError
-from ..store import FRAMES, Holder, get_bytes, wait_for
+from ..store import FRAMES, Holder, read_bytes
 
 _UNEVEN = 0.05  # of a step: what times may differ by that are still regular
 
@@ -68,7 +68,7 @@ class FactLog:
     def of(cls, holder: Holder, names: tuple[str, ...], axis: int, length: int) -> FactLog:
         """Read what is said of the time points that are complete, `length` of them; other lines are taken away."""
         found, target = cls(holder, names, axis), holder.target
-        stored = wait_for(target.store, get_bytes(target.store, target.key(FRAMES))) or b""
+        stored = read_bytes(target, FRAMES) or b""
         kept: list[bytes] = []
         last = -1
         for line in stored.splitlines(keepends=True):

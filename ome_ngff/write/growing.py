@@ -94,7 +94,7 @@ def enter(request: Request, axis: int, *, overwrite: bool, resume: bool) -> tupl
         seen.fmt.validate({**request.attributes, **document}, kept=("transformation-type-known",))
         replace.refuse_existing(request, overwrite=overwrite, resume=resume)
         replace.refuse_foreign_frames(seen)
-        there = resume and "multiscales" in seen.document
+        there = resume and seen.is_image
         if resume and seen.mark is not None and "growing" not in seen.mark:
             raise StoreError(f"{seen} was begun by another write; finish that one, or pass overwrite=True.")
         if there:

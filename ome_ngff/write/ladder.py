@@ -13,7 +13,7 @@ from zarr.storage import StorePath
 from ..exceptions import ExistsError, LabelError, NgffError, StoreError
 from ..pixels import Method, Methods, ScaleFactors, find_method, label_method
 from ..read import StoredImage
-from ..spec import Axes
+from ..spec import Axes, is_image
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -24,11 +24,10 @@ from ..store import (
     Target,
     children,
     find_target,
-    get_bytes,
     key_of,
     leads_through_a_link,
     open_array,
-    wait_for,
+    read_bytes,
 )
 from .arguments import image_request
 from .labels.reference import ReferenceLevels
@@ -72,7 +71,7 @@ def _reference_above(target: Target) -> ReferenceLevels | None:
         places.append(parts or "/")
     for place in places:
         image = find_target(place)
-        if "multiscales" in image.image_document:
+        if is_image(image.image_document):
             return ReferenceLevels.of(image)
     return None
 
@@ -221,5 +220,5 @@ def _state(root: Target, path: str) -> str:
     above = f"/{path}".rpartition("/labels/")[0].strip("/") if "/labels/" in f"/{path}" else path
     digest = hashlib.sha256()
     for place in dict.fromkeys(["", above, path]):
-        digest.update(wait_for(root.store, get_bytes(root.store, root.key(key_of(place, UNDO)))) or b"")
+        digest.update(read_bytes(root, key_of(place, UNDO)) or b"")
     return digest.hexdigest()[:16]

@@ -10,7 +10,7 @@ import attrs
 
 from ..engine import Progress
 from ..exceptions import StoreError
-from ..spec import Dataset, named_paths, releveled, stated_method
+from ..spec import Dataset, is_image, named_paths, releveled, stated_method
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -117,7 +117,6 @@ class Levels:
 
 
 def _bring(target: Target, start: str, end: str) -> None:
-    """Move a level that is made to where it waits for being put into place."""
     if target.folder is None:
         copy_below(target, start, end, {})
         return
@@ -135,7 +134,7 @@ def forget_levels(image: Target) -> None:
 def images_of(hierarchy: Hierarchy, target: Target) -> Iterator[str]:
     """Yield the paths of all images of a hierarchy, each before its labels."""
     fmt = find_target(target).fmt
-    found = [p for p, n in hierarchy.nodes.items() if not n.is_array and "multiscales" in fmt.unwrap(n.attributes)]
+    found = [p for p, n in hierarchy.nodes.items() if not n.is_array and is_image(fmt.unwrap(n.attributes))]
     if not found:
         raise StoreError(f"{target} has no image, and none below it.")
     yield from found

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..image import NgffImage
 from ..show import SAMPLE_BYTES, channel_colors, channel_names, is_opacity, sample, windows_of
-from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero
+from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero, with_omero
 
 
 def _plain(windows: Sequence[Any]) -> Sequence[tuple[float, float]]:
@@ -72,13 +72,13 @@ class Rendering:
             stated = attrs.evolve(self.stated, channels=known, extra={**seen, **self.stated.extra})
             document = _measured(stated, level, at)
             if not [finding for finding in OMERO(document) if finding.severity == "error"]:
-                return {"omero": document}
+                return with_omero({}, document)
         channels = []
         for i, color in enumerate(colors):
             label = {"label": names[i]} if i < len(names) else {}
             channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, names), **label}))
         windows = self.windows if len(self.windows) == count else ()
-        return {"omero": _measured(Omero(channels, {"name": metadata.name, **seen}), level, at, windows)}
+        return with_omero({}, _measured(Omero(channels, {"name": metadata.name, **seen}), level, at, windows))
 
 
 def _measured(omero: Omero, level: Any, at: int | None, known: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:

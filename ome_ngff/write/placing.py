@@ -56,7 +56,6 @@ def first_pixels(pixels: Any, own: Sequence[str], stored: StoredImage, start: St
 
 
 def _parsed(start: Start | None, names: Sequence[str], own: Sequence[str]) -> dict[str, int]:
-    """Return what `start` says, by the names of the axes."""
     if not isinstance(start, Mapping):
         numbers = [] if start is None else list_of(start, "start")
         called = list(own if len(numbers) == len(own) else names)

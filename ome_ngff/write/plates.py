@@ -280,7 +280,6 @@ def repair_plate(
 
 
 def _target(group: Any, fmt: Format | str | None) -> Target:
-    """Point to the group of a plate, which can be written."""
     target = find_target(getattr(group, "target", group), fmt)
     target.refuse_package()
     replace.refuse_place(target)

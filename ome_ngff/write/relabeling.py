@@ -12,7 +12,17 @@ from zarr.storage import LocalStore
 
 from ..exceptions import ExistsError, MissingError, NgffError, StoreError
 from ..read import document_of
-from ..spec import label_names, named_paths, part_of, relabeled, renamed, scene_paths
+from ..spec import (
+    image_names,
+    is_image,
+    is_label,
+    label_names,
+    named_paths,
+    pointing,
+    relabeled,
+    renamed,
+    scene_paths,
+)
 from ..store import JOURNAL, LOCK, Target, children, copy_below, find_target, folder_of, open_node, opened, place
 from ..text import listed, nearest_word, warn
 from .changing import Edit, changed
@@ -73,13 +83,9 @@ def _rename(draft: Draft, old: str, new: str) -> None:
         return
     _refuse_standing(draft, end)
     document = draft.document(start)
-    entries = document.get("multiscales")
-    if entries and entries[0].get("name") == old:
+    if image_names(document)[:1] == [old]:
         document = renamed(document, new)
-    source = part_of(document.get("image-label"), "source")
-    if str(part_of(source, "image")).rstrip("/") == path_to_image(old).rstrip("/"):
-        source = {**source, "image": path_to_image(new)}
-        document = {**document, "image-label": {**document["image-label"], "source": source}}
+    document = pointing(document, path_to_image(old), path_to_image(new))
     other = draft.written(start, document)
     below = {key: content for key, content in {**draft.contents, **other}.items() if key.startswith(f"{start}/")}
     other, below = ({key.removeprefix(f"{start}/"): c for key, c in found.items()} for found in (other, below))
@@ -118,7 +124,7 @@ def _there(draft: Draft, name: str) -> str:
     document_of(find_target(draft.target))
     path, names = label_path(name), label_names(draft.document("labels"))
     document = draft.document(path)
-    if not {"multiscales", "image-label"} & set(document):
+    if not is_label(document):
         raise MissingError(
             f"There are no labels {name!r} in {draft.target}.{nearest_word(name, names)} "
             f"It has {listed(names) or 'none'}."
@@ -132,7 +138,7 @@ def _refuse_standing(draft: Draft, path: str) -> None:
     for step in above:
         node = draft.node(step)
         taken = step == path and (node or children(draft.target, step))
-        if taken or (node and (node.is_array or "multiscales" in draft.document(step))):
+        if taken or (node and (node.is_array or is_image(draft.document(step)))):
             raise ExistsError(f"{draft.target} has something at {step!r} already; choose another name.")
 
 

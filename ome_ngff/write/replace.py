@@ -16,7 +16,7 @@ from typing import Any
 import zarr
 
 from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
-from ..spec import entries_of, label_names, named_paths, path_fault
+from ..spec import entries_of, is_image, is_label, label_names, named_paths, path_fault
 from ..store import (
     CHANGES,
     FRAMES,
@@ -46,6 +46,12 @@ _FILES = re.compile(
 _CHUNK = re.compile(r"c|\d+(\.\d+)*|zarr\.json|\.zarray|\.zattrs|.*\.partial")  # what a stored array is made of
 
 
+def refuse_both(overwrite: bool, resume: bool) -> None:
+    """Raise `OptionError` where a caller wants to begin anew and to go on."""
+    if overwrite and resume:
+        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+
+
 def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """Raise where the target holds what the caller has not allowed to replace or to finish, or what nobody may.
 
@@ -57,11 +63,10 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
     """
     target = request.target
     refuse_place(target)
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    refuse_both(overwrite, resume)
     if not (overwrite and CHANGES & {f"{JOURNAL}/{name}" for name in children(target, JOURNAL)}):
         target.refuse_change()  # of labels, their image has the journal of the change
-    there = target.mark is not None or "multiscales" in target.document
+    there = target.mark is not None or target.is_image
     if not overwrite and not (there and resume):
         if target.mark is not None:
             raise IncompleteError(
@@ -119,7 +124,7 @@ def to_replace(target: Target, paths: Sequence[str]) -> list[str]:
     document, mark = target.document, target.mark
     found = {*named_paths(document), *paths, *begun_paths(mark, "paths", "replaces")}
     found |= {path for path in (ORIGINAL, FRAMES) if _is_ours(target, path)}
-    if "multiscales" in document or mark:
+    if is_image(document) or mark:
         linked = target.folder is not None and (target.folder / "labels").is_symlink()
         found |= {"labels"} if linked else {f"labels/{name}" for name in _own_labels(target)}
     return sorted(found)
@@ -253,4 +258,4 @@ def _own_labels(target: Target) -> list[str]:
 def _is_label(target: Target, node: zarr.Group) -> bool:
     """Return whether a group states that it is an image, or is being written as one."""
     document = target.fmt.unwrap(dict(node.attrs))
-    return bool({"image-label", "multiscales"} & set(document)) or MARK in node.attrs
+    return is_label(document) or MARK in node.attrs

@@ -10,7 +10,7 @@ import attrs
 from ..engine import Plan
 from ..exceptions import NgffError, StoreError
 from ..read import StoredImage
-from ..spec import Metadata, is_list, is_objects, placed
+from ..spec import Metadata, is_image, is_list, is_objects, placed
 from ..store import Compression, Target, journal, open_array
 from ..text import same_json, show
 from .request import Request
@@ -23,7 +23,7 @@ def begun_ladder(target: Target) -> list[tuple[int, ...]] | None:
         FormatError, InputError: the metadata of the image is not understood.
     """
     document = target.image_document
-    if "multiscales" not in document:
+    if not is_image(document):
         return None
     metadata = target.fmt.decode(document)
     sizes = [placed([d.coordinateTransformations], len(metadata.axes))[0] for d in metadata.datasets]
@@ -45,7 +45,7 @@ def as_begun(request: Request) -> Request:
             names = target.mark.get("compression")
             there = [Compression.parse(str(name)) for name in names] if is_list(names) else []
         else:
-            arrays = StoredImage.of(target).arrays if "multiscales" in target.document else ()
+            arrays = StoredImage.of(target).arrays if target.is_image else ()
             there = [Compression.parse(list(array.compressors)) for array in arrays]
     except NgffError:  # `agree` says what is wrong
         return request
@@ -120,7 +120,6 @@ def _is_length(value: Any) -> bool:
 
 
 def _alike(request: Request, document: Mapping[str, Any]) -> bool:
-    """Compare the metadata of a request with a document that is there."""
     fmt, asked = request.target.fmt, request.metadata
     try:
         known = fmt.decode(document, ndim=len(request.names))

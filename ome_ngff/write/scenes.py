@@ -56,7 +56,6 @@ def write_scene(
 
 
 def _image(target: Target, path: str) -> Metadata:
-    """Return the metadata of an image of a scene."""
     child = find_target(StorePath(target.store, target.key(path)))
     metadata = StoredImage.of(child).metadata
     if stated_version(child.document) not in (target.fmt.version, *target.fmt.dialect.earlier):

@@ -35,7 +35,7 @@ def write_scaled(
         if overwrite:
             raise OptionError("in_place keeps the array as level 0; it cannot be overwritten, too.")
         begun_ladder(request.target)  # an image that is there and not understood is named as such
-        if "multiscales" in request.target.document:
+        if request.target.is_image:
             names = request.names
             ladder = [dict(zip(names, level.factors, strict=True)) for level in request.levels[1:]]
             add_levels(_holding(array, request.target), ladder, scaler.reducer, progress=progress)
@@ -55,7 +55,9 @@ def scaled_request(
     store, path = locate(input_array)
     array = open_node(store, path)
     if not isinstance(array, zarr.Array):
-        raise MissingError(f"There is no Zarr array at {place(store, path)}.")
+        where = place(store, path)
+        hint = f"; it is a group, in which one is named {where}/0, for example" if array is not None else ""
+        raise MissingError(f"There is no Zarr array at {where}{hint}.")
     if scaler.labeled:
         scaler.refuse_invention()
     layout = Layout(chunks=array.chunks)

@@ -251,7 +251,7 @@ def stream_image(
         channel_colors=channel_colors, layout=Layout.parse(chunks, shards, compression, storage_options), resume=resume,
     )  # fmt: skip
     sized = _is_sized(scale, request, axis)
-    if resume and not sized and "multiscales" in target.document:  # perhaps what the facts have told
+    if resume and not sized and target.is_image:  # perhaps what the facts have told
         size = StoredImage.of(target).geometry(0)[0][axis]
         request = attrs.evolve(request, metadata=with_step(request.metadata, axis, size))
     return _stream(request, axis, order, queue, sized=sized, overwrite=overwrite, resume=resume)

@@ -38,16 +38,15 @@ from ..store import (
     carry_out,
     find_target,
     forget_copies,
-    get_bytes,
     leads_through_a_link,
     locked,
     named_faults,
     opened,
+    read_bytes,
     read_record,
     refuse_linked_journal,
     twin,
     unverified,
-    wait_for,
 )
 from .labels.request import label_path
 from .part import Part
@@ -223,7 +222,7 @@ def prepared_cells(
         ]
         found = cells.prepared(keys)
         document = f"{path}/".lstrip("/") + ("zarr.json" if stored.target.fmt.zarr_format == 3 else ".zattrs")
-        before = wait_for(root.store, get_bytes(root.store, root.key(document)))
+        before = read_bytes(root, document)
         after = None if before is None else still_true(before, document)
         if before is None or after is None:
             raise MissingError(f"There is no OME-Zarr at {stored.target}.")

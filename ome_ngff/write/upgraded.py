@@ -12,6 +12,7 @@ from ..exceptions import CodecError, FormatError, NgffError
 from ..spec import (
     Format,
     Restated,
+    is_image,
     restate,
     stated_version,
     states_ome,
@@ -115,7 +116,7 @@ class UpgradePlan:
         if document and (source.dialect.namespace or states_ome(document, name)):
             found = self._restated(document, self._links.get(path))
             self.losses += [f"/{path}: {loss}" for loss in found.losses]
-            self.images += "multiscales" in document
+            self.images += is_image(document)
             self._names |= {key_of(path, level): axes for level, axes in found.names.items()}
             self._links |= {key_of(path, label): link for label, link in found.links.items()}
             new, foreign = to.wrap(found.document) if found.document else {}, source.strip(attributes)
@@ -174,7 +175,7 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(document, allow_nan=False).encode()
     except ValueError as error:
-        raise FormatError("its attributes have NaN or infinity, which JSON has not") from error
+        raise FormatError("its attributes have NaN or infinity, which JSON does not have") from error
 
 
 def enumerated(reasons: list[str]) -> str:

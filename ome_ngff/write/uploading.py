@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from ..engine import Progress, check_progress, metered
-from ..exceptions import ExistsError, IncompleteError, OptionError, StoreError
+from ..exceptions import ExistsError, IncompleteError, StoreError
 from ..spec import named_paths
 from ..store import (
     JOURNAL,
@@ -19,13 +19,12 @@ from ..store import (
     carry_objects,
     find_target,
     forget_lock,
-    get_bytes,
     journal,
     list_objects,
     named_faults,
     parse_json,
     put_attributes,
-    wait_for,
+    read_bytes,
 )
 from . import replace
 from .ending import forget_late_notes
@@ -68,7 +67,7 @@ class Cargo:
         for path, entry in sorted(found.items()):
             digest.update(f"{path} {entry.size}\n".encode())
         for path in documents:
-            content = wait_for(source.store, get_bytes(source.store, source.key(path))) or b""
+            content = read_bytes(source, path) or b""
             digest.update(content)
             _refuse_unfinished(source, path, content)
         chunks, below = sorted({*found} - {*documents}), [path for path in documents if "/" in path]
@@ -134,8 +133,7 @@ def upload(
         ExistsError: there is something. StoreError: what was begun there is another upload.
     """
     check_progress(progress)
-    if overwrite and resume:
-        raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
+    replace.refuse_both(overwrite, resume)
     target, cargo = find_target(output, source.fmt), Cargo.of(source)
     there: Mapping[str, Entry] = {}
     with named_faults(target, "go on with resume=True"):
@@ -175,6 +173,6 @@ def _begun(target: Target, cargo: Cargo, *, overwrite: bool, resume: bool) -> bo
         return False
     if not overwrite:
         raise ExistsError(f"There is something at {target}; upload to another place, or pass overwrite=True.")
-    if "multiscales" not in target.document and not mark:
+    if not target.is_image and not mark:
         raise ExistsError(f"{target} holds something else than an image, which an upload never replaces; delete it.")
     return False

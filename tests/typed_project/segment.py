@@ -25,6 +25,11 @@ def add_labels(path: Path, name: str) -> list[str]:
     return list(open_image(path).labels)
 
 
+def pixel_size(image: Multiscales) -> tuple[float, float]:
+    """Return the pixel size along x of the finest level, and where that of the next one begins, without a check."""
+    return image.images[0].scale["x"], image.images[1].translation["x"]
+
+
 def find_labels(image: Multiscales, name: str) -> Multiscales | None:
     """Return labels by name, or none."""
     return image.labels.get(name)

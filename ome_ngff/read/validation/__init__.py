@@ -21,10 +21,10 @@ from zarr.storage import ZipStore
 from ...engine import Progress, check_progress
 from ...exceptions import Finding, MissingError, StoreError, ValidationError
 from ...show import table, tag
-from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations
+from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations, kind_of
 from ...store import opened, parse_json, refuse_large
 from ...text import cut, printable
-from ..describe import find_place, kind_of
+from ..describe import find_place
 from .chunks import check_chunks
 from .members import FILE
 from .tree import Tree

@@ -14,7 +14,18 @@ import attrs
 import zarr
 
 from ...exceptions import Finding
-from ...spec import MISSING, Faults, Format, Rule, Rules, entries, is_integer, is_objects, part_of, stated_geometry
+from ...spec import (
+    MISSING,
+    Faults,
+    Format,
+    Rule,
+    Rules,
+    entries,
+    is_objects,
+    labels_of_entries,
+    part_of,
+    stated_geometry,
+)
 from ...text import show
 from .tree import Broken, Node, reason
 
@@ -302,10 +313,7 @@ LABEL_VALUES = Rules("image", STORE_RULES)
     wrong=3,
 )
 def _same_values(where: str, label: Any) -> Faults:
-    listed = [entries(part_of(label, key), key) for key in ("colors", "properties")]
-    colors, properties = (
-        {value for _, entry in found if is_integer(value := entry.get("label-value"))} for found in listed
-    )
+    colors, properties = (set(labels_of_entries(part_of(label, key))) for key in ("colors", "properties"))
     if colors and properties and colors != properties:
         what = f"colors and properties are not of the same labels ({show(min(colors ^ properties))} is in one alone)."
         yield f"{where}: image-label", what, 'Add entries with "label-value" alone to the other.'

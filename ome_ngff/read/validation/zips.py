@@ -119,7 +119,7 @@ def _name(archive: Archive) -> Faults:
 def _zip64(archive: Archive) -> Faults:
     """The ZIP64 format extension SHOULD be used, irrespective of the ZIP file size."""
     if archive.short:
-        what = f"Entries should have ZIP64 sizes ({listed(archive.short, 3, ', ')} have not)."
+        what = f"Entries should have ZIP64 sizes ({listed(archive.short, 3, ', ')} do not)."
         yield "/", what, _PACK
 
 

@@ -153,7 +153,11 @@ def _unit(axes: Any, where: str) -> Faults:
             meant = full_unit(unit)
             hint = f"Write {meant!r}." if meant in UNITS[kind] else nearest_word(unit, sorted(UNITS[kind])).strip()
             what = f"The unit should be one that the specification lists for {kind} (got {show(unit)})."
-            yield f"{where}[{index}].unit", what, hint or "Convert to one of the units of UDUNITS-2."
+            yield (
+                f"{where}[{index}].unit",
+                what,
+                hint or f"Convert to one of these, such as {'second' if kind == 'time' else 'micrometer'}.",
+            )
 
 
 @AXES.must("axis-long-name", at="multiscales[0].axes[4].longName", wrong=4, since="0.6")
@@ -230,7 +234,7 @@ def _orientation_all(axes: Any, where: str) -> Faults:
     space = [axis for axis in axes if axis.get("type") == "space"]
     without = [axis["name"] for axis in space if axis.get("orientation") is None]
     if 0 < len(without) < len(space):
-        what = f"All space axes or none should have an orientation ({listed(without)} have not)."
+        what = f"All space axes or none should have an orientation (there is none for {listed(without)})."
         yield where, what, "Add an orientation to each of them."
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...exceptions import SpaceError
 from ...text import show
-from .transformation import Points, Transformation, floats, items, known, shifted, typed
+from .transformation import Points, Transformation, floats, items, known, own_type, shifted
 
 
 @known
@@ -16,7 +16,7 @@ class MapAxis(Transformation):
     """Change the order of axes: output i is input `mapAxis[i]`."""
 
     mapAxis: list[int] = attrs.field(converter=items)
-    type: str = typed("mapAxis")
+    type: str = attrs.field(default="mapAxis", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return MapAxis(np.argsort(self.mapAxis).tolist())
@@ -38,7 +38,7 @@ class ProjectAxis(Transformation):
 
     droppedInputs: list[int] | None = attrs.field(default=None, converter=items)
     createdOutputs: list[int] | None = attrs.field(default=None, converter=items)
-    type: str = typed("projectAxis")
+    type: str = attrs.field(default="projectAxis", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         if self.droppedInputs:
@@ -61,7 +61,7 @@ class Translation(Transformation):
     """Move points; of a level: to where the centre of its first pixel lies, per axis, in its unit."""
 
     translation: list[float] = attrs.field(converter=floats)
-    type: str = typed("translation")
+    type: str = attrs.field(default="translation", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return Translation([-t for t in self.translation])
@@ -82,7 +82,7 @@ class Scale(Transformation):
     """Multiply coordinates; those of pixels by the size of a pixel, per axis, in its unit."""
 
     scale: list[float] = attrs.field(converter=floats)
-    type: str = typed("scale")
+    type: str = attrs.field(default="scale", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         if not all(self.scale):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...exceptions import SpaceError
 from ...text import show
-from .transformation import Points, Transformation, floats, known, shifted, typed
+from .transformation import Points, Transformation, floats, known, own_type, shifted
 
 
 @attrs.frozen
@@ -51,7 +51,7 @@ class Affine(_Matrix):
     """Apply a matrix of M rows of N + 1 numbers, the shift last."""
 
     affine: list[list[float]] | None = attrs.field(default=None, converter=floats)
-    type: str = typed("affine")
+    type: str = attrs.field(default="affine", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         rows = self.rows
@@ -67,7 +67,7 @@ class Rotation(_Matrix):
     """Apply an orthonormal matrix of determinant 1."""
 
     rotation: list[list[float]] | None = attrs.field(default=None, converter=floats)
-    type: str = typed("rotation")
+    type: str = attrs.field(default="rotation", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return Rotation(self.rows.T)
@@ -95,7 +95,7 @@ class _Field(Transformation):
 class Displacements(_Field):
     """Add the vectors that a field at `path` has at the points."""
 
-    type: str = typed("displacements")
+    type: str = attrs.field(default="displacements", kw_only=True, validator=own_type)
 
     def _map(self, points: Points) -> Points:
         return points + self._vectors(points)
@@ -106,7 +106,7 @@ class Displacements(_Field):
 class Coordinates(_Field):
     """Look up where points come to lie, in a field at `path`."""
 
-    type: str = typed("coordinates")
+    type: str = attrs.field(default="coordinates", kw_only=True, validator=own_type)
 
     def _map(self, points: Points) -> Points:
         return self._vectors(points)

@@ -47,14 +47,15 @@ def parsed(value: Any) -> Any:
 
 
 def _document(value: Any) -> Any:
-    """Return a parameter as JSON has it."""
     if isinstance(value, list):
         return [_document(each) for each in value]
     return value.to_document() if hasattr(value, "to_document") else value
 
 
-def typed(name: str) -> Any:
-    return attrs.field(default=name, kw_only=True, validator=attrs.validators.in_([name]))
+def own_type(of: Transformation, field: attrs.Attribute[str], value: str) -> None:
+    """Raise `SpaceError` for another type than that of a class, which stands in its body for checkers that go by it."""
+    if value != field.default:
+        raise SpaceError(f"A {type(of).__name__} is of the type {field.default!r} (got {value!r}).")
 
 
 def known(cls: type[_T]) -> type[_T]:
@@ -110,7 +111,7 @@ class Transformation:
         """Return where points, of shape (..., N), come to lie.
 
         Raises:
-            SpaceError: the points have not N components, or the transformation cannot be applied.
+            SpaceError: the points do not have N components, or the transformation cannot be applied.
         """
         try:
             array = np.asarray(points, dtype=np.float64)
@@ -178,7 +179,7 @@ class Unknown(Transformation):
 class Identity(Transformation):
     """Leave points where they are."""
 
-    type: str = typed("identity")
+    type: str = attrs.field(default="identity", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return self
@@ -196,7 +197,7 @@ class Sequence(Transformation):
     """Apply transformations one after the other."""
 
     transformations: list[Transformation] = attrs.field(converter=parsed)
-    type: str = typed("sequence")
+    type: str = attrs.field(default="sequence", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return compose(*(each.inverted() for each in reversed(self.transformations)))

@@ -11,7 +11,7 @@ import numpy as np
 from ...exceptions import SpaceError
 from ...text import show
 from .stored import _Field, _Matrix
-from .transformation import Points, Sequence, Transformation, _document, items, known, parsed, typed
+from .transformation import Points, Sequence, Transformation, _document, items, known, own_type, parsed
 
 
 @attrs.frozen
@@ -47,7 +47,7 @@ class ByDimension(Transformation):
     """Apply transformations to some of the axes each."""
 
     transformations: list[OnAxes] = attrs.field(converter=_on_axes)
-    type: str = typed("byDimension")
+    type: str = attrs.field(default="byDimension", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         read = sorted(index for item in self.transformations for index in item.inputAxes)
@@ -80,7 +80,7 @@ class Bijection(Transformation):
 
     forward: Transformation = attrs.field(converter=parsed)
     inverse: Transformation = attrs.field(converter=parsed)
-    type: str = typed("bijection")
+    type: str = attrs.field(default="bijection", kw_only=True, validator=own_type)
 
     def inverted(self) -> Transformation:
         return Bijection(self.inverse, self.forward)

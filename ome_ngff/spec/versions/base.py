@@ -16,7 +16,7 @@ from ..rules.document import document_findings, stated_version
 from ..rules.image import TRANSFORMATIONS
 from ..rules.plate import plate_well_findings
 from .decoding import decode_image
-from .parts import encode_omero
+from .parts import encode_omero, with_omero
 
 Document = dict[str, Any]
 
@@ -76,9 +76,7 @@ class Format:
             **metadata.extra,
         }
         document = self.multiscale([axis.to_dict() for axis in metadata.axes], levels, metadata.name, **optional)
-        if metadata.omero is not None:
-            document["omero"] = encode_omero(metadata.omero)
-        return document
+        return with_omero(document, None if metadata.omero is None else encode_omero(metadata.omero))
 
     def decode(self, document: Mapping[str, Any], series: int = 0, ndim: int | None = None) -> Metadata:
         """Parse the document of an image, of this version or of an earlier one that is stored alike.
@@ -111,6 +109,22 @@ class Format:
     def plate(self, **parts: Any) -> Document:
         """Return the document of a plate; None is left out."""
         return {"plate": {**stated(**parts), **({} if self.dialect.spaces else {"version": self.version})}}
+
+    def plate_of(
+        self, rows: Sequence[str], columns: Sequence[str], wells: Sequence[str | Mapping[str, Any]], **optional: Any
+    ) -> Document:
+        """Return the document of a plate with these rows, columns and wells, "A/1" or dicts; None is left out.
+
+        Raises:
+            FormatError: a well has no such row or column.
+        """
+        listed = [self.generate_well_dict(w, rows, columns) if isinstance(w, str) else dict(w) for w in wells]
+        lines = {"rows": [{"name": name} for name in rows], "columns": [{"name": name} for name in columns]}
+        return self.plate(**lines, wells=listed, **optional)
+
+    def collection(self, images: Sequence[str]) -> tuple[Document, Document]:
+        """Return the documents of the group OME, and of the group around it, in the layout of bioformats2raw."""
+        return {"series": list(images)}, {"bioformats2raw.layout": 3}
 
     def well(self, images: list[Document]) -> Document:
         """Return the document of a well."""

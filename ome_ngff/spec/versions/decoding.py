@@ -24,7 +24,9 @@ def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndi
     stated = _stated(document, multiscale)
     version = _understood(stated, dialect)
     if "coordinateSystems" in multiscale:
-        raise FormatError(f"The image has coordinateSystems, which OME-Zarr {version} has not; they begin with 0.6.")
+        raise FormatError(
+            f"The image has coordinateSystems, which OME-Zarr {version} does not have; they begin with 0.6."
+        )
     axes = _axes(multiscale.pop("axes", None), version, ndim)
     paths = dataset_paths(multiscale)
     shared, datasets = multiscale.pop("coordinateTransformations", None), multiscale.pop("datasets")

@@ -10,12 +10,12 @@ import attrs
 
 from ...exceptions import FormatError, InputError
 from ...text import show
-from ..metadata import Dataset, placed, to_documents
+from ..metadata import Dataset, OmeroWindow, placed, to_documents
 from ..rules.book import is_objects, part_of
 from ..rules.document import stated_version
 from ..rules.spaces import intrinsic_system
 from .base import Document, Format
-from .parts import label_names
+from .parts import encode_window, label_names
 
 _AXIS_KEYS = ("name", "type", "unit", "orientation")
 _NEAR, _NEAR_SHIFT = 1e-9, 1e-6  # of a whole factor, relatively; of half a pixel, in pixels
@@ -94,11 +94,20 @@ def renamed(document: Mapping[str, Any], name: str) -> Document:
     return found
 
 
+def pointing(document: Mapping[str, Any], old: str, new: str) -> Document:
+    """Return the document of labels with another path to their image, where it has been `old`."""
+    found = copy.deepcopy(dict(document))
+    source = part_of(found.get("image-label"), "source")
+    if str(part_of(source, "image")).rstrip("/") == old.rstrip("/"):
+        source["image"] = new
+    return found
+
+
 def recolored(
     document: Mapping[str, Any],
     labels: Sequence[str] = (),
     colors: Sequence[str] = (),
-    windows: Sequence[Mapping[str, float] | None] = (),
+    windows: Sequence[OmeroWindow | None] = (),
 ) -> Document:
     """Return the document of an image whose channels have other names, colours or windows, one for each; () for none.
 
@@ -111,7 +120,8 @@ def recolored(
     if not is_objects(channels) or len(channels) != count:
         raise FormatError(f"omero has to describe {count} channels, one dict each (got {show(found.get('omero'))}).")
     entries: list[dict[str, Any]] = [dict(channel) for channel in channels]
-    for word, given in (("label", labels), ("color", colors), ("window", windows)):
+    encoded = [None if window is None else encode_window(window) for window in windows]
+    for word, given in (("label", labels), ("color", colors), ("window", encoded)):
         for channel, value in zip(entries, given or [None] * count, strict=True):
             there = channel.get(word)
             if value is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...exceptions import FormatError, InputError
 from ...text import show
 from ..metadata import Omero, OmeroChannel, OmeroWindow, parse_transformations, placed
-from ..rules.book import is_integer, is_list, is_number, part_of, path_fault, stated
+from ..rules.book import entries, is_list, is_number, part_of, path_fault, stated
 
 MOST_LEVELS = 256  # of an image, and images of a group; a ladder that halves has fewer than 64
 
@@ -93,29 +93,15 @@ def stated_geometry(
     return (tuple(scale), tuple(translation)) if given else (None, None)
 
 
-# What is known of labels: `image-label`
+def stated_ndim(datasets: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the number of axes that the first scale of some levels has numbers for; None where there is none."""
+    steps = [step for dataset in datasets for step in dataset.get("coordinateTransformations", ())]
+    return next((len(step["scale"]) for step in steps if step.get("scale")), None)
 
 
-def decode_colors(image_label: Any) -> dict[int, tuple[float, ...]]:
-    """Return the colours of labels by value, as (r, g, b, a) from 0 to 255, as far as they can be understood.
-
-    Those of three numbers, which are not of the specification, are opaque.
-    """
-    listed = [(value, entry.get("rgba")) for value, entry in _of_labels(image_label, "colors")]
-    known = {v: rgba for v, rgba in listed if is_list(rgba) and len(rgba) in (3, 4) and all(map(is_number, rgba))}
-    return {value: (*rgba, 255)[:4] for value, rgba in known.items()}
-
-
-def decode_properties(image_label: Any) -> dict[int, dict[str, Any]]:
-    """Return the properties of labels by value."""
-    listed = _of_labels(image_label, "properties")
-    return {value: {k: v for k, v in entry.items() if k != "label-value"} for value, entry in listed}
-
-
-def _of_labels(image_label: Any, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for entry in entries_of(part_of(image_label, key)):
-        if is_integer(part_of(entry, "label-value")):
-            yield entry["label-value"], entry
+def well_paths(document: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the wells that the document of a plate lists."""
+    return [well["path"] for _, well in entries(part_of(document.get("plate"), "wells"), "")]
 
 
 # How channels are shown: `omero` --------------------------------------------------------------------------------------
@@ -155,11 +141,27 @@ def _window(window: Any) -> OmeroWindow | None:
     return OmeroWindow(low, high, low if start is None else start, high if end is None else end, extra)
 
 
+def with_omero(document: dict[str, Any], omero: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the document of an image with how its channels are shown, if that is given; any other is replaced."""
+    return document if omero is None else {**document, "omero": dict(omero)}
+
+
+def windows_of_channels(document: Mapping[str, Any]) -> list[OmeroWindow | None]:
+    """Return which values of each channel the document of an image shows; empty where it lists no channels."""
+    omero = decode_omero(document.get("omero"))
+    return [] if omero is None else [channel.window for channel in omero.channels]
+
+
 def encode_omero(omero: Omero) -> dict[str, Any]:
     """Return the `omero` document."""
     return {"channels": [_document(channel) for channel in omero.channels], **omero.extra}
 
 
 def _document(channel: OmeroChannel) -> dict[str, Any]:
-    window = channel.window and {**{key: getattr(channel.window, key) for key in _WINDOW}, **channel.window.extra}
+    window = channel.window and encode_window(channel.window)
     return {**stated(color=channel.color, window=window, label=channel.label), **channel.extra}
+
+
+def encode_window(window: OmeroWindow) -> dict[str, Any]:
+    """Return the document of a window."""
+    return {**{key: getattr(window, key) for key in _WINDOW}, **window.extra}

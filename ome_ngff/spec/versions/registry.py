@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...exceptions import FormatError
-from ...text import nearest_word
 from .base import Format
 from .v04 import FormatV04
 from .v05 import FormatV05
@@ -32,9 +31,7 @@ def format_from_version(version: str | float | Format) -> Format:
         return version
     known = {implementation.version: implementation for implementation in _FORMATS}
     if str(version) not in known:
-        raise FormatError(
-            f"OME-NGFF version {version!r} is not known.{nearest_word(str(version), known)} Known: {', '.join(known)}."
-        )
+        raise FormatError(f"OME-NGFF version {version!r} is not known. Known: {', '.join(sorted(known))}.")
     return known[str(version)]()
 
 

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from ...exceptions import LabelError, OptionError
 from ...image import label_values
 from ...show import CYCLE
-from ...spec import entries as listed
-from ...spec import is_integer, is_list
+from ...spec import covering, encode_colors, labels_of_entries
 from ...text import mapping_of, nearest_word, refuse_unknown, show
-from .tables import VALUE, parse_properties, plain, whole
+from .tables import parse_properties, plain, whole
 
 log = logging.getLogger("ome_ngff")
 MOST = 10_000  # colours that a name gives; more make metadata of megabytes, which viewers read before any pixel
@@ -81,7 +80,7 @@ class Annotation:
                 f"source is the path to the image, such as '../../', or a dict of it (got {show(source)})."
             )
         properties = parse_properties(given["properties"], self.label_id)
-        named = _values(properties or (there or {}).get("properties"))
+        named = labels_of_entries(properties or (there or {}).get("properties"))
         parts: dict[str, Any] = {
             "source": source and dict(source),
             "properties": properties,
@@ -89,35 +88,13 @@ class Annotation:
         }
         for word in ("properties", "colors") if self.check else ():
             _refuse_missing(word, parts[word] or [], values)
-        return _covering({word: part for word, part in parts.items() if part is not None}, there or {})
-
-
-def _values(entries: Any) -> list[int]:
-    """Return the label values that entries of colours or properties name."""
-    return [entry[VALUE] for _, entry in listed(entries, "") if is_integer(entry.get(VALUE))]
-
-
-def _covering(parts: dict[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete colours and properties, where there are both, to entries for the same labels: some readers demand it.
-
-    The specification lets an entry of a colour have no colour, and one of a property no property.
-    """
-    both: dict[str, Any] = {word: parts.get(word) or there.get(word) for word in ("colors", "properties")}
-    if not (parts.keys() & both.keys() and all(map(is_list, both.values()))):
-        return parts
-    for word, other in (("colors", "properties"), ("properties", "colors")):
-        known = set(_values(both[word]))
-        missing = [value for value in _values(both[other]) if value not in known]
-        if missing:
-            parts[word] = [*both[word], *({VALUE: value} for value in missing)]
-    return parts
+        return covering({word: part for word, part in parts.items() if part is not None}, there or {})
 
 
 def _refuse_missing(word: str, entries: Sequence[Mapping[str, Any]], values: Callable[[], NDArray[Any]]) -> None:
-    """Raise `LabelError` where entries name values that do not occur."""
     found = values()
     limits = np.iinfo(found.dtype)
-    named = [entry[VALUE] for entry in entries if isinstance(entry.get(VALUE), int)]
+    named = labels_of_entries(entries)
     possible = np.array([value for value in named if limits.min <= value <= limits.max], found.dtype)
     there = {*possible[np.isin(possible, found)].tolist(), *([0] if word == "colors" else [])}
     missing = [value for value in named if value not in there]
@@ -152,7 +129,7 @@ def parse_colors(
     if isinstance(colors, str):
         return _by_name(colors, values, named)
     if isinstance(colors, Mapping):
-        return [{VALUE: whole(value), "rgba": list(_rgba(color, value))} for value, color in colors.items()] or None
+        return encode_colors({whole(value): _rgba(color, value) for value, color in colors.items()}) or None
     if isinstance(colors, Sequence) and all(isinstance(entry, Mapping) for entry in colors):
         return [plain(entry, "in colors") for entry in colors] or None
     raise OptionError(
@@ -191,7 +168,7 @@ def _by_name(name: str, values: Callable[[], NDArray[Any]], named: Sequence[int]
         return None
     objects = [value for value in found if value != 0]
     painted = {0: (0, 0, 0, 0), **dict(zip(objects, paint(objects), strict=True))}
-    return [{VALUE: value, "rgba": list(painted[value])} for value in found]
+    return encode_colors({value: painted[value] for value in found})
 
 
 def _painter(name: str) -> Callable[[list[int]], Iterable[Rgba]]:

@@ -21,6 +21,7 @@ from ...spec import (
     Scale,
     Translation,
     UnitsLike,
+    is_image,
     parse_numbers,
     parse_units,
 )
@@ -58,7 +59,7 @@ class ReferenceLevels:
             LabelError: the group is a plate, a well or the group of the labels.
             NgffError: the image cannot be understood, or a level of it is not there; see `StoredImage.of`.
         """
-        if "multiscales" not in target.image_document:
+        if not is_image(target.image_document):
             _refuse_group(target)
             return None
         found = StoredImage.of(target, unfinished=True)

@@ -13,7 +13,7 @@ from ...engine import Progress, check_progress
 from ...exceptions import OptionError, TakenOverError
 from ...image import Given
 from ...pixels import Method, Methods, Scaler, as_labels, label_method
-from ...spec import Format, label_names, name_fault, path_fault
+from ...spec import Format, is_image, label_names, name_fault, path_fault
 from ...store import Layout, Target, delete_empty, find_target, open_node, update_document
 from ...text import warn
 from .. import replace
@@ -73,7 +73,6 @@ _GEOMETRY = ("axes", "scale", "translation", "axes_units")
 
 
 def _given(labels: Any, words: Mapping[str, Any]) -> Given:
-    """Understand labels, which are integers."""
     given = Given.of(labels, *map(words.get, _GEOMETRY))
     return attrs.evolve(given, pixels=as_labels(given.pixels))
 
@@ -126,7 +125,7 @@ def labels_of(label: Target, name: str) -> Target:
     """Return the group that lists a label image; warn where that has no image."""
     path = label.path.removesuffix(name).rstrip("/")
     image = find_target(StorePath(label.store, path.removesuffix("labels").rstrip("/")))
-    if "multiscales" not in image.image_document:
+    if not is_image(image.image_document):
         warn(f"There is no image at {image}: the labels stand there alone, and take nothing over from it.")
     return find_target(StorePath(label.store, path), label.fmt)
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...exceptions import LabelError, MissingError, OptionError
+from ...spec import LABEL_VALUE as VALUE
 from ...text import nearest_word, show
 
-VALUE = "label-value"
 Row = dict[str, Any]
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
