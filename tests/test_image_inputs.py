@@ -175,9 +175,9 @@ BAD = [
     pytest.param(lambda: to_ngff_image(PIXELS, scale={"z": -1}), ScaleError, "turn the axis", id="scale-negative"),
     pytest.param(lambda: to_multiscales(NgffImage(PIXELS, "zyx", {"z": 0})), ScaleError, "above zero", id="by-hand"),
     pytest.param(
-        lambda: to_ngff_image(PIXELS[:2], "cyx", channel_names=["a"]), AxesError, "1 entries.*2 channels", id="names"
+        lambda: to_ngff_image(PIXELS[:2], "cyx", channel_names=["a"]), AxesError, r"has 2 \(got 1\)", id="names"
     ),
-    pytest.param(lambda: to_multiscales(colours("FF0000")), AxesError, "1 entries.*2 channels", id="colours-few"),
+    pytest.param(lambda: to_multiscales(colours("FF0000")), AxesError, r"has 2 \(got 1\)", id="colours-few"),
     pytest.param(lambda: to_multiscales(colours("red", "green")), OptionError, "RRGGBB", id="colours-words"),
     pytest.param(lambda: to_multiscales(PIXELS, [2], orientation=3), OptionError, "mapping of axes", id="orientation"),
 ]  # fmt: skip

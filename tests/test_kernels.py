@@ -133,10 +133,12 @@ def test_halves_of_large_integers_go_to_the_even_neighbour(
 @given(data=st.data())
 @examples(15)
 def test_large_integers_keep_what_float64_would_lose(method: str, dtype: str, data: st.DataObject) -> None:
-    """An offset beyond 2^53 moves the level by as much, to within rounding."""
+    """An offset too large for sums of float64 moves the level by as much, to within rounding."""
     image, steps = data.draw(images([dtype], most=4000, kinds=["small"]))
     limits = np.iinfo(dtype)
-    offset = data.draw(st.sampled_from([limits.max - 200, limits.min, limits.max // 2 + 1, 2**53 + 1]))
+    offset = data.draw(
+        st.sampled_from([limits.max - 200, limits.min, limits.max // 2 + 1, 2**53 + 1, 2**53 - 50, 2**51])
+    )
     moved = image + np.array(offset, dtype)
     real = reduce_whole(image.astype(float), steps, Methods(method).method)
     found = (reduced(method, moved, steps) - np.array(offset, dtype)).astype(float)
@@ -212,6 +214,18 @@ def test_infinity_stays_infinity_and_opposite_ones_make_nan() -> None:
             found = reduced(method, image, (1, 2))
             assert found[0, 0] == np.inf
             assert np.isnan(found[0, -1])
+
+
+@pytest.mark.parametrize(
+    ("method", "reference"),
+    [("gaussian", gaussian), ("resize", resize), ("local_mean", float_mean), ("zoom", zoom)],
+    ids=["gaussian", "resize", "local_mean", "zoom"],
+)
+def test_the_largest_floats_do_not_become_infinite(method: str, reference: Any) -> None:
+    largest = np.finfo("float64").max
+    image = np.random.default_rng(3).choice([largest, -largest, 0], (8, 12))
+    small = reference(image / 1024, (2, 4)) / largest * 1024
+    assert np.allclose(reduced(method, image, (2, 4)) / largest, small, rtol=0, atol=1e-12)
 
 
 ARRANGED = [

@@ -116,7 +116,8 @@ def constants(name: str) -> list[Any]:
         return [True, False]
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        return sorted({limits.min, limits.min + 1, 0, 1, 77, limits.max // 2 + 2, limits.max - 1, limits.max})
+        large = min(2**53, limits.max)
+        return sorted({limits.min, limits.min + 1, 0, 1, 77, large, limits.max // 2 + 2, limits.max - 1, limits.max})
     limits = np.finfo(dtype)
     return [0, 0.1, -1 / 3, 1e-3, limits.max, limits.min, limits.tiny, limits.smallest_subnormal, np.inf, np.nan]
 

@@ -132,7 +132,7 @@ def test_wells_and_plates_take_numbers_for_names(tmp_path: Path) -> None:
 
 def test_orientation_of_some_axes_is_kept_with_a_warning(tmp_path: Path, any_format: Any) -> None:
     given = {"y": AnatomicalOrientation.ANTERIOR_TO_POSTERIOR}
-    with pytest.warns(UserWarning, match=r"should have an orientation \(x have not\)") as caught:
+    with pytest.warns(UserWarning, match=r"should have an orientation \(there is none for x\)") as caught:
         to_ngff_zarr(tmp_path / "i", to_multiscales(PLANE, [2], orientation=given), any_format)
     assert {warning.filename for warning in caught} == {__file__}
     with pytest.warns(UserWarning, match="should have an orientation"):

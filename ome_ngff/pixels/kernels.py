@@ -139,7 +139,15 @@ def mean_float(block: Any, fz: int, fy: int, fx: int, out: Any) -> None:
                         for yy in range(y * fy, y1):
                             for xx in range(x * fx, x1):
                                 total += block[r, zz, yy, xx] - base
-                    out[r, z, y, x] = base + total / ((z1 - z * fz) * (y1 - y * fy) * (x1 - x * fx))
+                    count = (z1 - z * fz) * (y1 - y * fy) * (x1 - x * fx)
+                    mean = base + total / count
+                    if not np.isfinite(mean):  # unless the window is not, a difference was too large for float64
+                        mean = 0.0
+                        for zz in range(z * fz, z1):
+                            for yy in range(y * fy, y1):
+                                for xx in range(x * fx, x1):
+                                    mean += np.float64(block[r, zz, yy, xx]) / count
+                    out[r, z, y, x] = mean
 
 
 @_jit
@@ -259,6 +267,11 @@ def _weigh(flat: Any, starts: Any, taps: Any, relative: bool | None, into: Any) 
             for j in range(k // 2):
                 total += taps[j] * ((flat[starts[j] + x] - base) + (flat[starts[k - 1 - j] + x] - base))
             into[x] = base + total
+            if not np.isfinite(into[x]):  # unless the pixels are not, a difference was too large for float64
+                total = taps[k // 2] * high if k % 2 else 0.0
+                for j in range(k // 2):
+                    total += taps[j] * flat[starts[j] + x] + taps[j] * flat[starts[k - 1 - j] + x]
+                into[x] = total
         return
     middle = flat[starts[k // 2] :]
     if k % 2:

@@ -150,10 +150,10 @@ class _Linear(Method):
 
 
 def _filter_wide(block: Array, under_and_taps: Sequence[Array], out: Array) -> None:
-    """Filter again the windows with integers that float64 cannot hold."""
+    """Filter again the windows with integers of which float64 has no sum that is right to the unit."""
     kernels = _kernels()
 
-    exact, zero = 2**53, 2**63 if block.dtype.kind == "i" else 0
+    exact, zero = 2**32, 2**63 if block.dtype.kind == "i" else 0
     if -exact <= int(block.min()) and int(block.max()) <= exact:
         return
     low, high = max(0, zero - exact), zero + exact

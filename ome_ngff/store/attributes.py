@@ -143,7 +143,7 @@ def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Cl
         lock = alone(target.store, target.key(_LOCK), remote=shared and _is_remote(target))
         if target.attributes is None:
             put_groups_above(target)
-        if target.folder is not None:
+        if target.folder is not None and not target.folder.is_dir():
             target.folder.mkdir(parents=True, exist_ok=True)
         return held.enter_context(lock)
 
@@ -169,8 +169,6 @@ def attributes_now(target: Target) -> dict[str, Any] | None:
     Raises:
         StoreError: they cannot be read.
     """
-    if target.folder is not None and not target.folder.is_dir():  # which Zarr would create
-        return None
     return _attributes(target)[0]
 
 
@@ -253,8 +251,7 @@ def _name(target: Target) -> str:
 async def _look(store: Store, key: str) -> tuple[bytes | None, Mapping[str, Any] | None]:
     if isinstance(store, CloudStore):
         return await store.look(key)
-    found = await store.get(key, default_buffer_prototype())
-    return None if found is None else found.to_bytes(), None
+    return await get_bytes(store, key), None
 
 
 async def _replace(store: Store, key: str, content: bytes, version: Mapping[str, Any] | None) -> bool:

@@ -50,7 +50,7 @@ async def get_bytes(store: Store, key: str) -> bytes | None:
         if size is None:
             return None
         if type(store) is LocalStore and size <= MOST_BYTES:  # without a task and a thread for each
-            with suppress(FileNotFoundError), open(file, "rb") as opened:
+            with suppress(FileNotFoundError), open(file, "rb", buffering=0) as opened:
                 return opened.read()
             return None
     elif isinstance(store, ZipStore):

@@ -8,7 +8,6 @@ late they come. Whoever takes over on an object store waits for that moment.
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections import Counter
@@ -52,6 +51,7 @@ class Holder:
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
     _claims: Claims | None = attrs.field(init=False, default=None)
+    _left: bool = attrs.field(init=False, default=False)
     _asked: float = attrs.field(init=False, default=-math.inf)
     _turn: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
@@ -107,6 +107,7 @@ class Holder:
             move_away(folder / helper)
 
     def _stage(self) -> Holder:
+        self._left = False
         if self._journal is not None and self.target.folder is not None:
             self._group = Staging(self.target.folder, self._journal / self._name / self.helper)
         if self.spool is not None:
@@ -190,10 +191,12 @@ class Holder:
 
         The journal stays, for that of another write may just begin there.
         """
-        for folder in (held / self.helper for held in self._folders):
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                folder.parent.rmdir() if folder.parent != self._journal else None
+        for staging in (self._group, self._spool) if not self._left else ():
+            if staging is not None:
+                staging.leave()
+                with suppress(OSError):
+                    staging.folder.parent.rmdir() if staging.folder.parent != self._journal else None
+        self._left = True
 
     def _tidy(self) -> None:
         """Delete the journal where nothing is in it and the image is finished; nobody begins to write it meanwhile."""

@@ -225,6 +225,8 @@ def delete(target: Target, name: str) -> None:
 def remove(folder: Path) -> None:
     """Delete a folder, into which a process that is about to stop may still be writing; of a link, the link."""
     pause = 0.001
+    with suppress(OSError):  # most often nothing is in it
+        os.rmdir(folder)
     while os.path.lexists(folder):
         try:
             folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)

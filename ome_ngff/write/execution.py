@@ -110,7 +110,7 @@ def _execute_group(request: Request, overwrite: bool, resume: bool, compute: boo
         return delayed_tasks(job, done, end)
     try:
         with named_faults(job.target, _way_on(request)):
-            run(job, done, progress, attrs.evolve(end, afterwards=()))
+            run(job, done, progress, attrs.evolve(end, afterwards=(), last=None if job.shared else job.holder.leave))
     except Exception as error:
         try:
             if job.shared and isinstance(error, LostError):

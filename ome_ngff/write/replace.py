@@ -112,7 +112,9 @@ def refuse_place(target: Target) -> None:
     if target.folder is not None:
         places, written = (target.folder, *target.folder.parents), Path(str(target))
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
-            if os.path.lexists(place) and not place.is_dir():
+            if place.is_dir():
+                return
+            if os.path.lexists(place):
                 what = "a link that leads nowhere" if place.is_symlink() else "a file"
                 raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
 
@@ -137,7 +139,9 @@ def begun_paths(mark: Any, *keys: str) -> set[str]:
 
 def _perhaps_there(target: Target, paths: Iterable[str]) -> list[str]:
     """Leave out the paths below which a store has nothing: one that is not a folder is asked once for all of them."""
-    if target.folder is not None or not target.store.supports_listing:
+    if target.folder is not None:
+        return [path for path in paths if os.path.lexists(target.folder / path.partition("/")[0])]
+    if not target.store.supports_listing:
         return [*paths]
     names = children(target, "")
     return [path for path in paths if path.partition("/")[0] in names]
