@@ -112,6 +112,18 @@ def test_each_object_is_sent_by_one_of_those_who_upload(
     assert sent.total() == before
 
 
+def test_files_that_zarr_is_writing_are_not_part_of_it(tmp_path: Path, sent: Counter[str]) -> None:
+    half, keep = f".zattrs.{7:032x}.partial", "note.partial"
+    source = image(tmp_path / "a", "0.4")
+    for folder, name in ((source, half), (source, keep), (tmp_path / "b", half)):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    upload_together(find_target(source), tmp_path / "b")
+    assert keep in sent
+    assert half not in sent
+    assert open_image(tmp_path / "b").read().shape == PIXELS.shape
+
+
 def test_what_was_sent_is_not_sent_again_after_a_stop(tmp_path: Path, sent: Counter[str]) -> None:
     source = find_target(image(tmp_path / "a", "0.5"))
     size = sum(file.stat().st_size for file in (tmp_path / "a").rglob("*") if file.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -30,6 +31,7 @@ from . import replace
 from .ending import forget_late_notes
 
 _DOCUMENTS = (".zgroup", ".zmetadata", ".zarray", ".zattrs", "zarr.json")
+_HALF = re.compile(r"\.[0-9a-f]{32}\.partial$")  # what Zarr is writing on a disk
 _HIERARCHIES = {"multiscales", "plate", "well", "bioformats2raw.layout", "labels"}
 
 
@@ -97,7 +99,8 @@ class Cargo:
 
 def objects_of(group: Target) -> dict[str, Entry]:
     """List the objects below a group without what a write keeps there, or has left."""
-    return {path: entry for path, entry in list_objects(group).items() if f"/{JOURNAL}" not in f"/{path}"}
+    found = list_objects(group)
+    return {path: each for path, each in found.items() if f"/{JOURNAL}" not in f"/{path}" and not _HALF.search(path)}
 
 
 def _order(path: str) -> tuple[int, int, str]:
