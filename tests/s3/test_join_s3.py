@@ -58,8 +58,9 @@ def test_processes_that_are_killed_lose_nothing_on_an_object_store(server: Serve
         process = join("s3://cells/joint.zarr")
         time.sleep(1.5 + seed / 2)
         process.kill()
-        process.wait()
+        process.communicate()
     last = join("s3://cells/joint.zarr")
-    assert last.wait(120) == 0
+    last.communicate(timeout=120)
+    assert last.returncode == 0
     assert server.keys("joint.zarr/") == alone
     np.testing.assert_array_equal(open_image("s3://cells/joint.zarr").images[0].data.compute(), PIXELS)
