@@ -121,7 +121,7 @@ def test_files_that_zarr_is_writing_are_not_part_of_it(tmp_path: Path, sent: Cou
     upload_together(find_target(source), tmp_path / "b")
     assert keep in sent
     assert half not in sent
-    assert open_image(tmp_path / "b").read().shape == PIXELS.shape
+    assert open_image(tmp_path / "b").read().data.shape == PIXELS.shape
 
 
 def test_what_was_sent_is_not_sent_again_after_a_stop(tmp_path: Path, sent: Counter[str]) -> None:

@@ -89,7 +89,7 @@ class NgffImage:
     scale: dict[str, float] | Any = attrs.field(default=None, converter=_mapping)
     translation: dict[str, float] | Any = attrs.field(default=None, converter=_mapping)
     name: str = "image"
-    axes_units: dict[str, str] | Any = attrs.field(default=None, converter=_mapping)
+    axes_units: dict[str, str] | Any = None
     axes_orientations: dict[str, Any] | None = attrs.field(default=None, converter=_directions)
     channel_names: Sequence[str] | None = None
     channel_colors: Sequence[str] | None = None

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -15,7 +16,7 @@ from ..exceptions import StoreError
 from .cloud import CloudStore, Way
 from .inline import wait_for
 from .target import Target
-from .zarr_private import default_buffer_prototype
+from .zarr_private import default_buffer_prototype, ensure_open
 
 _AT_ONCE = 32
 _CARRIED = Way(2**27)  # bytes that are read and not yet stored
@@ -51,8 +52,9 @@ def list_objects(target: Target) -> dict[str, Entry]:
 def _files(folder: Path) -> Iterator[tuple[str, Entry]]:
     for above, _, names in os.walk(folder):
         for file in (Path(above, name) for name in names):
-            found = file.stat()
-            yield file.relative_to(folder).as_posix(), Entry(found.st_size, changed=found.st_mtime_ns)
+            with suppress(FileNotFoundError):  # it has its last name, or is gone
+                found = file.stat()
+                yield file.relative_to(folder).as_posix(), Entry(found.st_size, changed=found.st_mtime_ns)
 
 
 def _parts(keys: list[str]) -> Iterator[list[str]]:
@@ -90,6 +92,8 @@ def carry_objects(
             add(entry[1])
 
     async def carry_all() -> None:
+        for store in (source.store, target.store):
+            await ensure_open(store)
         ends = await asyncio.gather(*(carry() for _ in range(_AT_ONCE)), return_exceptions=True)
         for error in (end for end in ends if end is not None):
             raise error
