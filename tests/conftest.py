@@ -18,9 +18,11 @@ from ome_ngff.store import Holder
 # Kernels are compiled once for all workers, runs and environments; numba's cache knows the source and the Python.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "numba"))
 
-# The same examples for everybody, so that a failure can be repeated; `--hypothesis-profile=thorough` looks further.
+# The same examples for everybody, so that a failure can be repeated. `--hypothesis-profile=thorough` looks further, and
+# `brief` is for those who have seen them.
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 settings.register_profile("quick", max_examples=40, derandomize=True, **_patient)
+settings.register_profile("brief", max_examples=10, derandomize=True, **_patient)
 settings.register_profile("thorough", max_examples=1000, **_patient)
 settings.load_profile("quick")
 

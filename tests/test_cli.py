@@ -239,6 +239,7 @@ def test_a_write_that_was_stopped_is_shown_as_incomplete_and_resumed(cells: Path
     assert every_file(output) == every_file(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["workers", "scheduler"])
 def test_a_cluster_writes_the_same_bytes_as_threads(cells: Path, how: str) -> None:
     distributed = pytest.importorskip("distributed")
@@ -328,6 +329,7 @@ def test_create_writes_a_real_picture_with_a_segmentation_and_shows_it(
     assert labels[0].max() == count
 
 
+@pytest.mark.slow
 def test_the_demo_knows_its_pixel_size(tmp_path: Path) -> None:
     shown = process("create", tmp_path / "demo.ome.zarr")
     assert (shown.returncode, shown.stderr) == (0, "")

@@ -133,7 +133,7 @@ def test_what_was_written_is_said_in_json_where_that_is_asked_for(plane: Path, c
 def test_quiet_info_says_nothing_but_errors(plane: Path) -> None:
     run("write", plane, plane.parent / "a.zarr")
     assert run("info", plane.parent / "a.zarr", "-q").output == ""
-    assert run("info", plane.parent / "b.zarr", "-q", code=2).stderr.startswith("Error: There is no Zarr")
+    assert run("info", plane.parent / "b.zarr", "-q", code=2).stderr.startswith(f"Error: There is no {plane.parent}")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_quiet_info_says_nothing_but_errors(plane: Path) -> None:
         pytest.param("write plane.npy new.ozx --resume", "leave out --resume", id="resumed-zip"),
         pytest.param("write plane.npy there.ozx", "pass --overwrite to replace it", id="zip-is-there"),
         pytest.param("create there.ozx", "pass --overwrite to replace it", id="created-zip-is-there"),
-        pytest.param("validate new --format 0.3", "Known: 0.6, 0.5, 0.4", id="version-to-validate"),
+        pytest.param("validate new --format 0.3", "Known: 0.4, 0.5, 0.6", id="version-to-validate"),
     ],
 )
 def test_options_that_contradict_are_refused(

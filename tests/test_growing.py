@@ -852,6 +852,7 @@ def look(place: Path) -> int:
     return n
 
 
+@pytest.mark.slow
 def test_readers_never_see_what_is_half_done(tmp_path: Path) -> None:
     place, seen = tmp_path / "image.zarr", [0]
     failed: list[BaseException] = []

@@ -262,6 +262,7 @@ def _read(array: Any) -> np.ndarray:
     return array[1:3, ::2]
 
 
+@pytest.mark.slow
 def test_other_processes_read_every_kind(every_file: dict[str, str]) -> None:
     arrays = [open_input(where, axes="zyx").data for where in every_file.values()]
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:

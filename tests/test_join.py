@@ -317,6 +317,7 @@ def units_told(folder: Path) -> Counter[str]:
     return Counter(itertools.chain.from_iterable(file.read_text().split() for file in folder.glob("told-*[0-9]")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_processes_that_join_do_each_unit_once(tmp_path: Path, alone: dict[str, str], count: int) -> None:
     joined = [start(tmp_path / "joint", tmp_path / f"told-{i}") for i in range(count)]
@@ -482,6 +483,7 @@ def test_who_joins_stops_where_one_process_goes_on_alone(tmp_path: Path, alone: 
     assert every_file(tmp_path / "i") == alone
 
 
+@pytest.mark.slow
 def test_units_whose_temporary_pixels_are_gone_are_done_anew(tmp_path: Path) -> None:
     words = {**WORDS, "method": "gaussian"}
     rows = SOURCES["rows"]
@@ -621,6 +623,7 @@ def test_helpers_keep_the_margins_that_others_read(tmp_path: Path, alone: dict[s
     assert find_target(tmp_path / "i").mark is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["memory", "rows"])
 def test_temporary_chunks_that_are_lost_are_made_anew(
     tmp_path: Path, source: str, ran: Counter[tuple[int, ...]]
@@ -683,7 +686,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("source", "after"),
+    [
+        pytest.param("memory", False, id="memory-before"),
+        pytest.param("memory", True, id="memory-after"),
+        pytest.param("rows", False, id="rows-before"),  # which take long
+    ],
+)
 @pytest.mark.parametrize(
     ("of", "step"),
     [
@@ -700,7 +710,6 @@ class Killed(BaseException):
         pytest.param(journal, "finish", id="metadata"),
     ],
 )
-@pytest.mark.parametrize("source", ["memory", "rows"])
 def test_who_is_killed_at_a_step_leaves_it_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Any, step: str, after: bool, source: str
 ) -> None:

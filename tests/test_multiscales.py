@@ -404,6 +404,7 @@ def caching(folder: Path, how: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no locks that end with a process")
 @pytest.mark.parametrize("how", ["ends", "dies", "waits", "forks"])
 def test_a_cache_lives_as_long_as_its_process(tmp_path: Path, how: str) -> None:

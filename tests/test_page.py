@@ -232,6 +232,7 @@ def test_the_command_saves_a_page_by_its_ending(tmp_path: Path) -> None:
         preview_page(store).save(tmp_path / "r.pdf")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_browser_shows_the_pictures_of_a_page(tmp_path: Path) -> None:
     preview_page(written(tmp_path, name=HOSTILE[:-1], channel_colors=["FF0000", "00FF00"])).save(tmp_path / "r.html")

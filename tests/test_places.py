@@ -250,6 +250,19 @@ def test_a_tilde_of_nobody_is_part_of_the_name(elsewhere: Callable[[], None], tm
     np.testing.assert_array_equal(open_image("~nobody.zarr").images[0].data.compute(), PLANE)
 
 
+def test_a_folder_that_is_just_made_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([False])  # at the first look it is not there yet
+    is_dir = Path.is_dir
+
+    def looked(place: Path) -> bool:
+        return is_dir(place) and (place != tmp_path / "made" or next(looks, True))
+
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(Path, "is_dir", looked)
+    write_image(PLANE, tmp_path / "made", **WORDS)
+    assert next(looks, None) is None
+
+
 def test_a_link_that_leads_nowhere_is_no_place(elsewhere: Callable[[], None], tmp_path: Path) -> None:
     (tmp_path / "here/dead").symlink_to("nowhere")
     for place in ("dead", "dead/cells.zarr"):

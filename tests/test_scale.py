@@ -248,6 +248,7 @@ def test_a_smallest_length_is_that_of_the_longest_axis(shape: Any, shortest: int
 # Dask is NumPy
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @examples(20)
 def test_a_lazy_pyramid_has_the_bits_of_the_one_in_memory(any_method: Method, data: st.DataObject) -> None:

@@ -141,6 +141,7 @@ def test_labels_that_cannot_be_written_leave_the_image_that_is_there(
     assert every_file(tmp_path / "i") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("age", [10, 1000])
 def test_only_the_lock_of_a_process_that_is_gone_is_removed(tmp_path: Path, age: int) -> None:
     write_image(IMAGE, tmp_path / "i", axes="zyx", scale_factors=[])

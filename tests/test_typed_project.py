@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dask
 import numpy as np
+import pytest
 from typed_project import check, convert, segment, spaces
 
 import ome_ngff
@@ -34,6 +35,7 @@ def mypy() -> set[tuple[str, int, str]]:
     return {(Path(found[1]).name, int(found[2]), found[3]) for found in lines if found}
 
 
+@pytest.mark.slow
 def test_mypy_finds_misuse_where_it_stands_and_nothing_else() -> None:
     text = (PROJECT / "misuse.py").read_text(encoding="utf-8").splitlines()
     codes = [re.search(r"# error: (\S+)$", line) for line in text]

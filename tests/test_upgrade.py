@@ -809,7 +809,7 @@ def test_a_record_beyond_reason_is_not_believed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(change, "_MOST", 9)
     with pytest.raises(StoreError, match="unpacks to more"):
         Change.from_bytes(content, "record")
-    with pytest.raises(StoreError, match="changes more than 9 bytes"):
+    with pytest.raises(StoreError, match="a record of more than 9 bytes"):
         made.to_bytes()
 
 

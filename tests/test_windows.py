@@ -84,7 +84,7 @@ class Readers:
         self.thread.join()
 
     def read(self) -> None:
-        while not self.stopped.wait(0.001):
+        while not self.stopped.wait(0.008):
             for folder, _, files in os.walk(self.place):
                 for name in (name for name in files if not name.endswith(".partial")):  # which Zarr is writing
                     try:

@@ -114,7 +114,7 @@ def refuse_place(target: Target) -> None:
         for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
             if place.is_dir():
                 return
-            if os.path.lexists(place):
+            if os.path.lexists(place) and not place.is_dir():  # nor has another write just made it
                 what = "a link that leads nowhere" if place.is_symlink() else "a file"
                 raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
 
