@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,27 @@ settings.register_profile("quick", max_examples=40, derandomize=True, **_patient
 settings.register_profile("brief", max_examples=10, derandomize=True, **_patient)
 settings.register_profile("thorough", max_examples=1000, **_patient)
 settings.load_profile("quick")
+
+_ONE_OF = 3  # cases of a test
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--brief", action="store_true", help=f"run each test, but of its cases only one in {_ONE_OF}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--brief"):
+        cases: Counter[str] = Counter()
+        left_out = []
+        for item in items:
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % _ONE_OF:
+                left_out.append(item)
+            cases[test] += 1
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
 
 WRITABLE = [pytest.param(member.method, id=member.value) for member in Methods if not member.method.in_memory]
 
