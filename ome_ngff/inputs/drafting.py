@@ -11,7 +11,7 @@ import attrs
 from ..exceptions import ExistsError, NgffError, OptionError
 from ..image import PIXEL, Lattice, NgffImage, lazy_part
 from ..spec import parse_numbers, parse_units
-from ..store import Layout, Target, find_target, is_elsewhere, readable
+from ..store import Layout, Target, attributes_now, find_target, is_elsewhere, readable
 from ..text import listed
 from ..write import Rendering, carrying, image_request, is_hierarchy
 from .conversion import Collection, Copy, DraftedImage, with_spaces
@@ -118,7 +118,7 @@ def _refuse_folder_of_others(target: Target) -> None:
         others = sorted(
             name for name in os.listdir(target.folder) if not name.startswith(".") and not name.endswith(".partial")
         )
-        if others:
+        if others and attributes_now(target) is None:  # nor has another process just begun
             raise ExistsError(
                 f"{target} is a folder that holds {listed(others, 3, ', ')}; name the image that goes into it, such as "
                 f"{os.path.join(str(target), 'image.ome.zarr')}."

@@ -129,7 +129,7 @@ def fast_pipeline(store: Store, *, shards: bool = False) -> Iterator[None]:
 def _start_threads() -> None:
     """Let Zarr start its threads; else it would take the one thread of a shard for the number of its own."""
     if zarr.config.get("threading.max_workers", None) is None:
-        with zarr.config.set({"threading.max_workers": min(32, (os.cpu_count() or 1) + 4)}):
+        with _CONFIG, zarr.config.set({"threading.max_workers": min(32, (os.cpu_count() or 1) + 4)}):
             zarr.create_group(MemoryStore())
 
 
