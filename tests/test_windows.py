@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,28 @@ def in_use(path: Any) -> bool:
     return False
 
 
+class Readers:
+    """Others who have each file below a folder open, every other time that somebody asks."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.asked: Counter[str] = Counter()
+
+    def read(self, place: Any) -> bool:
+        name = os.path.abspath(place)
+        if self.folder is None or not name.startswith(f"{self.folder}{os.sep}") or name.endswith(".partial"):
+            return False
+        self.asked[name] += 1
+        return os.path.lexists(name) and self.asked[name] % 2 == 1
+
+
+@pytest.fixture
+def readers() -> Readers:
+    return Readers()
+
+
 @pytest.fixture(autouse=True)
-def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def refused(monkeypatch: pytest.MonkeyPatch, readers: Readers) -> list[str]:
     """Refuse what Windows refuses, and list it."""
     found: list[str] = []
 
@@ -44,7 +65,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def checked(*words: Any, **more: Any) -> Any:
             assert not any(value is not None for value in more.values())  # descriptors
             for place in places(*words):
-                if isinstance(place, (str, os.PathLike)) and in_use(place):
+                if isinstance(place, (str, os.PathLike)) and (in_use(place) or readers.read(place)):
                     found.append(f"{name} {place}")
                     raise PermissionError(13, "in use", os.fspath(place))
             if name == "rename" and os.path.lexists(words[1]):
@@ -68,33 +89,6 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-class Readers:
-    """Open every file below a folder, again and again, for a moment."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.stopped = place, threading.Event()
-        self.thread = threading.Thread(target=self.read)
-
-    def __enter__(self) -> Readers:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.stopped.set()
-        self.thread.join()
-
-    def read(self) -> None:
-        while not self.stopped.wait(0.008):
-            for folder, _, files in os.walk(self.place):
-                for name in (name for name in files if not name.endswith(".partial")):  # which Zarr is writing
-                    try:
-                        with open(os.path.join(folder, name), "rb") as file:
-                            file.read()
-                            self.stopped.wait(0.004)
-                    except OSError:
-                        continue
-
-
 def twice(place: Path) -> None:
     write_image(volume(), place, **WORDS)
     write_image(volume() + 1, place, **WORDS, overwrite=True)
@@ -111,17 +105,17 @@ def changed(place: Path) -> None:
     "act", [pytest.param(twice, id="replaced", marks=pytest.mark.slow), pytest.param(changed, id="changed")]
 )
 def test_files_that_are_being_read_are_replaced_in_the_end(
-    tmp_path: Path, refused: list[str], act: Callable[[Path], None]
+    tmp_path: Path, refused: list[str], readers: Readers, act: Callable[[Path], None]
 ) -> None:
-    with Readers(tmp_path / "a"):
-        act(tmp_path / "a")
+    readers.folder = tmp_path / "a"
+    act(tmp_path / "a")
     assert refused
     act(tmp_path / "b")
     for found, wanted in zip(pixels(tmp_path / "a"), pixels(tmp_path / "b"), strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_processes_that_join_share_one_image_there(tmp_path: Path) -> None:
+def test_processes_that_join_share_one_image_there(tmp_path: Path, readers: Readers) -> None:
     raised: list[BaseException] = []
 
     def one() -> None:
@@ -131,11 +125,11 @@ def test_processes_that_join_share_one_image_there(tmp_path: Path) -> None:
             raised.append(error)
 
     threads = [threading.Thread(target=one) for _ in range(3)]
-    with Readers(tmp_path / "a"):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    readers.folder = tmp_path / "a"
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not raised
     write_image(volume(), tmp_path / "b", **WORDS)
     assert every_file(tmp_path / "a") == every_file(tmp_path / "b")

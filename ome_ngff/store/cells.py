@@ -319,7 +319,7 @@ def _link(place: Path, old: Path) -> None:
     except OSError:  # some file systems have no links
         half = old.with_name(f"{old.name}.{uuid4().hex}")
         shutil.copy2(place, half)
-        os.replace(half, old)
+        patiently(partial(os.replace, half, old))
 
 
 def _taken_over(target: Target) -> Any:

@@ -8,10 +8,11 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -229,7 +230,7 @@ def remove(folder: Path) -> None:
         os.rmdir(folder)
     while os.path.lexists(folder):
         try:
-            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+            folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, **_RMTREE)
         except FileNotFoundError:  # it tidies up, too
             continue
         except OSError as error:
@@ -238,6 +239,16 @@ def remove(folder: Path) -> None:
                 raise
             time.sleep(pause)
             pause *= 2
+
+
+def _once_more(do: Callable[[Any], Any], place: Any, fault: Any) -> None:
+    error = fault if isinstance(fault, BaseException) else fault[1]
+    if not (patience.WINDOWS and isinstance(error, PermissionError)):
+        raise error
+    patiently(partial(do, place))
+
+
+_RMTREE: dict[str, Any] = {"onexc" if sys.version_info >= (3, 12) else "onerror": _once_more}
 
 
 def delete_file(target: Target, name: str) -> None:

@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,7 @@ from ..pixels import slices, whole
 from ..text import by, show
 from .documents import read_documents
 from .inline import wait_for
+from .patience import patiently
 from .places import folder_of, key_of, like, locate, place
 from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner
 
@@ -233,7 +234,7 @@ def write_box(array: zarr.Array[Any], box: Sequence[tuple[int, int]], block: Any
     folder = folder_of(array.store, array.path)
     if folder is not None:
         for cell in _jutting(array.shape, array.shards or array.chunks, box):
-            (folder / array.metadata.encode_chunk_key(cell)).unlink(missing_ok=True)
+            patiently(partial((folder / array.metadata.encode_chunk_key(cell)).unlink, missing_ok=True))
     wait_for(array.store, inner(array).setitem(slices(box), block))
 
 
