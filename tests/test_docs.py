@@ -74,3 +74,10 @@ def test_the_python_of_a_page_runs(page: str) -> None:
         client = names.pop("client")
         assert isinstance(client, Client)
         client.close()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for path in re.findall(r"(?:tests|ome_ngff|docs|benchmarks)/[\w/]+\.\w+", text):
+        assert (ROOT / path).exists(), path

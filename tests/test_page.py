@@ -100,8 +100,13 @@ def test_a_page_shows_levels_channels_labels_and_findings(tmp_path: Path) -> Non
 
 
 def test_tables_of_five_axes_fit_a_window_of_1100_pixels(tmp_path: Path) -> None:
-    words = {"scale": {"z": 2, "y": 1, "x": 1}, "chunks": 128, "shards": "auto", "scale_factors": [2, 4], "axes": "tczyx"}
-    write_image(np.zeros((1, 1, 2, 256, 256), "uint16"), tmp_path / "a.zarr", **words)
+    words = {
+        "scale": {"z": 2, "y": 1, "x": 1},
+        "chunks": 128,
+        "shards": "auto",
+        "scale_factors": [2, 4],
+    }
+    write_image(np.zeros((1, 1, 2, 256, 256), "uint16"), tmp_path / "a.zarr", axes="tczyx", **words)
     page = preview_page(tmp_path / "a.zarr").html
     for rows in re.findall("<table class=.keep.*?</table>", page):
         cells = [re.findall("<t[dh]>(.*?)</t[dh]>", row) for row in re.findall("<tr>.*?</tr>", rows)]

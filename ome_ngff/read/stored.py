@@ -14,6 +14,7 @@ from ..exceptions import IncompleteError, InputError, MissingError, NgffError, S
 from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
 from ..store import Target, attributes_now, open_node, place, read_box, with_length
+from ..text import listed, show, warn
 
 
 @attrs.frozen(eq=False)
@@ -61,6 +62,10 @@ class StoredImage:
             if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
+        odd = [axis for axis in metadata.axes if axis.unit is None and axis.extra.get("units") is not None]
+        if odd:
+            said = listed([f"{axis.name} {show(axis.extra['units'])}" for axis in odd], comma=", ")
+            warn(f"{target} states the units of axes as units, which is not read ({said}); OME-Zarr calls it unit.")
         return cls(target, metadata, arrays, image_label_of(document))
 
     @property
