@@ -694,8 +694,8 @@ def test_all_reasons_are_listed_at_once(tmp_path: Path) -> None:
 def test_a_sharded_image_does_not_go_to_zarr_v2(tmp_path: Path) -> None:
     image = tmp_path / "image.zarr"
     write_image(NOISE.astype("uint16"), image, axes="zyx", chunks=8, shards=16)
+    before = every_file(image)
     with pytest.raises(CodecError, match=r"/0, /1, /2: it has shards"):
-    with pytest.raises(CodecError, match=r"/0: it has shards"):
         upgrade(image, "0.4")
     assert every_file(image) == before
 
