@@ -131,7 +131,9 @@ def _images_in(folder: str, into: str) -> tuple[list[Item], str]:
         pattern = re.sub(r"\d+(?=\D*$)", "*", first)
         said.append(f"planes of one image would be '{pattern}', in quotes")
     if others:
-        said.append(f"{(count := sum(others.values()))} other file{'s' * (count != 1)} left out ({', '.join(sorted(others))})")
+        said.append(
+            f"{(count := sum(others.values()))} other file{'s' * (count != 1)} left out ({', '.join(sorted(others))})"
+        )
     return items, "; ".join(said)
 
 

@@ -123,9 +123,7 @@ def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None,
     scale, translation = found.geometry(0)
     if none := {name: size for name, size in zip(found.names, scale, strict=True) if positive(size) is None}:
         said = ", ".join(f"{name} {size:g}" for name, size in none.items())
-        warn(
-            f"{where} states pixel sizes that are not above zero ({said}); they count as 1 where no scale is given."
-        )
+        warn(f"{where} states pixel sizes that are not above zero ({said}); they count as 1 where no scale is given.")
     channels = found.metadata.omero.channels if found.metadata.omero else []
     colors = [(channel.color or "").lstrip("#").upper() for channel in channels]
     labels = [channel.label for channel in channels if channel.label is not None]

@@ -151,6 +151,8 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     if not is_image(document):
         found = held(document)
         way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
+        if "bioformats2raw.layout" in document:
+            way_out = "; say which of its images, as in '...::0'"
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
 

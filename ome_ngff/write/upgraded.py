@@ -78,7 +78,9 @@ class UpgradePlan:
             plan.contents |= new
         if plan.faults:
             kind = CodecError if kinds == {CodecError} else FormatError
-            raise kind(f"it cannot become OME-Zarr {to.version}: {enumerated(plan.faults)}. Write a copy of it instead.")
+            raise kind(
+                f"it cannot become OME-Zarr {to.version}: {enumerated(plan.faults)}. Write a copy of it instead."
+            )
         return plan
 
     @property
