@@ -70,7 +70,9 @@ def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf
             stack.enter_context(WorkerPool(work.pieces_at_once - (work.at_once == 1), joined=work.at_once == 1))
             for work in plan.passes
         ]
-        return share_units(job, done, meter, lambda unit: run_unit(job, *unit, pool=pools[unit[0]], meter=meter), seconds)
+        return share_units(
+            job, done, meter, lambda unit: run_unit(job, *unit, pool=pools[unit[0]], meter=meter), seconds
+        )
 
 
 def share_units(
