@@ -284,6 +284,7 @@ def test_a_full_block_waits_for_no_other_one(tmp_path: Path, monkeypatch: pytest
             for t in range(2):
                 stream.write((t, c), STACK[t, c])
             assert begun.wait(10)
+    assert not stream._grown.growth._late  # else each frame would be remembered for ever
     np.testing.assert_array_equal(pixels(tmp_path / "i")[0], STACK[:2])
 
 
