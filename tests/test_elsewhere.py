@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import distributed
 import numpy as np
@@ -46,6 +47,17 @@ def test_a_write_inside_a_task_runs_on_the_spot(client: distributed.Client, tmp_
     for place in places:
         np.testing.assert_array_equal(pixels(place)[0], VOLUME)
     assert open_image(places[0]).labels["cells"].colors.keys() == set(range(7))
+
+
+@pytest.mark.parametrize("join", [pytest.param(False, id="alone"), pytest.param(True, id="joint")])
+def test_a_client_is_left_alone_where_dask_is_set_to_threads(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool
+) -> None:
+    for name in ("submit", "map", "scatter", "compute"):
+        monkeypatch.setattr(client, name, None)
+    with dask.config.set(scheduler="threads"):
+        write_image(VOLUME, tmp_path / "i", join=join, **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "i")[0], VOLUME)
 
 
 def test_a_worker_that_cannot_reach_the_image_says_so(client: distributed.Client, tmp_path: Path) -> None:
