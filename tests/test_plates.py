@@ -427,7 +427,7 @@ def test_a_field_is_of_the_acquisition_that_its_well_states(tmp_path: Path) -> N
         plane(place / path)
     write_well_metadata(place / "A" / "1", [{"path": "0", "acquisition": 7}])
     zarr.open_group(place / "B" / "1" / "0").attrs["ome_ngff"] = {"acquisition": "7"}  # which is none
-    with pytest.raises(FormatError, match="^[^,]*B/1/0 may be of acquisition"):
+    with pytest.raises(FormatError, match=r"^[^,]*B/1/0 may be of acquisition"):
         repair_plate(place)
     repair_plate(place, acquisition=1)
     assert open_plate(place).fields == {"A/1": (Field("0", 7),), "B/1": (Field("0", 1),)}
