@@ -162,7 +162,7 @@ CASES = [
     pytest.param(lambda d: write_image(IMAGE, d / "array"), ExistsError, "is an array", id="target-is-an-array"),
     pytest.param(lambda d: write_image(IMAGE, {"0": [1, 2]}), OptionError, "path, a URL, a Zarr group or a store", id="target-mapping"),
     pytest.param(lambda d: write_image(IMAGE, 3), OptionError, "path, a URL, a Zarr group or a store", id="target-number"),
-    pytest.param(lambda d: write_image(IMAGE, zarr.open_group(d / "image" / "foreign", mode="r")), StoreError, "read only", id="target-read-only"),
+    pytest.param(lambda d: write_image(IMAGE, zarr.open_group(d / "image" / "foreign", mode="r")), StoreError, "read only; pass its path, or", id="target-read-only"),
     pytest.param(again(resume=True), OptionError, "one of them", id="overwrite-and-resume"),
     pytest.param(from_itself, StoreError, "read from .*image/0, which is in", id="from-itself"),
     pytest.param(from_itself_by_dask, StoreError, "which is in", id="from-itself-by-dask"),
