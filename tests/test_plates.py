@@ -438,6 +438,19 @@ def test_fields_of_others_are_of_the_one_acquisition(tmp_path: Path, ids: list[i
     assert open_plate(tmp_path / "p.zarr").fields == {"A/1": (Field("0", found),)}
 
 
+def test_a_field_is_of_the_acquisition_that_its_well_states(tmp_path: Path) -> None:
+    place = tmp_path / "p.zarr"
+    create_plate(place, acquisitions=[1, 7])
+    for path in ("A/1/0", "B/1/0"):
+        plane(place / path)
+    write_well_metadata(place / "A" / "1", [{"path": "0", "acquisition": 7}])
+    zarr.open_group(place / "B" / "1" / "0").attrs["ome_ngff"] = {"acquisition": "7"}  # which is none
+    with pytest.raises(FormatError, match=r"^[^,]*B/1/0 may be of acquisition"):
+        repair_plate(place)
+    repair_plate(place, acquisition=1)
+    assert open_plate(place).fields == {"A/1": (Field("0", 7),), "B/1": (Field("0", 1),)}
+
+
 def test_what_cannot_be_a_field_is_never_listed_as_one(tmp_path: Path) -> None:
     place = tmp_path / "p.zarr"
     field(place)
