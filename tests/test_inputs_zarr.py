@@ -86,6 +86,12 @@ def test_what_axes_and_sizes_state_in_vain_is_told(tmp_path: Path) -> None:
         assert open_image(ome_zarr(tmp_path / "a.zarr", "0.4", datasets=levels)).images[0].scale["y"] == 0
 
 
+def test_a_collection_opened_as_an_image_says_how_to_name_one(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2, attributes={"bioformats2raw.layout": 3})
+    with pytest.raises(InputError, match=r"say which of its images, as in '\.\.\.::0'"):
+        open_image(tmp_path / "a.zarr")
+
+
 def test_axes_in_capitals_as_iohub_writes_them_are_understood(tmp_path: Path) -> None:
     axes = [{**axis, "name": axis["name"].upper()} for axis in AXES]
     image = open_image(ome_zarr(tmp_path / "a.zarr", "0.4", axes=axes))
