@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,29 @@ def test_every_error_is_also_a_builtin(name: str) -> None:
     error = getattr(ome_ngff, name)
     assert issubclass(error, NgffError)
     assert issubclass(error, (ValueError, TypeError, OSError))
+
+
+def test_every_reader_and_writer_takes_store_options() -> None:
+    places = {"group", "store", "path", "plate"}
+    faces = [getattr(ome_ngff, name) for name in ome_ngff.__all__]
+    found = {
+        face.__name__: words
+        for face in faces
+        if inspect.isfunction(face) and (words := set(inspect.signature(face).parameters)) & places
+    }
+    assert len(found) > 30
+    assert not [name for name, words in found.items() if "store_options" not in words]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(ome_ngff.open_scene, id="open-scene"),
+        pytest.param(lambda where, **words: ome_ngff.write_scene(where, [], **words), id="write-scene"),
+        pytest.param(ome_ngff.preview_page, id="preview-page"),
+        pytest.param(ome_ngff.open_labels, id="open-labels"),
+    ],
+)
+def test_store_options_reach_the_store_behind_a_url(call: Any) -> None:
+    with pytest.raises(OptionError, match="regoin"):
+        call("s3://cells/a.zarr", store_options={"regoin": "a"})
