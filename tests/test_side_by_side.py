@@ -20,6 +20,7 @@ from zarr.storage import MemoryStore
 
 import ome_ngff
 from ome_ngff import LabelError, OptionError, StoreError, to_multiscales, to_ngff_image, to_ngff_zarr, write_image
+from ome_ngff.store import open_array
 from ome_ngff.store.attributes import update_document
 from ome_ngff.store.places import locate
 from ome_ngff.store.target import find_target
@@ -105,6 +106,13 @@ def test_writes_in_threads_count_their_own_units_and_leave_zarr_unchanged(tmp_pa
         assert [done for done, _ in seen][-total:] == list(range(1, total + 1))
         np.testing.assert_array_equal(pixels(tmp_path / str(number))[0], IMAGE + number)
     assert {name: zarr.config.get(name, None) for name in before} == before
+
+
+def test_the_first_use_of_an_array_changes_no_setting_of_zarr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(IMAGE, tmp_path / "i", axes="zyx", chunks=16, shards=32, scale_factors=[])
+    array = open_array(zarr.storage.LocalStore(tmp_path / "i"), "0")
+    monkeypatch.setattr(zarr.config, "set", None)  # another thread may be about to set the same
+    np.testing.assert_array_equal(array[...], IMAGE)
 
 
 def test_tasks_in_other_processes_are_not_given_the_memory_of_this_one() -> None:

@@ -22,7 +22,8 @@ import attrs
 import zarr
 from zarr.registry import register_pipeline
 from zarrs import ZarrsCodecPipeline
-from zarrs.pipeline import UnsupportedMetadataError, get_codec_pipeline_fallback, get_codec_pipeline_impl
+from zarrs._internal import CodecPipelineImpl
+from zarrs.pipeline import get_codec_pipeline_fallback
 
 from ..config import config
 from ..exceptions import MissingError, StoreError
@@ -31,6 +32,12 @@ from .decoding import CheckedPipeline, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
 
+_SETTINGS = {  # of zarrs, as it takes them from Zarr's
+    "validate_checksums": True,
+    "chunk_concurrent_minimum": None,
+    "chunk_concurrent_maximum": None,
+    "direct_io": False,
+}
 _HOME = os.getpid()  # here zarrs has its threads, or will have them
 
 
@@ -52,9 +59,15 @@ class Pipeline(ZarrsCodecPipeline):
     def impl(self) -> Any:  # type: ignore[override]
         """The pipeline in Rust, made when it is first needed; None where it does not know the array."""
         if self._known():
-            with suppress(UnsupportedMetadataError), zarr.config.set({"threading.max_workers": self._threads}):
-                return get_codec_pipeline_impl(self.metadata, self.store, strict=True)
+            with suppress(TypeError):
+                return self._in_rust(self._threads)
         return None
+
+    def _in_rust(self, threads: int | None) -> Any:
+        """Make the pipeline in Rust; zarrs itself would ask Zarr for the threads, which another thread may just set."""
+        said = {name: zarr.config.get(f"codec_pipeline.{name}", default) for name, default in _SETTINGS.items()}
+        document = json.dumps(self.metadata.to_dict())
+        return CodecPipelineImpl(document, store_config=self.store, num_threads=threads, **said)
 
     @cached_property
     def python_impl(self) -> Any:  # type: ignore[override]
@@ -149,9 +162,7 @@ class Pipeline(ZarrsCodecPipeline):
         if process == _HOME or self.impl is None:
             return [chunks]
         if self._process != process:
-            document = json.dumps(self.metadata.to_dict())
-            self.impl = type(self.impl)(document, store_config=self.store, validate_checksums=True, num_threads=1)
-            self._process = process
+            self.impl, self._process = self._in_rust(1), process
         return [[chunk] for chunk in chunks]
 
 
