@@ -1,4 +1,8 @@
-"""Plates: seconds of processor time for wells of a few fields, beside libraries that write plates; and four at once."""
+"""Plates: seconds of processor time for wells of a few fields, beside libraries that write plates; and four at once.
+
+What four processes at once take longer than one may be the machine's (caches, start of threads) or due to the plate
+that they share: the same four, each with a plate of its own, tell one from the other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from .data import blobs
@@ -40,20 +45,24 @@ def tables(settings: Settings) -> list[Table]:
         for workers in (ours, *peers.values()):
             for worker in workers:
                 worker.ask("load", files=[str(file)])
-        runs: dict[str, list[Any]] = {"ours": ours[:1], "together": ours, **peers}
+        runs: dict[str, list[Any]] = {"ours": ours[:1], "together": ours, "apart": ours, **peers}
         for turn in range(settings.rounds + 1):
             for name, workers in runs.items():
-                found = written(settings, workers, places if turn else places[: FIELDS * PROCESSES])
-                seconds.setdefault(name, []).extend([found] * bool(turn))  # the first warms up
+                some = places if turn else places[: FIELDS * PROCESSES]  # the first turn warms up
+                found = written(settings, workers, some, apart=name == "apart")
+                seconds.setdefault(name, []).extend([found] * bool(turn))
+                click.echo(f"round {turn} of {settings.rounds}, {name}: {found:.2f} s", err=True)
     median = {name: statistics.median(found) for name, found in seconds.items()}
     what = f"{TITLE} of {len(wells)} wells x {FIELDS} fields"
     compared = [Row(f"{what}, to {peer}", median["ours"], "s", median[peer], at_most=(PEERS[peer],)) for peer in peers]
     joint = Row(f"{what}, {PROCESSES} processes to one", median["together"], "s", median["ours"], at_most=(TOGETHER,))
-    return [Table.of("Seconds of processor time for plates of three levels", [*compared, joint])]
+    four = f"{what}, {PROCESSES} processes on one plate to {PROCESSES} on one each"
+    shared = Row(four, median["together"], "s", median["apart"])
+    return [Table.of("Seconds of processor time for plates of three levels", [*compared, joint, shared])]
 
 
-def written(settings: Settings, workers: list[Worker], places: list[list[str]]) -> float:
-    """Let workers write a plate together, and return their seconds of processor time.
+def written(settings: Settings, workers: list[Worker], places: list[list[str]], *, apart: bool = False) -> float:
+    """Let workers write a plate together, or a plate each, and return their seconds of processor time.
 
     Raises:
         Failed: a field is not listed in the end.
@@ -61,10 +70,12 @@ def written(settings: Settings, workers: list[Worker], places: list[list[str]]) 
     from ome_ngff import open_plate
 
     with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as to, ThreadPoolExecutor(len(workers)) as pool:
-        place = f"{to}/plate.ome.zarr"
+        plates = [f"{to}/{part if apart else 'plate'}.ome.zarr" for part in range(len(workers))]
         parts = [places[part :: len(workers)] for part in range(len(workers))]
-        answers = list(pool.map(lambda worker, part: worker.ask("plate", to=place, places=part), workers, parts))
-        listed = sum(map(len, open_plate(place).fields.values()))
+        answers = list(
+            pool.map(lambda worker, plate, part: worker.ask("plate", to=plate, places=part), workers, plates, parts)
+        )
+        listed = sum(len(fields) for plate in {*plates} for fields in open_plate(plate).fields.values())
         if listed != len(places):
             raise Failed(f"{listed} of {len(places)} fields are listed")
         return float(sum(answer["cpu"] for answer in answers))

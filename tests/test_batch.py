@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from test_inputs_dicom import write_series
 import ome_ngff
 from ome_ngff import BatchError, ExistsError, MissingError, OptionError, config, convert, open_image, write_image
 from ome_ngff.cli import main
-from ome_ngff.inputs import Batch
+from ome_ngff.inputs import Batch, batch
 from ome_ngff.inputs.expansion import expanded
 
 STACK = (np.arange(3 * 40 * 50) % 4001).astype("uint16").reshape(3, 40, 50)
@@ -261,6 +263,12 @@ def test_it_goes_on_after_a_failure_and_says_so(folder: Path) -> None:
     assert [each.state for each in caught.value.done] == ["skipped", "failed", "skipped", "skipped", "failed"]
     with open("r.csv", encoding="utf-8", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == ["skipped", "failed", "skipped", "skipped", "failed"]
+
+
+def test_each_conversion_says_how_long_it_took(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "time", SimpleNamespace(monotonic=itertools.count(7, 1.25).__next__))
+    assert [each.seconds for each in convert("in/b.tif", "b.zarr")] == [1.25]
+    assert [each.seconds for each in convert(["in/b.tif"], "out")] == [1.25]
 
 
 def test_json_says_of_each_input_what_became_of_it(folder: Path) -> None:

@@ -16,7 +16,7 @@ from ome_ngff import IncompleteError, MissingError, StoreError, TakenOverError, 
 from ome_ngff.format import FormatV05
 from ome_ngff.store.attributes import locked
 from ome_ngff.store.cells import Cells
-from ome_ngff.store.change import Change, begin_cells, carry_out, read_record, take_back
+from ome_ngff.store.change import Change, begin_cells, carry_out, outlasting, read_record, take_back
 from ome_ngff.store.claims import Claim
 from ome_ngff.store.slots import MemorySlots
 from ome_ngff.store.target import Target
@@ -58,6 +58,9 @@ def test_what_was_prepared_and_never_done_goes_with_the_next(tmp_path: Path) -> 
         ready = begin_cells(target)
         put(tmp_path, ready.new("0/c/0"), b"new")
     assert [path.name for path in (tmp_path / ".ome_ngff").iterdir()] == [f"cells-{ready.name}"]
+    there = {f"cells-{ready.name}", "cells-of-others", "undo.zip"}
+    assert outlasting(there) == there - {"cells-of-others"}
+    assert not outlasting(there - {"undo.zip"})
 
 
 def change_of(place: Any) -> Change:

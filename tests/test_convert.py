@@ -22,6 +22,7 @@ from ome_ngff import (
     write_image,
     write_labels,
 )
+from ome_ngff.inputs import drafting
 
 STACK = (np.arange(3 * 40 * 50) % 4001).astype("uint16").reshape(3, 40, 50)
 
@@ -116,6 +117,22 @@ def test_an_image_that_is_there_is_kept_unless_replaced(stack: Path, tmp_path: P
     assert every_file(tmp_path / "a") == before
     convert(stack, tmp_path / "a", scale_factors=[], overwrite=True)
     assert len(datasets_of(tmp_path / "a")) == 1
+
+
+def test_an_image_begun_since_the_look_is_no_folder_of_others(
+    stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = drafting.image_request
+
+    def begun_meanwhile(*args: Any, **words: Any) -> Any:
+        seen = request(*args, **words)
+        write_image(STACK, tmp_path / "a", axes="zyx")
+        return seen
+
+    monkeypatch.setattr(drafting, "image_request", begun_meanwhile)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ExistsError, match="already holds an image"):
+        convert(stack, tmp_path / "a")
 
 
 def test_an_input_is_opened_without_reading_its_pixels(stack: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 from collections import Counter
@@ -24,7 +23,6 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
-from ome_ngff.engine import units
 from ome_ngff.exceptions import StoreError
 from ome_ngff.store import Holder, find_target
 from ome_ngff.store.copying import StoredCells
@@ -161,58 +159,31 @@ def test_a_chunk_unlike_its_array_is_encoded_anew(
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param(os.replace, id="replaced"), pytest.param(shutil.copyfile, id="rewritten")]
+    "how",
+    [
+        pytest.param(os.replace, id="replaced"),
+        pytest.param(shutil.copyfile, id="rewritten"),
+        pytest.param(lambda other, chunk: chunk.unlink(), id="deleted"),
+    ],
 )
-def test_what_changes_after_it_was_decoded_is_not_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path, Path], Any]
+@pytest.mark.parametrize("moment", [pytest.param("of", id="fetched"), pytest.param("read", id="decoded")])
+def test_what_changes_after_it_was_fetched_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path, Path], Any], moment: str
 ) -> None:
-    array, real = stored(tmp_path / "source.zarr"), units.read
+    array, real = stored(tmp_path / "source.zarr"), getattr(StoredCells, moment)
+    expected = chunks(array)
     stored(tmp_path / "other.zarr", VOLUME + 1)
 
-    def read(*words: Any) -> Any:
+    def then_change(*words: Any) -> Any:
         found = real(*words)
-        if all(low <= at < high for at, (low, high) in zip((0, 16, 16), words[1], strict=True)):
-            how(tmp_path / "other.zarr/c/0/1/1", tmp_path / "source.zarr/c/0/1/1")
+        for cell in (found or words[0]).found:
+            how(*(tmp_path / name / array.metadata.encode_chunk_key(cell) for name in ("other.zarr", "source.zarr")))
         return found
 
-    monkeypatch.setattr(units, "read", read)
+    monkeypatch.setattr(StoredCells, moment, then_change)
     write_image(array, tmp_path / "a.zarr", **WORDS)
     np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
-
-
-@pytest.mark.parametrize("in_folder", [pytest.param(True, id="folder"), pytest.param(False, id="memory")])
-def test_what_changes_while_it_is_copied_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_folder: bool
-) -> None:
-    noise = np.random.default_rng(6).integers(0, 2**16, VOLUME.shape).astype("uint16")  # packed, all have one length
-    array, real = stored(tmp_path / "source.zarr", noise), StoredCells._is_seen
-    stored(tmp_path / "other.zarr", noise + 1)
-
-    def is_seen(self: StoredCells, cell: Any, file: Any) -> bool:
-        found = real(self, cell, file)
-        if tuple(cell) == (0, 1, 1):
-            shutil.copyfile(tmp_path / "other.zarr/c/0/1/1", tmp_path / "source.zarr/c/0/1/1")
-        return found
-
-    monkeypatch.setattr(StoredCells, "_is_seen", is_seen)
-    place: Any = tmp_path / "a.zarr" if in_folder else MemoryStore()
-    write_image(array, place, **WORDS)
-    np.testing.assert_array_equal(zarr.open_array(place, path="0", mode="r")[:], noise)
-
-
-@pytest.mark.parametrize("able", [pytest.param(n, id=f"{n}-bytes") for n in (0, 100)])
-def test_files_are_copied_where_the_system_does_not_do_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: int
-) -> None:
-    def copy_file_range(source: int, into: int, count: int, low: int, high: int) -> int:
-        if low >= able:
-            raise OSError(errno.EXDEV, "not between these")
-        return os.pwrite(into, os.pread(source, able, low), high)
-
-    monkeypatch.setattr(os, "copy_file_range", copy_file_range, raising=False)
-    array = stored(tmp_path / "source.zarr")
-    write_image(array, tmp_path / "a.zarr", **WORDS)
-    assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r")) == chunks(array)
+    assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r")) == expected
 
 
 def test_chunks_of_other_stores_are_fetched_once(tmp_path: Path) -> None:
@@ -231,18 +202,40 @@ def test_chunks_of_other_stores_are_fetched_once(tmp_path: Path) -> None:
     assert {n for key, n in fetched.items() if "/c/" in key} == {1}
 
 
+def test_one_missing_chunk_a_piece_is_looked_for_again(tmp_path: Path) -> None:
+    asked = Counter[str]()
+
+    class Watched(MemoryStore):
+        async def get(self, key: str, *words: Any, **more: Any) -> Any:
+            asked[key] += 1
+            return await super().get(key, *words, **more)
+
+        async def exists(self, key: str) -> bool:
+            asked[f"exists {key}"] += 1
+            return await super().exists(key)
+
+    array = zarr.create_array(Watched(), shape=(16, 64, 64), chunks=(8, 16, 16), dtype="u2", compressors=LZ4)
+    asked.clear()
+    with config.set(workers=1):
+        write_image(array, tmp_path / "a.zarr", **WORDS)
+    again = sum(n for key, n in asked.items() if key.startswith("c/")) - 32
+    assert again == asked["exists zarr.json"] == 2  # in each piece, to see whether the array has gone
+    assert not pixels(tmp_path / "a.zarr")[0].any()
+
+
 def test_big_endian_cells_are_encoded_anew(tmp_path: Path) -> None:
     array = stored(tmp_path / "source.zarr", VOLUME.astype(">u2"), **OLD, compressors=numcodecs.Blosc("lz4", 9))
     write_image(array, tmp_path / "a.zarr", **WORDS)
     np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], VOLUME)
 
 
-def test_chunks_that_are_not_stored_stay_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [pytest.param(None, id="chunks"), pytest.param((8, 32, 32), id="shards")])
+def test_chunks_that_are_not_stored_stay_out(tmp_path: Path, shards: tuple[int, ...] | None) -> None:
     volume = VOLUME.copy()
-    volume[:8, 16:32, :16] = 0
-    array = stored(tmp_path / "source.zarr", volume)
-    assert (0, 1, 0) not in chunks(array)
-    write_image(array, tmp_path / "a.zarr", **WORDS)
+    volume[:8, 16:32, :16] = volume[8:, 32:, 32:] = 0
+    array = stored(tmp_path / "source.zarr", volume, shards=shards)
+    assert len(chunks(array)) == (7 if shards else 21)
+    write_image(array, tmp_path / "a.zarr", **{**WORDS, "scale_factors": [2]}, shards=shards)
     assert chunks(zarr.open_array(tmp_path / "a.zarr/0", mode="r")) == chunks(array)
     np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], volume)
 

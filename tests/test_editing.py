@@ -470,6 +470,25 @@ def test_an_edit_killed_at_any_step_goes_on_or_back(fmt: str, call: Callable[[An
         assert alike(undoing.contents()) == alike(before)
 
 
+def test_what_was_done_before_an_interrupted_edit_can_still_be_undone() -> None:
+    store = an_image(Dying(), "0.5")
+    before = alike(store.contents())
+    edit_image(store, name="first")
+    done = alike(store.contents())
+    store.steps, store.last = 0, 3
+    with pytest.raises(Killed):
+        edit_image(store, name="second", scale={"x": 0.25})
+    store.last = None
+    assert ".ome_ngff/changing.zip" in store.contents()
+    other = dying(dict(store._store_dict), None)
+    write_image(PIXELS, other, overwrite=True, fmt="0.5", **WORDS)
+    assert not any(key.startswith(".ome_ngff") for key in other.contents())
+    undo(store)
+    assert alike(store.contents()) == done
+    undo(store)
+    assert alike(store.contents()) == before
+
+
 @pytest.mark.parametrize("call", CHANGES)
 def test_in_a_folder_each_step_of_an_edit_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], Any]

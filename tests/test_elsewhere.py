@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import distributed
 import numpy as np
@@ -17,6 +19,8 @@ from helpers import every_file, in_child, pixels
 
 import ome_ngff
 from ome_ngff import IncompleteError, StoreError, open_image, write_image, write_labels
+from ome_ngff.engine import schedule
+from ome_ngff.engine.surroundings import active_client
 
 VOLUME = (np.arange(20 * 40 * 50) % 4001).astype("uint16").reshape(20, 40, 50)
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2]}
@@ -46,6 +50,17 @@ def test_a_write_inside_a_task_runs_on_the_spot(client: distributed.Client, tmp_
     for place in places:
         np.testing.assert_array_equal(pixels(place)[0], VOLUME)
     assert open_image(places[0]).labels["cells"].colors.keys() == set(range(7))
+
+
+@pytest.mark.parametrize("join", [pytest.param(False, id="alone"), pytest.param(True, id="joint")])
+def test_a_client_is_left_alone_where_dask_is_set_to_threads(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool
+) -> None:
+    for name in ("submit", "map", "scatter", "compute"):
+        monkeypatch.setattr(client, name, None)
+    with dask.config.set(scheduler="threads"):
+        write_image(VOLUME, tmp_path / "i", join=join, **WORDS)
+    np.testing.assert_array_equal(pixels(tmp_path / "i")[0], VOLUME)
 
 
 def test_a_worker_that_cannot_reach_the_image_says_so(client: distributed.Client, tmp_path: Path) -> None:
@@ -117,6 +132,34 @@ def test_a_joint_write_goes_on_without_any_worker(tmp_path: Path) -> None:
     options: dict[str, Any] = {"dashboard_address": ":0", "processes": False}
     with distributed.LocalCluster(n_workers=0, **options) as cluster, distributed.Client(cluster):
         write_image(VOLUME, tmp_path / "a", **WORDS, join=True)
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("join", [pytest.param(True, id="join"), pytest.param(False, id="alone")])
+def test_a_cluster_without_workers_adapts_to_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool
+) -> None:
+    """What would run in this process instead waits until the cluster has grown to two workers."""
+    words, run, waited = {**WORDS, "chunks": 8, "scale_factors": [2, 4]}, schedule.run_shared, list[float]()
+    options: dict[str, Any] = {"n_workers": 0, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        cluster.adapt(minimum=0, maximum=2, interval="50ms")
+
+        def wait(job: Any, done: set[str], meter: Any, seconds: float = math.inf) -> set[str]:
+            if active_client() is None:
+                return run(job, done, meter, seconds)
+            if len(done) < job.plan.units:
+                waited.append(seconds)
+                client.wait_for_workers(2, timeout=60)
+            return done
+
+        monkeypatch.setattr(schedule, "run_shared", wait)
+        monkeypatch.setattr(schedule, "GRAPH_BYTES", 0)
+        with ome_ngff.config.set(task_target="20kB"):
+            write_image(VOLUME, tmp_path / "a", **words, join=join)
+        assert not [key for key in client.futures if str(key).startswith("int")]  # nothing asks for workers any more
+    assert waited[:1] == ([schedule._TURN] if join else [])
+    write_image(VOLUME, tmp_path / "alone", **words)
     assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
 
 

@@ -36,6 +36,7 @@ from ome_ngff import (
 )
 from ome_ngff.engine import allocator
 from ome_ngff.inputs import picture as pictures
+from ome_ngff.store import opening
 from ome_ngff.store.inline import run_inline
 from ome_ngff.store.opening import fast_pipeline
 
@@ -315,6 +316,26 @@ def test_a_child_never_inherits_settings_of_zarr_that_are_ours(tmp_path: Path) -
     finally:
         stop.set()
         thread.join()
+
+
+def test_no_fork_comes_while_zarr_is_told_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork waits for the lock of the settings, which is held while Zarr starts its threads with others."""
+    seen = []
+
+    def could_fork() -> None:
+        if free := opening._CONFIG.acquire(blocking=False):
+            opening._CONFIG.release()
+        seen.append((free, zarr.config.get("threading.max_workers")))
+
+    def create(store: Any) -> None:
+        thread = threading.Thread(target=could_fork)
+        thread.start()
+        thread.join()
+
+    opening._start_threads.cache_clear()
+    monkeypatch.setattr(zarr, "create_group", create)
+    opening._start_threads()
+    assert seen == [(False, min(32, (os.cpu_count() or 1) + 4))]
 
 
 def test_the_zarr_of_a_child_has_as_many_threads_as_ever(written: Path) -> None:

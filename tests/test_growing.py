@@ -35,6 +35,7 @@ from ome_ngff import (
     OptionError,
     QueueFullError,
     append_image,
+    config,
     open_image,
     stream_image,
     stream_labels,
@@ -47,7 +48,7 @@ from ome_ngff import (
 )
 from ome_ngff.exceptions import AxesError, InputError, MethodError, ScaleError, StoreError, TakenOverError
 from ome_ngff.read.describe import describe_store
-from ome_ngff.store import change
+from ome_ngff.store import Holder, change
 from ome_ngff.write import appending, growing
 
 RNG = np.random.default_rng(7)
@@ -262,6 +263,29 @@ def test_a_full_queue_refuses_or_waits() -> None:
     stream.close()
     np.testing.assert_array_equal(open_image(slow).images[0].data, STACK)
     assert "frames.jsonl" not in slow._store_dict  # of the frame that was refused nothing was said
+
+
+def test_a_full_block_waits_for_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, other = threading.Event(), threading.Event()
+    write = Holder.write
+
+    def watched(self: Holder, array: Any, box: Any, *rest: Any) -> None:
+        if box[1][0] == 0:
+            begun.set()
+            assert other.wait(10)
+        else:
+            other.set()
+        write(self, array, box, *rest)
+
+    monkeypatch.setattr(Holder, "write", watched)
+    words = {"axes": "tcyx", "chunks": (2, 1, 20, 24), "scale_factors": []}
+    with config.set(workers=2), stream_image(tmp_path / "i", (None, 2, 20, 24), "uint16", **words) as stream:
+        for c in range(2):
+            for t in range(2):
+                stream.write((t, c), STACK[t, c])
+            assert begun.wait(10)
+    assert not stream._grown.growth._late  # else each frame would be remembered for ever
+    np.testing.assert_array_equal(pixels(tmp_path / "i")[0], STACK[:2])
 
 
 def pools() -> set[threading.Thread]:

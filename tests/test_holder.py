@@ -299,6 +299,15 @@ def between(monkeypatch: pytest.MonkeyPatch, what: Callable[[], Any]) -> None:
     monkeypatch.setattr(execution, "_accept", accepted)
 
 
+def test_other_metadata_outlasts_a_write_that_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zarr.create_group(tmp_path / "i", attributes={"ome": {"version": "0.5", "series": ["a"]}, "mine": 1})
+    killed(volume()[:32, :32, :32], tmp_path / "i", 1, monkeypatch, **WORDS)
+    write_image(volume()[:32, :32, :32], tmp_path / "i", overwrite=True, **WORDS)
+    attributes = json.loads((tmp_path / "i" / "zarr.json").read_text())["attributes"]
+    assert attributes["ome"]["series"] == ["a"]
+    assert attributes["mine"] == 1
+
+
 def test_of_two_new_images_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(volume(1), tmp_path / "whole", **WORDS)
     between(monkeypatch, lambda: write_image(volume(1), tmp_path / "i", **WORDS))
@@ -426,6 +435,7 @@ def test_a_file_that_is_created_meanwhile_does_not_stop_a_takeover(
         delete(folder, **words)
 
     monkeypatch.setattr(shutil, "rmtree", raced)
+    (staging.root / ".ome_ngff" / "held-file").write_text("no folder")
     expel(find_target(staging.root))
     assert not list((staging.root / ".ome_ngff").iterdir())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import zarr
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.group import GroupMetadata
+from zarr.storage import LocalStore
 
 from ome_ngff import write_image
 from ome_ngff.store import nodes, opening
+from ome_ngff.store.inline import run_inline
 from ome_ngff.store.nodes import GroupDocument
 
 PIXELS = np.arange(12, dtype="uint8").reshape(3, 4)
@@ -73,3 +77,20 @@ def test_whole_chunks_are_stored_as_zarr_stores_them(
         monkeypatch.setattr(opening, "_write_cell", lambda *args: False)
     assert found[0] == found[1]
     assert len(calls) == 2 + 4  # those over the edge, then all
+
+
+def test_without_links_a_document_is_put_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = errno.EPERM
+
+    async def no_link(self: LocalStore, key: str, value: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(LocalStore, "set_if_not_exists", no_link)
+    first, second = (default_buffer_prototype().buffer.from_bytes(content) for content in (b"first", b"second"))
+    for buffer in (first, second):
+        run_inline(nodes._put_new(LocalStore(tmp_path), "zarr.json", buffer))
+    assert (tmp_path / "zarr.json").read_bytes() == b"first"
+    number = errno.ENOSPC
+    with pytest.raises(OSError, match="No space left"):
+        run_inline(nodes._put_new(LocalStore(tmp_path), "other.json", first))
+    assert not (tmp_path / "other.json").exists()

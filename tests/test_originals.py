@@ -22,6 +22,7 @@ from helpers import attributes, every_file, pixels
 from PIL import Image, PngImagePlugin
 from pylibCZIrw import czi
 from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
 
 from ome_ngff import ExistsError, StoreError, convert, open_image, validate, write_image
 from ome_ngff.inputs import vendor
@@ -89,6 +90,17 @@ def test_ome_xml_of_others_is_never_replaced(tmp_path: Path) -> None:
     assert every_file(tmp_path) == before
     write_image(PIXELS, tmp_path / "image", axes="zyx", overwrite=True)
     assert (tmp_path / "image" / XML).read_text() == "theirs"
+
+
+def test_ome_xml_of_others_in_memory_is_never_replaced(tmp_path: Path) -> None:
+    ome_tiff(tmp_path / "a.ome.tif")
+    store = MemoryStore()
+    write_image(PIXELS, store, axes="zyx")
+    store._store_dict[XML] = default_buffer_prototype().buffer.from_bytes(b"theirs")
+    before = dict(store._store_dict)
+    with pytest.raises(ExistsError, match=r"a file at 'OME/METADATA\.ome\.xml', which is not"):
+        convert(tmp_path / "a.ome.tif", store, overwrite=True)
+    assert store._store_dict == before
 
 
 def test_ome_xml_behind_a_link_is_not_written_through(tmp_path: Path) -> None:

@@ -152,6 +152,8 @@ def test_images_that_are_broken_are_said_and_not_seen(plate: Path) -> None:
     ("words", "why"),
     [
         pytest.param({"field": 9}, "has the field 9", id="field"),
+        pytest.param({"field": -9}, "has the field -9", id="field-from-the-end"),
+        pytest.param({"field": "labels"}, "has the field labels", id="field-by-name"),
         pytest.param({"acquisition": 5}, "has the acquisition 5, field 0", id="acquisition"),
         pytest.param({"level": 2}, "A/1 has no level 2; it has 0 to 1", id="level"),
     ],

@@ -183,6 +183,23 @@ def test_a_plate_is_the_same_in_whatever_order_it_is_filled(places: list[Any], r
         assert "/".join(names) == well["path"]
 
 
+@pytest.mark.parametrize(
+    ("there", "well", "path"),
+    [
+        pytest.param("B/3", "B03", "B/3", id="with-zeros"),
+        pytest.param("B/03", "B3", "B/03", id="without-zeros"),
+        pytest.param("C/03", ("B", 3), "B/03", id="of-another-row"),
+        pytest.param("B/12", "B/03", "B/03", id="of-no-well"),
+    ],
+)
+def test_a_plate_that_grows_has_a_number_once(there: str, well: Any, path: str) -> None:
+    store = zarr.storage.MemoryStore()
+    for number, each in enumerate((there, well)):
+        field(store, each, number, scale_factors=[])
+    assert {*open_plate(store)} == {there, path}
+    assert list(open_plate(store)[well])[-1] == "1"
+
+
 @settings(max_examples=6)
 @given(PLACES)
 def test_plates_of_any_layout_are_valid_and_whole(places: list[Any]) -> None:
@@ -287,6 +304,7 @@ def test_a_layout_may_be_said_after_the_first_field(tmp_path: Path) -> None:
 ONE, LINES = "a plate has one version", "rows A to H"
 REFUSED: list[Any] = [
     pytest.param(lambda p: field(p, "I/1"), FormatError, LINES, id="no-such-well"),
+    pytest.param(lambda p: field(p, "B13"), FormatError, "no well B/13: it has", id="no-such-well-in-one-word"),
     pytest.param(lambda p: create_plate(p / "zarr.json" / "more"), ExistsError, "is a file", id="below-a-file"),
     pytest.param(lambda p: create_plate(LocalStore(p, read_only=True)), StoreError, "read only", id="read-only"),
     pytest.param(lambda p: field(p, "B"), FormatError, "row/column", id="no-well"),
@@ -418,6 +436,19 @@ def test_fields_of_others_are_of_the_one_acquisition(tmp_path: Path, ids: list[i
     plane(tmp_path / "p.zarr" / "A" / "1" / "0")
     repair_plate(tmp_path / "p.zarr")
     assert open_plate(tmp_path / "p.zarr").fields == {"A/1": (Field("0", found),)}
+
+
+def test_a_field_is_of_the_acquisition_that_its_well_states(tmp_path: Path) -> None:
+    place = tmp_path / "p.zarr"
+    create_plate(place, acquisitions=[1, 7])
+    for path in ("A/1/0", "B/1/0"):
+        plane(place / path)
+    write_well_metadata(place / "A" / "1", [{"path": "0", "acquisition": 7}])
+    zarr.open_group(place / "B" / "1" / "0").attrs["ome_ngff"] = {"acquisition": "7"}  # which is none
+    with pytest.raises(FormatError, match=r"^[^,]*B/1/0 may be of acquisition"):
+        repair_plate(place)
+    repair_plate(place, acquisition=1)
+    assert open_plate(place).fields == {"A/1": (Field("0", 7),), "B/1": (Field("0", 1),)}
 
 
 def test_what_cannot_be_a_field_is_never_listed_as_one(tmp_path: Path) -> None:
@@ -816,6 +847,23 @@ def test_an_image_in_a_plate_is_taken_everywhere(packed: Path, place: str, monke
         assert run.invoke(main, words, catch_exceptions=False).exit_code == 0
     assert "levels made by resize" in run.invoke(main, ["info", place]).output
     assert open_plate(place.partition("B/3")[0].rstrip(":/")).fields == {"B/3": (Field("0", 0),)}
+
+
+@pytest.mark.parametrize("inner", ["B03/0", "B3/0", "B/03/0", "B03"])
+def test_a_well_is_named_where_a_path_spells_it_otherwise(
+    packed: Path, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(packed)
+    for plate in ("p.zarr::", "p.zarr/", "p.ozx::/", f"{packed}/p.zarr/"):
+        with pytest.raises(MissingError, match=r"the well is B/3 in the plate .*p\.(zarr|ozx)\.$"):
+            open_image(plate + inner)
+
+
+def test_a_well_is_no_image_and_names_the_way_out(packed: Path) -> None:
+    with pytest.raises(InputError, match=r"it has well; say which of its fields, as in '.*B/3/0'"):
+        open_image(packed / "p.zarr/B/3")
+    with pytest.raises(MissingError, match=r"C/3/0\.$"):
+        open_image(f"{packed}/p.zarr::C/3/0")
 
 
 def test_a_path_inside_that_leads_out_is_refused(tmp_path: Path) -> None:

@@ -116,6 +116,19 @@ def test_intervals_that_touch_share_no_pixel(size: int, step: Fraction, start: F
     assert found == list(range(size))
 
 
+def test_of_what_runs_backwards_a_centre_on_the_border_is_inside() -> None:
+    rows = np.arange(4)[:, None]
+    image = attrs.evolve(to_multiscales(rows, []), images=[NgffImage(rows, "yx", {"y": -0.1}, {"y": 0.3})])
+    assert (0.1 - 0.3) / -0.1 < 2
+    assert image.read(y=(0.1, 0.3)).data.ravel().tolist() == [1, 2]
+
+
+def test_what_is_read_of_pixels_in_memory_is_a_copy() -> None:
+    given = np.zeros((4, 4), "uint8")
+    to_multiscales(NgffImage(given, "yx"), []).read(y=(1, 3)).data[...] = 1
+    assert not given.any()
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [

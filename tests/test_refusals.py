@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ CASES = [
     pytest.param(lambda d: write_image(IMAGE, d / "array"), ExistsError, "is an array", id="target-is-an-array"),
     pytest.param(lambda d: write_image(IMAGE, {"0": [1, 2]}), OptionError, "path, a URL, a Zarr group or a store", id="target-mapping"),
     pytest.param(lambda d: write_image(IMAGE, 3), OptionError, "path, a URL, a Zarr group or a store", id="target-number"),
-    pytest.param(lambda d: write_image(IMAGE, zarr.open_group(d / "image" / "foreign", mode="r")), StoreError, "read only", id="target-read-only"),
+    pytest.param(lambda d: write_image(IMAGE, zarr.open_group(d / "image" / "foreign", mode="r")), StoreError, "read only; pass its path, or", id="target-read-only"),
     pytest.param(again(resume=True), OptionError, "one of them", id="overwrite-and-resume"),
     pytest.param(from_itself, StoreError, "read from .*image/0, which is in", id="from-itself"),
     pytest.param(from_itself_by_dask, StoreError, "which is in", id="from-itself-by-dask"),
@@ -211,3 +212,29 @@ def test_every_error_is_also_a_builtin(name: str) -> None:
     error = getattr(ome_ngff, name)
     assert issubclass(error, NgffError)
     assert issubclass(error, (ValueError, TypeError, OSError))
+
+
+def test_every_reader_and_writer_takes_store_options() -> None:
+    places = {"group", "store", "path", "plate"}
+    faces = [getattr(ome_ngff, name) for name in ome_ngff.__all__]
+    found = {
+        face.__name__: words
+        for face in faces
+        if inspect.isfunction(face) and (words := set(inspect.signature(face).parameters)) & places
+    }
+    assert len(found) > 30
+    assert not [name for name, words in found.items() if "store_options" not in words]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(ome_ngff.open_scene, id="open-scene"),
+        pytest.param(lambda where, **words: ome_ngff.write_scene(where, [], **words), id="write-scene"),
+        pytest.param(ome_ngff.preview_page, id="preview-page"),
+        pytest.param(ome_ngff.open_labels, id="open-labels"),
+    ],
+)
+def test_store_options_reach_the_store_behind_a_url(call: Any) -> None:
+    with pytest.raises(OptionError, match="regoin"):
+        call("s3://cells/a.zarr", store_options={"regoin": "a"})

@@ -53,15 +53,17 @@ def test_all_pieces_are_done_when_a_group_has_finished(pool: WorkerPool) -> None
 
 
 def test_a_piece_that_fails_ends_the_group_and_leaves_none_running(pool: WorkerPool) -> None:
-    begun, ended = [], []
+    begun, ended, failing = [], [], threading.Event()
 
     def piece() -> None:
         begun.append(1)
+        failing.wait(0.3)
         time.sleep(0.05)
         ended.append(1)
 
     def broken() -> None:
         time.sleep(0.02)  # by then all are added
+        failing.set()
         raise Broken
 
     with pytest.raises(Broken):
@@ -71,15 +73,17 @@ def test_a_piece_that_fails_ends_the_group_and_leaves_none_running(pool: WorkerP
 
 
 def test_a_task_that_fails_begins_no_more_of_its_pieces(pool: WorkerPool) -> None:
-    begun, ended = [], []
+    begun, ended, failing = [], [], threading.Event()
 
     def piece() -> None:
         begun.append(1)
+        failing.wait(0.3)
         time.sleep(0.05)
         ended.append(1)
 
     def pieces() -> Iterator[Callable[[], None]]:
         yield from [piece] * 40
+        failing.set()
         raise Broken
 
     with pytest.raises(Broken):

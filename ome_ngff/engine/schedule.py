@@ -22,6 +22,7 @@ from .workers import WorkerPool
 GRAPH_BYTES = 8 * 2**20
 _MOMENT = 0.2  # seconds between two looks at what units have done
 _LOSSES = 8  # workers in a row that are lost before anything more is done
+_CALLED = 1000  # units at most for which a cluster is asked to adapt
 _TURN = 2.0  # seconds for which a worker of a cluster begins units, before it is asked again
 
 
@@ -105,6 +106,7 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
 
     held = sum(source.nbytes for source in job.sources.values() if type(source) is np.ndarray)
     if held > GRAPH_BYTES:
+        client.submit(int, pure=False).result()  # a cluster that adapts may have no worker to send them to
         shared = client.scatter(job, broadcast=True, hash=False)
         futures = [client.submit(run_unit, shared, number, i, pure=False) for i in todo]
     else:
@@ -132,14 +134,18 @@ def _call_off(client: Any, futures: Sequence[Any]) -> None:
 def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set[str]:
     """Let every worker of a client help, those that come later too; return the units that are done in the end.
 
-    A worker that is lost, with what it was sent, has but claimed units, which the others take over; where all are lost,
-    some units are left.
+    A worker that is lost, with what it was sent, has but claimed units, which the others take over. While there is no
+    worker, or none any more, this process does what they would.
     """
     from distributed import CancelledError, KilledWorker, wait
 
     sent, helping, lost = dict[str, Any](), dict[str, Any](), 0
+    called = _call_workers(client, job.plan.units - len(done))
     try:
-        while len(done) < job.plan.units and (workers := client.scheduler_info(n_workers=-1)["workers"]):
+        while len(done) < job.plan.units:
+            if not (workers := client.scheduler_info(n_workers=-1)["workers"]):
+                done = run_shared(job, done, meter, _TURN)
+                continue
             sent |= _sent(client, job, [name for name in workers if name not in sent])
             for name in sent.keys() & workers - helping.keys():
                 words = {"workers": [name], "allow_other_workers": True, "pure": False}
@@ -160,9 +166,18 @@ def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set
             meter.add(sum(map(job.plan.bytes_in, news)))
             meter.show()
             done = done | news
+            left = job.plan.units - len(done)
+            client.cancel(called[left:])
+            del called[left:]
     finally:
+        client.cancel(called)
         _call_off(client, list(helping.values()))
     return done
+
+
+def _call_workers(client: Any, units: int) -> list[Any]:
+    """Let a cluster that adapts see how much there is to do: a task for each unit, which no worker can be given."""
+    return list(client.map(int, range(min(units, _CALLED)), pure=False, resources={"a unit of ome_ngff": 1}))
 
 
 def _sent(client: Any, job: Job, names: list[str]) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def name_of(unit: Unit) -> str:
     return f"{unit[0]}-{unit[1]}"
 
 
-def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf) -> None:
-    """Do units until all are done, by this process or by others.
+def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf) -> set[str]:
+    """Do units until all are done, by this process or by others; return those that are known to be.
 
     Args:
         job: what to do, with a holder that helps. done: names of the units that are done.
@@ -70,12 +70,14 @@ def run_shared(job: Job, done: set[str], meter: Meter, seconds: float = math.inf
             stack.enter_context(WorkerPool(work.pieces_at_once - (work.at_once == 1), joined=work.at_once == 1))
             for work in plan.passes
         ]
-        share_units(job, done, meter, lambda unit: run_unit(job, *unit, pool=pools[unit[0]], meter=meter), seconds)
+        return share_units(
+            job, done, meter, lambda unit: run_unit(job, *unit, pool=pools[unit[0]], meter=meter), seconds
+        )
 
 
 def share_units(
     job: SharedJob, done: set[str], meter: Meter, do: Callable[[Unit], object], seconds: float = math.inf
-) -> None:
+) -> set[str]:
     """Do units of anything that is cut, as `run_shared`.
 
     Args:
@@ -86,7 +88,7 @@ def share_units(
     at_once = max((work.at_once for work in job.plan.passes), default=1)
     if at_once == 1:
         share.work()
-        return
+        return share.done()
     with ThreadPoolExecutor(at_once) as threads:
         futures = {threads.submit(share.work) for _ in range(at_once)}
         try:
@@ -98,6 +100,7 @@ def share_units(
         except BaseException:
             share.stop()
             raise
+    return share.done()
 
 
 def end_shared(job: SharedJob, end: Callable[[], None]) -> None:
@@ -162,6 +165,10 @@ class _Share:
         for unit in news if tell else ():
             self.meter.add(self.job.plan.bytes_in(name_of(unit)))
         return bool(news)
+
+    def done(self) -> set[str]:
+        """Return the names of the units that are known to be done."""
+        return {name_of(unit) for unit in self._done}
 
     def stop(self) -> None:
         """Take no more units."""

@@ -19,10 +19,11 @@ def spread() -> bool:
 
 
 def active_client() -> Any:
-    """Return the active distributed client, without importing distributed where nobody has.
+    """Return the distributed client that dask would use, without importing distributed where nobody has.
 
     Inside a task of a cluster there is none: it would wait for tasks that may wait for its own thread. The client of
-    the process that this one was forked from has no threads here, and its connections are the parent's.
+    the process that this one was forked from has no threads here, and its connections are the parent's. Where dask is
+    set to another scheduler, it is not asked.
     """
     if "distributed" not in sys.modules or _inside_task():
         return None
@@ -32,7 +33,8 @@ def active_client() -> Any:
         client = get_client()
     except ValueError:
         return None
-    return None if client is _inherited else client
+    chosen = getattr(_dask().get_scheduler(), "__self__", None)
+    return None if client is _inherited or chosen is not client else client
 
 
 def _inside_task() -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -103,9 +102,13 @@ def _piece(
     """Read a piece of the base, write it where that is among the levels written, and make its part of the others."""
     plan = job.plan
     storage = job.copied.get(work.base) if base is job.sources.get(work.base) else None
-    array = stored_array(base) if storage else None
-    with StoredCells.of(array, storage, piece.own) if array is not None and storage else nullcontext() as stored:
-        pixels = read(base, piece.seen, job.dtype, partial(pool.scratch, "seen"))
+    array, scratch, stored = stored_array(base) if storage else None, partial(pool.scratch, "seen"), None
+    if array is None or storage is None:
+        pixels = read(base, piece.seen, job.dtype, scratch)
+    else:
+        pixels = scratch([high - low for low, high in piece.seen], job.dtype)
+        stored = StoredCells.of(array, storage, piece.own)
+        stored.read(piece.seen, pixels, partial(pool.scratch, "chunk"), lambda box: read(base, tuple(box), job.dtype))
     if work.base in work.writes:
         for box in _bundles(job, work.base, piece.own):
             _write(job, work.base, Block(pixels, piece.seen), box, pool, stored)
@@ -181,10 +184,10 @@ def _write(job: Job, level: int, block: Block, box: Box, pool: WorkerPool, store
 
     A store in memory may keep what it is given, if nothing is compressed, so that only files are written from buffers.
     """
-    files = job.target.folder is not None
-    pixels = (
-        in_order(block[slices(box)], job.dtype, partial(pool.scratch, "own")) if files else block[slices(box)].copy()
-    )
+    pixels = block[slices(box)]
+    if stored is None:
+        files = job.target.folder is not None
+        pixels = in_order(pixels, job.dtype, partial(pool.scratch, "own")) if files else pixels.copy()
     job.holder.write(job.arrays[level], box, pixels, stored)
     for margin, array in job.margins.items():
         if margin.level == level:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..exceptions import AxesError, LabelError
 from ..image import NgffImage
 from ..pixels import LazyArray, Slices, slices, tiles
+from ..store import behind_urls
 from ..text import silent
 from .arrange import COLOR_NAMES
 from .open import axes_are_guessed, open_as
@@ -88,6 +89,7 @@ def open_labels(
     series: int | str | None = None,
     axes: str | Sequence[str] | None = None,
     image: Mapping[str, int] | None = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> NgffImage:
     """Open a segmentation: what `open_input` opens, as whole numbers.
 
@@ -96,19 +98,21 @@ def open_labels(
     dimensions are, they are those of the image, as far as their lengths say which.
 
     Args:
-        path, series, axes: as in `open_input`. image: lengths of the axes of the image that the labels are of.
+        path, series, axes, store_options: as in `open_input`.
+        image: lengths of the axes of the image that the labels are of.
 
     Raises:
         LabelError: the pixels are colours, or floats that are not whole, or negative.
         AxesError: the lengths fit several axes of the image; pass `axes`.
     """
     path = os.fspath(path)
-    opened = _fitting(path, series, image or {}) if axes is None else open_as(path, series, axes, indices=True)
-    if list(opened.channel_names or ()) in [list(names) for names in COLOR_NAMES.values()]:
-        opened = _grey(opened, path)
-    if np.dtype(opened.data.dtype).kind != "f":
-        return opened
-    return attrs.evolve(opened, data=WholeArray(opened.data, _whole(opened.data, path)))
+    with behind_urls(store_options):
+        opened = _fitting(path, series, image or {}) if axes is None else open_as(path, series, axes, indices=True)
+        if list(opened.channel_names or ()) in [list(names) for names in COLOR_NAMES.values()]:
+            opened = _grey(opened, path)
+        if np.dtype(opened.data.dtype).kind != "f":
+            return opened
+        return attrs.evolve(opened, data=WholeArray(opened.data, _whole(opened.data, path)))
 
 
 def _fitting(path: str, series: int | str | None, image: Mapping[str, int]) -> NgffImage:

@@ -30,7 +30,7 @@ from ..show import (
     tag,
     text,
 )
-from ..store import Target, find_target, readable
+from ..store import Target, find_target, opened, readable
 from ..text import by, nearest_word, size
 from .describe import UNREADABLE, describe_store
 from .infos import ArrayInfo, ImageInfo, PlateInfo, StoreInfo
@@ -43,7 +43,14 @@ _MOST_TEXT = 100_000  # characters of a document
 _OF_PLATES = ("level", "acquisition", "field")
 
 
-def preview_page(store: Any, labels: str | Sequence[str] | None = None, *, data: bool = False, **words: Any) -> Page:
+def preview_page(
+    store: Any,
+    labels: str | Sequence[str] | None = None,
+    *,
+    data: bool = False,
+    store_options: Mapping[str, Any] | None = None,
+    **words: Any,
+) -> Page:
     """Make one page that shows an image or a plate and says whether it is right; it needs nothing but a browser.
 
     It has pictures of the image and its labels, projections, the same place at all levels, the sizes and compression of
@@ -53,7 +60,7 @@ def preview_page(store: Any, labels: str | Sequence[str] | None = None, *, data:
     Args:
         store: a path, a URL, a zip file, a Zarr group or store.
         labels: names of label images to show; None: the first twelve.
-        data: let `validate` decode every chunk.
+        data: let `validate` decode every chunk. store_options: for the store behind a URL, as in `write_image`.
         words: of the main picture, as in `Multiscales.preview`; of a plate as in its `preview`.
 
     Returns:
@@ -63,6 +70,7 @@ def preview_page(store: Any, labels: str | Sequence[str] | None = None, *, data:
         MissingError: there is no Zarr, or no such label image, level or time point. StoreError: it cannot be read.
         OptionError: there is no such channel. InputError: it is a bare array.
     """
+    store = opened(store, store_options)
     found = describe_store(store)
     if found.kind == "array":
         raise InputError(f"{found.path} is a bare Zarr array, no OME-Zarr; ome-ngff scale makes one of it.")

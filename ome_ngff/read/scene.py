@@ -12,6 +12,7 @@ from ..exceptions import InputError
 from ..image import Multiscales
 from ..spec import CoordinateSystem, Edge, Graph, decode_scene, path_fault
 from ..store import Target, find_target, readable
+from ..text import mapping_of
 from .fields import with_parameters
 from .open import open_image, warn_of_unknown
 from .stored import held, refuse_missing
@@ -68,17 +69,23 @@ class Scene(Mapping[str, Multiscales]):
         return f"<scene: {', '.join(self._images)}>"
 
 
-def open_scene(store: Any, storage_options: Mapping[str, Any] | None = None) -> Scene:
+def open_scene(
+    store: Any,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    store_options: Mapping[str, Any] | None = None,
+) -> Scene:
     """Open a scene of OME-Zarr 0.6: its images, coordinate systems, and the transformations between them.
 
     Args:
-        store, storage_options: as in `open_image`.
+        store, storage_options, store_options: as in `open_image`.
 
     Raises:
         MissingError: there is nothing. InputError: it is not a scene, or leads out of its group.
         SpaceError: a transformation does not say what it is.
     """
-    target = find_target(readable(store, storage_options))
+    options = mapping_of(storage_options, "storage_options") | mapping_of(store_options, "store_options")
+    target = find_target(readable(store, options))
     refuse_missing(target)
     scene = target.document.get("scene")
     if not isinstance(scene, Mapping):

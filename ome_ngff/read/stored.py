@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -10,10 +12,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from ..exceptions import IncompleteError, InputError, MissingError, NgffError, StoreError
+from ..exceptions import FormatError, IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
-from ..spec import Metadata, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
-from ..store import Target, attributes_now, open_node, place, read_box, with_length
+from ..spec import Metadata, Plate, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
+from ..store import Target, attributes_now, open_node, place, plates_above, read_box, with_length
 
 
 @attrs.frozen(eq=False)
@@ -145,7 +147,11 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
     document = target.image_document
     if not is_image(document):
         found = held(document)
-        way_out = "; open it with open_plate, or say which image, as in '...::A/1/0'" if "plate" in document else ""
+        ways_out = {
+            "plate": "; open it with open_plate, or say which image, as in '...::A/1/0'",
+            "well": f"; say which of its fields, as in '{target}/0'",
+        }
+        way_out = next((words for part, words in ways_out.items() if part in document), "")
         raise InputError(f"{target} is not an OME-Zarr image (it has {found}{way_out}).")
     return document
 
@@ -153,7 +159,20 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
 def refuse_missing(target: Target) -> None:
     """Raise `MissingError` where there is no group."""
     if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}.")
+        raise MissingError(f"There is no OME-Zarr at {target}{_in_plate(target)}.")
+
+
+def _in_plate(target: Target) -> str:
+    """Return what the plate around a place calls the well that is meant, in words; empty where it has none."""
+    for above, _ in plates_above(target.store, target.path):
+        names = os.path.relpath(str(target), str(above)).split(os.sep)
+        for count in (1, 2):
+            with suppress(FormatError):
+                plate = Plate.from_document(above.plate_document.get("plate"))
+                well = plate.place("/".join(names[:count]))
+                if well in plate.wells and well != "/".join(names[:2]):
+                    return f"; the well is {well} in the plate {above}"
+    return ""
 
 
 def held(document: Mapping[str, Any]) -> str:

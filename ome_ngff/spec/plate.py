@@ -199,7 +199,7 @@ class Plate:
     def place(self, well: Any) -> str:
         """Return the path of a well: of "B/3", of "B3" where that can be one well only, or of ("B", 3).
 
-        Where the layout is stated, numbers of columns count, not the zeros before them: "B03" is "B/3" with a column 3.
+        Numbers of columns count, not the zeros before them: "B03" is "B/3" with a column 3, or wells in one.
 
         Raises:
             FormatError: the plate has no such well.
@@ -209,12 +209,12 @@ class Plate:
             known = [(row, self._column(text.removeprefix(row))) for row in self.rows if text.startswith(row)]
             names = [f"{row}/{column}" for row, column in known if column in self.columns]
             found = re.fullmatch(r"([A-Z]{1,2})(\d+)", text)
-            if self.grows and found:
+            if found and (self.grows or not names):
                 names = [f"{found[1]}/{found[2]}"]
             text = names[0] if len(names) == 1 else text
         row, _, column = text.partition("/") if isinstance(text, str) else ("", "", "")
         if not (is_name(row) and is_name(column)):
-            raise FormatError(f"A well is row/column, as in 'B/3' (got {show(well)}).")
+            raise FormatError(f"A well is row/column, as in 'B/3' or 'B3' (got {show(well)}).")
         column = self._column(column)
         if not self.grows and not (row in self.rows and column in self.columns):
             raise FormatError(
@@ -224,10 +224,11 @@ class Plate:
         return f"{row}/{column}"
 
     def _column(self, name: str) -> str:
-        """Return the column of a name, or the one of the same number."""
-        if self.grows or name in self.columns or not re.fullmatch("[0-9]+", name):
+        """Return the column of a name, or the one of the same number; of a plate that grows, one that has wells."""
+        if name in self.columns or not re.fullmatch("[0-9]+", name):
             return name
-        same = [each for each in self.columns if re.fullmatch(f"0*{name.lstrip('0')}", each)]
+        known = {well.partition("/")[2] for well in self.wells} if self.grows else self.columns
+        same = [each for each in known if re.fullmatch(f"0*{name.lstrip('0')}", each)]
         return same[0] if len(same) == 1 else name
 
     def with_well(self, path: str, well: Well) -> Plate:

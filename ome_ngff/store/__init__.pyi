@@ -107,6 +107,7 @@ from .target import SHARED as SHARED
 from .target import Target as Target
 from .target import find_target as find_target
 from .target import format_said as format_said
+from .target import plates_above as plates_above
 from .target import unverified as unverified
 from .temporary import remove_spool as remove_spool
 from .temporary import scratch_folder as scratch_folder

@@ -1,42 +1,39 @@
 """Chunks of others that are stored already as ours would be: they are moved as they are, not encoded anew.
 
-What is copied is what was decoded. Of an array in a folder each file is looked at before it is decoded, and once it was
-copied; of others, what was fetched to be decoded is kept until it is stored. What does not say of itself that it is
-packed as its array says, and as what comes after us will expect, is encoded anew from its pixels.
+What is copied is what was decoded: bytes are fetched once, and kept until they are stored again. What does not say of
+itself that it is packed as its array says, and as what comes after us will expect, is encoded anew from its pixels.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-import os
-import shutil
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
+import imagecodecs
 import numpy as np
 import zarr
+from numcodecs.checksum32 import CRC32C
 
-from ..exceptions import CodecError
+from ..exceptions import CodecError, StoreError
 from .array_documents import array_to_v3
 from .codecs import Compression
-from .decoding import keeping
+from .decoding import file_of, refuse_size
 from .inline import together, wait_for
 from .layout import Grid, LevelStorage
-from .opening import cells_in
-from .places import folder_of
-from .zarr_private import default_buffer_prototype
+from .opening import cells_in, whole_cell
+from .zarr_private import default_buffer_prototype, inner
 
 _INDEX = ["bytes", "crc32c"]
-_HEAD = 18  # bytes: the most that a header of either codec has
 _FORMATS = {"blosc-lz4": 1, "blosc-zstd": 4}  # in the flags of a chunk of Blosc
 _STORED, _BITS = 2, 4  # flags: not packed; the bits of pixels shuffled, not their bytes
-_Look = Callable[[int, int], bytes]
+_Scratch = Callable[[Sequence[int], np.dtype[Any]], Any]
+_Read = Callable[[Sequence[tuple[int, int]]], Any]
 
 
 def stored_array(source: Any) -> zarr.Array[Any] | None:
@@ -84,143 +81,144 @@ def _compression(codecs: Sequence[Mapping[str, Any]], itemsize: int) -> Compress
 
 @attrs.frozen(eq=False)
 class StoredCells:
-    """The cells of a box of an array, as they are stored.
+    """The cells of a box of an array, as they are stored: their bytes are fetched once, decoded, and stored again.
 
     Attributes:
-        array: whose cells. storage: how it is stored. folder: where, None where that is no folder.
-        found: by cell what its file was before it was decoded, or by key the bytes that were decoded.
+        array: whose cells. storage: how it is stored.
+        found: by cell its bytes; None where it is not stored, and nothing where its bytes are not to be copied.
     """
 
     array: zarr.Array[Any]
     storage: LevelStorage
-    folder: Path | None
-    found: Mapping[Any, Any]
+    found: dict[tuple[int, ...], Any]
 
     @classmethod
-    @contextmanager
-    def of(cls, array: zarr.Array[Any], storage: LevelStorage, box: Sequence[tuple[int, int]]) -> Iterator[StoredCells]:
-        """Know the cells of a box as those that are decoded in a block."""
-        folder = folder_of(array.store, array.path)
-        if folder is None:
-            with keeping() as kept:
-                yield cls(array, storage, None, kept)
-            return
-        stamps = {}
-        for cell in cells_in(box, storage.grid.cell):
-            with suppress(OSError):  # decoding it will say so
-                stamps[cell] = _stamp(os.stat(folder / array.metadata.encode_chunk_key(cell)))
-        yield cls(array, storage, folder, stamps)
+    def of(cls, array: zarr.Array[Any], storage: LevelStorage, box: Sequence[tuple[int, int]]) -> StoredCells:
+        """Fetch the cells of a box."""
+
+        async def fetch(cell: tuple[int, ...]) -> Any:
+            return await _fetched(array, cell)
+
+        cells = list(cells_in(box, storage.grid.cell))
+        contents = wait_for(array.store, together(array.store, map(fetch, cells)))
+        return cls(array, storage, dict(zip(cells, contents, strict=True)))
+
+    def read(self, box: Sequence[tuple[int, int]], into: Any, scratch: _Scratch, otherwise: _Read) -> None:
+        """Decode a box.
+
+        Args:
+            box: to read. into: takes its pixels.
+            scratch: takes a shape and a dtype, and returns memory for one chunk.
+            otherwise: reads the part of a cell that is not to be copied, or not there; and raises where it cannot.
+        """
+        looked, lengths = False, self.storage.grid.cell
+        for cell in cells_in(box, lengths):
+            whole = whole_cell(cell, lengths, box)
+            part = into[tuple(slice(a - low, b - low) for (a, b), (low, _) in zip(whole, box, strict=True))]
+            if looked and cell in self.found and self.found[cell] is None:
+                part[...] = self.array.fill_value or 0
+            elif not self._unpack(cell, part, scratch):
+                looked |= cell in self.found  # whether all of the array is gone
+                part[...] = otherwise(whole)
 
     def copy_file(self, cell: Sequence[int], to: Path) -> bool:
-        """Copy the bytes of a cell into a file; return False, and leave none, where they are not to be copied."""
-        content = None if self.folder is not None else self.content(cell)
-        if self.folder is None and content is None:
+        """Write the bytes of a cell into a file; return False where they are not to be copied."""
+        content = self.found.get(tuple(cell))
+        if content is not None:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(content)
+        return content is not None
+
+    def _unpack(self, cell: tuple[int, ...], into: Any, scratch: _Scratch) -> bool:
+        """Decode a cell; return False, and forget its bytes, where they are not what the array says."""
+        content = self.found.get(cell)
+        if content is None:
             return False
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with open(to, "wb", buffering=0) as file:
-            copied = self._pour(cell, file) if content is None else bool(file.write(content.as_numpy_array()))
-        if not copied:
-            to.unlink()
-        return copied
-
-    def content(self, cell: Sequence[int]) -> Any:
-        """Return the bytes of a cell, as a buffer of Zarr; None where they are not to be copied."""
-        if self.folder is None:
-            buffer = self.found.get(_key(self.array, self.array.metadata.encode_chunk_key(tuple(cell))))
-            data = b"" if buffer is None else memoryview(buffer.as_numpy_array())
-            return buffer if self._fits(lambda start, length: bytes(data[start : start + length]), len(data)) else None
-        with suppress(FileNotFoundError), self._open(cell) as file:
-            if self._is_seen(cell, file) and self._fits(_looks_into(file), self.found[tuple(cell)][2]):
-                file.seek(0)
-                read = file.readall()
-                return default_buffer_prototype().buffer.from_bytes(read) if self._is_seen(cell, file) else None
-        return None
-
-    def _pour(self, cell: Sequence[int], into: Any) -> bool:
-        """Copy the file of a cell into another; return whether it was, and is, the one that was decoded."""
-        with suppress(FileNotFoundError), self._open(cell) as file:
-            size = os.fstat(file.fileno()).st_size
-            if self._is_seen(cell, file) and self._fits(_looks_into(file), size):
-                _pour(file, into, size)
-                return self._is_seen(cell, file)
+        with suppress(Exception):  # of the codecs; Zarr finds out what is wrong, and where
+            parts, chunks = self._parts(memoryview(content)), self.storage.grid.chunks
+            if len(parts) < math.prod(self.storage.grid.cell) // math.prod(chunks):
+                into[...] = self.array.fill_value or 0
+            for index, packed in parts:
+                part = into[tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))]
+                if part.size:
+                    self._unpack_chunk(packed, part, scratch)
+            return True
+        del self.found[cell]
         return False
 
-    def _open(self, cell: Sequence[int]) -> Any:
-        assert self.folder is not None
-        return open(self.folder / self.array.metadata.encode_chunk_key(tuple(cell)), "rb", buffering=0)
+    def _unpack_chunk(self, packed: Any, into: Any, scratch: _Scratch) -> None:
+        """Decode a chunk, straight to where its pixels belong if they lie there as they do in the chunk."""
+        chunks = self.storage.grid.chunks
+        fits = into.shape == chunks and into.flags.c_contiguous and into.dtype == self.array.dtype
+        whole = into if fits else scratch(chunks, self.array.dtype)
+        flat = whole.reshape(-1).view(np.uint8)
+        if self.storage.compression.name in _FORMATS:
+            found = imagecodecs.blosc_decode(packed, numthreads=1, out=flat)
+        else:
+            found = imagecodecs.zstd_decode(packed, out=flat)
+        if len(found) != flat.size:
+            raise StoreError(f"It unpacks to {len(found)} bytes instead of {flat.size}.")
+        if not fits:
+            into[...] = whole[tuple(slice(0, n) for n in into.shape)]
 
-    def _is_seen(self, cell: Sequence[int], file: Any) -> bool:
-        return _stamp(os.fstat(file.fileno())) == self.found.get(tuple(cell))
+    def _parts(self, content: memoryview) -> list[tuple[tuple[int, ...], memoryview]]:
+        """Return the chunks in a cell, by their place in it.
 
-    def _fits(self, look: _Look, size: int) -> bool:
-        """Return whether a chunk, or a shard and each chunk in it, says that it is packed as the array says."""
-        grid, itemsize = self.storage.grid, self.array.dtype.itemsize
-        unpacked = math.prod(grid.chunks) * itemsize
-        if grid.shards is None:
-            return self._is_headed(look(0, _HEAD), size, unpacked)
-        length = 16 * math.prod(s // c for s, c in zip(grid.shards, grid.chunks, strict=True)) + 4
-        if size < length:
-            return False
-        index = np.frombuffer(look(size - length, length - 4), "<u8").reshape(-1, 2).tolist()
-        parts = [(start, packed) for start, packed in index if start != 2**64 - 1]
-        return (
-            sum(packed for _, packed in parts) + length == size
-            and all(start + packed <= size - length for start, packed in parts)
-            and all(self._is_headed(look(start, _HEAD), packed, unpacked) for start, packed in parts)
-        )
+        Raises:
+            StoreError: not all of it says of itself that it is packed as the array says.
+        """
+        grid = self.storage.grid
+        counts = [s // c for s, c in zip(grid.cell, grid.chunks, strict=True)]
+        places = [((0,) * len(counts), 0, len(content))]
+        if grid.shards is not None:
+            length = 16 * math.prod(counts) + 4
+            index = np.frombuffer(CRC32C(location="end").decode(content[len(content) - length :]), "<u8")
+            spans = zip(np.ndindex(*counts), index.reshape(-1, 2).tolist(), strict=True)
+            places = [(at, start, size) for at, (start, size) in spans if start != 2**64 - 1]
+            if sum(size for *_, size in places) + length != len(content):
+                raise StoreError("A part of it is nobody's.")
+        if not all(self._is_headed(content[start : start + size], size) for _, start, size in places):
+            raise StoreError("It is packed in another way.")
+        return [(at, content[start : start + size]) for at, start, size in places]
 
-    def _is_headed(self, head: bytes, size: int, unpacked: int) -> bool:
-        """Return whether a header is that of a chunk of so many bytes, which unpacks to so many."""
-        if len(head) < 16 or size < 16:
+    def _is_headed(self, packed: memoryview, size: int) -> bool:
+        """Return whether a chunk of so many bytes says that it is packed as the array says, to the size of a chunk."""
+        unpacked = math.prod(self.storage.grid.chunks) * self.array.dtype.itemsize
+        if len(packed) != size or size < 16:
             return False
         if self.storage.compression.name in _FORMATS:
-            version, flags, said, packed = struct.unpack_from("<BxBxI4xI", head)
+            version, flags, said, stated = struct.unpack_from("<BxBxI4xI", packed)
             known = flags & _STORED or flags >> 5 == _FORMATS[self.storage.compression.name]
-            return bool(known and not flags & _BITS) and (version, said, packed) == (2, unpacked, size)
-        magic, flags = struct.unpack_from("<IB", head)  # RFC 8878, 3.1.1.1
+            return bool(known and not flags & _BITS) and (version, said, stated) == (2, unpacked, size)
+        magic, flags = struct.unpack_from("<IB", packed)  # RFC 8878, 3.1.1.1
         single, width = flags >> 5 & 1, (flags >> 5 & 1, 2, 4, 8)[flags >> 6]
-        said = int.from_bytes(head[6 - single : 6 - single + width], "little") + 256 * (width == 2)
+        said = int.from_bytes(packed[6 - single : 6 - single + width], "little") + 256 * (width == 2)
         return magic == 0xFD2FB528 and not flags & 3 and width > 0 and said == unpacked
+
+
+async def _fetched(array: zarr.Array[Any], cell: tuple[int, ...]) -> Any:
+    """Return the bytes of a cell; None where it is not stored, and nothing where it cannot be fetched."""
+    path, prototype = array.store_path / array.metadata.encode_chunk_key(cell), default_buffer_prototype()
+    with suppress(Exception):  # Zarr finds out what is wrong, and where
+        refuse_size(path, array.metadata.get_chunk_spec(cell, inner(array).config, prototype))
+        if (file := file_of(path)) is None:
+            buffer = await path.get(prototype)
+            return None if buffer is None else buffer.as_numpy_array()
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return None
+    return b""
 
 
 def copy_objects(stored: StoredCells, array: zarr.Array[Any], box: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Copy the bytes of the cells of a box to a store that is no folder; return those that are not to be copied."""
-    found = list(cells_in(box, stored.storage.grid.cell))
+    cells, as_buffer = list(cells_in(box, stored.storage.grid.cell)), default_buffer_prototype().buffer.from_array_like
 
-    async def copy(cell: tuple[int, ...]) -> bool:
-        content = await asyncio.to_thread(stored.content, cell)
-        if content is not None:
-            await array.store.set(_key(array, array.metadata.encode_chunk_key(cell)), content)
-        return content is not None
+    async def copy(cell: tuple[int, ...]) -> None:
+        content = as_buffer(np.frombuffer(stored.found[cell], np.uint8))
+        await (array.store_path / array.metadata.encode_chunk_key(cell)).set(content)
 
-    there = wait_for(array.store, together(array.store, map(copy, found)))
-    return [cell for cell, copied in zip(found, there, strict=True) if not copied]
-
-
-def _key(array: zarr.Array[Any], name: str) -> str:
-    return f"{array.path}/{name}".lstrip("/")
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells a file from one that replaces it, or from what it is made by whoever writes into it."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _looks_into(file: Any) -> _Look:
-    def look(start: int, length: int) -> bytes:
-        file.seek(start)
-        return bytes(file.read(length))
-
-    return look
-
-
-def _pour(source: Any, into: Any, size: int) -> None:
-    """Copy a file into another; where the file system can, it does so by itself."""
-    done = 0
-    with suppress(AttributeError, OSError):  # on Linux alone, and not between all file systems
-        while done < size and (more := os.copy_file_range(source.fileno(), into.fileno(), size - done, done, done)):
-            done += more
-    if done < size:
-        source.seek(done)
-        into.seek(done)
-        shutil.copyfileobj(source, into, 2**20)
+    copied = [cell for cell in cells if stored.found.get(cell) is not None]
+    wait_for(array.store, together(array.store, map(copy, copied)))
+    return [cell for cell in cells if cell not in copied]

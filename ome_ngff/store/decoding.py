@@ -12,9 +12,8 @@ import bz2
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,27 +46,6 @@ class CheckedPipeline(BatchedCodecPipeline):
             for getter, spec, *_ in batch:
                 refuse_size(getter, spec)
             return await super().read(batch, *args, **options)
-
-
-_KEPT: ContextVar[dict[str, Any] | None] = ContextVar("_KEPT", default=None)
-
-
-@contextmanager
-def keeping() -> Iterator[Mapping[str, Any]]:
-    """Keep the bytes of the chunks that are fetched and decoded as a whole in a block, by their keys."""
-    kept: dict[str, Any] = {}
-    before = _KEPT.set(kept)
-    try:
-        yield kept
-    finally:
-        _KEPT.reset(before)
-
-
-def keep(key: str, found: Any) -> None:
-    """Keep the bytes of a chunk where somebody has asked for it."""
-    kept = _KEPT.get()
-    if kept is not None:
-        kept[key] = found
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from zarrs.pipeline import UnsupportedMetadataError, get_codec_pipeline_fallback
 from ..config import config
 from ..exceptions import MissingError, StoreError
 from .blocks import read_part
-from .decoding import CheckedPipeline, errors_of, file_of, keep, refuse_size
+from .decoding import CheckedPipeline, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
 
@@ -208,6 +208,4 @@ class _Watched:
         found = await self.getter.get(prototype, byte_range)
         if found is None:
             self.missing.append(self.getter)
-        elif byte_range is None:
-            keep(self.getter.path, found)
         return found

@@ -197,7 +197,7 @@ def _refuse_other(target: Target) -> None:
     if stated == target.fmt:
         return
     here = [(target, stated)] if stated and _is_of_plate(target.attributes or {}) else []
-    for where, version in (*here, *_plates_above(target.store, target.path)):
+    for where, version in (*here, *plates_above(target.store, target.path)):
         if version != target.fmt:
             raise FormatError(
                 f"{where} is OME-Zarr {version.version}, so {target} cannot be {target.fmt.version}: a plate has one "
@@ -217,7 +217,7 @@ def _is_of_plate(attributes: Mapping[str, Any]) -> bool:
     return planned or any({"plate", "well"} & set(fmt.unwrap(attributes)) for fmt in format_implementations())
 
 
-def _plates_above(store: Store, path: str) -> Iterator[tuple[str, Format]]:
+def plates_above(store: Store, path: str) -> Iterator[tuple[Target, Format]]:
     """Yield the wells and plates that a group is in, and their versions: in its store, and in the folders around it."""
     parts = path.split("/") if path else []
     above = [(store, "/".join(parts[:depth])) for depth in range(len(parts))][::-1]
@@ -231,7 +231,7 @@ def _plates_above(store: Store, path: str) -> Iterator[tuple[str, Format]]:
             continue
         stated = format_said(dict(node.attrs)) if isinstance(node, zarr.Group) else None
         if isinstance(node, zarr.Group) and stated is not None and _is_of_plate(dict(node.attrs)):
-            yield place(*where), stated
+            yield Target(*where, stated, dict(node.attrs)), stated
 
 
 def _format_of_parents(store: Store, path: str, zarr_format: int | None = None) -> Format:
@@ -248,5 +248,5 @@ def _format_of_parents(store: Store, path: str, zarr_format: int | None = None) 
             stated = format_said(dict(parent.attrs))
             if stated is not None and stated.zarr_format == zarr_format:
                 return stated
-    plate = next((fmt for _, fmt in _plates_above(store, path) if zarr_format in (None, fmt.zarr_format)), None)
+    plate = next((fmt for _, fmt in plates_above(store, path) if zarr_format in (None, fmt.zarr_format)), None)
     return plate or format_for_zarr(zarr_format or 3)

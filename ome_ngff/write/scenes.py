@@ -10,13 +10,15 @@ from zarr.storage import StorePath
 from ..exceptions import FormatError, SpaceError
 from ..read import StoredImage
 from ..spec import CoordinateSystem, Edge, Graph, Metadata, encode_scene, stated_version
-from ..store import Target, find_target, update_document
+from ..store import Target, find_target, opened, update_document
 
 
 def write_scene(
     group: Any,
     transformations: Iterable[Edge | Mapping[str, Any]],
     systems: Iterable[CoordinateSystem | Mapping[str, Any]] = (),
+    *,
+    store_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a scene (OME-Zarr 0.6) of images that are there, replacing one that the group has.
 
@@ -25,13 +27,14 @@ def write_scene(
         transformations: between coordinate systems of the images, by the path of the image and the name of the system,
             and those of the scene: `Edge(("tile_0", "physical"), "world", Translation([0, 90]))`.
         systems: coordinate systems of the scene itself; the first is the one that viewers start with.
+        store_options: as in `write_image`.
 
     Raises:
         ValidationError: the document breaks rules of the specification. MissingError: there is no such image.
         FormatError: an image has another version, or the group is itself an image or a plate.
         SpaceError: an image has no such coordinate system, or some are not connected with the others.
     """
-    target = find_target(group, "0.6")
+    target = find_target(opened(group, store_options), "0.6")
     edges = [each if isinstance(each, Edge) else Edge.parse(each) for each in transformations]
     parsed = [each if isinstance(each, CoordinateSystem) else CoordinateSystem.parse(each) for each in systems]
     document = encode_scene(parsed, edges)
