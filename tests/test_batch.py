@@ -70,7 +70,7 @@ def test_a_folder_converts_in_one_command(folder: Path) -> None:
     result = run("write", "in", "--into", "out")
     same_images(folder / "out")
     assert open_image("out/a.ome.zarr").images[0].scale == {"z": 1.0, "y": 0.25, "x": 0.25}
-    assert "in: 3 images of their own; 1 other files left out (.txt)" in result.stderr
+    assert "in: 3 images of their own; 1 other file left out (.txt)" in result.stderr
     assert result.stderr.splitlines()[-1] == "3 written"
     assert result.stdout == ""
 

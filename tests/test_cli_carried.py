@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,33 @@ def test_what_is_no_image_has_nothing_beside_it(source: Path) -> None:
 def test_lengths_that_are_said_for_an_image_hold_for_its_labels(given: Any, wanted: Any) -> None:
     image, label = NgffImage(PIXELS, ("c", "z", "y", "x")), NgffImage(NUCLEI, ("z", "y", "x"))
     assert label_boxes(given, image, label) == wanted
+
+
+MORE = [{**CHANNELS[0], "label": "third"}]
+
+
+@pytest.mark.parametrize(("channels", "kept", "told"), [
+    pytest.param(CHANNELS[1:], 1, "omero describes 1 of 2 channels", id="one of two"),
+    pytest.param([*CHANNELS, *MORE], 2, "omero describes 3 channels of an image that has 2", id="three of two"),
+])  # fmt: skip
+def test_omero_of_another_number_of_channels_is_kept_and_told(
+    tmp_path: Path, channels: list[Any], kept: int, told: str
+) -> None:
+    source = tmp_path / "source.zarr"
+    write_image(PIXELS, source, axes="czyx", omero=OMERO, scale_factors=[], **SIZES)
+    group = zarr.open_group(source, mode="r+")
+    group.attrs.update({"ome": {**group.attrs["ome"], "omero": {**OMERO, "channels": channels}}})  # type: ignore[dict-item]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run("write", source, tmp_path / "out.zarr").stderr.count(told) == 1
+    found = document(tmp_path / "out.zarr")["omero"]["channels"]
+    assert found[:kept] == channels[:kept]
+    assert len(found) == 2
+    assert all(channel["window"]["end"] > 0 for channel in found)
+
+
+def test_of_a_part_of_the_channels_omero_says_what_belongs_to_them(tmp_path: Path) -> None:
+    write_image(PIXELS, tmp_path / "source.zarr", axes="czyx", omero=OMERO, scale_factors=[], **SIZES)
+    assert run("write", tmp_path / "source.zarr", tmp_path / "out.zarr", "--region", "c=GFP").stderr == ""
+    (channel,) = document(tmp_path / "out.zarr")["omero"]["channels"]
+    assert (channel["label"], channel["color"]) == ("GFP", "00FF00")

@@ -288,6 +288,16 @@ def test_a_full_block_waits_for_no_other_one(tmp_path: Path, monkeypatch: pytest
     np.testing.assert_array_equal(pixels(tmp_path / "i")[0], STACK[:2])
 
 
+def test_a_block_that_ends_well_says_which_frames_it_left_out() -> None:
+    def acquire() -> None:
+        with stream_image({}, (None, 2, 20, 24), "uint16", **WORDS) as stream:
+            for frame in (*STACK[0], STACK[1, 0]):
+                stream.append(frame)
+
+    with pytest.warns(UserWarning, match="1 frames of time points that are not complete"):
+        acquire()
+
+
 def pools() -> set[threading.Thread]:
     """Return the threads that work for others."""
     return {thread for thread in threading.enumerate() if "ThreadPool" in thread.name}

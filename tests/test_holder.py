@@ -609,6 +609,18 @@ def test_small_files_of_a_holder_that_comes_late_stay_out(tmp_path: Path, kind: 
     assert not asyncio.run(group.store.exists("a"))
 
 
+def test_a_helper_that_was_expelled_sees_it_at_its_next_look(tmp_path: Path) -> None:
+    group = zarr.create_group(tmp_path / "i")
+    begun = journal.hold(attrs.evolve(find_target(group), attributes=MARKED), shared=True)
+    first = Holder.begin(begun, None)
+    helper = Holder.join(begun, None)
+    helper.look()
+    first._expel(helper.helper)
+    first.look()
+    with pytest.raises(TakenOverError):
+        helper.look()
+
+
 # Temporary arrays ---------------------------------------------------------------------------------------------------
 
 

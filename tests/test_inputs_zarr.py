@@ -72,6 +72,35 @@ def test_the_transformations_of_the_image_scale_those_of_its_level(tmp_path: Pat
     assert image.translation == {"c": 0.0, "z": 20.0, "y": 4.0, "x": 7.0}
 
 
+def test_what_axes_and_sizes_state_in_vain_is_told(tmp_path: Path) -> None:
+    axes = [{"units" if key == "unit" else key: value for key, value in axis.items()} for axis in AXES]
+    with pytest.warns(UserWarning, match=r"as units, which is not read \(z 'micrometer', y "):
+        assert open_image(ome_zarr(tmp_path / "a.zarr", "0.5", axes=axes)).images[0].axes_units is None
+    for size in (0.0, -0.5):
+        levels = [{"path": "s0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 2.0, size, 0.5]}]}]
+        place = ome_zarr(tmp_path / "a.zarr", "0.4", datasets=levels)
+        with pytest.warns(UserWarning, match=rf"not above zero \(y {size:g}\); they count as 1"):
+            assert open_input(place).scale == {"c": 1.0, "z": 2.0, "x": 0.5}
+    levels[0]["coordinateTransformations"][0]["scale"][2] = 0  # type: ignore[index]
+    with pytest.warns(UserWarning, match="states a pixel size of 0 along y"):
+        assert open_image(ome_zarr(tmp_path / "a.zarr", "0.4", datasets=levels)).images[0].scale["y"] == 0
+
+
+def test_a_collection_opened_as_an_image_says_how_to_name_one(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2, attributes={"bioformats2raw.layout": 3})
+    with pytest.raises(InputError, match=r"say which of its images, as in '\.\.\.::0'"):
+        open_image(tmp_path / "a.zarr")
+
+
+def test_axes_in_capitals_as_iohub_writes_them_are_understood(tmp_path: Path) -> None:
+    axes = [{**axis, "name": axis["name"].upper()} for axis in AXES]
+    image = open_image(ome_zarr(tmp_path / "a.zarr", "0.4", axes=axes))
+    assert image.images[0].dims == ("c", "z", "y", "x")
+    np.testing.assert_array_equal(image.read(c="GFP", z=(9, 11)).data, IMAGE[1:, :1])
+    other = [{**axes[0], "type": "lifetime"}, *axes[1:]]
+    assert open_image(ome_zarr(tmp_path / "a.zarr", "0.4", axes=other)).images[0].dims == ("C", "z", "y", "x")
+
+
 def test_orientation_is_kept(tmp_path: Path) -> None:
     values = ["inferior-to-superior", "anterior-to-posterior", "left-to-right"]
     axes = [AXES[0]]

@@ -99,6 +99,22 @@ def test_a_page_shows_levels_channels_labels_and_findings(tmp_path: Path) -> Non
     assert len(others) == 3 + 2
 
 
+def test_tables_of_five_axes_fit_a_window_of_1100_pixels(tmp_path: Path) -> None:
+    words = {
+        "scale": {"z": 2, "y": 1, "x": 1},
+        "chunks": 128,
+        "shards": "auto",
+        "scale_factors": [2, 4],
+    }
+    write_image(np.zeros((1, 1, 2, 256, 256), "uint16"), tmp_path / "a.zarr", axes="tczyx", **words)
+    page = preview_page(tmp_path / "a.zarr").html
+    for rows in re.findall("<table class=.keep.*?</table>", page):
+        cells = [re.findall("<t[dh]>(.*?)</t[dh]>", row) for row in re.findall("<tr>.*?</tr>", rows)]
+        widest = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
+        assert sum(widest) < 150, cells  # a letter has about 7 pixels
+    assert "nowrap" not in re.search(r"\.keep td {(.*?)}", page)[1]
+
+
 def test_a_section_without_anything_is_left_out() -> None:
     assert section("Arrays", "") == ""
     assert section("Arrays", Html("<p>")) == "<section><h2>Arrays</h2><p></section>"

@@ -51,4 +51,5 @@ def command(store: str, version: Any, undo: bool, dry_run: bool, lossy: bool) ->
         return
     what = "would go" if dry_run else "went"
     images = f"{found.images} image{'s' * (found.images != 1)}, " if found.images else ""
-    say(f"{store}: {what} from OME-Zarr {found.source} to {found.to} ({images}{found.documents} documents)")
+    documents = "document" if found.documents == 1 else "documents"
+    say(f"{store}: {what} from OME-Zarr {found.source} to {found.to} ({images}{found.documents} {documents})")

@@ -102,7 +102,9 @@ def drafted_image(
     )  # fmt: skip
     _refuse_folder_of_others(request.target)
     if omero:
-        request = attrs.evolve(request, measured=Rendering.of(image, stored.metadata.omero if stored else None))
+        parts = "c" in image.dims and image.data.shape[image.dims.index("c")] < shape[image.dims.index("c")]
+        known = None if stored is None or parts else stored.metadata.omero  # that of parts is what the image knows
+        request = attrs.evolve(request, measured=Rendering.of(image, known))
     request = attrs.evolve(request, **original.request())
     if stored is not None:
         request = with_spaces(request, stored, labels=labels)

@@ -123,7 +123,7 @@ def _images_in(folder: str, into: str) -> tuple[list[Item], str]:
         below = os.path.relpath(os.path.dirname(path), folder)
         place = _join(into, below.replace(os.sep, "/")) if below != "." else into
         items.append(Item(path, _join(place, _stem(path) + SUFFIX)))
-    said = [f"{folder}: {len(found)} images of their own"]
+    said = [f"{folder}: {len(found)} image{'s' * (len(found) != 1)} of their own"]
     alike = Counter(re.sub(r"\d+", "#", path) for path in found)
     usual, count = alike.most_common(1)[0]
     if count > 2 and "#" in usual:
@@ -131,7 +131,9 @@ def _images_in(folder: str, into: str) -> tuple[list[Item], str]:
         pattern = re.sub(r"\d+(?=\D*$)", "*", first)
         said.append(f"planes of one image would be '{pattern}', in quotes")
     if others:
-        said.append(f"{sum(others.values())} other files left out ({', '.join(sorted(others))})")
+        said.append(
+            f"{(count := sum(others.values()))} other file{'s' * (count != 1)} left out ({', '.join(sorted(others))})"
+        )
     return items, "; ".join(said)
 
 

@@ -19,8 +19,8 @@ from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import Metadata, image_names, is_image, label_names, path_fault
 from ..store import Target, find_target, locate, members, open_node, readable, settled
-from ..text import by
-from .arrange import Facts, arranged, named_axes
+from ..text import by, warn
+from .arrange import Facts, arranged, named_axes, positive
 from .inside import Inside
 from .naming import Coordinates, tell_packing, understood, with_coordinates
 from .npy import number_of, only_one, refuse_records
@@ -121,6 +121,9 @@ def image_in(target: Target, where: str, index: int, axes: Sequence[str] | None,
         what = f"lists a level of {by(first.shape)} before larger ones"
         raise InputError(f"{where} {what}; say which it is, as in {example!r}.")
     scale, translation = found.geometry(0)
+    if none := {name: size for name, size in zip(found.names, scale, strict=True) if positive(size) is None}:
+        said = ", ".join(f"{name} {size:g}" for name, size in none.items())
+        warn(f"{where} states pixel sizes that are not above zero ({said}); they count as 1 where no scale is given.")
     channels = found.metadata.omero.channels if found.metadata.omero else []
     colors = [(channel.color or "").lstrip("#").upper() for channel in channels]
     labels = [channel.label for channel in channels if channel.label is not None]

@@ -59,6 +59,8 @@ def open_image(
     warn_of_unknown(found.metadata.edges, target)
     found.metadata.edges = [with_parameters(edge, target) for edge in found.metadata.edges]
     images = [level_image(found, k, _lazy(found.level(k))) for k in range(len(found.arrays))]
+    if flat := [name for name, size in images[0].scale.items() if size == 0]:
+        warn(f"{target} states a pixel size of 0 along {', '.join(flat)}, so that nothing can be measured there.")
     return Multiscales(
         images=images,
         metadata=found.metadata,

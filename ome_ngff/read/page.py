@@ -249,20 +249,21 @@ def _levels(image: ImageInfo, title: str) -> Html:
 
 
 def _arrays(arrays: Sequence[ArrayInfo]) -> Html:
-    headings = ("path", "pixels", "dtype", "pixel size", "position", "chunk", "of bytes", "shard", "chunks", "codec")
-    rows = []
+    levels, storage = [], []
     for a in arrays:
         chunk = size(a.bytes / max(1, prod(a.shape)) * prod(a.chunks)) if a.shape else ""
         count = prod(-(-n // c) for n, c in zip(a.shape, a.chunks, strict=True))
         stored = ("", "") if a.stored is None else (size(a.stored), f"{a.ratio:.2f}" if a.ratio else "")
         placed = _numbers(a.translation) if any(a.translation or ()) else ""
-        cells = (a.path, by(a.shape), a.dtype, _numbers(a.scale), placed, by(a.chunks), chunk, by(a.shards or ()))
-        rows.append((*cells, f"{count:,}", a.codec, size(a.bytes), *stored))
+        levels.append((a.path, by(a.shape), a.dtype, _numbers(a.scale), placed))
+        storage.append((a.path, by(a.chunks), chunk, by(a.shards or ()), f"{count:,}", a.codec, size(a.bytes), *stored))
     whole = ""
     if len(arrays) > 1 and all(a.stored for a in arrays):
         total, packed = sum(a.bytes for a in arrays), sum(a.stored or 0 for a in arrays)
         whole = _soft(f"All of it: {size(total)}, stored as {size(packed)}, {total / packed:.2f} times smaller.")
-    return join([table((*headings, "size", "stored", "ratio"), rows), whole])
+    kept = ("path", "chunk", "of bytes", "shard", "chunks", "codec", "size", "stored", "ratio")
+    parts = [table(("path", "pixels", "dtype", "pixel size", "position"), levels), table(kept, storage), whole]
+    return tag("div", *parts, class_="apart") if arrays else Html("")
 
 
 def _numbers(values: Sequence[float] | None) -> str:

@@ -16,6 +16,7 @@ from ..exceptions import FormatError, IncompleteError, InputError, MissingError,
 from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Plate, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
 from ..store import Target, attributes_now, open_node, place, plates_above, read_box, with_length
+from ..text import listed, show, warn
 
 
 @attrs.frozen(eq=False)
@@ -63,6 +64,10 @@ class StoredImage:
             if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
+        odd = [axis for axis in metadata.axes if axis.unit is None and axis.extra.get("units") is not None]
+        if odd:
+            said = listed([f"{axis.name} {show(axis.extra['units'])}" for axis in odd], comma=", ")
+            warn(f"{target} states the units of axes as units, which is not read ({said}); OME-Zarr calls it unit.")
         return cls(target, metadata, arrays, image_label_of(document))
 
     @property
@@ -149,6 +154,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
         found = held(document)
         ways_out = {
             "plate": "; open it with open_plate, or say which image, as in '...::A/1/0'",
+            "bioformats2raw.layout": "; say which of its images, as in '...::0'",
             "well": f"; say which of its fields, as in '{target}/0'",
         }
         way_out = next((words for part, words in ways_out.items() if part in document), "")

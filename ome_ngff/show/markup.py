@@ -31,7 +31,7 @@ img { border-radius: 4px; height: auto }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .28rem .9rem .28rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; white-space: nowrap } thead th { color: var(--soft) } td { overflow-wrap: anywhere }
-.keep td { overflow-wrap: normal; white-space: nowrap }
+.keep td { overflow-wrap: normal } .apart > * + * { margin-top: 1rem }
 .verdict { display: inline-block; border: 1px solid; border-radius: 99px; padding: .1rem .8rem; font-weight: 600 }
 .good { color: var(--good) } .bad { color: var(--bad) } .fair { color: var(--fair) }
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: 2px; border: 1px solid var(--line);

@@ -121,8 +121,8 @@ class Axes(Sequence[Axis]):
         errors = [f"{finding.what} {finding.hint}".strip() for finding in findings if finding.severity == "error"]
         if errors:
             raise AxesError(" ".join(errors))
-        for finding in findings:
-            warn(f"{finding.what} {finding.hint}".strip())
+        for said in dict.fromkeys(f"{finding.what} {finding.hint}".strip() for finding in findings):
+            warn(said)
 
     def to_list(self, fmt: object = None) -> list[dict[str, Any]]:
         """Return the axes as the specification's list of dicts."""

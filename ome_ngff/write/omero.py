@@ -13,6 +13,7 @@ import numpy as np
 from ..image import NgffImage
 from ..show import SAMPLE_BYTES, channel_colors, channel_names, is_opacity, sample, windows_of
 from ..spec import OMERO, Metadata, Omero, OmeroChannel, OmeroWindow, encode_omero, with_omero
+from ..text import warn
 
 
 def _plain(windows: Sequence[Any]) -> Sequence[tuple[float, float]]:
@@ -31,8 +32,7 @@ class Rendering:
 
     Attributes:
         names, colors: of the channels, where they are known.
-        stated: rendering that the source has; what it lacks is measured. None, or one of another number of channels,
-            is left out.
+        stated: rendering that the source has, of all of its channels; what it lacks is measured.
         asked: whether the caller has asked for it; else a write that was begun without it is finished without.
         windows: values, low and high, that each channel is shown between, where they are known; else they are measured.
     """
@@ -47,6 +47,9 @@ class Rendering:
     def of(cls, image: NgffImage, stated: Omero | None = None) -> Rendering:
         """Take over what an image knows of its channels."""
         windows = () if image.channel_windows is None else image.channel_windows
+        if stated is not None and stated.channels:
+            count = image.data.shape[image.dims.index("c")] if "c" in image.dims else 1
+            stated = attrs.evolve(stated, channels=_each_of(count, stated.channels))
         return cls(tuple(image.channel_names or ()), tuple(image.channel_colors or ()), stated, windows=windows)
 
     def __call__(self, levels: Sequence[Any], metadata: Metadata) -> Mapping[str, Any]:
@@ -64,10 +67,10 @@ class Rendering:
         seen = {"rdefs": {"defaultT": 0, "defaultZ": middle, "model": "color"}}
         names = channel_names(count, level.dtype, self.names, self.colors)
         colors = channel_colors(count, level.dtype, self.colors, names)
-        if self.stated is not None and len(self.stated.channels) == count:
+        if self.stated is not None and self.stated.channels:
             known = [
                 attrs.evolve(channel, color=_six_digits(channel.color) or color)
-                for channel, color in zip(self.stated.channels, colors, strict=True)
+                for channel, color in zip(_each_of(count, self.stated.channels), colors, strict=True)
             ]
             stated = attrs.evolve(self.stated, channels=known, extra={**seen, **self.stated.extra})
             document = _measured(stated, level, at)
@@ -79,6 +82,16 @@ class Rendering:
             channels.append(OmeroChannel(color, extra={"active": not is_opacity(i, names), **label}))
         windows = self.windows if len(self.windows) == count else ()
         return with_omero({}, _measured(Omero(channels, {"name": metadata.name, **seen}), level, at, windows))
+
+
+def _each_of(count: int, stated: Sequence[OmeroChannel]) -> list[OmeroChannel]:
+    """Return one channel for each that the pixels have, whatever number is described."""
+    if len(stated) < count:
+        warn(f"omero describes {len(stated)} of {count} channels; what it says of them is kept, the rest is measured.")
+    elif len(stated) > count:
+        warn(f"omero describes {len(stated)} channels of an image that has {count}; what it says of the others goes.")
+    more = (OmeroChannel(None, extra={"active": True}) for _ in range(len(stated), count))
+    return [*stated[:count], *more]
 
 
 def _measured(omero: Omero, level: Any, at: int | None, known: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..spec import (
     without_names,
 )
 from ..store import Change, Hierarchy, NodeDocuments, array_to_v2, array_to_v3, key_of
-from ..text import show
+from ..text import listed, show
 from .hierarchies import FORMATS, named_below
 
 _MOST = 20  # reasons that a message lists
@@ -78,7 +78,9 @@ class UpgradePlan:
             plan.contents |= new
         if plan.faults:
             kind = CodecError if kinds == {CodecError} else FormatError
-            raise kind(f"it cannot become OME-Zarr {to.version}: {enumerated(plan.faults)}.")
+            raise kind(
+                f"it cannot become OME-Zarr {to.version}: {enumerated(plan.faults)}. Write a copy of it instead."
+            )
         return plan
 
     @property
@@ -179,5 +181,11 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
 
 
 def enumerated(reasons: list[str]) -> str:
-    more = f"; and {len(reasons) - _MOST} more" if len(reasons) > _MOST else ""
-    return "; ".join(reasons[:_MOST]) + more
+    """Return reasons, each "PATH: WHY", with the paths that have the same one together."""
+    paths: dict[str, list[str]] = {}
+    for reason in reasons:
+        path, _, why = reason.partition(": ")
+        paths.setdefault(why, []).append(path)
+    said = [f"{listed(where, 3, ', ')}: {why}" for why, where in paths.items()]
+    more = f"; and {len(said) - _MOST} more" if len(said) > _MOST else ""
+    return "; ".join(said[:_MOST]) + more

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from ...exceptions import FormatError, InputError
 from ...text import listed, show
 from ..axes import Axis
@@ -12,11 +14,12 @@ from ..dialect import Dialect
 from ..metadata import Dataset, Metadata, Placement, parse_transformations
 from ..rules.book import is_list, part_of
 from ..rules.document import stated_version
+from ..vocabulary import KNOWN_AXES, axis_name
 from .parts import dataset_paths, decode_omero, entries_of, entry_of
 
 _SPATIALDATA = "-dev-spatialdata"
 # The first versions that demand them. Before, axes were always t, c, z, y, x, and a level said nothing of its scale.
-_AXES, _TRANSFORMATIONS = "0.3", "0.4"
+_AXES, _TRANSFORMATIONS, _SYSTEMS = "0.3", "0.4", "0.6"
 
 
 def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndim: int | None) -> Metadata:
@@ -96,6 +99,14 @@ def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
             if said is not None and not isinstance(said, str):
                 raise FormatError(f"The {what} of the axis {show(axis.name)} is a string (got {show(said)}).")
     names = [axis.name for axis in axes]
+    if version < _SYSTEMS:  # iohub writes T, C, Z, Y, X
+        meant = [axis_name(name) for name in names]
+        if len(set(meant)) == len(names):
+            axes = [
+                attrs.evolve(axis, name=name) if KNOWN_AXES.get(name) == axis.type else axis
+                for axis, name in zip(axes, meant, strict=True)
+            ]
+            names = [axis.name for axis in axes]
     if len(set(names)) < len(names):
         raise FormatError(f"Each axis of an image has a name of its own (got {listed(names)}).")
     if ndim is not None and len(axes) != ndim:
