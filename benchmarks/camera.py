@@ -7,6 +7,7 @@ frames, and milliseconds between two of them (0: as fast as they are taken).
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -99,8 +100,20 @@ def main() -> None:
             latencies.append(time.perf_counter() - start)
             time.sleep(max(0.0, begin + (i + 1) * pause - time.perf_counter()))
     seconds, used = time.perf_counter() - begin, time.process_time() - before
+    if who == "uncompressed":  # as `dd` does that it is compared with: until all is on the disk
+        for folder, _, names in os.walk(f"{to}/image.zarr"):
+            for name in names:
+                with open(f"{folder}/{name}", "rb") as file:
+                    os.fsync(file.fileno())
+    synced = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    found = {"cpu": used, "seconds": seconds, "p99": 1000 * float(np.percentile(latencies, 99)), "peak": peak}
+    found = {
+        "cpu": used,
+        "seconds": seconds,
+        "synced": synced,
+        "p99": 1000 * float(np.percentile(latencies, 99)),
+        "peak": peak,
+    }
     print(json.dumps(found))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from .camera import SIDE
+from .camera import LEVELS, SIDE
 from .options import Settings, measuring
 from .table import Row, Table
 
@@ -45,11 +45,12 @@ def streamed(settings: Settings, who: str, frames: int, pause: float = 0.0) -> d
 
 
 def copied(settings: Settings, frames: int) -> dict[str, Any] | None:
-    """Let `dd` write as many bytes as there are in frames; None where there is none."""
+    """Let `dd` write as many bytes as a stream stores of frames, and sync them; None where there is none."""
     if shutil.which("dd") is None:
         return None
     with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
-        size = ["bs=1M", f"count={frames * SIDE * SIDE * 2 >> 20}"]
+        pixels = sum((SIDE >> level) ** 2 for level in range(LEVELS))
+        size = ["bs=1M", f"count={frames * pixels * 2 >> 20}", "conv=fsync"]
         start = time.perf_counter()
         subprocess.run(["dd", "if=/dev/zero", f"of={folder}/frames", *size], stderr=subprocess.DEVNULL, check=True)
         return {"seconds": time.perf_counter() - start}
@@ -79,8 +80,8 @@ def tables(settings: Settings) -> list[Table]:
             rows.append(Row(f"{TITLE}: CPU, of {who}", median("ours", "cpu"), "s", median(who, "cpu"), limits))
             rows.append(Row(f"{TITLE}: all, of {who}", median("ours", "seconds"), "s", median(who, "seconds")))
     if "dd" in found:
-        seconds = (median("uncompressed", "seconds"), "s", median("dd", "seconds"))
-        rows.append(Row(f"{TITLE}: all, uncompressed, of dd", *seconds, (1 / 0.8,)))
+        seconds = (median("uncompressed", "synced"), "s", median("dd", "seconds"))
+        rows.append(Row(f"{TITLE}: all, uncompressed and synced, of dd", *seconds, (1 / 0.8,)))
     rate = frames * SIDE * SIDE * 2 / 1e6
     rows += [
         Row(f"{TITLE}: MB/s", rate / median("ours", "seconds"), "MB/s"),

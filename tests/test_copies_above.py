@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from ome_ngff import (
     add_levels,
     append_image,
     edit_image,
+    open_image,
     remove_levels,
     stream_image,
     undo,
@@ -22,6 +26,7 @@ from ome_ngff import (
     write_image,
     write_labels,
 )
+from ome_ngff.store import attributes, claims, find_target
 
 IMAGE = np.arange(512, dtype="uint16").reshape(2, 16, 16)
 
@@ -71,3 +76,47 @@ def test_no_copy_above_an_image_is_left_untrue(act: Callable[[Path], Any], fmt: 
         assert seen(top, True) == seen(top, False)
         step()
         assert seen(top, None) == seen(top, False)
+
+
+def consolidated(top: Path) -> Path:
+    """Make a group with an image in it, and a copy of its metadata."""
+    zarr.open_group(top, mode="w", zarr_format=3)
+    write_image(IMAGE, top / "image", axes="tyx", chunks=8, scale_factors=[2], method="nearest")
+    with warnings.catch_warnings(action="ignore"):
+        zarr.consolidate_metadata(top, zarr_format=3)
+    return top
+
+
+def test_a_copy_that_may_not_be_taken_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top, replace = consolidated(tmp_path / "top"), attributes._replace
+
+    async def refused(store: Any, key: str, *rest: Any) -> bool:
+        if getattr(store, "root", None) == top:
+            raise PermissionError(errno.EACCES, "Permission denied", str(top / key))
+        return await replace(store, key, *rest)
+
+    monkeypatch.setattr(attributes, "_replace", refused)
+    before = (top / "zarr.json").read_bytes()
+    with pytest.warns(UserWarning, match=r"top is out of date now, and cannot be taken away \(Permission denied\)"):
+        edit_image(top / "image", scale={"x": 2.0})
+    assert (top / "zarr.json").read_bytes() == before
+    assert open_image(top / "image").images[0].scale["x"] == 2.0
+
+
+@pytest.mark.parametrize("held", [pytest.param(False, id="free"), pytest.param(True, id="held-by-who-waits-for-us")])
+def test_a_copy_goes_under_the_lock_of_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool) -> None:
+    top, take, taken = consolidated(tmp_path / "top"), claims.Claims.take, list[bool]()
+    replace = attributes._replace
+
+    async def seen(store: Any, key: str, *rest: Any) -> bool:
+        if getattr(store, "root", None) == top:
+            taken.append(take(claims.claims_of(store), attributes._LOCK, 60) is None)
+        return await replace(store, key, *rest)
+
+    monkeypatch.setattr(attributes, "_replace", seen)
+    monkeypatch.setattr(attributes, "_PAUSE", 0)
+    with attributes.locked(find_target(top)) if held else nullcontext():
+        edit_image(top / "image", scale={"x": 2.0})
+    assert taken == [True]
+    assert "consolidated_metadata" not in json.loads((top / "zarr.json").read_text())
+    assert not (top / attributes._LOCK).exists()

@@ -1,4 +1,4 @@
-"""Documents of groups and arrays: the bytes that Zarr would store, made in less time."""
+"""Documents of groups and arrays, and whole chunks: the bytes that Zarr would store, made in less time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.group import GroupMetadata
 from zarr.storage import LocalStore
 
 from ome_ngff import write_image
-from ome_ngff.store import nodes
+from ome_ngff.store import nodes, opening
 from ome_ngff.store.inline import run_inline
 from ome_ngff.store.nodes import GroupDocument
 
@@ -50,6 +51,32 @@ def test_arrays_are_described_anew_for_other_settings_of_zarr(tmp_path: Path) ->
             write_image(PIXELS, tmp_path / order, axes="yx", fmt="0.4")
         found.append(zarr.open_array(tmp_path / order / "0").order)
     assert found == ["C", "F"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param({"compression": "none"}, id="plain"),
+        pytest.param({"fmt": "0.4"}, id="v2"),
+        pytest.param({"shards": 256, "chunks": 128}, id="shards"),
+    ],
+)
+def test_whole_chunks_are_stored_as_zarr_stores_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, Any]
+) -> None:
+    pixels = np.arange(512 * 300, dtype="uint16").reshape(512, 300)
+    pixels[256:, :256] = 0  # one that is not stored
+    calls: list[Any] = []
+    setitem = AsyncArray.setitem
+    monkeypatch.setattr(AsyncArray, "setitem", lambda self, *args: calls.append(args) or setitem(self, *args))
+    found = []
+    for name in ("short", "zarr"):
+        write_image(pixels, tmp_path / name, axes="yx", **{"chunks": 256, "scale_factors": [], **words})
+        stored = [p for p in (tmp_path / name / "0").rglob("*") if p.is_file()]
+        found.append({str(p.relative_to(tmp_path / name)): p.read_bytes() for p in stored})
+        monkeypatch.setattr(opening, "_write_cell", lambda *args: False)
+    assert found[0] == found[1]
+    assert len(calls) == 2 + 4  # those over the edge, then all
 
 
 def test_without_links_a_document_is_put_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

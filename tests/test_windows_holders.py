@@ -21,6 +21,6 @@ from test_holder import (
     test_tasks_of_a_replaced_image_stop,
     test_two_that_resume_at_the_same_moment_lose_nothing,
 )
-from test_windows import refused
+from test_windows import readers, refused
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are found below /proc")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from . import options
+from .errors import say, verbosity_wanted
 from .options import AXES, PLACE, STORE, machine, method, progress, refuse_both, store_option, verbosity
 
 
@@ -77,8 +78,10 @@ def command(
             changed = _in_place(array, rebuild_levels, keep, dry_run, parameters)
         if dry_run:
             click.echo(changed or "Nothing would change.")
-        else:
-            report(array, as_json)
+            return
+        if not changed and verbosity_wanted() >= 0:
+            say(f"{array}: nothing was to do, its levels are these already")
+        report(array, as_json)
         return
     if rebuild_levels or keep:
         option = "--rebuild" if rebuild_levels else "--keep"

@@ -5,7 +5,7 @@ Consolidated metadata is a copy of the metadata below a group, which becomes unt
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +18,8 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from ..exceptions import StoreError
-from .claims import Claim, alone
+from ..text import warn
+from .claims import LOCK_PATIENCE, Claim, alone, claims_of
 from .cloud import CloudStore
 from .documents import get_bytes, parse
 from .faults import named_faults
@@ -31,6 +32,7 @@ from .zarr_private import default_buffer_prototype
 
 _PART = "consolidated_metadata"
 _LOCK = f".{MARK}.lock"
+_TRIES, _PAUSE = 20, 0.05  # for the lock of a group above, and seconds between them
 
 
 def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> bool:
@@ -210,15 +212,14 @@ def _forget_copies(store: Store, path: str, zarr_format: int, *, own: bool = Fal
     """
     steps = path.split("/") if path else []
     groups = ["".join(f"{step}/" for step in steps[:depth]) for depth in range(len(steps) + own)]
-
-    async def forget_all() -> None:
-        await asyncio.gather(*(_forget(store, group, zarr_format) for group in groups))
-
     if groups and store.supports_deletes:
-        wait_for(store, forget_all())
+        copied = wait_for(store, together(store, (_has_copy(store, group, zarr_format) for group in groups)))
+        for group in (group for group, found in zip(groups, copied, strict=True) if found):
+            _forget(store, group, zarr_format)
     for above in _groups_above(store.root) if isinstance(store, LocalStore) else ():
-        with suppress(PermissionError):  # of somebody else
-            wait_for(above, _forget(above, "", zarr_format))
+        with suppress(PermissionError):  # what cannot be read
+            if wait_for(above, _has_copy(above, "", zarr_format)):
+                _forget(above, "", zarr_format)
 
 
 def _groups_above(root: Path) -> Iterator[LocalStore]:
@@ -229,7 +230,41 @@ def _groups_above(root: Path) -> Iterator[LocalStore]:
         yield LocalStore(above)
 
 
-async def _forget(store: Store, group: str, zarr_format: int) -> None:
+async def _has_copy(store: Store, group: str, zarr_format: int) -> bool:
+    if zarr_format == 2:
+        return await store.exists(f"{group}.zmetadata")
+    return f'"{_PART}"'.encode() in (await get_bytes(store, f"{group}zarr.json") or b"")
+
+
+def _forget(store: Store, group: str, zarr_format: int) -> None:
+    """Take a copy away, under the lock of its group; where that may not be written, say so.
+
+    Whoever has that lock may wait for one that the caller has, so it is not waited for long.
+    """
+    path, claim = group.rstrip("/"), None
+    try:
+        claims = claims_of(store, path) if zarr_format == 3 and not isinstance(store, CloudStore) else None
+        for _ in range(_TRIES if claims is not None else 0):
+            assert claims is not None
+            claim = claims.take(_LOCK, LOCK_PATIENCE)
+            if claim is not None:
+                break
+            claims.sleep(_PAUSE)
+        try:
+            wait_for(store, _without_copy(store, group, zarr_format))
+        finally:
+            if claim is not None:
+                claim.release()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        warn(
+            f"The consolidated metadata of {place(store, path)} is out of date now, and cannot be taken away "
+            f"({error.strerror}): readers that believe it do not see what has changed. Consolidate it anew."
+        )
+
+
+async def _without_copy(store: Store, group: str, zarr_format: int) -> None:
     if zarr_format == 2:
         if await store.exists(f"{group}.zmetadata"):
             await store.delete(f"{group}.zmetadata")

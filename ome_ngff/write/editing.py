@@ -81,10 +81,12 @@ def edit_image(
 
     Raises:
         IncompleteError: something in the image is being written. ValidationError: it would break rules.
-        StoreError: another change of it was interrupted, or it can only be read.
+        StoreError: another change of it was interrupted, or it can only be read. OptionError: nothing is said.
     """
     words = {key: value for key, value in locals().items() if key not in ("group", "dry_run", "store_options")}
-    words = {key: value for key, value in words.items() if value is not None}
+    names, words = [*words], {key: value for key, value in words.items() if value is not None}
+    if not words:
+        raise OptionError(f"Nothing is said that would change; give at least one of {', '.join(names)}.")
     group = opened(group, store_options)
     what = {"change": "edit", "of": _said(words)}
     return changed(group, what, partial(_describe, group, words), dry_run=dry_run)
