@@ -213,7 +213,9 @@ def test_a_url_whose_package_is_missing_says_what_to_install(
     for name in ("s3fs", "obstore", "paramiko", "webdav4", "dropbox", "dropboxdrivefs"):
         monkeypatch.setitem(sys.modules, name, None)
     registry = sys.modules["fsspec.registry"]
-    monkeypatch.setattr(registry, "_registry", {})
+    fresh: dict[str, Any] = {}  # the ones that are there may know classes of packages by now
+    monkeypatch.setattr(registry, "registry", fresh)
+    monkeypatch.setattr(registry, "_registry", fresh)
     monkeypatch.setattr(registry, "known_implementations", dict(registry.known_implementations))
     registry.known_implementations.pop("abfss", None)
     place = f"{scheme}://bucket/a.zarr"

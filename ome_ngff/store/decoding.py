@@ -44,7 +44,7 @@ class CheckedPipeline(BatchedCodecPipeline):
         batch = list(batch_info)
         with errors_of(batch):
             for getter, spec, *_ in batch:
-                refuse_size(getter, spec)
+                refuse_size(getter, bytes_of(spec))
             return await super().read(batch, *args, **options)
 
 
@@ -96,8 +96,11 @@ def file_of(getter: Any) -> Path | None:
     return folder_of(getter.store, getter.path) if isinstance(getter, StorePath) else None
 
 
-def refuse_size(getter: Any, spec: Any) -> int | None:
+def refuse_size(getter: Any, unpacked: int) -> int | None:
     """Return how many bytes a chunk has where it is stored; None where there is none, or that is not known.
+
+    Args:
+        getter: of the chunk. unpacked: bytes of its pixels.
 
     Raises:
         StoreError: it is a folder or a pipe instead of a file, or has more bytes than it can have.
@@ -108,8 +111,8 @@ def refuse_size(getter: Any, spec: Any) -> int | None:
         size = size_of_file(file)
     elif isinstance(getter, StorePath) and isinstance(getter.store, ZipStore):
         size = size_in_zip(getter.store, getter.path)
-    if size is not None and size > most_of(bytes_of(spec)):
-        raise StoreError(f"its {bytes_of(spec)} bytes are stored in {size}")
+    if size is not None and size > most_of(unpacked):
+        raise StoreError(f"its {unpacked} bytes are stored in {size}")
     return size
 
 

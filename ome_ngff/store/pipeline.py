@@ -28,7 +28,7 @@ from zarrs.pipeline import get_codec_pipeline_fallback
 from ..config import config
 from ..exceptions import MissingError, StoreError
 from .blocks import read_part
-from .decoding import CheckedPipeline, errors_of, file_of, refuse_size
+from .decoding import CheckedPipeline, bytes_of, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
 
@@ -133,7 +133,7 @@ class Pipeline(ZarrsCodecPipeline):
 
     def _is_said(self, getter: Any, spec: Any, box: Any, missing: list[Any]) -> bool:
         """Return whether a chunk says rightly what it unpacks to; one that is missing says nothing wrong."""
-        stored = refuse_size(getter, spec)
+        stored = refuse_size(getter, bytes_of(spec))
         if stored is None:
             missing.append(getter)
         return stored is None or (self._packing is not None and self._packing.is_said(stored, getter, spec, box))
