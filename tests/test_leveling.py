@@ -432,7 +432,7 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert every_file(place) == before
     run("scale", place, "--in-place", "--keep", "1", "-q")
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "d", []))
-    assert "nothing was to do" in run("scale", place, "--in-place", "--keep", "1")
+    assert "there was nothing to do" in run("scale", place, "--in-place", "--keep", "1")
 
 
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def command(
             click.echo(changed or "Nothing would change.")
             return
         if not changed and verbosity_wanted() >= 0:
-            say(f"{array}: nothing was to do, its levels are these already")
+            say(f"{array}: there was nothing to do, as it has these levels already")
         report(array, as_json)
         return
     if rebuild_levels or keep:

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 
 from ..exceptions import StoreError
 from ..text import warn
-from .claims import LOCK_PATIENCE, Claim, alone, claims_of
+from .claims import LOCK_PATIENCE, Claim, Claims, alone, claims_of
 from .cloud import CloudStore
 from .documents import get_bytes, parse
 from .faults import named_faults
@@ -241,15 +241,9 @@ def _forget(store: Store, group: str, zarr_format: int) -> None:
 
     Whoever has that lock may wait for one that the caller has, so it is not waited for long.
     """
-    path, claim = group.rstrip("/"), None
+    path = group.rstrip("/")
     try:
-        claims = claims_of(store, path) if zarr_format == 3 and not isinstance(store, CloudStore) else None
-        for _ in range(_TRIES if claims is not None else 0):
-            assert claims is not None
-            claim = claims.take(_LOCK, LOCK_PATIENCE)
-            if claim is not None:
-                break
-            claims.sleep(_PAUSE)
+        claim = None if zarr_format == 2 or isinstance(store, CloudStore) else _soon(claims_of(store, path))
         try:
             wait_for(store, _without_copy(store, group, zarr_format))
         finally:
@@ -262,6 +256,16 @@ def _forget(store: Store, group: str, zarr_format: int) -> None:
             f"The consolidated metadata of {place(store, path)} is out of date now, and cannot be taken away "
             f"({error.strerror}): readers that believe it do not see what has changed. Consolidate it anew."
         )
+
+
+def _soon(claims: Claims | None) -> Claim | None:
+    """Return the lock of a group; None where somebody has it for as long as we wait, or nothing there is atomic."""
+    if claims is not None:
+        for _ in range(_TRIES):
+            if (claim := claims.take(_LOCK, LOCK_PATIENCE)) is not None:
+                return claim
+            claims.sleep(_PAUSE)
+    return None
 
 
 async def _without_copy(store: Store, group: str, zarr_format: int) -> None:
