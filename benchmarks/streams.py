@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,16 @@ HERE = Path(__file__).parent
 OURS = ("ours", "whole", "uncompressed")
 
 
-def streamed(settings: Settings, who: str, frames: int, pause: float = 0.0) -> dict[str, Any] | None:
-    """Let a process of its own stream frames; None where it cannot."""
+def streamed(settings: Settings, who: str, frames: int, folder: str, pause: float = 0.0) -> dict[str, Any] | None:
+    """Let a process of its own stream frames into a folder; None where it cannot."""
     python = sys.executable if who in OURS else settings.fleet.peers
     if python is None:
         return None
     environment = {**os.environ, **({"PYTHONPATH": str(HERE.parent)} if who in OURS else {})}
-    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
-        done = subprocess.run(
-            [python, "-W", "ignore", "-P", str(HERE / "camera.py"), who, folder, str(frames), str(pause)],
-            stdout=subprocess.PIPE, text=True, env=environment, check=False,
-        )  # fmt: skip
+    done = subprocess.run(
+        [python, "-W", "ignore", "-P", str(HERE / "camera.py"), who, folder, str(frames), str(pause)],
+        stdout=subprocess.PIPE, text=True, env=environment, check=False,
+    )  # fmt: skip
     if done.returncode:
         click.echo(f"{who} could not stream", err=True)
         return None
@@ -44,30 +44,38 @@ def streamed(settings: Settings, who: str, frames: int, pause: float = 0.0) -> d
     return found
 
 
-def copied(settings: Settings, frames: int) -> dict[str, Any] | None:
+def copied(frames: int, folder: str) -> dict[str, Any] | None:
     """Let `dd` write as many bytes as a stream stores of frames, and sync them; None where there is none."""
     if shutil.which("dd") is None:
         return None
-    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
-        pixels = sum((SIDE >> level) ** 2 for level in range(LEVELS))
-        size = ["bs=1M", f"count={frames * pixels * 2 >> 20}", "conv=fsync"]
-        start = time.perf_counter()
-        subprocess.run(["dd", "if=/dev/zero", f"of={folder}/frames", *size], stderr=subprocess.DEVNULL, check=True)
-        return {"seconds": time.perf_counter() - start}
+    pixels = sum((SIDE >> level) ** 2 for level in range(LEVELS))
+    size = ["bs=1M", f"count={frames * pixels * 2 >> 20}", "conv=fsync"]
+    start = time.perf_counter()
+    subprocess.run(["dd", "if=/dev/zero", f"of={folder}/frames", *size], stderr=subprocess.DEVNULL, check=True)
+    return {"seconds": time.perf_counter() - start}
 
 
 def tables(settings: Settings) -> list[Table]:
-    """Stream as fast as frames are taken, ours and the peer's in turns; then ours at the pace of a camera."""
+    """Stream as fast as frames are taken, ours and the peer's in turns; then ours at the pace of a camera.
+
+    What was written before stays until the end: see `plates.written`.
+    """
     if not settings.wants(TITLE):
         return []
     frames = FRAMES.get(settings.size, FRAMES["full"])
     found: dict[str, list[dict[str, Any]]] = {}
-    for _ in range(settings.rounds):
-        for who in ("ours", "acquire-zarr", "acquire-zarr, level 0", "whole", "uncompressed", "dd"):
-            answer = copied(settings, frames) if who == "dd" else streamed(settings, who, frames)
-            if answer is not None:
-                found.setdefault(who, []).append(answer)
-    paced = streamed(settings, "ours", frames // 2, PACED)
+    with ExitStack() as stack:
+
+        def folder() -> str:
+            os.sync()
+            return stack.enter_context(tempfile.TemporaryDirectory(dir=settings.fleet.scratch))
+
+        for _ in range(settings.rounds):
+            for who in ("ours", "acquire-zarr", "acquire-zarr, level 0", "whole", "uncompressed", "dd"):
+                answer = copied(frames, folder()) if who == "dd" else streamed(settings, who, frames, folder())
+                if answer is not None:
+                    found.setdefault(who, []).append(answer)
+        paced = streamed(settings, "ours", frames // 2, folder(), PACED)
     assert paced is not None
 
     def median(who: str, what: str) -> float:
