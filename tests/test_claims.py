@@ -149,6 +149,17 @@ def test_a_waiter_who_was_stopped_gives_the_holder_another_moment(slots: Slots) 
     assert waiter.take("unit", 4.0) is None
 
 
+def test_a_waiter_who_sees_all_slots_forgives_its_own_stops(slots: Slots) -> None:
+    clock = Clock()
+    held, waiter = claims(slots).take("unit", 4.0), claims(slots, clock)
+    assert held is not None
+    for pause in (0.0, 3.0, 1.5):  # of the second, 2 seconds count
+        clock.sleep(pause)
+        assert waiter.take("unit", 4.0, waiter.sight()) is None
+    clock.sleep(2.0)
+    assert waiter.take("unit", 4.0, waiter.sight()) is not None
+
+
 def test_a_holder_who_comes_back_sees_the_loss_and_removes_nothing(slots: Slots) -> None:
     lost = claims(slots).take("unit", 60.0)
     assert lost is not None
@@ -682,6 +693,8 @@ other = Claims(memory).take("unit", 60.0)
 with Claims(slots).alone("unit", 5.0) as claim:
     child = os.fork()
     if child == 0:
+        claim.due += 60.0  # however lately it was renewed
+        assert not claim.sure()
         assert not claim.renew()
         assert Claims(slots).take("unit", 5.0) is None
         assert Claims(slots).take("another", 5.0).release()

@@ -307,6 +307,17 @@ def test_who_was_expelled_and_wakes_up_helps_again(
     assert every_file(tmp_path / "i") == alone
 
 
+def test_who_wakes_up_after_another_has_begun_anew_does_not_help(tmp_path: Path) -> None:
+    from ome_ngff.store.holder import Holder
+
+    target = prepared(tmp_path / "i")
+    asleep = Holder.join(target, None)
+    asleep._expel(asleep.helper)
+    journal.hold(target, shared=False)  # whoever takes over writes the mark before all else
+    with pytest.raises(TakenOverError):
+        asleep.rejoin()
+
+
 def start(place: Path, told: Path, patience: float = 60.0) -> subprocess.Popen[bytes]:
     """Let another process join the write."""
     return subprocess.Popen([sys.executable, str(JOINER), str(place), str(told), str(patience)])

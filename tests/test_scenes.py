@@ -41,6 +41,7 @@ from ome_ngff.spaces import (
     CoordinateSystem,
     Displacements,
     Edge,
+    Identity,
     Rotation,
     Scale,
     Translation,
@@ -302,6 +303,31 @@ def test_a_matrix_at_a_path_is_read_when_it_is_applied(turned: Path) -> None:
     zarr.save(str(turned / "coordinateTransformations/matrix"), np.array([[1.0, 0, 5], [0, 2, 6]]))
     assert found.transform([1, 2], "physical", "warped").tolist() == [6, 10]
     assert found.transform([6, 10], "warped", "physical").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param(lambda t: {"type": "sequence", "transformations": [t]}, id="sequence"),
+        pytest.param(
+            lambda t: {
+                "type": "byDimension",
+                "transformations": [{"transformation": t, "inputAxes": [0, 1], "outputAxes": [0, 1]}],
+            },
+            id="byDimension",
+        ),
+        pytest.param(lambda t: {"type": "bijection", "forward": t, "inverse": {"type": "identity"}}, id="bijection"),
+        pytest.param(
+            lambda t: {"type": "bijection", "forward": {"type": "identity"}, "inverse": t}, id="bijection, inverse"
+        ),
+    ],
+)
+def test_parameters_at_a_path_are_read_inside_of_any_transformation(turned: Path, around: Any) -> None:
+    zarr.save(str(turned / "matrix"), np.array([[1.0, 0, 5], [0, 2, 6]]))
+    found = opened(turned, **around({"type": "affine", "path": "matrix"}))
+    t = found.transformations[0].transformation
+    way = t.inverted() if t.type == "bijection" and isinstance(t.forward, Identity) else t
+    assert way([1, 2]).tolist() == [6, 10]
 
 
 def _by_conversion(source: Path, output: Path) -> None:

@@ -123,6 +123,15 @@ def test_every_version_opens_where_it_lies(
     np.testing.assert_array_equal(found.images[0].data.compute(), PIXELS)
 
 
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+@pytest.mark.parametrize("names", ["zyx", "yx"])
+def test_axes_that_an_old_image_does_not_name_are_its_last(tmp_path: Path, version: str, names: str) -> None:
+    group = zarr.create_group(tmp_path, zarr_format=2)
+    group.attrs["multiscales"] = [{"version": version, "datasets": [{"path": "0"}]}]
+    group.create_array("0", shape=(4,) * len(names), dtype="u1")
+    assert open_image(tmp_path).images[0].dims == tuple(names)
+
+
 @pytest.mark.parametrize("version", ["0.4-dev-spatialdata", "0.5-dev-spatialdata"])
 def test_transformations_between_spaces_are_kept_and_not_applied(tmp_path: Path, version: str) -> None:
     found = open_image(stored(tmp_path / "a.zarr", multiscale(version), version))
