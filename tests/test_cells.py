@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import zarr
 from dying import Killed, killed_at
@@ -15,7 +16,7 @@ from zarr.storage import LocalStore, MemoryStore
 from ome_ngff import IncompleteError, MissingError, StoreError, TakenOverError, open_image, undo
 from ome_ngff.format import FormatV05
 from ome_ngff.store.attributes import locked
-from ome_ngff.store.cells import Cells
+from ome_ngff.store.cells import Cell, Cells
 from ome_ngff.store.change import Change, begin_cells, carry_out, outlasting, read_record, take_back
 from ome_ngff.store.claims import Claim
 from ome_ngff.store.slots import MemorySlots
@@ -168,6 +169,33 @@ def test_the_cells_of_the_last_change_alone_are_kept(place: Any) -> None:
     do(place)
     names = [str(p.relative_to(place)) for p in place.rglob("*")] if isinstance(place, Path) else place._store_dict
     assert len({name.split("/")[1].partition("-")[2][:32] for name in names if "/cells-" in name}) == 1
+
+
+@pytest.mark.parametrize("part", ["old", "new", "kept", "cells"])
+def test_no_part_of_a_record_leads_out_of_its_group(part: str) -> None:
+    made = Change({"change": "edit"}, {"zarr.json": b"{}"}, {"zarr.json": b"{ }"}, frozenset(), name="0" * 32)
+
+    def record(key: str) -> bytes:
+        named: Any = {"old": {key: b""}, "new": {key: b""}, "kept": frozenset({key}), "cells": {key: Cell(False, None)}}
+        return attrs.evolve(made, **{part: named[part]}).to_bytes()
+
+    assert Change.from_bytes(record("a"), "record")
+    with pytest.raises(StoreError, match="not a record"):
+        Change.from_bytes(record("../a"), "record")
+
+
+def test_cells_behind_a_link_are_not_moved(tmp_path: Path) -> None:
+    image, elsewhere = tmp_path / "image.zarr", tmp_path / "elsewhere"
+    zarr.create_group(image, attributes={"said": "before"})
+    for key, content in BEFORE.items():
+        put(image, key, content)
+    do(image)
+    (image / "0").rename(elsewhere)
+    (image / "0").symlink_to(elsewhere, target_is_directory=True)
+    before = contents(elsewhere)
+    with pytest.raises(StoreError, match="behind a link"):
+        undo(image)
+    assert contents(elsewhere) == before
 
 
 def test_who_was_taken_over_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,7 +258,7 @@ def test_tasks_of_a_replaced_image_stop(tmp_path: Path) -> None:
     before = every_file(tmp_path / "i")
     with pytest.raises(TakenOverError):
         dask.compute(*tasks, scheduler="threads")
-    for _ in range(200):  # the other threads stop, too, and tidy up
+    for _ in range(1200):  # the other threads stop, too, and tidy up
         shutil.rmtree(tmp_path / "i" / ".ome_ngff", ignore_errors=True)
         if every_file(tmp_path / "i") == before:
             break
@@ -607,6 +607,13 @@ def test_small_files_of_a_holder_that_comes_late_stay_out(tmp_path: Path, kind: 
     newer.remove("a")
     newer.remove("a")
     assert not asyncio.run(group.store.exists("a"))
+
+
+def test_a_holder_that_leaves_keeps_the_journal_for_whoever_comes(tmp_path: Path) -> None:
+    group = zarr.create_group(tmp_path / "i")
+    holder = Holder.begin(journal.hold(attrs.evolve(find_target(group), attributes=MARKED), shared=False), None)
+    holder.leave()
+    assert list((tmp_path / "i" / ".ome_ngff").iterdir()) == []
 
 
 def test_a_helper_that_was_expelled_sees_it_at_its_next_look(tmp_path: Path) -> None:

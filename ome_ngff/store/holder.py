@@ -199,10 +199,10 @@ class Holder:
         self._left = True
 
     def _tidy(self) -> None:
-        """Delete the journal where nothing is in it and the image is finished; nobody begins to write it meanwhile."""
+        """Delete the journal where nothing is in it; nobody begins to write there meanwhile."""
         if self._journal is not None and self._journal.is_dir():
-            with locked(self.target) as (now, _), suppress(OSError):
-                self._journal.rmdir() if now.mark is None else None
+            with locked(self.target), suppress(OSError):
+                self._journal.rmdir()
 
     @property
     def _journal(self) -> Path | None:
