@@ -5,6 +5,7 @@ The scripts in `ome_zarr_scripts` run with ome-zarr as they stand. `docs/migrati
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -22,7 +23,16 @@ from ome_zarr_models.v05 import Image as Image05
 
 from ome_ngff import FormatV04, FormatV05, Methods, Scaler
 from ome_ngff.compat import OMEZarrImage, OMEZarrLabels, OMEZarrMultiscale
-from ome_ngff.exceptions import ExistsError, LabelError, NgffError, OptionError, ScaleError, StoreError, ValidationError
+from ome_ngff.exceptions import (
+    AxesError,
+    ExistsError,
+    LabelError,
+    NgffError,
+    OptionError,
+    ScaleError,
+    StoreError,
+    ValidationError,
+)
 from ome_ngff.writer import write_image, write_labels, write_multiscale, write_multiscales_metadata
 
 SCRIPTS = Path(__file__).parent / "ome_zarr_scripts"
@@ -216,10 +226,41 @@ def test_the_classes_write_images_labels_and_what_is_said_of_them(run: Run) -> N
     assert "image-label" in document("alone.zarr")
 
 
+@pytest.mark.parametrize("name", ["OMEZarrImage", "OMEZarrMultiscale"])
+def test_examples_of_the_classes_of_ome_zarr_run_here(name: str) -> None:
+    """Those of 0.21, whose arguments are others than those of 0.18."""
+    theirs = pytest.importorskip("ome_zarr", "0.21", reason="its classes have 0.6 from 0.21 on, for Python 3.12")
+    example = str(getattr(theirs, name).__doc__).partition(".. code-block:: python")[2]
+    found = {made.__name__: made for made in (OMEZarrImage, OMEZarrMultiscale)}
+    exec(inspect.cleandoc(example).replace("from ome_zarr import", "from ome_ngff.compat import"), found)
+    assert isinstance(found["image"], OMEZarrImage)
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        pytest.param(None, {"c": "channel", "y": "space", "x": "space"}, id="by-name"),
+        pytest.param({"c": "channel", "y": "space"}, {"c": "channel", "y": "space", "x": "space"}, id="said"),
+    ],
+)
+def test_the_classes_know_types_of_axes(said: dict[str, Any] | None, kinds: dict[str, str]) -> None:
+    assert OMEZarrImage(np.zeros((2, 4, 4)), "cyx", axes_types=said).axes_types == kinds
+
+
+def test_the_classes_refuse_an_image_that_is_there(tmp_path: Path) -> None:
+    pyramid = OMEZarrMultiscale(OMEZarrImage(IMAGE, "yx"), [2])
+    pyramid.to_ome_zarr(tmp_path / "a")
+    with pytest.raises(OSError, match="overwrite=True"):
+        pyramid.to_ome_zarr(tmp_path / "a")
+
+
 def test_the_classes_refuse_what_they_cannot_keep(tmp_path: Path) -> None:
     image = OMEZarrImage(np.zeros((20, 20), "uint8"), "yx")
-    with pytest.raises(OptionError, match="follow from the scale"):
-        OMEZarrMultiscale(image, [2], coordinateTransformations=[])
+    for word in ("coordinateTransformations", "coordinate_transformations", "coordinate_systems"):
+        with pytest.raises(OptionError, match="follow from the scale"):
+            OMEZarrMultiscale(image, [2], **{word: []})
+    with pytest.raises(AxesError, match="types follow from names"):
+        OMEZarrImage(np.zeros((2, 4, 4)), "cyx", axes_types={"c": "space"})
     OMEZarrMultiscale(image, [2]).to_ome_zarr(tmp_path / "a")
     with pytest.raises(OptionError, match="leave out storage_options"):
         OMEZarrMultiscale.from_ome_zarr(tmp_path / "a").to_ome_zarr(tmp_path / "b", storage_options={"chunks": 8})
