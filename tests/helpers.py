@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,15 @@ import zarr
 
 from ome_ngff import create_plate, write_field
 from ome_ngff.format import FormatV06
+
+
+def migrating(heading: str, column: int) -> list[str]:
+    """Return the code in one column of the tables below a heading of the page on migrating."""
+    page = (Path(__file__).parent.parent / "docs" / "migrating.md").read_text(encoding="utf-8")
+    below = page.partition(f"\n{heading}\n")[2]
+    text = re.split(rf"^#{{1,{len(heading.split()[0])}}} ", below, flags=re.MULTILINE)[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return list(dict.fromkeys(code for row in rows for code in re.findall("`([^`]+)`", row[column])))
 
 
 def every_file(folder: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from helpers import migrating
 
 import ome_ngff
 from ome_ngff.cli import main
@@ -85,15 +86,6 @@ def test_files_that_a_page_names_are_there(page: str) -> None:
         assert (ROOT / path).exists(), path
 
 
-def answers(title: str) -> list[str]:
-    """Return the code in the last column of the tables of a part of the page on migrating."""
-    text = (
-        (ROOT / "docs/migrating.md").read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    )
-    cells = [line.rsplit(" | ", 1)[1] for line in text.splitlines() if line.startswith("|") and " | " in line]
-    return [code for cell in cells for code in re.findall("`([^`]+)`", cell)]
-
-
 def is_call(code: str) -> bool:
     try:
         body = ast.parse(code, mode="eval").body
@@ -116,7 +108,7 @@ def test_the_calls_that_replace_those_of_others_run(
     pixels = np.zeros((*shape[: len(axes) - 4], 1, *shape[-3:]), "uint16")
     names |= {"pixels": pixels, "mask": np.ones(shape[-3:], "uint8"), "other": "other.zarr", "k": 1}
     names["array"] = np.ones(shape if "t" in axes else shape[1:], "uint16")
-    calls = sorted(filter(is_call, dict.fromkeys(answers(title))), key=lambda code: code.startswith("delete"))
+    calls = sorted(filter(is_call, migrating(f"## {title}", -1)), key=lambda code: code.startswith("delete"))
     assert len(calls) > 15
     for number, code in enumerate(calls):
         new = code.startswith("write_image") or code == 'write_labels(mask, store, "nuclei")'
@@ -140,7 +132,7 @@ def test_the_options_that_replace_those_of_others_are_taken(title: str) -> None:
         for name in ("first", "second"):
             tiff.write(np.zeros((4, 64, 64), "uint16"), metadata={"axes": "ZYX", "Name": name})
     tifffile.imwrite("time.ome.tif", np.zeros((2, 4, 64, 64), "uint16"), metadata={"axes": "TZYX"})
-    options = [code for code in dict.fromkeys(answers(title)) if code.startswith("-")]
+    options = [code for code in migrating(f"## {title}", -1) if code.startswith("-")]
     assert len(options) > 10
     for option in options:
         words = shlex.split(option)
