@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,21 @@ def test_the_cells_of_the_last_change_alone_are_kept(place: Any) -> None:
     do(place)
     names = [str(p.relative_to(place)) for p in place.rglob("*")] if isinstance(place, Path) else place._store_dict
     assert len({name.split("/")[1].partition("-")[2][:32] for name in names if "/cells-" in name}) == 1
+
+
+def test_an_interrupted_change_that_is_undone_leaves_the_one_before(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(place)
+    for step in range(100):
+        with killed_at(step, monkeypatch), suppress(Killed):
+            do(place)
+        if read_record(target_of(place), done=False) is not None:
+            break
+    undo(place)
+    assert contents(place) == AFTER
+    undo(place)
+    assert contents(place) == BEFORE
 
 
 @pytest.mark.parametrize("part", ["old", "new", "kept", "cells"])

@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ome_ngff
-from ome_ngff import IncompleteError, Scaler, StoreError, write_image, write_labels
+from ome_ngff import IncompleteError, Scaler, StoreError, config, open_image, write_image, write_labels
 from ome_ngff.engine import schedule
 from ome_ngff.exceptions import ExistsError
 from ome_ngff.pixels.source import read
@@ -246,6 +246,16 @@ def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
     write_image(image, tmp_path / "i", resume=True, progress=InUnits(lambda done, total: seen.append(done)), **words)
     assert seen[0] >= after
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+
+
+def test_a_store_in_memory_keeps_none_of_the_pixels_that_we_work_on() -> None:
+    """What is not compressed goes into it as it is."""
+    image = np.random.default_rng(0).integers(0, 2**16, (64, 32, 32)).astype("uint16")
+    store, before = dict[str, Any](), image.copy()
+    with config.set(memory_target="200kB", task_target="40kB", workers=1):
+        write_image(image, store, axes="zyx", chunks=(8, 32, 32), compression="none", scale_factors=[])
+    image[...] = 0
+    np.testing.assert_array_equal(open_image(store).images[0].data.compute(), before)
 
 
 def test_a_store_that_takes_its_time_gets_many_chunks_at_once(image: np.ndarray[Any, Any]) -> None:

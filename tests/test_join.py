@@ -307,6 +307,22 @@ def test_who_was_expelled_and_wakes_up_helps_again(
     assert every_file(tmp_path / "i") == alone
 
 
+def test_no_unit_is_begun_once_another_has_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(tmp_path / "i")
+    begun, taken = list[Any](), list[Any]()
+
+    def take_over(target: Any, what: str) -> bool:
+        taken.append(taken or journal.hold(find_target(tmp_path / "i"), shared=False))
+        return False
+
+    monkeypatch.setattr(sharing, "run_unit", lambda *unit, **how: begun.append(unit))
+    monkeypatch.setattr(journal, "is_noted", take_over)
+    with pytest.raises(TakenOverError):
+        write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert taken
+    assert begun == []
+
+
 def test_who_wakes_up_after_another_has_begun_anew_does_not_help(tmp_path: Path) -> None:
     from ome_ngff.store.holder import Holder
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ome_ngff.axes import Axes
 from ome_ngff.engine.cutting import make_plan
 from ome_ngff.engine.plan import Plan, children
-from ome_ngff.methods import Methods
+from ome_ngff.methods import Method, Methods
 from ome_ngff.pixels.boxes import Box, tiles
 from ome_ngff.pixels.ladders import levels, parse_ladder
 from ome_ngff.pixels.source import Source
@@ -328,6 +329,18 @@ def test_memory_stays_under_the_target_wherever_the_smallest_unit_does(plan: Pla
             assert len(work.writes) == 1
 
 
+@pytest.mark.parametrize("method", [Methods.RESIZE.method, Methods.GAUSSIAN.method], ids=str)
+def test_memory_stays_under_the_target_where_a_unit_is_held_whole(method: Method) -> None:
+    pyramid = levels((128, 512, 512), parse_ladder([2, 4], "zyx"), method)
+    planes = Source(((1,) * 128, (512,), (512,)))
+    plan = make_plan(
+        pyramid, Layout(32).grids(pyramid, Axes("zyx"), 2, 3), method, 2, {0: planes},
+        memory_target=2**23, task_target=2**27, workers=1,
+    )  # fmt: skip
+    assert any(work.held and work.writes for work in plan.passes)
+    assert plan.peak_bytes <= 2**23
+
+
 def test_what_a_task_holds_is_bounded_by_what_its_plan_says() -> None:
     pyramid = levels((256, 1024, 1024), parse_ladder([2, 4, 8], "zyx"), Methods.RESIZE.method)
     plan = make_plan(
@@ -361,6 +374,20 @@ def test_a_resumed_plan_is_recut_where_its_units_exceed_the_memory() -> None:
     less = {"memory_target": 2**22, "task_target": 2**20, "workers": 2}
     again = make_plan(pyramid, grids, Methods.MODE.method, 4, {0: Source()}, **less, division=first.division)
     assert again.peak_bytes <= 2**22
+
+
+def test_units_that_take_no_more_than_new_ones_are_taken_over() -> None:
+    """A cell alone takes more than the memory: there is no better cut."""
+    pyramid = levels((100, 100, 64), parse_ladder([2, 4], "zyx"), Methods.RESIZE.method)
+    grids, planes = Layout((64, 16, 128)).grids(pyramid, Axes("zyx"), 2, 3), Source(((1,) * 100, (100,), (64,)))
+    words = {"memory_target": 2**20, "task_target": 2**18, "workers": 1}
+    first = make_plan(pyramid, grids, Methods.RESIZE.method, 2, {0: planes}, **words)
+    less = {"memory_target": 2**19, "task_target": 2**21, "workers": 4}
+    fresh = make_plan(pyramid, grids, Methods.RESIZE.method, 2, {0: planes}, **less)
+    assert fresh.division != first.division
+    assert fresh.peak_bytes > 2**19
+    again = make_plan(pyramid, grids, Methods.RESIZE.method, 2, {0: planes}, **less, division=first.division)
+    assert again.division == first.division
 
 
 def test_a_plan_says_what_it_reads_and_writes() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -43,14 +44,41 @@ def test_bytes_of_many_units_and_passes_add_up(tmp_path: Path, method: str, work
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "memory", "passes"),
+    [pytest.param(16, "1MB", 2, id="blocks"), pytest.param((1, -1, -1), "200kB", 3, id="planes, by way of a spool")],
+)
+def test_bytes_of_all_passes_add_up_to_the_last_one(tmp_path: Path, chunks: Any, memory: str, passes: int) -> None:
+    seen: list[tuple[int, int]] = []
+    image = np.random.default_rng(0).integers(0, 99, (47, 71, 89)).astype("uint8")
+    blocks = da.from_array(image, chunks=chunks) + 0
+    with config.set(memory_target=memory, task_target="500kB", workers=1, cache_store=tmp_path):
+        words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2], "method": "gaussian"}
+        write_image(blocks, tmp_path / "a", progress=lambda *s: seen.append(s), **words)
+    assert seen == sorted(seen)
+    assert seen[-1] == (passes * image.nbytes, passes * image.nbytes)
+
+
 def test_parts_that_a_unit_reads_before_it_reduces_are_told(tmp_path: Path) -> None:
-    seen: list[int] = []
+    seen, totals = list[int](), set[int]()
     planes = da.from_array(np.zeros((64, 96, 96), "uint16"), chunks=(1, -1, -1)) + 0  # to bricks by way of a spool
     with config.set(memory_target="4MB", task_target="2MB", workers=1, cache_store=tmp_path):
         words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2, 4], "method": "gaussian"}
-        write_image(planes, tmp_path / "a", progress=lambda done, _: seen.append(done), **words)
+        write_image(planes, tmp_path / "a", progress=lambda *s: (seen.append(s[0]), totals.add(s[1])), **words)
     assert seen == sorted(set(seen))
+    assert {seen[-1]} == totals
     assert len(seen) >= 2 * 20  # of each of 20 parts that it is read, and that it is done
+
+
+def test_units_on_a_scheduler_of_dask_are_counted_once(tmp_path: Path) -> None:
+    seen: list[int] = []
+    image = np.ones((48, 64, 64), "uint8")
+    blocks = da.from_array(image, chunks=16) + 0  # which are tasks, too
+    with config.set(memory_target="1MB", task_target="50kB"), dask.config.set(scheduler="synchronous"):
+        words: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": []}
+        write_image(blocks, tmp_path / "a", progress=lambda done, _: seen.append(done), **words)
+    assert len(seen) > 4
+    assert seen == list(range(0, image.nbytes + 1, seen[1]))
 
 
 def test_a_resumed_write_begins_where_it_was(tmp_path: Path) -> None:
