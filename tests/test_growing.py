@@ -417,6 +417,7 @@ def test_a_stream_that_cannot_be_is_refused(change: dict[str, Any], error: type[
         ),
         pytest.param(lambda s: s.append(np.ma.masked_equal(STACK[1], 5)), InputError, id="masked"),
         pytest.param(lambda s: s.write((0,), STACK[0]), ExistsError, id="twice"),
+        pytest.param(lambda s: (s.flush(), s.write((0,), STACK[0])), ExistsError, id="twice-and-stored"),
         pytest.param(lambda s: s.append(STACK[1], t=1), OptionError, id="fact-named-as-an-axis"),
         pytest.param(lambda s: s.append(STACK[1], stage=object()), OptionError, id="fact"),
     ],

@@ -225,6 +225,13 @@ def journal_claims(target: Any) -> Any:
     return Holder.join(target, None).claims()
 
 
+def left_of_the_first_pass(target: Any) -> list[str]:
+    """Return the units of the first pass that are not done."""
+    shape, unit = target.mark["levels"][0], target.mark["cut"][0][3]
+    units = {f"0-{i}" for i in range(math.prod(-(-n // u) for n, u in zip(shape, unit, strict=True)))}
+    return sorted(units - journal.noted(target))
+
+
 # Others that are gone, or slow --------------------------------------------------------------------------------------
 
 
@@ -243,9 +250,7 @@ def test_what_another_has_claimed_is_left_to_it(tmp_path: Path, ran: Counter[tup
 
 def test_who_waits_asks_for_what_others_are_at_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = prepared(tmp_path / "i", 40)
-    shape, unit = target.mark["levels"][0], target.mark["cut"][0][3]
-    units = {f"0-{i}" for i in range(math.prod(-(-n // u) for n, u in zip(shape, unit, strict=True)))}
-    others, left = journal_claims(target), sorted(units - journal.noted(target))
+    others, left = journal_claims(target), left_of_the_first_pass(target)
     held = [claim for name in left[:12] if (claim := others.take(name, 60.0))]
     assert len(held) == 12
     asked, each, real = Counter[str](), list[int](), sharing._Share._try_each
@@ -305,6 +310,37 @@ def test_who_was_expelled_and_wakes_up_helps_again(
     write_image(volume(), tmp_path / "i", join=True, **WORDS)
     assert expelled
     assert every_file(tmp_path / "i") == alone
+
+
+def test_who_waits_stops_once_another_has_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = prepared(tmp_path / "i", 40)
+    others = journal_claims(target)
+    held = [others.take(name, 60.0) for name in left_of_the_first_pass(target)]
+    tries, real = list[int](), sharing._Share._try_each
+
+    def tried(share: Any) -> Any:
+        found = real(share)
+        if found[0] is None:
+            tries.append(1)
+            if len(tries) == 2:
+                journal.hold(find_target(tmp_path / "i"), shared=False)
+            if len(tries) == 9:
+                raise Stopped
+        return found
+
+    monkeypatch.setattr(sharing._Share, "_try_each", tried)
+    with pytest.raises(TakenOverError):
+        write_image(volume(), tmp_path / "i", join=True, **WORDS)
+    assert len(tries) == 2
+    assert all(claim.release() for claim in held)
+
+
+def test_bytes_of_a_joint_write_are_counted_once(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    prepared(tmp_path / "i", 5)
+    write_image(volume(), tmp_path / "i", join=True, progress=lambda *state: seen.append(state), **WORDS)
+    assert seen == sorted(seen)
+    assert 0 < seen[0][0] < seen[-1][0] == seen[-1][1]
 
 
 def test_no_unit_is_begun_once_another_has_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
