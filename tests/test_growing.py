@@ -193,6 +193,16 @@ def test_a_closed_stream_goes_on_with_resume() -> None:
     assert files(grown) == written(whole, STACK, **words)
 
 
+def test_a_stream_does_not_go_on_with_another_size_of_a_time_point() -> None:
+    grown: dict[str, Any] = {}
+    with stream_image(grown, (None, 2, 20, 24), "uint16", scale={"t": 2}, **WORDS) as stream:
+        stream.append(STACK[0])
+    before = dict(grown)
+    with pytest.raises(StoreError, match="other settings"):
+        stream_image(grown, (None, 2, 20, 24), "uint16", scale={"t": 3}, resume=True, **WORDS)
+    assert grown == before
+
+
 def test_a_stream_can_be_read_at_every_moment() -> None:
     grown: dict[str, Any] = {}
     with stream_image(grown, (None, 2, 20, 24), "uint16", **WORDS) as stream:
