@@ -248,7 +248,7 @@ def test_a_crashed_write_is_no_image_and_resumes_to_the_same_bytes(
     assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
 
 
-def test_a_store_in_memory_keeps_none_of_the_pixels_that_we_work_on() -> None:
+def test_a_store_in_memory_keeps_no_pixels_that_we_work_on() -> None:
     """What is not compressed goes into it as it is."""
     image = np.random.default_rng(0).integers(0, 2**16, (64, 32, 32)).astype("uint16")
     store, before = dict[str, Any](), image.copy()

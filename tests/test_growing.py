@@ -193,7 +193,7 @@ def test_a_closed_stream_goes_on_with_resume() -> None:
     assert files(grown) == written(whole, STACK, **words)
 
 
-def test_a_stream_does_not_go_on_with_another_size_of_a_time_point() -> None:
+def test_a_stream_does_not_go_on_with_another_time_step() -> None:
     grown: dict[str, Any] = {}
     with stream_image(grown, (None, 2, 20, 24), "uint16", scale={"t": 2}, **WORDS) as stream:
         stream.append(STACK[0])
