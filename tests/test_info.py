@@ -233,6 +233,16 @@ def test_no_attributes_make_it_fail(where: str, value: Any, mark: Any, version: 
         json.dumps(describe_store(store).to_dict())
 
 
+def test_bytes_behind_a_link_are_not_those_of_a_level(tmp_path: Path) -> None:
+    write_image(np.ones((8, 8), "u1"), tmp_path / "i", axes="yx", scale_factors=[])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "large").write_bytes(bytes(2**20))
+    (tmp_path / "i" / "0" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    stored = describe_store(tmp_path / "i").images[0].levels[0].stored
+    assert stored is not None
+    assert stored < 2**20
+
+
 def test_a_zip_file_is_a_store_too(tmp_path: Path) -> None:
     write_image(IMAGE, tmp_path / "a.zarr", **KNOWN)
     with zipfile.ZipFile(tmp_path / "a.ozx", "w") as file:
