@@ -33,7 +33,7 @@ from helpers import (
 
 import ome_ngff
 from ome_ngff import config, convert, write_image
-from ome_ngff.cli import COMMANDS, main
+from ome_ngff.cli import COMMANDS, main, options
 from ome_ngff.format import Format
 from ome_ngff.methods import ALIASES
 from ome_ngff.samples import SAMPLES
@@ -587,3 +587,13 @@ def test_every_command_explains_itself_and_all_its_options() -> None:
             assert all(p.help for p in command.params if isinstance(p, click.Option)), name
     assert main.get_command(context, "frobnicate") is None
     assert isinstance(main, click.Group)
+
+
+def test_options_of_a_store_are_added_to_those_that_are_set() -> None:
+    command = click.Command(
+        "x", params=[click.Option(["--store-option"], multiple=True, callback=options._store_options)]
+    )
+    with config.set(store_options={"anon": True, "region": "us"}):
+        with command.make_context("x", ["--store-option", "region=eu"]):
+            assert config.store_options == {"anon": True, "region": "eu"}
+        assert config.store_options == {"anon": True, "region": "us"}

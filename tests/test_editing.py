@@ -42,6 +42,7 @@ from ome_ngff import (
     write_labels,
 )
 from ome_ngff.cli import main
+from ome_ngff.spec.versions.editing import renamed
 from ome_ngff.store.cells import Cells
 from ome_ngff.store.staging import Staging
 
@@ -577,3 +578,9 @@ def test_the_command_refuses_in_a_line(finished: dict[str, Path], words: list[st
     before = every_file(finished["0.5"])
     assert message in run(finished["0.5"], *words, code=2)
     assert every_file(finished["0.5"]) == before
+
+
+@pytest.mark.parametrize(("said", "after"), [("a", "new"), ("another", "another")])
+def test_a_name_is_repeated_only_where_it_was_the_same(said: str, after: str) -> None:
+    document = {"multiscales": [{"name": "a", "datasets": [{"path": "0"}]}], "omero": {"name": said}}
+    assert renamed(document, "new")["omero"] == {"name": after}

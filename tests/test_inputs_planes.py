@@ -38,6 +38,7 @@ def guid(number: int) -> str:
         pytest.param([f"IXM_A01_s1_w{w}{guid(w)}.tif" for w in (1, 2)], "cyx", ["w1", "w2"], id="guid-behind"),
         pytest.param([f"img_c{c}.tif" for c in (1, 2, 10)], "cyx", ["c1", "c2", "c10"], id="channel-numbers"),
         pytest.param(["DAPI.tif", "GFP.tif"], "cyx", ["DAPI", "GFP"], id="dyes"),
+        pytest.param(["bf.tif", "DAPI.tif"], "cyx", ["bf", "DAPI"], id="dyes-whatever-their-case"),
         pytest.param(["a_Cy3.tif", "a_Cy5.tif", "a_Hoechst.tif"], "cyx", ["Cy3", "Cy5", "Hoechst"], id="dye-numbers"),
         pytest.param(["x_Cy3.tif", "x_Cy5.tif"], "cyx", ["Cy3", "Cy5"], id="dyes-that-differ-by-number"),
         pytest.param([f"frame_{t:04}.tif" for t in range(3)], "tyx", None, id="frames"),

@@ -625,13 +625,20 @@ def test_wells_and_fields_are_found_by_their_names(tmp_path: Path) -> None:
         plate["B10"][2]
 
 
+def test_a_field_listed_again_keeps_its_acquisition_unless_another_is_said() -> None:
+    well = Well((Field("0", 3), Field("1")))
+    assert well.with_field(Field("0")) == well
+    assert well.with_field(Field("0", 4)).fields == (Field("0", 4), Field("1"))
+
+
 def test_a_function_is_called_with_the_image_of_each_field(tmp_path: Path) -> None:
     for well, number in product(("A/2", "A/1"), (0, 1)):
         field(tmp_path / "p.zarr", well, number, number)
     plate = open_plate(tmp_path / "p.zarr")
     found = plate.map(lambda image: int(image.images[0].data.sum().compute()))
     assert list(found.items()) == [(path, int(PIXELS.sum())) for path in ("A/1/0", "A/1/1", "A/2/0", "A/2/1")]
-    assert list(plate.map(str, acquisition=1)) == ["A/1/1", "A/2/1"]
+    field(tmp_path / "p.zarr", "A/3", acquisition=None)
+    assert list(open_plate(tmp_path / "p.zarr").map(str, acquisition=1)) == ["A/1/1", "A/2/1"]
 
     def fail(image: Any) -> None:
         raise Stopped
