@@ -181,6 +181,31 @@ def test_closing_warns_of_frames_that_are_left_out() -> None:
         stream.append(STACK[0, 0])
 
 
+_FIRST_FRAMES = """
+import sys
+import numpy as np
+from ome_ngff import stream_image
+for method in ("local_mean", "gaussian", "nearest", "mode"):
+    words = {"chunks": 16, "scale_factors": [2, 4], "method": method, "omero": False}
+    with stream_image({}, (None, 32, 32), "uint16", "tyx", **words) as stream:
+        from ome_ngff.pixels import kernels
+        compiled = [each for each in vars(kernels).values() if hasattr(each, "signatures")]
+        before = len(sys.modules), sum(len(each.signatures) for each in compiled)
+        stream.append(np.zeros((32, 32), "uint16"))
+        stream.flush()
+        print(method, *before, len(sys.modules), sum(len(each.signatures) for each in compiled))
+"""
+
+
+def test_no_frame_waits_for_imports_and_compilers() -> None:
+    lines = subprocess.run([sys.executable, "-c", _FIRST_FRAMES], capture_output=True, text=True, check=True).stdout
+    found = {method: [*map(int, counts)] for method, *counts in map(str.split, lines.splitlines())}
+    assert len(found) == 4
+    for method, (modules, compiled, *then) in found.items():
+        assert compiled > 0
+        assert then == [modules, compiled], method
+
+
 def test_a_closed_stream_goes_on_with_resume() -> None:
     whole: dict[str, Any] = {}
     grown: dict[str, Any] = {}

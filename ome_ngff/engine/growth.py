@@ -12,7 +12,7 @@ import numpy as np
 
 from ..pixels import Array, Box, Level, Method, slices, tiles
 from ..store import Grid, Holder, LengthDocument, StoredBoxes, stored_behind, with_length
-from .plan import spans
+from .plan import seen_by, spans
 
 MOST_CHUNKS = 2**20  # along an axis, which is what readers take
 
@@ -61,6 +61,15 @@ class GrowthPlan:
     def keys(self) -> Iterator[tuple[int, ...]]:
         """Yield the keys of the blocks of a time."""
         return itertools.product(*(range(self.levels[0].shape[axis]) for axis in self.alone))
+
+    def rehearse(self) -> None:
+        """Make the first pixel of each level, of zeros, so that no frame waits for imports and compilers."""
+        for level in self.levels[1:]:
+            parent = self.levels[level.parent]
+            first = tuple((0, 1) for _ in level.shape)
+            have = seen_by(self.method, level, parent, first)
+            zeros = np.zeros([stop - start for start, stop in have], self.dtype)
+            self.method.reduce(zeros, spans(level, parent, have, first))
 
     def reduced(self, pixels: Array, key: Sequence[int]) -> list[Array]:
         """Return all levels of one time point of a block, given level 0; which one does not matter."""

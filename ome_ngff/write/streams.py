@@ -344,6 +344,8 @@ def _stream(
 ) -> Stream:
     _refuse_order(order, request.names[:-2], request.names[axis])
     refuse_factors([level.factors for level in request.levels], axis, request.names[axis])
+    plan = plan_of(request, axis)
+    plan.rehearse()
     target, there = enter(request, axis, overwrite=overwrite, resume=resume)
-    grown = Grown.begin(target, request.metadata, request.measured, plan_of(request, axis), queue, there=there)
+    grown = Grown.begin(target, request.metadata, request.measured, plan, queue, there=there)
     return Stream(grown, request.names, request.levels[0].shape, sized, order)
