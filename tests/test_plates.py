@@ -12,7 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,27 @@ def test_a_plate_that_grows_has_a_number_once(there: str, well: Any, path: str) 
         field(store, each, number, scale_factors=[])
     assert {*open_plate(store)} == {there, path}
     assert list(open_plate(store)[well])[-1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "warned"),
+    [
+        pytest.param("B/3", "B/03", True, id="same-place"),
+        pytest.param("B/3", "C/03", True, id="same-column"),
+        pytest.param("B/3", "B/3", False, id="same-name"),
+        pytest.param("B/3", "B/13", False, id="another-place"),
+    ],
+)
+def test_a_column_that_two_begin_under_two_names_is_told(tmp_path: Path, own: str, other: str, warned: bool) -> None:
+    others = [partial(field, tmp_path, other, 1)]
+
+    def meanwhile(done: int, whole: int) -> None:
+        if others:
+            others.pop()()
+
+    with pytest.warns(UserWarning, match="one column under two names, 03 and 3") if warned else nullcontext():
+        field(tmp_path, own, progress=meanwhile)
+    assert set(open_plate(tmp_path).wells) == {own, other}
 
 
 @settings(max_examples=6)

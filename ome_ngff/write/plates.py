@@ -32,7 +32,7 @@ from ..store import (
     opened,
     update_attributes,
 )
-from ..text import show, whole_number
+from ..text import show, warn, whole_number
 from . import replace
 from .request import Request
 
@@ -227,7 +227,10 @@ def register_field(plate: Target, well: str, field: Field, known: Plate | None =
 
     def in_plate(now: Target) -> dict[str, Any] | None:
         there = _there(now) or Plate(grows=True)
-        new = there.with_well(well, found)
+        new, twin = there.with_well(well, found), there.place(well)
+        if twin != well and new != there:
+            names = " and ".join(each.partition("/")[2] for each in (twin, well))
+            warn(f"{plate} now has one column under two names, {names}: two processes began it at once.")
         return None if new == there and "plate" in now.document else _attributes(now, new)
 
     try:
