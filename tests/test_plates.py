@@ -647,6 +647,13 @@ def test_wells_and_fields_are_found_by_their_names(tmp_path: Path) -> None:
         plate["B10"][2]
 
 
+def test_a_field_of_which_no_acquisition_is_said_is_the_listed_one(tmp_path: Path) -> None:
+    field(tmp_path / "p.zarr", acquisition=1)
+    assert plates.FieldPlace.of(tmp_path / "p.zarr", "B/3", 0, None, None).field == Field("0")
+    with pytest.raises(FormatError, match="is of acquisition 1, not 2"):
+        plates.FieldPlace.of(tmp_path / "p.zarr", "B/3", 0, 2, None)
+
+
 def test_a_field_listed_again_keeps_its_acquisition_unless_another_is_said() -> None:
     well = Well((Field("0", 3), Field("1")))
     assert well.with_field(Field("0")) == well
