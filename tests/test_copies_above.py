@@ -103,6 +103,23 @@ def test_a_copy_that_may_not_be_taken_away_is_named(tmp_path: Path, monkeypatch:
     assert open_image(top / "image").images[0].scale["x"] == 2.0
 
 
+def test_a_group_above_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top, image = tmp_path / "top", tmp_path / "top" / "image"
+    zarr.open_group(top, mode="w")
+    write_image(IMAGE, image, axes="tyx", scale_factors=[])
+    read = attributes.get_bytes
+
+    async def refused(store: Any, key: str) -> bytes | None:
+        if Path(getattr(store, "root", "")) == top and key == "zarr.json":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return await read(store, key)
+
+    monkeypatch.setattr(attributes, "get_bytes", refused)
+    with pytest.warns(UserWarning, match="top cannot be read; if it has consolidated metadata"):
+        edit_image(image, scale={"x": 2.0})
+    assert open_image(image).images[0].scale["x"] == 2.0
+
+
 @pytest.mark.parametrize("held", [pytest.param(False, id="free"), pytest.param(True, id="held-by-who-waits-for-us")])
 def test_a_copy_goes_under_the_lock_of_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool) -> None:
     top, take, taken = consolidated(tmp_path / "top"), claims.Claims.take, list[bool]()

@@ -423,6 +423,10 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert every_file(place) == before
     run("scale", place, "--in-place", "--scale-factors", "2", "--method", "local_mean", "-q")
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "b", [2], method="local_mean"))
+    before = every_file(place)
+    shown = run("scale", place, "--in-place", "--rebuild", "--method", "nearest", "--max-layer", "2", "--dry-run")
+    assert {"2 comes"} <= {*shown.splitlines()}
+    assert every_file(place) == before
     run("scale", place, "--in-place", "--rebuild", "--method", "nearest", "--max-layer", "2", "-q")
     assert outside(every_file(place)) == every_file(an_image(tmp_path / "c", [2, 4], method="nearest"))
     run("edit", place, "--undo")

@@ -217,8 +217,12 @@ def _forget_copies(store: Store, path: str, zarr_format: int, *, own: bool = Fal
         for group in (group for group, found in zip(groups, copied, strict=True) if found):
             _forget(store, group, zarr_format)
     for above in _groups_above(store.root) if isinstance(store, LocalStore) else ():
-        with suppress(PermissionError):  # what cannot be read
-            if wait_for(above, _has_copy(above, "", zarr_format)):
+        try:
+            found = wait_for(above, _has_copy(above, "", zarr_format))
+        except PermissionError:
+            warn(f"{above.root} cannot be read; if it has consolidated metadata, that is out of date now.")
+        else:
+            if found:
                 _forget(above, "", zarr_format)
 
 
