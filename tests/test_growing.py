@@ -652,6 +652,22 @@ def test_what_goes_on_with_other_pixels_says_so(tmp_path: Path, monkeypatch: pyt
     assert image_of(tmp_path / "a") == written(tmp_path / "whole", VOLUME, **DEEPER)
 
 
+@pytest.mark.parametrize(
+    ("other", "axis"), [pytest.param(STACK[3:], "t", id="length"), pytest.param(STACK[:2, :1], "c", id="axis")]
+)
+def test_no_addition_goes_on_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: Any, axis: str) -> None:
+    place = tmp_path / "a"
+    write_image(STACK[:2], place, **WORDS)
+    with killed_at(6, monkeypatch), pytest.raises(Killed):
+        append_image(STACK[2:], place)
+    before = files(place)
+    with pytest.raises(StoreError, match=r"another addition, or a stream: .*'added': 3"):
+        append_image(other, place, axis, resume=True)
+    assert files(place) == before
+    append_image(STACK[2:], place, resume=True)
+    np.testing.assert_array_equal(pixels(place)[0], STACK)
+
+
 @pytest.mark.parametrize("deep", [1, 2])
 def test_an_addition_is_undone_unless_its_end_was_changed(tmp_path: Path, deep: int) -> None:
     place, words = tmp_path / "a", {**WORDS, "chunks": {"t": deep, "y": 8, "x": 8}}
