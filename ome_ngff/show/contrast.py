@@ -69,6 +69,7 @@ def parse_color(text: Any) -> tuple[int, int, int]:
 
 SAMPLE_BYTES = 16 * 2**20
 _SHOWN = (0.1, 99.9)
+_PART = 2**18  # pixels that are looked at in one go
 _FEW, _GUESSED = 2**12, (0.5, 99.5)  # pixels that are looked at to guess, and percentiles of them
 
 Window = tuple[float, float]  # the values that are dark and bright, in this order
@@ -140,14 +141,18 @@ def _percentiles(pixels: np.ndarray[Any, Any]) -> tuple[float, float]:
     few = np.sort(flat[:: max(1, flat.size // _FEW) | 1])
     ranks = [round((flat.size - 1) * share / 100) for share in _SHOWN]
     dark, bright = (few[round((few.size - 1) * share / 100)] for share in _GUESSED)
-    outside = flat < dark
-    outside |= flat > bright
-    rest = flat[np.flatnonzero(outside)]  # a mask takes longer
+    rest = np.concatenate([_outside(flat[i : i + _PART], dark, bright) for i in range(0, flat.size, _PART)])
     below, above = rest[rest < dark], rest[rest > bright]
     least = flat.size - above.size  # rank of the first of those above
     start = _ranked(below, ranks[0]) if ranks[0] < below.size else _smallest(flat, ranks[0], dark)
     end = _ranked(above, ranks[1] - least) if ranks[1] >= least else _smallest(flat, ranks[1], bright)
     return float(start), float(end)
+
+
+def _outside(values: Array, low: Any, high: Any) -> Array:
+    outside = values < low
+    outside |= values > high
+    return values[np.flatnonzero(outside)]  # a mask takes longer
 
 
 def _smallest(values: Array, rank: int, guess: Any) -> Any:
