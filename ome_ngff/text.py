@@ -57,6 +57,11 @@ def warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
+def counted(n: int, what: str) -> str:
+    """Write how many there are of something: 1 well, 2 wells."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
 def by(lengths: Sequence[int]) -> str:
     """Write lengths: 64 x 256 x 256."""
     return " x ".join(map(str, lengths))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import skimage.data
 import zarr
 
-from ome_ngff import open_image, to_ngff_image, validate, write_image
+from ome_ngff import convert, edit_image, open_image, rebuild_levels, to_ngff_image, upgrade, validate, write_image
 from ome_ngff.exceptions import AxesError, InputError, MissingError, StoreError
 from ome_ngff.inputs import open_input
 
@@ -92,13 +93,38 @@ def test_a_collection_opened_as_an_image_says_how_to_name_one(tmp_path: Path) ->
         open_image(tmp_path / "a.zarr")
 
 
-def test_axes_in_capitals_as_iohub_writes_them_are_understood(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_axes_in_capitals_as_iohub_writes_them_are_understood_and_told(tmp_path: Path, version: str) -> None:
     axes = [{**axis, "name": axis["name"].upper()} for axis in AXES]
-    image = open_image(ome_zarr(tmp_path / "a.zarr", "0.4", axes=axes))
+    with pytest.warns(UserWarning, match=r"calls C, Z, Y, X are c, z, y, x here"):
+        image = open_image(ome_zarr(tmp_path / "a.zarr", version, axes=axes))
     assert image.images[0].dims == ("c", "z", "y", "x")
     np.testing.assert_array_equal(image.read(c="GFP", z=(9, 11)).data, IMAGE[1:, :1])
     other = [{**axes[0], "type": "lifetime"}, *axes[1:]]
-    assert open_image(ome_zarr(tmp_path / "a.zarr", "0.4", axes=other)).images[0].dims == ("C", "z", "y", "x")
+    with pytest.warns(UserWarning, match=r"calls Z, Y, X are z, y, x here"):
+        assert open_image(ome_zarr(tmp_path / "b.zarr", version, axes=other)).images[0].dims == ("C", "z", "y", "x")
+
+
+@pytest.mark.filterwarnings("ignore:The axes that")
+@pytest.mark.parametrize("version", ["0.5", "0.6"])
+def test_an_upgrade_keeps_axes_in_capitals_and_the_image_stays_alive(tmp_path: Path, version: str) -> None:
+    place = tmp_path / "a.zarr"
+    write_image(IMAGE, place, axes="czyx", fmt="0.4", scale_factors=[2])
+    document = (place / ".zattrs").read_text()
+    (place / ".zattrs").write_text(re.sub('(?<="name": ")[czyx](?=")', lambda found: found[0].upper(), document))
+    upgrade(place, version)
+    multiscale = zarr.open_group(place, mode="r").attrs["ome"]["multiscales"][0]  # type: ignore[index, call-overload]
+    axes = multiscale["axes"] if version == "0.5" else multiscale["coordinateSystems"][0]["axes"]
+    assert [axis["name"] for axis in axes] == ["C", "Z", "Y", "X"]
+    edit_image(place, scale={"z": 3})
+    rebuild_levels(place, "nearest", [2, 4])
+    assert validate(place).valid
+    names = [zarr.open_array(place / str(k), mode="r").metadata.to_dict()["dimension_names"] for k in range(3)]
+    assert names == [("C", "Z", "Y", "X")] * 3
+    convert(place, tmp_path / "b.zarr", fmt=version)
+    copy = open_image(tmp_path / "b.zarr")
+    assert (copy.images[0].dims, copy.images[0].scale["z"]) == (("c", "z", "y", "x"), 3)
+    np.testing.assert_array_equal(copy.read(level=0).data, IMAGE)
 
 
 def test_orientation_is_kept(tmp_path: Path) -> None:

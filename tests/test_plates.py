@@ -222,6 +222,19 @@ def test_a_column_that_two_begin_under_two_names_is_told(tmp_path: Path, own: st
     assert set(open_plate(tmp_path).wells) == {own, other}
 
 
+def test_plates_and_wells_show_themselves_as_tables(tmp_path: Path) -> None:
+    create_plate(tmp_path, "A-B", 3, name="<b>")
+    for number in (0, 1):
+        field(tmp_path, "B/2", number)
+    shown = open_plate(tmp_path)._repr_html_()
+    assert "Plate &lt;b&gt;" in shown
+    assert "of 2 x 3: 1 well with images" in shown
+    assert [row.count("\u25cf") for row in shown.split("<tr")[2:]] == [0, 1]
+    well = open_plate(tmp_path)["B/2"]._repr_html_()
+    assert "2 fields" in well
+    assert well.count("<tr") == 3
+
+
 @settings(max_examples=6)
 @given(PLACES)
 def test_plates_of_any_layout_are_valid_and_whole(places: list[Any]) -> None:

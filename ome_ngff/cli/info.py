@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..exceptions import InputError, MissingError, NgffError
-from ..text import by, listed, printable, size
+from ..text import by, counted, listed, printable, size
 from . import options
 from .errors import say, verbosity_wanted, warn
 from .options import PLACE, store_option, verbosity
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..read import ArrayInfo, AxisInfo, ImageInfo, PlateInfo, StoreInfo
 
 
-_MEMBERS = {"plate": "wells", "well": "fields", "bioformats2raw": "series", "scene": "images", "group": "groups"}
+_MEMBERS = {"plate": "well", "well": "field", "bioformats2raw": "series", "scene": "image", "group": "group"}
 _MOST, _MOST_LISTED = 12, 200
 _EVERY = 2.0  # seconds between two looks
 
@@ -136,17 +136,18 @@ def _show_store(found: StoreInfo) -> None:
     if found.plate is not None:
         _show_plate(found.plate)
     elif found.members:
-        count, what = len(found.members), _MEMBERS.get(found.kind, "members")
+        count, what = len(found.members), _MEMBERS.get(found.kind, "member")
+        said = f"{count} series" if what == "series" else counted(count, what)
         more = f" and {count - _MOST} more" if count > _MOST else ""
         click.echo()
-        say(f"{count} {what}: {', '.join(found.members[:_MOST])}{more}")
+        say(f"{said}: {', '.join(found.members[:_MOST])}{more}")
 
 
 def _show_plate(plate: PlateInfo) -> None:
     """Show a plate as a table, and as a map of its wells with the number of fields of each."""
     fields = sum(count or 0 for count in plate.wells.values())
-    size = f"{len(plate.rows)} rows, {len(plate.columns)} columns"
-    say(f"name {plate.name!r}, {size}: {len(plate.wells)} wells with {fields} fields")
+    size = f"{counted(len(plate.rows), 'row')}, {counted(len(plate.columns), 'column')}"
+    say(f"name {plate.name!r}, {size}: {counted(len(plate.wells), 'well')} with {counted(fields, 'field')}")
     table("acquisitions", ("acquisition", "fields"), [(name, str(n)) for name, n in plate.acquisitions.items()])
     cells = {path: "!" if count is None else str(count) for path, count in plate.wells.items()}
     width = max(map(len, (*cells.values(), *plate.columns)), default=1)

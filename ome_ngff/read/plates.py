@@ -14,13 +14,15 @@ from zarr.storage import StorePath
 from ..config import config
 from ..exceptions import FormatError, InputError, MissingError, NgffError, StoreError
 from ..image import Multiscales
-from ..show import Preview, look_at_plate
+from ..show import Preview, look_at_plate, table, tag
 from ..spec import Acquisition, Field, Plate, Well, is_integer, is_name, natural
 from ..store import Target, attributes_below, children_of, find_target, readable
-from ..text import listed, show, warn
+from ..text import counted, listed, show, warn
 from .mosaics import Overview, overview_of, stitched_well
 from .open import open_image
 from .stored import held, refuse_missing
+
+_MOST_ROWS, _MOST_COLUMNS, _MOST_FIELDS = 16, 24, 20  # that are shown: a plate of 384 wells is shown whole
 
 
 def open_plate(store: Any, *, store_options: Mapping[str, Any] | None = None) -> StoredPlate:
@@ -244,7 +246,15 @@ class StoredPlate(Mapping[str, "StoredWell"]):
 
     def __repr__(self) -> str:
         size = f"{len(self.rows)} x {len(self.columns)}"
-        return f"<plate {show(self.name)} of {size}: {len(self)} wells with images>"
+        return f"<plate {show(self.name)} of {size}: {counted(len(self), 'well')} with images>"
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.rows[:_MOST_ROWS], self.columns[:_MOST_COLUMNS]
+        wells = set(self.wells)
+        marks = [(row, *("\u25cf" if f"{row}/{column}" in wells else "\u00b7" for column in columns)) for row in rows]
+        size = f" of {len(self.rows)} x {len(self.columns)}: {counted(len(self), 'well')} with images"
+        left_out = "" if (rows, columns) == (self.rows, self.columns) else f"The first {len(rows)} x {len(columns)}."
+        return tag("div", tag("b", f"Plate {self.name or ''}".strip()), size, table(("", *columns), marks), left_out)
 
 
 class StoredWell(Mapping[str, Multiscales]):
@@ -273,6 +283,12 @@ class StoredWell(Mapping[str, Multiscales]):
 
     def __repr__(self) -> str:
         return f"<well {self.path}: fields {listed(list(self), comma=', ') or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(f.path, "" if f.acquisition is None else str(f.acquisition)) for f in self.fields[:_MOST_FIELDS]]
+        more = f"and {len(self) - _MOST_FIELDS} more" if len(self) > _MOST_FIELDS else ""
+        said = f": {counted(len(self), 'field')}"
+        return tag("div", tag("b", f"Well {self.path}"), said, table(("field", "acquisition"), rows), more)
 
 
 def _image(target: Target, path: str) -> Multiscales:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import FormatError, IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
-from ..spec import Metadata, Plate, Scale, dataset_paths, entry_of, image_label_of, is_image, placed
+from ..spec import Metadata, Plate, Scale, dataset_paths, entry_of, image_label_of, is_image, placed, stated_axes
 from ..store import Target, attributes_now, open_node, place, plates_above, read_box, with_length
 from ..text import listed, show, warn
 
@@ -64,6 +64,10 @@ class StoredImage:
             if not dataset.coordinateTransformations:  # levels had none before 0.4
                 ratios = [full / part for full, part in zip(arrays[0].shape, array.shape, strict=True)]
                 dataset.coordinateTransformations = [Scale(ratios)]
+        written = dict(zip(stated_axes(entry_of(document, series), target.fmt), metadata.axes, strict=False))
+        if other := {name: axis.name for name, axis in written.items() if name != axis.name}:
+            said, meant = listed(list(other), comma=", "), listed(list(other.values()), comma=", ")
+            warn(f"The axes that {target} calls {said} are {meant} here, and in what is made of it.")
         odd = [axis for axis in metadata.axes if axis.unit is None and axis.extra.get("units") is not None]
         if odd:
             said = listed([f"{axis.name} {show(axis.extra['units'])}" for axis in odd], comma=", ")

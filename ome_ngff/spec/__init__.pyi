@@ -111,6 +111,7 @@ from .versions.stated import image_label_of as image_label_of
 from .versions.stated import is_image as is_image
 from .versions.stated import is_label as is_label
 from .versions.stated import kind_of as kind_of
+from .versions.stated import stated_axes as stated_axes
 from .versions.stated import stated_images as stated_images
 from .versions.v04 import FormatV04 as FormatV04
 from .versions.v05 import FormatV05 as FormatV05

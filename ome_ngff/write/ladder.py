@@ -13,7 +13,7 @@ from zarr.storage import StorePath
 from ..exceptions import ExistsError, LabelError, NgffError, StoreError
 from ..pixels import Method, Methods, ScaleFactors, find_method, label_method
 from ..read import StoredImage
-from ..spec import Axes, is_image
+from ..spec import Axes, entry_of, is_image, stated_axes
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -129,7 +129,8 @@ def _levels_of(
     said = {"source": {"changes": _state(root, path)}}
     key = image.target.key  # opened as what is written is: else several threads would open its store at once
     stands = {k: open_array(image.target.store, key(old[k]), mode="r+") for k in range(kept)}
-    request = attrs.evolve(request, kept=frozenset(stands), stands=stands, said=said, copied={})
+    spelled = stated_axes(entry_of(image.target.document, 0), image.target.fmt)
+    request = attrs.evolve(request, kept=frozenset(stands), stands=stands, said=said, copied={}, spelled=spelled)
     return Levels(path, paths, old, kept, request)
 
 

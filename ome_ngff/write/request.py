@@ -72,6 +72,7 @@ class Request:
         afterwards: called once the image is finished.
         shared: whether several processes carry it out together.
         copied: levels whose chunks are copied from their source, and how that has them stored.
+        spelled: names of the axes as the arrays have them, where an image that is there writes them in its own way.
     """
 
     target: Target
@@ -92,6 +93,7 @@ class Request:
     afterwards: tuple[Callable[[], object], ...] = ()
     shared: bool = False
     copied: Mapping[int, LevelStorage] = attrs.field(factory=dict)
+    spelled: Sequence[str] | None = None
 
     @classmethod
     def of(
@@ -182,14 +184,17 @@ class Request:
 
     def array_options(self) -> dict[str, dict[str, Any]]:
         """Return the options of `zarr.create_array` for every level, by its path."""
+        fmt = self.target.fmt
+        named = fmt.array_options(self.spelled) if self.spelled else {}
         return {
             path: {
                 "shape": level.shape,
                 "dtype": self.stands[0].dtype if 0 in self.stands else self.dtype,
                 "chunks": stored.grid.chunks,
                 "shards": stored.grid.shards,
-                "compressors": stored.compression.compressors(self.target.fmt.zarr_format, self.dtype),
+                "compressors": stored.compression.compressors(fmt.zarr_format, self.dtype),
                 "fill_value": stored.fill_value,
+                **named,
             }
             for path, level, stored in zip(self.paths, self.levels, self.storage, strict=True)
         }

@@ -23,7 +23,7 @@ from ...exceptions import Finding, MissingError, StoreError, ValidationError
 from ...show import table, tag
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations, kind_of
 from ...store import opened, parse_json, refuse_large
-from ...text import cut, printable
+from ...text import counted, cut, printable
 from ..describe import find_place
 from .chunks import check_chunks
 from .members import FILE
@@ -66,9 +66,9 @@ class Report:
         return self.counts["error"] == 0
 
     def __str__(self) -> str:
-        counted = [f"{n} {severity}{'s' * (n != 1)}" for severity, n in self.counts.items() if n]
+        found = [counted(n, severity) for severity, n in self.counts.items() if n]
         version = f", OME-Zarr {self.version}" if self.version else ""
-        said = ", ".join(["valid" if self.valid else "not valid", *counted])
+        said = ", ".join(["valid" if self.valid else "not valid", *found])
         return f"{printable(self.path)}: {self.kind or 'nothing of OME-Zarr'}{version}: {said}"
 
     def __repr__(self) -> str:

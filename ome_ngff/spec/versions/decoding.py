@@ -19,7 +19,7 @@ from .parts import dataset_paths, decode_omero, entries_of, entry_of
 
 _SPATIALDATA = "-dev-spatialdata"
 # The first versions that demand them. Before, axes were always t, c, z, y, x, and a level said nothing of its scale.
-_AXES, _TRANSFORMATIONS, _SYSTEMS = "0.3", "0.4", "0.6"
+_AXES, _TRANSFORMATIONS = "0.3", "0.4"
 
 
 def decode_image(document: Mapping[str, Any], dialect: Dialect, series: int, ndim: int | None) -> Metadata:
@@ -99,14 +99,13 @@ def _axes(given: Any, version: str, ndim: int | None) -> list[Axis]:
             if said is not None and not isinstance(said, str):
                 raise FormatError(f"The {what} of the axis {show(axis.name)} is a string (got {show(said)}).")
     names = [axis.name for axis in axes]
-    if version < _SYSTEMS:  # iohub writes T, C, Z, Y, X
-        meant = [axis_name(name) for name in names]
-        if len(set(meant)) == len(names):
-            axes = [
-                attrs.evolve(axis, name=name) if KNOWN_AXES.get(name) == axis.type else axis
-                for axis, name in zip(axes, meant, strict=True)
-            ]
-            names = [axis.name for axis in axes]
+    meant = [axis_name(name) for name in names]  # iohub writes T, C, Z, Y, X
+    if len(set(meant)) == len(names):
+        axes = [
+            attrs.evolve(axis, name=name) if KNOWN_AXES.get(name) == axis.type else axis
+            for axis, name in zip(axes, meant, strict=True)
+        ]
+        names = [axis.name for axis in axes]
     if len(set(names)) < len(names):
         raise FormatError(f"Each axis of an image has a name of its own (got {listed(names)}).")
     if ndim is not None and len(axes) != ndim:

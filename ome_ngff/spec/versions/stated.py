@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ..rules.book import entries, part_of
+from ..rules.book import entries, is_list, part_of
 from .base import Format
 from .parts import MOST_LEVELS, entries_of, stated_geometry
 
@@ -59,6 +59,12 @@ class StatedImage:
     name: str | None
     method: str | None
     levels: tuple[StatedLevel, ...]
+
+
+def stated_axes(multiscale: Mapping[str, Any], fmt: Format) -> list[Any]:
+    """Return the names of the axes of an image as they are written, which need not be those that they are known by."""
+    axes = fmt.flat(multiscale).get("axes")
+    return [part_of(axis, "name") if isinstance(axis, Mapping) else axis for axis in axes] if is_list(axes) else []
 
 
 def stated_images(document: Mapping[str, Any], fmt: Format) -> list[StatedImage]:
