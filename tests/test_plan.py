@@ -421,7 +421,18 @@ def test_a_plan_of_100_tebibytes_counts_units_of_whole_shards() -> None:
     assert plan.own(first, len(first) - 1)[0] == last
 
 
+def thin_chunks() -> Plan:
+    """Plan coarser levels whose units are narrower than what their readers see of their neighbours."""
+    method = Methods.GAUSSIAN.method
+    pyramid = levels((512, 8, 8), parse_ladder([{"z": 2**k, "y": 1, "x": 1} for k in (1, 2, 3, 4)], "zyx"), method)
+    return make_plan(
+        pyramid, [Grid((length, 8, 8)) for length in (32, 8, 4, 2, 1)], method, 2,
+        {0: Source(((1,) * 512, (8,), (8,)))}, memory_target=20_000, task_target=1, workers=1,
+    )  # fmt: skip
+
+
 @given(plans())
+@example(thin_chunks())
 def test_margins_hold_all_that_their_readers_see_beyond_their_own_box(plan: Plan) -> None:
     for margin in plan.margins:
         held = margin_before(plan, margin)

@@ -21,9 +21,16 @@ def _margins(plan: Plan, number: int, work: Pass) -> list[Margin]:
     shape, cell = plan.levels[work.base].shape, plan.grids[work.base].cell
     middle = tuple((u, min(2 * u, n)) if n > u else (0, n) for u, n in zip(work.unit, shape, strict=True))
     seen = boxes_needed(middle, work.base, work.writes, plan.levels, plan.method)[work.base]
-    margins = []
+    first = boxes_needed(
+        tuple((0, min(u, n)) for u, n in zip(work.unit, shape, strict=True)),
+        work.base,
+        work.writes,
+        plan.levels,
+        plan.method,
+    )[work.base]
+    margins = []  # as wide as a unit sees, ahead or behind it: behind, the image may begin before, and ahead, end
     for axis, count in enumerate(work.counts):
-        width = middle[axis][0] - seen[axis][0]  # as much as a unit sees behind it: methods look as far both ways
+        width = max(middle[axis][0] - seen[axis][0], first[axis][1] - min(work.unit[axis], shape[axis]))
         if count == 1 or width == 0:
             continue
         if work.unit[axis] % cell[axis] or width > cell[axis]:
