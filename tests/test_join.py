@@ -211,10 +211,12 @@ def stop() -> None:
     raise Stopped
 
 
-def prepared(place: Path, units: int = 0) -> Any:
+def prepared(place: Path, units: int = 0, image: Any = None) -> Any:
     """Begin a joint write, do some units, and stop."""
     with pytest.raises(Stopped):
-        write_image(volume(), place, join=True, progress=once_noted(place, units, stop), **WORDS)
+        write_image(
+            volume() if image is None else image, place, join=True, progress=once_noted(place, units, stop), **WORDS
+        )
     return find_target(place)
 
 
@@ -483,6 +485,29 @@ def test_a_process_with_other_settings_is_refused(tmp_path: Path, image: Any, wo
     with pytest.raises(StoreError, match="was begun with other settings"):
         write_image(image, tmp_path / "i", join=True, **{**WORDS, **words})
     assert every_file(tmp_path / "i") == before
+
+
+@pytest.mark.parametrize("how", ["join", "resume"])
+@pytest.mark.parametrize("at", [pytest.param(0, id="start"), pytest.param(-1, id="end")])
+def test_a_file_that_is_another_by_now_is_refused(tmp_path: Path, how: str, at: int) -> None:
+    pixels = volume()
+    np.save(tmp_path / "a.npy", pixels)
+    prepared(tmp_path / "i", 3, np.load(tmp_path / "a.npy", mmap_mode="r"))
+    before = every_file(tmp_path / "i")
+    pixels.reshape(-1)[at] += 1
+    np.save(tmp_path / "a.npy", pixels)
+    with pytest.raises(StoreError, match=r"was begun with other settings \(fingerprint: there '\d+ bytes, "):
+        write_image(np.load(tmp_path / "a.npy", mmap_mode="r"), tmp_path / "i", **{how: True}, **WORDS)
+    assert every_file(tmp_path / "i") == before
+
+
+def test_a_copy_of_the_file_elsewhere_is_the_same(tmp_path: Path, alone: dict[str, str]) -> None:
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", volume())
+    os.utime(tmp_path / "b.npy", (1, 1))
+    prepared(tmp_path / "new" / "alone", 3, np.load(tmp_path / "a.npy", mmap_mode="r"))
+    write_image(np.load(tmp_path / "b.npy", mmap_mode="r"), tmp_path / "new" / "alone", join=True, **WORDS)
+    assert every_file(tmp_path / "new" / "alone") == alone
 
 
 def test_a_process_that_would_cut_in_another_way_is_refused(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class NgffImage:
 
         Raises:
             ScaleError: a pixel size is not above zero. AxesError: there are not as many channel names or colours as
-                channels. OptionError: a colour is not RRGGBB, or a window no two numbers.
+                channels. OptionError: a colour is not RRGGBB, or a window is not two numbers.
         """
         for name, size in (self.scale or {}).items():
             if not size > 0:

@@ -84,6 +84,7 @@ from .opening import settled as settled
 from .opening import twin as twin
 from .opening import with_length as with_length
 from .opening import write_box as write_box
+from .origins import fingerprint as fingerprint
 from .origins import is_local as is_local
 from .origins import refuse_self as refuse_self
 from .patience import patiently as patiently

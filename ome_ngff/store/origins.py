@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import zarr
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, ZipStore
 
 from ..exceptions import StoreError
-from ..pixels import made_by, wrapped_arrays
+from ..pixels import LazyArray, made_by, wrapped_arrays
 from .places import place
 from .target import Target
+
+_END = 2**16  # bytes at either end of a file that a fingerprint is taken from
 
 
 def refuse_self(source: Any, target: Target, paths: Iterable[str]) -> None:
@@ -34,6 +37,28 @@ def refuse_self(source: Any, target: Target, paths: Iterable[str]) -> None:
         if inside:
             where = place(store, path) if not isinstance(store, Path) else str(store)
             raise StoreError(f"The pixels are read from {where}, which is in {target}; write to another place.")
+
+
+def fingerprint(source: Any) -> str | None:
+    """Return what tells one version of the file that pixels come from from the next; None where they come from no file.
+
+    It is taken from the content, for a copy of the file on another machine is the same version.
+
+    Args:
+        source: what `as_source` returns.
+    """
+    while isinstance(source, LazyArray):
+        source = source.origin
+    path = source.filename if isinstance(source, np.memmap) else source
+    if not isinstance(path, str | Path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            ends, size = file.read(_END), file.seek(0, 2)
+            file.seek(max(len(ends), size - _END))
+            return f"{size} bytes, {zlib.crc32(ends + file.read()):08x}"
+    except OSError:
+        return None
 
 
 def is_local(array: Any) -> bool:

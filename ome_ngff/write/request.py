@@ -13,7 +13,7 @@ from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
 from ..spec import Axes, Metadata, name_fault, path_fault, placed
-from ..store import Grid, Layout, LevelStorage, Target, in_memory, settled, storage_of, stored_array
+from ..store import Grid, Layout, LevelStorage, Target, fingerprint, in_memory, settled, storage_of, stored_array
 from ..text import show
 
 AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
@@ -220,4 +220,5 @@ class Request:
             "method": self.method.name,
             "metadata": self.target.fmt.wrap(self.document()),
             **({"source": self.said["source"]} if "source" in self.said else {}),
+            **({"fingerprint": known} if (known := fingerprint(self.sources.get(0))) else {}),
         }

@@ -34,6 +34,7 @@ class NotYet(LazyArray):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: None = None
+    origin: None = None
 
     def read(self, box: Slices) -> Array:
         raise InputError("These pixels have not come yet.")
