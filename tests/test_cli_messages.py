@@ -131,6 +131,16 @@ def test_info_lists_what_a_folder_holds(tmp_path: Path) -> None:
     assert "notes.txt" not in str(cells)
 
 
+@pytest.mark.parametrize(
+    "names", [pytest.param(["a.ome.zarr"], id="one"), pytest.param(["t1.zarr", "t2.zarr"], id="numbered")]
+)
+def test_a_folder_of_images_is_listed_and_not_taken_for_planes(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write_image(np.zeros((16, 20), "u1"), tmp_path / "day1" / name, axes="yx")
+    rows = run("info", tmp_path / "day1", code=0).splitlines()[3:]
+    assert [re.split("  +", row.strip()) for row in rows] == [[n, "image, OME-Zarr 0.5", "16 x 20"] for n in names]
+
+
 def test_info_shows_where_levels_begin(tmp_path: Path) -> None:
     where = [[{"type": "scale", "scale": [0.5, 0.5]}, {"type": "translation", "translation": [3, 7]}]]
     write_image(np.zeros((16, 20), "u1"), tmp_path / "a.zarr", axes="yx", coordinate_transformations=where)

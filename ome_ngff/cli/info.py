@@ -52,6 +52,8 @@ def command(path: str, wait: bool, as_json: bool) -> None:
     if wait:
         _follow(path)
     try:
+        if not as_json and _holds_zarrs(path) and _list_below(path):
+            return
         found = describe_input(path) if is_foreign(path) else describe_store(path)
     except (InputError, MissingError):
         if not os.path.exists(path) and "://" not in path:
@@ -65,6 +67,11 @@ def command(path: str, wait: bool, as_json: bool) -> None:
 
 def _is_zarr(path: str) -> bool:
     return any(os.path.exists(os.path.join(path, name)) for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
+def _holds_zarrs(path: str) -> bool:
+    """Return whether a path is a folder, no Zarr itself, with Zarrs in it."""
+    return os.path.isdir(path) and not _is_zarr(path) and any(_is_zarr(os.path.join(path, n)) for n in os.listdir(path))
 
 
 def _list_below(path: str) -> bool:
