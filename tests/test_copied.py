@@ -11,11 +11,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numcodecs
 import numpy as np
 import pytest
 import zarr
 from helpers import every_file, pixels
+from hypothesis import given
+from hypothesis import strategies as st
 from numcodecs.checksum32 import CRC32C
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
@@ -23,9 +26,10 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from ome_ngff import config, convert, open_image, to_ngff_zarr, write_image, write_labels
+from ome_ngff.engine.workers import WorkerPool
 from ome_ngff.exceptions import StoreError
-from ome_ngff.store import Holder, find_target
-from ome_ngff.store.copying import StoredCells
+from ome_ngff.store import Holder, copying, find_target, staging
+from ome_ngff.store.copying import StoredCells, storage_of
 from ome_ngff.store.objects import carry_objects
 from ome_ngff.write import request
 
@@ -202,6 +206,19 @@ def test_chunks_of_other_stores_are_fetched_once(tmp_path: Path) -> None:
     assert {n for key, n in fetched.items() if "/c/" in key} == {1}
 
 
+def test_a_cell_is_decoded_once_to_its_place_and_not_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = stored(tmp_path / "s.zarr", np.broadcast_to(np.arange(512, dtype="u2"), (128, 256, 512)), chunks=(128,) * 3)
+    calls, scratch, decode, encode = Counter[str](), WorkerPool.scratch, imagecodecs.blosc_decode, staging.write_box
+    monkeypatch.setattr(
+        WorkerPool, "scratch", lambda pool, name, *words: calls.update([name]) or scratch(pool, name, *words)
+    )
+    monkeypatch.setattr(imagecodecs, "blosc_decode", lambda *a, **k: calls.update(["decode"]) or decode(*a, **k))
+    monkeypatch.setattr(staging, "write_box", lambda level, *a: calls.update([level.path]) or encode(level, *a))
+    with config.set(workers=1):
+        write_image(array, tmp_path / "a.zarr", axes="zyx", chunks=128, scale_factors=[2], method="nearest")
+    assert {name: calls[name] for name in ("decode", "chunk", "0", "1")} == {"decode": 8, "chunk": 0, "0": 0, "1": 2}
+
+
 def test_one_missing_chunk_a_piece_is_looked_for_again(tmp_path: Path) -> None:
     asked = Counter[str]()
 
@@ -246,6 +263,44 @@ def test_a_broken_chunk_is_never_copied(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-9])
     with pytest.raises(StoreError, match=r"c/1/1/1|broken"):
         write_image(array, tmp_path / "a.zarr", **WORDS)
+
+
+@pytest.mark.parametrize("where", [pytest.param(StoredCells, id="decoding"), pytest.param(copying, id="fetching")])
+def test_a_mistake_of_ours_is_not_taken_for_a_broken_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any
+) -> None:
+    def mistaken(*_: Any) -> None:
+        raise TypeError("a mistake")
+
+    array = stored(tmp_path / "source.zarr")
+    monkeypatch.setattr(where, "_parts" if where is StoredCells else "refuse_size", mistaken)
+    with pytest.raises(TypeError, match="a mistake"):
+        write_image(array, tmp_path / "a.zarr", **WORDS)
+
+
+def spoiled(cell: bytes, data: st.DataObject) -> bytes:
+    """Return the bytes of a cell, or what is left of them: cut off, changed, with others inside, or others alone."""
+    junk, at = data.draw(st.binary(max_size=80)), data.draw(st.integers(-100, 100)) % len(cell)
+    start, end = cell[:at], cell[at:]
+    return data.draw(st.sampled_from([junk, start, end, start + junk + end, (start + junk + end[len(junk) :])]))
+
+
+@pytest.fixture(scope="module", params=[LZ4, BloscCodec(typesize=2), ZstdCodec(), "shards"], ids=repr)
+def one_cell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return an array, how it is stored, and the bytes of its first cell."""
+    words = {"shards": (8, 32, 32)} if request.param == "shards" else {"compressors": request.param}
+    array = stored(tmp_path_factory.mktemp("cell") / "a.zarr", **words)
+    return array, storage_of(array), chunks(array)[0, 0, 0]
+
+
+@given(data=st.data())
+def test_a_cell_of_any_bytes_is_decoded_or_left_to_zarr(one_cell: Any, data: st.DataObject) -> None:
+    array, storage, content = one_cell
+    found = spoiled(content, data)
+    cells, into, left = StoredCells(array, storage, {(0, 0, 0): found}), np.empty(storage.grid.cell, "u2"), list[Any]()
+    cells.read([(0, n) for n in storage.grid.cell], into, np.empty, lambda part: left.append(part) or 7)
+    assert (into == 7).all() if left else cells.found[0, 0, 0] == found
+    assert not left or found != content
 
 
 def bytes_of(array: zarr.Array[Any], index: tuple[int, ...]) -> bytes | None:

@@ -473,6 +473,23 @@ def test_pixels_at_hand_take_one_pass_and_fetched_ones_small_units() -> None:
         assert len(shared.passes[0]) == 8
 
 
+@pytest.mark.parametrize(
+    ("source", "piece"),
+    [
+        pytest.param(Source(((128,) * 2, (128,) * 8, (128,) * 8)), (128, 128, 128), id="alike"),
+        pytest.param(Source(((128,) * 2, (128,) * 8, (256,) * 4)), (128, 128, 256), id="other-blocks"),
+        pytest.param(Source(), (128, 128, 256), id="at-hand"),
+    ],
+)
+def test_large_cells_read_as_they_are_written_are_pieces_alone(source: Source, piece: tuple[int, ...]) -> None:
+    pyramid = levels((256, 1024, 1024), parse_ladder([2], "zyx"), MODE)
+    plan = make_plan(
+        pyramid, Layout(128).grids(pyramid, Axes("zyx"), 2, 3), MODE, 2, {0: source},
+        memory_target=2**29, task_target=2**27, workers=2, piece_target=2**23, alike_target=2**22,
+    )  # fmt: skip
+    assert plan.passes[0].piece == piece
+
+
 def test_spool_chunks_divide_the_blocks_and_are_small_where_units_split_them() -> None:
     pyramid = levels((1000, 1200, 2100), parse_ladder([{a: 2 for a in "zyx"}], "zyx"), MODE)
     grids = Layout(128).grids(pyramid, Axes("zyx"), 2, 3)

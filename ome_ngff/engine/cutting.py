@@ -31,6 +31,7 @@ def make_plan(
     division: Sequence[Any] | None = None,
     spread: bool = False,
     piece_target: int = PIECE_BYTES,
+    alike_target: int = PIECE_BYTES,
 ) -> Plan:
     """Cut the writing of a pyramid into passes and units.
 
@@ -47,6 +48,7 @@ def make_plan(
         division: that of an earlier plan for the same image, whose units are taken over where they fit the memory.
         spread: whether many workers, each with one task at a time, share the units, so that these stay small.
         piece_target: bytes up to which a piece grows beyond one cell.
+        alike_target: the same where the blocks of the source are cells, of which one by itself is decoded in place.
     """
     drafts = _Drafts(
         tuple(levels),
@@ -59,6 +61,7 @@ def make_plan(
         workers,
         spread,
         piece_target,
+        alike_target,
     )
     passes, spool = drafts.passes(kept)
     plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
@@ -84,6 +87,7 @@ class _Drafts:
     workers: int
     spread: bool
     piece_target: int
+    alike_target: int
 
     def passes(self, kept: Collection[int]) -> tuple[list[Pass], tuple[int, ...] | None]:
         """Plan all passes, and the chunks of the spool, where there is one."""
@@ -260,7 +264,9 @@ class _Drafts:
             wanted = [self.grids[base].cell[axis], *(self.levels[k].steps[axis] for k in below)]
             wanted += [_block(blocks[axis])] if blocks else []
             lengths.append(length if any(w >= n for w in wanted) else min(length, math.lcm(*wanted)))
-        most = min(self.piece_target // self.itemsize, math.prod(unit) // (2 * self.workers))
+        alike = blocks is not None and tuple(lengths) == self.grids[base].cell
+        target = self.alike_target if alike else self.piece_target
+        most = min(target // self.itemsize, math.prod(unit) // (2 * self.workers))
         return bundle(lengths, unit, most)
 
 

@@ -32,6 +32,7 @@ from .zarr_private import default_buffer_prototype
 _INDEX = ["bytes", "crc32c"]
 _FORMATS = {"blosc-lz4": 1, "blosc-zstd": 4}  # in the flags of a chunk of Blosc
 _STORED, _BITS = 2, 4  # flags: not packed; the bits of pixels shuffled, not their bytes
+_BROKEN = (StoreError, RuntimeError, ValueError)  # ours, and those of the codecs and of checksums
 _Scratch = Callable[[Sequence[int], np.dtype[Any]], Any]
 _Read = Callable[[Sequence[tuple[int, int]]], Any]
 
@@ -134,7 +135,7 @@ class StoredCells:
         content = self.found.get(cell)
         if content is None:
             return False
-        with suppress(Exception):  # of the codecs; Zarr finds out what is wrong, and where
+        try:
             parts, chunks = self._parts(memoryview(content)), self.storage.grid.chunks
             if len(parts) < math.prod(self.storage.grid.cell) // math.prod(chunks):
                 into[...] = self.array.fill_value or 0
@@ -142,9 +143,10 @@ class StoredCells:
                 part = into[tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))]
                 if part.size:
                     self._unpack_chunk(packed, part, scratch)
-            return True
-        del self.found[cell]
-        return False
+        except _BROKEN:  # Zarr finds out what is wrong, and where
+            del self.found[cell]
+            return False
+        return True
 
     def _unpack_chunk(self, packed: Any, into: Any, scratch: _Scratch) -> None:
         """Decode a chunk, straight to where its pixels belong if they lie there as they do in the chunk."""
@@ -199,10 +201,10 @@ class StoredCells:
 async def _fetched(array: zarr.Array[Any], cell: tuple[int, ...]) -> Any:
     """Return the bytes of a cell; None where it is not stored, and nothing where it cannot be fetched."""
     path, prototype = array.store_path / array.metadata.encode_chunk_key(cell), default_buffer_prototype()
-    unpacked = math.prod(array.shards or array.chunks) * array.dtype.itemsize
-    with suppress(Exception):  # Zarr finds out what is wrong, and where
+    unpacked, file = math.prod(array.shards or array.chunks) * array.dtype.itemsize, file_of(path)
+    with suppress(Exception if file is None else OSError):  # Zarr finds out what is wrong, in stores of any kind
         refuse_size(path, unpacked)
-        if (file := file_of(path)) is None:
+        if file is None:
             buffer = await path.get(prototype)
             return None if buffer is None else buffer.as_numpy_array()
         try:

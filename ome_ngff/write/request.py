@@ -13,12 +13,24 @@ from ..engine import PIECE_BYTES, Plan, make_plan, spread
 from ..exceptions import InputError
 from ..pixels import Level, Method, describe, native
 from ..spec import Axes, Metadata, name_fault, path_fault, placed
-from ..store import Grid, Layout, LevelStorage, Target, fingerprint, in_memory, settled, storage_of, stored_array
+from ..store import (
+    Grid,
+    Layout,
+    LevelStorage,
+    Target,
+    fingerprint,
+    folder_of,
+    in_memory,
+    settled,
+    storage_of,
+    stored_array,
+)
 from ..text import show
 
 AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
 SHARED_BYTES = 64 * 2**20  # of a unit that several processes might do, so that little is done twice
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
+ALIKE_BYTES = 4 * 2**20  # a piece of files that are cut as ours: larger ones lie there by themselves
 
 
 def given_level(shape: Sequence[int], number: int) -> Level:
@@ -172,6 +184,9 @@ class Request:
         """Cut the work into units, where possible as it was cut before; see `make_plan`."""
         shared = elsewhere or self.shared or spread()
         away = self.target.folder is None and not in_memory(self.target.store) and not shared
+        piece = AWAY_BYTES if self.target.folder is None and not away else PIECE_BYTES
+        array = stored_array(self.sources[0])
+        files = self.target.folder is not None and array is not None and folder_of(array.store) is not None
         return make_plan(
             self.levels, self.grids, self.method, self.dtype.itemsize,
             {k: describe(source) for k, source in self.sources.items() if k not in self.kept},
@@ -179,7 +194,7 @@ class Request:
             task_target=min(config.task_target, SHARED_BYTES) if self.shared else config.task_target,
             workers=max(config.workers, AWAY_THREADS) if away else config.workers,
             kept=self.kept, division=cut, spread=shared,
-            piece_target=AWAY_BYTES if self.target.folder is None and not away else PIECE_BYTES,
+            piece_target=piece, alike_target=ALIKE_BYTES if files else piece,
         )  # fmt: skip
 
     def array_options(self) -> dict[str, dict[str, Any]]:
