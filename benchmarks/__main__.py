@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "kernels": "kernels",
     "write": "speed",
+    "copy": "copying",
     "read": "reading",
     "memory": "memory",
     "plan": "planning",

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import dask.array as da
 import fsspec
 import numpy as np
@@ -664,6 +665,27 @@ def test_the_pace_is_that_of_the_last_minute(tmp_path: Path) -> None:
     os.utime(notes[0], (1e9, 1e9))
     os.utime(notes[1], (1e9 + 10, 1e9 + 10))
     assert journal.pace(target) == 0.1
+
+
+def test_info_tells_done_claimed_and_left_with_pace_and_time_to_go(tmp_path: Path) -> None:
+    target = prepared(tmp_path / "i", 5)
+    notes = sorted((tmp_path / "i" / ".ome_ngff").glob(f"{target.mark['write']}.*-*"))
+    for number, note in enumerate(notes):  # the clock of the folder: a note every four seconds
+        os.utime(note, (1e9 + 4 * number, 1e9 + 4 * number))
+    claims = [attrs.evolve(journal_claims(target), holder=f"node{n}-{n}-{n:016x}") for n in (1, 2)]
+    waiting = left_of_the_first_pass(target)
+    held = [claims[n].take(unit, 60.0) for n, unit in zip((0, 1, 0), waiting, strict=False)]
+    assert all(held)
+    units = sum(
+        math.prod(-(-n // u) for n, u in zip(target.mark["levels"][base], unit, strict=True))
+        for base, _, _, unit in target.mark["cut"][:-1]
+    )
+    done = len(notes)
+    shown = CliRunner().invoke(main, ["info", str(tmp_path / "i")]).output
+    assert (
+        f"({done} of {units} units done, 3 being done by 2 processes (node1-1, node2-2), {units - done - 3} left, "
+        f"0.25 units/s, about {4 * (units - done)} s to go)"
+    ) in " ".join(shown.split())
 
 
 def test_the_recipe_for_an_array_of_jobs_fills_one_image(tmp_path: Path) -> None:
