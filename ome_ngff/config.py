@@ -136,6 +136,15 @@ class Config:
             self._held.clear()
             self._held.update(before)
 
+    def check(self) -> None:
+        """Read all settings, so that none is found to be wrong when something has been done already.
+
+        Raises:
+            OptionError: a variable of the environment cannot be used.
+        """
+        for name in _NAMES:
+            getattr(self, name)
+
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in _NAMES} | {
             "store_options": sorted(self.store_options)

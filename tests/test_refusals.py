@@ -57,6 +57,18 @@ def disk(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("name", ["MEMORY_TARGET", "TASK_TARGET", "WORKERS", "CLAIM_PATIENCE", "STORE_OPTIONS"])
+def test_a_variable_that_cannot_be_used_is_refused_first(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = every_file(disk)
+    monkeypatch.setattr(ome_ngff.config, "_held", {})
+    monkeypatch.setenv(f"OME_NGFF_{name}", "?")
+    with pytest.raises(OptionError, match=f"OME_NGFF_{name} cannot be used"):
+        write_image(IMAGE, disk / "image", overwrite=True)
+    assert every_file(disk) == before
+
+
 def image(**words: Any) -> Callable[[Path], Any]:
     data = words.pop("data", IMAGE)
     return lambda disk: write_image(data, disk / "new", **words)

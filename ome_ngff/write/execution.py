@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import zarr
 
+from ..config import config
 from ..engine import (
     Job,
     Progress,
@@ -68,6 +69,7 @@ def execute(
         below: writes what belongs below the image, such as labels, once that is there; into a ZIP with it.
     """
     check_progress(progress)
+    config.check()
     package = request.target.package
     if join:
         request, resume = _shared(request, overwrite=overwrite, compute=compute), True
