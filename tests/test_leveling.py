@@ -290,6 +290,42 @@ def test_a_method_that_another_program_names_is_compared(tmp_path: Path, says: s
     assert np.array_equal(pixels_by_tensorstore(place)[2], pixels_by_tensorstore(wanted)[2])
 
 
+def share_level(place: Path, level: str) -> None:
+    """Give the group a second image, whose only level is one of the first."""
+    group = zarr.open_group(place, mode="r+")
+    ome = dict(group.attrs["ome"])  # type: ignore[call-overload]
+    (first,) = ome["multiscales"]
+    (kept,) = (dataset for dataset in first["datasets"] if dataset["path"] == level)
+    ome["multiscales"] = [first, {**first, "name": "second", "datasets": [kept]}]
+    group.attrs["ome"] = ome
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(remove_levels, id="removed"),
+        pytest.param(lambda place: rebuild_levels(place, scale_factors=[3]), id="fewer"),
+    ],
+)
+def test_a_level_that_another_image_has_too_stays(tmp_path: Path, change: Callable[[Path], Any]) -> None:
+    place = an_image(tmp_path / "a", [2, 4])
+    share_level(place, "2")
+    before, second = every_file(place / "2"), document(place)["multiscales"][1]
+    change(place)
+    assert (every_file(place / "2"), document(place)["multiscales"][1]) == (before, second)
+    undo(place)
+    assert every_file(place / "2") == before
+
+
+def test_a_level_that_another_image_has_too_is_not_made_anew(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "a", [2, 4])
+    share_level(place, "2")
+    before = every_file(place)
+    with pytest.raises(ExistsError, match="another image with the level '2'"):
+        rebuild_levels(place, "nearest")
+    assert every_file(place) == before
+
+
 def test_a_dry_run_shows_levels_and_changes_nothing(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", [2])
     before = every_file(place)

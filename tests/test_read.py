@@ -57,7 +57,10 @@ ALL = {"c": (0, 2), "z": (0, 8), "y": (0, 40), "x": (0, 60)}
         pytest.param({"y": (-0.04, 4.0)}, {}, id="to-the-edges"),
         pytest.param({"x": (None, 3.5)}, {"x": (0, 5)}, id="open-below"),
         pytest.param({"x": slice(3.5, None)}, {"x": (5, 60)}, id="open-above"),
+        pytest.param({"y": slice(1.0, 2.0, 1)}, {"y": (10, 20)}, id="step-of-one"),
         pytest.param({"z": 1.3}, {"z": (3, 4)}, id="nearest"),
+        pytest.param({"z": 1.25}, {"z": (3, 4)}, id="the-later-of-two-as-near"),
+        pytest.param({"z": 0.75}, {"z": (2, 3)}, id="the-later-of-two-as-near-again"),
         pytest.param({"z": -0.2}, {"z": (0, 1)}, id="nearest-to-the-edge"),
         pytest.param({"c": "GFP", "Z": 0}, {"c": (1, 2), "z": (0, 1)}, id="channel-and-long-name"),
         pytest.param({"c": 0}, {"c": (0, 1)}, id="channel-by-number"),
@@ -203,6 +206,22 @@ def test_of_levels_with_pixels_of_one_size_the_coarsest_is_read() -> None:
     assert image.read(resolution=0.5).scale == images[2].scale
     with pytest.raises(ScaleError, match=r"finest pixels are of 0\.5"):
         image.read(resolution=0.4)
+
+
+@pytest.mark.parametrize(
+    ("channel", "index"), [(1, 1), (0, 0), ("0", 1), ("1", 0), (488, 2), ("488", 2), ((1, 3), slice(1, 3))], ids=repr
+)
+def test_a_channel_is_counted_unless_only_a_name_can_be_meant(channel: Any, index: Any) -> None:
+    data = np.arange(48).reshape(3, 4, 4)
+    image = NgffImage(data, "cyx", {"c": 2.0}, {"c": -4.0}, channel_names=["1", "0", "488"])
+    found = to_multiscales(image, []).read(c=channel)
+    assert found.data.tolist() == data[index].reshape(-1, 4, 4).tolist()
+
+
+def test_a_channel_has_a_whole_number() -> None:
+    image = to_multiscales(NgffImage(np.zeros((2, 4, 4), "uint8"), "cyx"), [])
+    with pytest.raises(OptionError, match=r"whole numbers \(got c=0.4\)"):
+        image.read(c=0.4)
 
 
 def test_a_part_shows_its_channels_as_the_whole_does() -> None:

@@ -404,6 +404,20 @@ def test_a_chunk_that_was_cut_short_is_found(
     assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(place)}")
 
 
+@pytest.mark.parametrize("fmt", ["0.4", "0.5"])
+@pytest.mark.parametrize(("shape", "border"), [((20, 16), "1/0"), ((16, 40), "0/2"), ((24, 24), "1/1")], ids=str)
+def test_a_border_chunk_cut_short_beyond_the_image_is_found(
+    tmp_path: Path, fmt: str, shape: tuple[int, int], border: str
+) -> None:
+    write_image(
+        np.ones(shape, "u2"), tmp_path / "a.zarr", axes="yx", fmt=fmt, chunks=16, scale_factors=[], compression="none"
+    )
+    chunk = tmp_path / "a.zarr" / "0" / border if fmt == "0.4" else tmp_path / "a.zarr" / "0" / "c" / border
+    chunk.write_bytes(chunk.read_bytes()[:-9])  # pixels that nobody sees
+    (finding,) = (f for f in validate(tmp_path / "a.zarr", data=True).findings if f.severity == "error")
+    assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(tmp_path / 'a.zarr')}")
+
+
 @pytest.mark.parametrize(
     ("damage", "where"),
     [

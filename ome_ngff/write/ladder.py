@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from zarr.storage import StorePath
 from ..exceptions import ExistsError, LabelError, NgffError, StoreError
 from ..pixels import Method, Methods, ScaleFactors, find_method, label_method
 from ..read import StoredImage
-from ..spec import Axes, entry_of, is_image, stated_axes
+from ..spec import Axes, entry_of, is_image, named_paths, stated_axes
 from ..store import (
     JOURNAL,
     LEVELS,
@@ -206,6 +207,9 @@ def _name(image: StoredImage, old: Sequence[str], k: int) -> str:
     name = old[k] if k < len(old) else re.sub("0", str(k), old[0], count=1) if "0" in old[0] else str(k)
     if k >= len(old) and (name in old or children(image.target, name)):
         raise ExistsError(f"{image.target} has something at {name!r}, where level {k} would be; move it away.")
+    shared = Counter(named_paths(image.target.document)) - Counter(named_paths(image.target.document, 0))
+    if name in shared:
+        raise ExistsError(f"{image.target} has another image with the level {name!r}, which has to stay as it is.")
     return name
 
 
