@@ -27,7 +27,7 @@ settings.register_profile("brief", max_examples=10, derandomize=True, **_patient
 settings.register_profile("thorough", max_examples=1000, **_patient)
 settings.load_profile("quick")
 
-_ONE_OF = 3  # cases of a test
+_ONE_OF = 6  # cases of a test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -574,26 +574,21 @@ SCRIPT = """
 
 
 @pytest.mark.slow
-def test_a_write_killed_at_ten_random_moments_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_write_killed_at_five_random_moments_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
-    np.save(tmp_path / "a.npy", random.integers(0, 4000, (128, 160, 160)).astype("uint16"))
+    np.save(tmp_path / "a.npy", random.integers(0, 4000, (64, 160, 160)).astype("uint16"))
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     command = [sys.executable, str(script), str(tmp_path / "a.npy")]
-    with subprocess.Popen([*command, str(tmp_path / "whole")], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # of the write alone: what comes before takes longer than the write on a busy machine
-        start = time.perf_counter()
-        assert process.wait() == 0
-        length = time.perf_counter() - start
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     expected = every_file(tmp_path / "whole")
     killed_at_work = 0
-    for moment in range(10):
+    for moment in range(5):
         place = tmp_path / f"killed-{moment}"
-        process = subprocess.Popen([*command, str(place)], stdout=subprocess.PIPE)
+        process, files = subprocess.Popen([*command, str(place)], stdout=subprocess.PIPE), random.integers(400)
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(random.uniform(0, 0.7 * length))
+        while process.poll() is None and sum(1 for _ in (place / "0").rglob("*")) < files:
+            time.sleep(0.001)  # a moment of the work, however busy the machine is
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -602,7 +597,7 @@ def test_a_write_killed_at_ten_random_moments_resumes_to_the_same_bytes(tmp_path
             assert "ome" not in attributes(place)
         subprocess.run([*command, str(place), "resume"], check=True, capture_output=True)
         assert every_file(place) == expected
-    assert killed_at_work >= 2
+    assert killed_at_work >= 3
 
 
 @pytest.mark.slow

@@ -768,16 +768,16 @@ def test_a_suspended_process_that_is_revived_harms_nothing(tmp_path: Path, kind:
 def test_of_four_processes_at_once_one_finishes(tmp_path: Path) -> None:
     words = {**WORDS, "method": "gaussian"}
     write_image(planes(volume()), tmp_path / "whole", **words)
-    for number in range(2):
-        place = tmp_path / f"{number}"
-        crowd = [writer(place, tmp_path / "cache", "planes") for _ in range(4)]
-        said = [process.communicate(timeout=240)[1] for process in crowd]
-        codes = [process.returncode for process in crowd]
-        assert 0 in codes, said
-        assert all(code == 0 or "TakenOverError" in text for code, text in zip(codes, said, strict=True)), said
-        assert every_file(place) == every_file(tmp_path / "whole")
-        for found, wanted in zip(pixels_by_tensorstore(place), pixels_by_tensorstore(tmp_path / "whole"), strict=True):
-            np.testing.assert_array_equal(found, wanted)
+    crowd = [writer(tmp_path / "i", tmp_path / "cache", "planes") for _ in range(4)]
+    said = [process.communicate(timeout=240)[1] for process in crowd]
+    codes = [process.returncode for process in crowd]
+    assert 0 in codes, said
+    assert all(code == 0 or "TakenOverError" in text for code, text in zip(codes, said, strict=True)), said
+    assert every_file(tmp_path / "i") == every_file(tmp_path / "whole")
+    for found, wanted in zip(
+        pixels_by_tensorstore(tmp_path / "i"), pixels_by_tensorstore(tmp_path / "whole"), strict=True
+    ):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_finished_write_takes_its_folders_away_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
