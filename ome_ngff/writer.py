@@ -103,7 +103,7 @@ def write_image(
         fmt: OME-NGFF version; None takes that of the group, else 0.5.
         chunks: pixels per chunk: an int for the spatial axes, a tuple, or a dict by axis. None: 128 for volumes, 1024
             for planes, 1 along t and c.
-        shards: pixels per shard of level 0 (0.5 and 0.6 only), like `chunks`; "auto": about 64 MiB.
+        shards: pixels per shard of level 0 (from 0.5), like `chunks`; "auto": about 64 MiB.
         compression: "blosc-zstd" (default), "blosc-lz4", "zstd", "gzip", "none", each with a level ("zstd:5"), or a
             codec object.
         storage_options: `chunks`, `shards`, `compression`, `fill_value` as a dict, or one dict per level and more.

@@ -244,7 +244,7 @@ scale_factors = click.option(
 )
 storage = stack(
     click.option("--chunks", type=LENGTHS, help="Pixels per chunk.  [default: 128 for volumes, 1024 for planes]"),
-    click.option("--shards", type=LENGTHS, help="Pixels per shard (0.5 and 0.6 only); auto: about 64 MiB."),
+    click.option("--shards", type=LENGTHS, help="Pixels per shard (from 0.5); auto: about 64 MiB."),
     click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
 )
 VERSION = Named("VERSION", _versions, _format)

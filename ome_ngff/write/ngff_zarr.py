@@ -54,7 +54,7 @@ def to_ngff_zarr(
         version: of OME-NGFF; None takes that of the group, else 0.5.
         overwrite: replace an image that is there. resume: finish a write that was interrupted. join: write it together
             with other processes, as `write_image` does; what is there is then not replaced.
-        chunks_per_shard: chunks along each axis of a shard (0.5 and 0.6 only), in the forms that `chunks` of `write_image` has.
+        chunks_per_shard: chunks along each axis of a shard (from 0.5), in the forms that `chunks` of `write_image` has.
         omero: whether the rendering of the channels, as far as it is not in `multiscales.metadata`, is measured.
         progress, compression, compute, store_options: as in `write_image`.
         use_tensorstore, chunk_store: of ngff-zarr, so that arguments by position mean the same; True changes nothing,
