@@ -209,7 +209,10 @@ def _name(image: StoredImage, old: Sequence[str], k: int) -> str:
         raise ExistsError(f"{image.target} has something at {name!r}, where level {k} would be; move it away.")
     shared = Counter(named_paths(image.target.document)) - Counter(named_paths(image.target.document, 0))
     if name in shared:
-        raise ExistsError(f"{image.target} has another image with the level {name!r}, which has to stay as it is.")
+        raise ExistsError(
+            f"{image.target} has another image with the level {name!r}, which stays as it is; write this one to "
+            "a place of its own to make that level anew."
+        )
     return name
 
 
