@@ -16,10 +16,10 @@ from typing import Any
 from .exceptions import OptionError
 
 
-def nearest_word(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string."""
+def nearest_word(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return " Did you mean 'x'?" for the known word most like `word`, or an empty string; `alike` is at most 1."""
     folded = {str(k).casefold(): str(k) for k in known}
-    close = difflib.get_close_matches(str(word).casefold(), folded, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word).casefold(), folded, n=1, cutoff=alike)
     return f" Did you mean {folded[close[0]]!r}?" if close else ""
 
 

@@ -78,6 +78,12 @@ def test_no_message_offers_python_on_the_command_line(name: str) -> None:
         pytest.param("labels", "It is a float; convert with x.astype('u1').", "It is a float.", id="call"),
         pytest.param("write", "Say axes=, as in axes='zyx'.", "Say --axes, as in --axes zyx.", id="empty"),
         pytest.param("info", "my_file=x.tif is broken.", "my_file=x.tif is broken.", id="what came"),
+        pytest.param("write", "Use method='mode' or 'nearest'.", "Use --method mode or nearest.", id="choice"),
+        pytest.param("write", "scale names 'q', not a scale.", "--scale names 'q', not a scale.", id="at once"),
+        pytest.param("write", "It is [3.0, 2.5] or [-1, 1e-3].", "It is 3,2.5 or -1,1e-3.", id="numbers"),
+        pytest.param(
+            "info", "Give store_options, such as anon=True.", "Give --store-option, such as anon=true.", id="keys"
+        ),
     ],
 )
 def test_ways_out_are_spelled_as_options(name: str, message: str, expected: str) -> None:
@@ -96,9 +102,18 @@ def test_ways_out_are_spelled_as_options(name: str, message: str, expected: str)
         pytest.param("viw a", "Did you mean 'view'?", id="letter"),
         pytest.param("show a", "Did you mean 'view'?", id="show"),
         pytest.param("convert a b", "Did you mean 'write'?", id="convert"),
+        pytest.param("frobnicate a", "no command 'frobnicate'. Known: create", id="nothing like it"),
+        pytest.param("preview a cells.png", "(cells.png). Did you mean -o cells.png? See", id="picture"),
+        pytest.param("write a b --pixel-size 1", "No such option: --pixel-size. Did you mean", id="sentences"),
+        pytest.param("write a.npy b --axes x", "name 1 dimension,", id="one"),
+        pytest.param("edit a --name", "requires an argument. See 'ome-ngff edit --help'.", id="help of the command"),
     ],
 )
-def test_wrong_words_are_answered_with_the_right_ones(words: str, hint: str) -> None:
+def test_wrong_words_are_answered_with_the_right_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((8, 8), "u1"))
     assert hint in run(*words.split())
 
 
@@ -116,6 +131,74 @@ def test_a_file_of_others_is_named_for_what_it_is(tmp_path: Path, command: str) 
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8), "u1"))
     words = [tmp_path / "out.ome.tif"] if command == "export" else []
     assert "x.tif is a TIFF file, not an OME-Zarr; ome-ngff info" in run(command, tmp_path / "x.tif", *words)
+
+
+def test_labels_name_the_file_that_is_given_for_their_image(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8), "u1"))
+    assert "x.tif is a TIFF file, not an OME-Zarr" in run("labels", tmp_path / "x.tif", tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"{command} cells.ome.zar" for command in ("info", "validate", "preview", "view", "upgrade")),
+        "edit cells.ome.zar --name a",
+        "edit cells.ome.zar --undo",
+        "export cells.ome.zar a.ome.tif",
+        "labels cells.npy cells.ome.zar",
+        "scale cells.ome.zar out.zarr",
+        "scale cells.ome.zar --in-place",
+        "write cells.ome.zar out.zarr",
+        "plate cells.ome.zar out.zarr",
+    ],
+)
+def test_a_store_that_is_missing_is_answered_with_its_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("cells.npy", np.zeros((16, 20), "u1"))
+    write_image(np.zeros((16, 20), "u1"), "cells.ome.zarr", axes="yx")
+    assert run(*words.split()).endswith("cells.ome.zar. Did you mean 'cells.ome.zarr'?\n")
+
+
+def test_a_store_that_is_missing_has_no_neighbour_of_another_name(tmp_path: Path) -> None:
+    write_image(np.zeros((16, 20), "u1"), tmp_path / "cells.ome.zarr", axes="yx")
+    assert "Did you mean" not in run("info", tmp_path / "tissue.ome.zarr")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param("x.tif", "x.tif is a TIFF file, and neither a manifest (.csv), nor a folder, nor", id="file"),
+        pytest.param("nothing", "There is no nothing.", id="missing"),
+        pytest.param("empty", "There is no image in empty.", id="empty"),
+    ],
+)
+def test_a_plate_says_what_it_was_given_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("x.tif", np.zeros((8, 8), "u1"))
+    (tmp_path / "empty").mkdir()
+    assert said in run("plate", given, "plate.zarr")
+
+
+def test_scale_looks_for_the_array_before_it_asks_for_axes(tmp_path: Path) -> None:
+    write_image(np.zeros((16, 20), "u1"), tmp_path / "a.zarr", axes="yx")
+    assert "There is no Zarr array at" in run("scale", tmp_path / "nothing", tmp_path / "out.zarr")
+    assert "it is a group, in which one is named" in run("scale", tmp_path / "a.zarr", tmp_path / "out.zarr")
+    assert "Missing argument 'AXES'" in run("scale", tmp_path / "a.zarr" / "0", tmp_path / "out.zarr")
+
+
+def test_help_of_labels_says_what_is_taken_from_the_image() -> None:
+    said = " ".join(run("labels", "--help", code=0).split())
+    for words in (
+        "--scale z=0.5,y=0.1,x=0.1 Pixel size per axis; what is left out is that of IMAGE.",
+        "Unit per axis; what is left out is that of IMAGE.",
+        "Pixels per chunk. [default: those of IMAGE]",
+        "numbers hold for y and x. [default: those of IMAGE]",
+    ):
+        assert words in said
 
 
 def test_info_lists_what_a_folder_holds(tmp_path: Path) -> None:

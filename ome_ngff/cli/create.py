@@ -31,7 +31,7 @@ def _find(name: str) -> Callable[[], Any]:
     "demo.ome.zarr",
     "demo.ome.zarr --method tissue --format 0.4",
 )
-@click.argument("output", metavar="PATH", type=PLACE)
+@click.argument("output", type=PLACE)
 @click.option(
     "--method", "load", type=Named("PICTURE", _names, _find), default="cell", show_default=True, help="Which picture."
 )

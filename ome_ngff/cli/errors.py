@@ -51,8 +51,7 @@ def reported() -> Iterator[None]:
     except click.UsageError as error:
         if isinstance(error, _HELP):
             raise
-        command = error.ctx.command_path if error.ctx is not None else "ome-ngff"
-        raise Refused(f"{_in_one_line(_hinted(error))} See '{command} --help'.") from None
+        raise Refused(f"{_in_one_line(_hinted(error))} See '{_command_of(error)} --help'.") from None
     except (NgffError, OSError) as error:
         if getattr(error, "errno", None) == errno.EPIPE:
             raise
@@ -88,12 +87,23 @@ _MEANT = {
 }
 
 
+def _command_of(error: click.UsageError) -> str:
+    """Return the command that a usage error is of; the error itself does not know where an option lacks its value."""
+    context = error.ctx or click.get_current_context(silent=True)
+    name = context.find_root().invoked_subcommand if context is not None and context.parent is None else None
+    return " ".join(filter(None, [context.command_path if context is not None else "ome-ngff", name]))
+
+
 def _hinted(error: click.UsageError) -> str:
-    """Return what a usage error says; of an option that another tool has, what it is called here."""
+    """Return what a usage error says; with what an option of others is called here."""
     options = {word for each in _parameters() for word in each.opts}
     if isinstance(error, click.NoSuchOption) and (meant := _MEANT.get(error.option_name)) in options:
-        return f"No such option: {error.option_name} Did you mean {meant}?"
-    return error.format_message()
+        return f"No such option: {error.option_name}. Did you mean {meant}?"
+    said = error.format_message()
+    extra = re.fullmatch(r"Got unexpected extra argument \((.*)\)", said)
+    if extra and "-o" in options:
+        return f"Got unexpected extra argument ({extra[1]}). Did you mean -o {extra[1]}?"
+    return said if said.endswith((".", "?")) else f"{said}."
 
 
 def _trace() -> None:
@@ -170,10 +180,15 @@ _WORDS = {
     r"; go on by stream_image or append_image": "",
     r"; undo brings it back": "; --undo brings it back",
     r"\bstore_options\b": "--store-option",
+    r"\banon=True\b": "anon=true",
+    r"\bprofile='name'": "profile=name",
     r"\bscale_factors\b": "--scale-factors",
+    r"\ban empty list writes\b": "none writes",
     r"\bmemory_target\b": "--memory-target",
     r" and scaler\b| or a scaler\b": "",
 }
+_AT_ONCE = ("axes", "chunks", "scale", "shards", "translation")  # words of their own only where a message begins
+_NUMBERS = re.compile(r"\[(-?\d[\d.e-]*(?:, -?\d[\d.e-]*)*)\]")
 _PYTHON = re.compile(
     r"\b[a-z]\w*=(?:True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|[a-z]\w*\([^)]*\)|\b[a-z]+_[a-z_]+\("
 )
@@ -194,6 +209,7 @@ def _in_options(message: str) -> str:
     alone = "into" not in (each.name for each in _parameters())
     message = message.replace(", or series='all' in convert" if alone else " in convert", "")
     message = _spelled(message, _options(_parameters()))
+    message = _NUMBERS.sub(lambda found: re.sub(r"\.0(?=,|$)", "", found[1].replace(", ", ",")), message)
     for word, spelled in _WORDS.items():
         message = re.sub(word, spelled, message)
     for away in _NONE_HERE:
@@ -208,9 +224,12 @@ def _spelled(message: str, options: Mapping[str, str]) -> str:
     """Spell parameters as options."""
     for name, spelled in options.items():
         message = re.sub(rf"\b{name}=True\b", spelled, message)
+        message = re.sub(rf"\b{name}=(['\"])(.*?)\1( or )\1(.*?)\1", rf"{spelled} \2\3\4", message)
         message = re.sub(rf"\b{name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
         message = re.sub(rf"\b{name}=(?=\w)", f"{spelled} ", message)
         message = re.sub(rf"\b{name}=(?=[\s.,;)]|$)", spelled, message)
+        if name in _AT_ONCE:
+            message = re.sub(rf"^{name} (?=is |are |names? |must )", f"{spelled} ", message)
         if "_" in name:
             message = re.sub(rf"\b{name}\b", spelled, message)
     return message

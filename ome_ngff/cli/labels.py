@@ -9,6 +9,7 @@ import click
 from . import options
 from .options import (
     PLACE,
+    STORE,
     machine,
     method,
     overwrite,
@@ -29,16 +30,16 @@ from .options import (
     "nuclei.tif tissue.ome.zarr --properties measured.csv --id label",
 )
 @click.argument("source", metavar="INPUT", type=PLACE)
-@click.argument("image", type=PLACE)
-@options.source
+@click.argument("image", type=STORE)
+@options.source(of_image=True)
 @click.option("--name", default="labels", show_default=True, help="Name of the label image.")
 @method("mode", labels=True)
 @click.option("--colors", metavar="NAME", help="auto, tab10, tab20 or a colour map of matplotlib.")
 @click.option("--properties", metavar="FILE", help="CSV file with a row for each label.")
 @click.option("--id", "label_id", metavar="COLUMN", help="Column of FILE with the label values.  [default: label]")
 @click.option("--check", is_flag=True, help="Refuse properties of labels that do not occur.")
-@scale_factors
-@storage
+@scale_factors("those of IMAGE")
+@storage("those of IMAGE")
 @overwrite
 @resume
 @options.join

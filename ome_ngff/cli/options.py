@@ -221,13 +221,21 @@ store_option = click.option(
     expose_value=False,
     help="Option of the store behind a URL, such as anon=true; may be repeated.",
 )
-source = stack(
-    click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),
-    click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
-    click.option("--scale", type=SIZES, help="Pixel size per axis; what is left out is taken from INPUT, or 1."),
-    click.option("--translation", type=SIZES, help="Position of the first pixel per axis, likewise, or 0."),
-    click.option("--unit", "axes_units", type=UNITS, help="Unit per axis; what is left out is taken from INPUT."),
-)
+
+
+def source(*, of_image: bool = False) -> Callable[[F], F]:
+    """Return the options of INPUT; `of_image` for labels, whose pixel sizes are those of their image."""
+    sizes, places = ("that of IMAGE", "") if of_image else ("taken from INPUT, or 1", ", or 0")
+    units = "that of IMAGE" if of_image else "taken from INPUT"
+    return stack(
+        click.option("--axes", type=AXES, help="What the dimensions of INPUT are, such as zyx; s is colour."),
+        click.option("--series", metavar="N|NAME", help="Which image of INPUT, where it holds several."),
+        click.option("--scale", type=SIZES, help=f"Pixel size per axis; what is left out is {sizes}."),
+        click.option("--translation", type=SIZES, help=f"Position of the first pixel per axis, likewise{places}."),
+        click.option("--unit", "axes_units", type=UNITS, help=f"Unit per axis; what is left out is {units}."),
+    )
+
+
 _REGION = Parsed("z=0:10,y=:300,c=DAPI", parse_region)
 region = click.option("--region", type=_REGION, help="Part of it: from and to, or a number, or a channel, by axis.")
 unit = click.option(
@@ -237,16 +245,26 @@ unit = click.option(
     show_default=True,
     help="What --region counts or measures in.",
 )
-scale_factors = click.option(
-    "--scale-factors",
-    type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
-    help="Factors of the levels, relative to level 0; numbers hold for y and x.  [default: auto]",
-)
-storage = stack(
-    click.option("--chunks", type=LENGTHS, help="Pixels per chunk.  [default: 128 for volumes, 1024 for planes]"),
-    click.option("--shards", type=LENGTHS, help="Pixels per shard (from 0.5); auto: about 64 MiB."),
-    click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
-)
+
+
+def scale_factors(default: str = "auto") -> Callable[[F], F]:
+    """Return the option --scale-factors; `default` is what --help says of it."""
+    return click.option(
+        "--scale-factors",
+        type=Parsed('"2,4,8"|"z=1,y=2,x=2;..."|auto|none', parse_factors),
+        help=f"Factors of the levels, relative to level 0; numbers hold for y and x.  [default: {default}]",
+    )
+
+
+def storage(chunks: str = "128 for volumes, 1024 for planes") -> Callable[[F], F]:
+    """Return the options of chunks, shards and compression; `chunks` is what --help says of their default."""
+    return stack(
+        click.option("--chunks", type=LENGTHS, help=f"Pixels per chunk.  [default: {chunks}]"),
+        click.option("--shards", type=LENGTHS, help="Pixels per shard (from 0.5); auto: about 64 MiB."),
+        click.option("--compression", metavar="NAME[:LEVEL]", help="blosc-zstd, blosc-lz4, zstd, gzip or none."),
+    )
+
+
 VERSION = Named("VERSION", _versions, _format)
 fmt = click.option("--format", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: that of OUTPUT, or 0.5]")
 version = click.option("--format", "--version", "fmt", type=VERSION, help="Version of OME-NGFF.  [default: as stated]")

@@ -23,11 +23,11 @@ from .write import run_batch
 @click.option("--layout", metavar="96-well|8x12", help="The physical plate.  [default: up to the last well]")
 @click.option("--stitch", is_flag=True, help="Lay the fields of each well by their positions into one image.")
 @click.option("--overlap", type=click.Choice(["last", "mean"]), help="What wins where fields overlap.  [default: last]")
-@options.source
+@options.source()
 @click.option("--name", help="Name of the plate.  [default: that of OUTPUT]")
 @method("resize")
-@scale_factors
-@storage
+@scale_factors()
+@storage()
 @fmt
 @click.option("--no-omero", is_flag=True, help="Leave out names, colours and contrast of the channels.")
 @options.overwrite

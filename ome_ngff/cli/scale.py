@@ -21,7 +21,7 @@ from .options import AXES, PLACE, STORE, machine, method, progress, refuse_both,
 @click.argument("output", type=PLACE, required=False)
 @click.argument("axes", type=AXES, required=False)
 @method("resize")
-@options.scale_factors
+@options.scale_factors()
 @click.option("--downscale", type=click.IntRange(2), default=2, show_default=True, help="Factor from level to level.")
 @click.option(
     "--max-layer", "--max_layer", type=click.IntRange(0), default=4, show_default=True, help="Levels below level 0."
@@ -62,7 +62,7 @@ def command(
     With --keep, its small levels go.
     """
     from ..scale import Scaler
-    from ..write import scaled_request
+    from ..write import find_array, scaled_request
     from .info import report
     from .machine import cluster, settings
     from .tables import show_request
@@ -87,6 +87,7 @@ def command(
         option = "--rebuild" if rebuild_levels else "--keep"
         raise click.UsageError(f"{option} is for an image in place: leave out OUTPUT and AXES.")
     if axes is None:
+        find_array(array)  # which may be what is missing
         raise click.UsageError("Missing argument 'AXES'.")
     scaler = Scaler(**parameters)
     if dry_run:

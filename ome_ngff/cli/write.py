@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 )
 @click.argument("places", metavar="INPUT... OUTPUT", nargs=-1, type=PLACE)
 @options.into
-@options.source
+@options.source()
 @options.region
 @click.option("--name", help="Name of the image.  [default: that of INPUT]")
 @method("resize")
-@scale_factors
-@storage
+@scale_factors()
+@storage()
 @fmt
 @click.option("--no-omero", is_flag=True, help="Leave out names, colours and contrast of the channels.")
 @click.option("--no-labels", is_flag=True, help="Leave out the labels of an OME-Zarr INPUT.")

@@ -22,7 +22,7 @@ from ..spec import (
     parse_numbers,
     parse_units,
 )
-from ..text import show
+from ..text import counted, show
 from .values import NgffImage
 
 
@@ -92,7 +92,9 @@ class Given:
         items: list[Axis] = list(map(Axis.parse, own or () if axes is None else axes))
         asked = tuple(axis.name for axis in items)
         if len(asked) != pixels.ndim:
-            raise AxesError(f"dims {','.join(asked)!r} name {len(asked)} dimensions, but the data has {pixels.ndim}.")
+            raise AxesError(
+                f"dims {','.join(asked)!r} name {counted(len(asked), 'dimension')}, but the data has {pixels.ndim}."
+            )
         names = own if own is not None and set(asked) == set(own) else asked
         if defaults is None and (axes is not None or isinstance(image, NgffImage)):
             wanted = asked

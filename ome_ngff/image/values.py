@@ -17,7 +17,7 @@ from ..spec import (
     direction,
     parse_units,
 )
-from ..text import by, cut, listed, mapping_of, show
+from ..text import by, counted, cut, listed, mapping_of, show
 
 
 def _mapping(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -99,7 +99,9 @@ class NgffImage:
 
     def __attrs_post_init__(self) -> None:
         if len(self.dims) != self.data.ndim:
-            raise AxesError(f"dims {self.dims} name {len(self.dims)} dimensions, but the data has {self.data.ndim}.")
+            raise AxesError(
+                f"dims {self.dims} name {counted(len(self.dims), 'dimension')}, but the data has {self.data.ndim}."
+            )
         if self.axes_units is not None:
             self.axes_units = parse_units(self.axes_units, [Axis.parse({"name": name}) for name in self.dims])
         for what in ("scale", "translation", "axes_units", "axes_orientations"):

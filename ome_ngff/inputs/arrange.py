@@ -12,6 +12,7 @@ from ..exceptions import AxesError, InputError
 from ..image import NgffImage
 from ..pixels import reordered
 from ..spec import KNOWN_AXES, SPACE_UNITS, SPATIAL, TIME_UNITS, Axes, full_unit, in_meters
+from ..text import counted
 
 COLORS = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 COLOR_NAMES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
@@ -115,7 +116,8 @@ def named_axes(axes: str | Sequence[str] | None, ndim: int, source: str, own: Se
     names = [name.lower() if len(name) == 1 else name for name in map(str, axes)]
     if len(names) != ndim:
         has = f"{ndim} ({','.join(own)})" if own else str(ndim)
-        raise AxesError(f"axes {','.join(names)!r} name {len(names)} dimensions, {source} has {has}. Name each once.")
+        named = f"axes {','.join(names)!r} name {counted(len(names), 'dimension')}"
+        raise AxesError(f"{named}, {source} has {has}. Name each once.")
     if "s" in own and "c" in names and "s" not in names:
         names.remove("c")
         names.insert(list(own).index("s"), "s")

@@ -13,6 +13,7 @@ import attrs
 
 from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
+from ..store import nearest_place
 from . import signs
 from .inside import Inside, Open
 from .vendor import readable
@@ -235,5 +236,5 @@ def open_one(path: str, *, series: int | str | None, axes: Sequence[str] | None,
     """
     where = os.path.abspath(path)
     if not os.path.exists(where):
-        raise MissingError(f"There is no {path}.")
+        raise MissingError(f"There is no {path}.{nearest_place(path)}")
     return family_of(where).open(where, "", series, axes, indices=indices)

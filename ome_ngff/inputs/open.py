@@ -6,13 +6,11 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ..exceptions import AxesError, MissingError, OptionError
 from ..image import NgffImage
-from ..store import behind_urls, local, split_inside
-from ..text import nearest_word
+from ..store import behind_urls, local, nearest_place, split_inside
 from .families import ZARR, family_of, folder_family
 from .inside import InputInfo, Inside, describe_inside
 from .sequence import open_sequence
@@ -146,9 +144,7 @@ def _is_sequence(path: str) -> bool:
         return False
     if glob.has_magic(path):
         return True
-    folder = Path(path).parent
-    siblings = os.listdir(folder) if folder.is_dir() else []
-    raise MissingError(f"There is no {path}.{nearest_word(Path(path).name, siblings)}")
+    raise MissingError(f"There is no {path}.{nearest_place(path)}")
 
 
 def _place(path: str) -> tuple[str, str]:

@@ -16,11 +16,13 @@ import attrs
 
 from ..exceptions import AxesError, InputError, MissingError, OptionError
 from ..spec import row_name
+from ..store import nearest_place
 from ..text import listed, warn
 from .expansion import WORDS, table_rows, words_of
 from .families import SUFFIXES
 from .harmony import NAMES, Indexed, index_of_harmony
 from .naming import axis_of
+from .open import foreign_file
 from .yokogawa import RECORDS, measured
 
 _GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -135,9 +137,12 @@ def found_planes(given: str) -> tuple[list[PlaneFile], str]:
         return _matching(given)
     if os.path.isdir(given):
         return _recognised(given)
-    raise MissingError(
-        f"{given} is neither a manifest (.csv), nor a folder, nor a pattern with placeholders such as "
-        "'r{row}c{column}f{field}p{z}-ch{channel}*.tiff'."
+    if not os.path.exists(given):
+        raise MissingError(f"There is no {given}.{nearest_place(given)}")
+    kind = foreign_file(given)
+    raise InputError(
+        f"{given} is {kind + ', and ' if kind else ''}neither a manifest (.csv), nor a folder, nor a pattern with "
+        "placeholders such as 'r{row}c{column}f{field}p{z}-ch{channel}*.tiff'."
     )
 
 
@@ -207,6 +212,8 @@ def _recognised(folder: str) -> tuple[list[PlaneFile], str]:
         planes = [_plane(file, match) for file in sorted(files) if (match := expression.match(file))]
         best = (instrument, planes) if len(planes) > len(best[1]) else best
     instrument, planes = best
+    if not files:
+        raise MissingError(f"There is no image in {folder}.")
     if not planes:
         shown = f" (such as {files[0]!r})" if files else ""
         names = listed(list(dict.fromkeys(re.sub(r" \(Gen5.*", "", name) for name, _ in KNOWN)), comma=", ")

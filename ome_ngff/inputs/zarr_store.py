@@ -18,7 +18,7 @@ from ..exceptions import InputError, MissingError, NgffError
 from ..image import NgffImage
 from ..read import StoredImage, StoredLevel, document_of
 from ..spec import Metadata, image_names, is_image, label_names, path_fault
-from ..store import Target, find_target, locate, members, open_node, readable, settled
+from ..store import Target, find_target, locate, members, nearest_place, open_node, readable, settled
 from ..text import by, warn
 from .arrange import Facts, arranged, named_axes, positive
 from .inside import Inside
@@ -45,7 +45,7 @@ def open_file(path: str, inner: str, series: int | str | None, axes: Sequence[st
     store, at = locate(readable(path))
     node: Any = open_node(store, "/".join(filter(None, [at, inner])))
     if node is None:
-        raise MissingError(f"There is no Zarr group or array at {where}.")
+        raise MissingError(f"There is no Zarr group or array at {where}.{nearest_place(where)}")
     name = re.sub(r"(\.ome)?(\.zarr)?(\.zip|\.ozx|\.zr)?$", "", PurePath(inner or path.rstrip("/")).name) or "image"
     if isinstance(node, zarr.Array):
         siblings: dict[str, Any] = {}

@@ -47,6 +47,7 @@ from ..store import (
     journal,
     locate,
     members,
+    nearest_place,
     open_node,
     places,
     readable,
@@ -75,7 +76,7 @@ def describe_store(place: Any) -> StoreInfo:
     store, path, name = find_place(place)
     node = open_node(store, path)
     if node is None:
-        raise MissingError(f"There is no Zarr group or array at {name}.")
+        raise MissingError(f"There is no Zarr group or array at {name}.{nearest_place(name)}")
     if isinstance(node, zarr.Array):
         return StoreInfo(name, "array", None, node.metadata.zarr_format, arrays=(describe_array(node, ""),))
     return _group(node, name)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..exceptions import FormatError, IncompleteError, InputError, MissingError, NgffError, StoreError
 from ..pixels import LazyArray, Slices, broken_chunk, native
 from ..spec import Metadata, Plate, Scale, dataset_paths, entry_of, image_label_of, is_image, placed, stated_axes
-from ..store import Target, attributes_now, open_node, place, plates_above, read_box, with_length
+from ..store import Target, attributes_now, nearest_place, open_node, place, plates_above, read_box, with_length
 from ..text import listed, show, warn
 
 
@@ -169,7 +169,7 @@ def document_of(target: Target, *, unfinished: bool = False) -> dict[str, Any]:
 def refuse_missing(target: Target) -> None:
     """Raise `MissingError` where there is no group."""
     if target.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {target}{_in_plate(target)}.")
+        raise MissingError(f"There is no OME-Zarr at {target}{_in_plate(target)}.{nearest_place(target)}")
 
 
 def _in_plate(target: Target) -> str:

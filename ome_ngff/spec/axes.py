@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..exceptions import AxesError
-from ..text import nearest_word, show, warn
+from ..text import counted, nearest_word, show, warn
 from .rules.axes import axes_findings
 from .rules.book import stated
 from .vocabulary import KNOWN_AXES, ORIENTATIONS, TIME_UNITS, AnatomicalOrientation, axis_name, by_name, full_unit
@@ -106,7 +106,7 @@ class Axes(Sequence[Axis]):
         names = [axis.name for axis in items]
         if ndim is not None and len(items) != ndim:
             raise AxesError(
-                f"axes {','.join(names)!r} name {len(items)} dimensions, but the array has {ndim}. "
+                f"axes {','.join(names)!r} name {counted(len(items), 'dimension')}, but the array has {ndim}. "
                 "Name each dimension once."
             )
         units = parse_units(axes_units, items)

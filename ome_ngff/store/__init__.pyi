@@ -93,6 +93,7 @@ from .places import in_memory as in_memory
 from .places import is_elsewhere as is_elsewhere
 from .places import key_of as key_of
 from .places import locate as locate
+from .places import nearest_place as nearest_place
 from .places import opened as opened
 from .places import place as place
 from .places import readable as readable

@@ -25,7 +25,7 @@ from ..config import in_child
 from ..exceptions import OptionError, StoreError
 from ..pixels import made_by
 from ..spec import path_fault
-from ..text import mapping_of
+from ..text import mapping_of, nearest_word
 from .cloud import CloudStore, open_anew, open_url
 from .zarr_private import default_buffer_prototype, reopen_zip
 from .zip import ENDINGS, local, text_of
@@ -53,6 +53,16 @@ def size_of_file(path: Path | str) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path} is not a file.")
     return found.st_size
+
+
+def nearest_place(missing: object) -> str:
+    """Return " Did you mean 'x'?" for what stands in the folder of a missing path and is named like it, or ""."""
+    path = Path(str(missing).partition("::")[0])
+    if "://" in str(missing) or path.exists():
+        return ""
+    with suppress(OSError):
+        return nearest_word(path.name, os.listdir(path.parent), alike=0.8)
+    return ""
 
 
 def place(store: Store, path: str = "") -> str:

@@ -24,6 +24,7 @@ _CLIENT = {
 }  # fmt: skip
 _OF_OBSTORE = {"S3": "s3", "GCS": "gs", "Azure": "az"}
 _KEYS = "anon=True for what everybody may read, or profile='name'"
+_TRIED = re.compile(r"Generic \w+ error: Error performing \w+ \S+ in \S+, after (\d+) retries, .*? - (.*)")
 _FSSPEC = {"key": "access_key_id", "secret": "secret_access_key", "token": "session_token", "anon": "skip_signature"}
 
 
@@ -106,7 +107,7 @@ def first_line(error: BaseException) -> str:
     said = " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
     if "/latest/api/token" in said or "metadata.google.internal" in said:  # whom it asks for keys
         said = f"there are no keys to it in the environment. Give store_options, such as {_KEYS}."
-    return said
+    return _TRIED.sub(r"\2 (tried \1 times more)", said)
 
 
 def as_for_fsspec(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from .relabeling import rename_labels as rename_labels
 from .request import Request as Request
 from .resume import agree as agree
 from .scenes import write_scene as write_scene
+from .stored import find_array as find_array
 from .stored import scaled_request as scaled_request
 from .stored import write_scaled as write_scaled
 from .streams import Stream as Stream

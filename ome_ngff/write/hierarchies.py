@@ -9,7 +9,17 @@ import attrs
 
 from ..exceptions import MissingError, StoreError
 from ..spec import format_for_zarr, format_implementations, paths_below
-from ..store import LOCK, Hierarchy, Target, locate, locked, read_hierarchy, refuse_linked_journal, refuse_writers
+from ..store import (
+    LOCK,
+    Hierarchy,
+    Target,
+    locate,
+    locked,
+    nearest_place,
+    read_hierarchy,
+    refuse_linked_journal,
+    refuse_writers,
+)
 from .replace import refuse_place
 
 FORMATS = tuple(format_implementations())
@@ -28,7 +38,7 @@ def changed_target(group: Any) -> Target:
     refuse_place(target)
     refuse_linked_journal(target)
     if not read_hierarchy(target, named_below, whole=False).nodes:
-        raise MissingError(f"There is no Zarr group at {target}.")
+        raise MissingError(f"There is no Zarr group at {target}.{nearest_place(target)}")
     return target
 
 

@@ -12,7 +12,7 @@ from ..engine import Progress
 from ..exceptions import MissingError, OptionError, StoreError
 from ..pixels import Scaler
 from ..spec import AxesLike, Format
-from ..store import Layout, Target, folder_of, locate, open_node, place
+from ..store import Layout, Target, folder_of, locate, nearest_place, open_node, place
 from .arguments import image_request
 from .execution import execute
 from .leveling import add_levels
@@ -44,6 +44,21 @@ def write_scaled(
     execute(request, overwrite=overwrite, progress=progress)
 
 
+def find_array(of: Any) -> zarr.Array[Any]:
+    """Open a stored array.
+
+    Raises:
+        MissingError: there is none.
+    """
+    store, path = locate(of)
+    array = open_node(store, path)
+    if not isinstance(array, zarr.Array):
+        where = place(store, path)
+        hint = f"; it is a group, in which one is named {where}/0, for example" if array is not None else ""
+        raise MissingError(f"There is no Zarr array at {where}{hint}.{nearest_place(where)}")
+    return array
+
+
 def scaled_request(
     scaler: Scaler, input_array: Any, output_directory: Any, axes: AxesLike | None, fmt: Format | str | None = None
 ) -> tuple[zarr.Array[Any], Request]:
@@ -52,12 +67,7 @@ def scaled_request(
     Raises:
         MissingError: there is no such array. LabelError: see `Scaler.scale`.
     """
-    store, path = locate(input_array)
-    array = open_node(store, path)
-    if not isinstance(array, zarr.Array):
-        where = place(store, path)
-        hint = f"; it is a group, in which one is named {where}/0, for example" if array is not None else ""
-        raise MissingError(f"There is no Zarr array at {where}{hint}.")
+    array = find_array(input_array)
     if scaler.labeled:
         scaler.refuse_invention()
     layout = Layout(chunks=array.chunks)

@@ -41,6 +41,7 @@ from ..store import (
     leads_through_a_link,
     locked,
     named_faults,
+    nearest_place,
     opened,
     read_bytes,
     read_record,
@@ -137,7 +138,7 @@ def _update(
     refuse_place(root)
     refuse_linked_journal(root)
     if root.attributes is None or image.attributes is None:
-        raise MissingError(f"There is no OME-Zarr at {image}.")
+        raise MissingError(f"There is no OME-Zarr at {image}.{nearest_place(image)}")
     given = Given.of(without_coordinates(pixels))
     if label is not None:
         given = attrs.evolve(given, pixels=as_labels(given.pixels))

@@ -22,7 +22,7 @@ from ...engine import Progress, check_progress
 from ...exceptions import Finding, MissingError, StoreError, ValidationError
 from ...show import table, tag
 from ...spec import CurrentFormat, Format, detect_format, format_from_version, format_implementations, kind_of
-from ...store import opened, parse_json, refuse_large
+from ...store import nearest_place, opened, parse_json, refuse_large
 from ...text import counted, cut, printable
 from ..describe import find_place
 from .chunks import check_chunks
@@ -155,7 +155,8 @@ def validate(
         walk.findings += zip_findings(place.path, zarr_format, walk.version)
     if node is None and not walk.findings:
         below = walk.groups_below()
-        raise MissingError(f"There is no Zarr group at {name}{f', but below it: {below}' if below else ''}.")
+        but = f", but below it: {below}" if below else ""
+        raise MissingError(f"There is no Zarr group at {name}{but}.{nearest_place(name)}")
     if data:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Zarr has warned of codecs when the array was opened
