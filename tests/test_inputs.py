@@ -329,7 +329,7 @@ def test_an_index_that_is_none_for_a_file_is_an_index_error(index: Any, every_fi
 @pytest.mark.filterwarnings("ignore:.*is not taken as a pixel size:UserWarning")  # of a screen
 @given(st.sampled_from(["zy", "tzyx", "z", "zyxc"]))
 def test_axes_that_do_not_fit_are_refused(axes: str) -> None:
-    with pytest.raises(AxesError, match="dimensions"):
+    with pytest.raises(AxesError, match="dimension"):
         open_input(Path(skimage.data.__file__).parent / "astronaut.png", axes=axes)
 
 
