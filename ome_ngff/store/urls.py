@@ -25,6 +25,7 @@ _CLIENT = {
 _OF_OBSTORE = {"S3": "s3", "GCS": "gs", "Azure": "az"}
 _KEYS = "anon=True for what everybody may read, or profile='name'"
 _TRIED = re.compile(r"Generic \w+ error: Error performing \w+ \S+ in \S+, after (\d+) retries, .*? - (.*)")
+_ANSWER = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<]+)</Message>")
 _FSSPEC = {"key": "access_key_id", "secret": "secret_access_key", "token": "session_token", "anon": "skip_signature"}
 
 
@@ -103,10 +104,12 @@ def by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what obstore says, without what it knows of its own insides."""
+    """Return what obstore says, without what it knows of its own insides; of an answer of a store, what that says."""
     said = " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
     if "/latest/api/token" in said or "metadata.google.internal" in said:  # whom it asks for keys
         said = f"there are no keys to it in the environment. Give store_options, such as {_KEYS}."
+    if answer := _ANSWER.search(said):
+        return f"{answer[2].rstrip('.')} ({answer[1]})"
     return _TRIED.sub(r"\2 (tried \1 times more)", said)
 
 
