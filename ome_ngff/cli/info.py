@@ -244,7 +244,7 @@ def _state(image: ImageInfo) -> str:
         count, many = sum(image.helpers.values()), len(image.helpers)
         who = f"{many} process{'es' * (many != 1)} ({', '.join(list(image.helpers)[:_MOST])})"
         words.append(f"{count} being done by {who}, {total - done - count} left")
-    if image.rate and image.helpers:
+    if image.rate and image.helpers and done:  # the first may have come just now
         words.append(f"{image.rate:.3g} units/s, about {(total - done) / image.rate:.0f} s to go")
     return ", ".join(words)
 

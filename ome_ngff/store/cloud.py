@@ -191,11 +191,13 @@ class CloudStore(ObjectStore[Any]):
         self._check_writable()
         return await self._put(key, content, None)
 
-    async def entries(self, prefix: str) -> Any:
-        """List the objects below a prefix, as obstore describes them."""
+    async def entries(self, prefix: str, *, below: bool = True) -> Any:
+        """List the objects that begin with a prefix, as obstore describes them; those in folders, too, or not."""
         import obstore
 
         with self._named(prefix, "listed"):
+            if not below:
+                return (await obstore.list_with_delimiter_async(self.store, prefix))["objects"]
             return await obstore.list(self.store, prefix or None).collect_async()
 
     async def _put(self, key: str, content: Any, mode: Any) -> str:

@@ -24,13 +24,14 @@ from ..pixels import Block, slices
 from ..spec import name_fault
 from .attributes import attributes_now, locked
 from .claims import Claims, claims_of, name_holder
+from .cloud import CloudStore
 from .copying import StoredCells, copy_objects
 from .journal import JOURNAL, note_key
 from .nodes import children, drop_bytes, put_bytes
 from .opening import whole_cell, write_box
 from .patience import in_folder
 from .places import folder_of, in_memory
-from .slots import ENTRY
+from .slots import ENTRY, ObjectSlots
 from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
 from .target import Target
 
@@ -229,12 +230,20 @@ class Holder:
 
 
 def at_work(target: Target) -> dict[str, int]:
-    """Count the units that each process that helps with a write is at, by its host and number; in folders alone."""
-    holder = (target.mark or {}).get("holder")
-    if target.folder is None or not isinstance(holder, str) or name_fault(holder):
+    """Count the units that each process that helps with a write is at, by its host and number.
+
+    It is empty where that is not known: in memory, and where the store lists nothing.
+    """
+    holder, entries = (target.mark or {}).get("holder"), []
+    if not isinstance(holder, str) or name_fault(holder):
         return {}
-    names = (name.partition(".")[2] for name in children(target, f"{JOURNAL}/{HELD}{holder}/claims"))
-    return dict(sorted(Counter(name.rpartition("-")[0] for name in names if ENTRY.fullmatch(name)).items()))
+    claims = f"{JOURNAL}/{HELD}{holder}/claims"
+    if target.folder is not None:
+        entries = [name.partition(".")[2] for name in children(target, claims)]
+    elif isinstance(target.store, CloudStore) and target.store.conditional:
+        with suppress(StoreError):
+            entries = ObjectSlots(target.store.store, target.key(claims)).held()
+    return dict(sorted(Counter(entry.rpartition("-")[0] for entry in entries if ENTRY.fullmatch(entry)).items()))
 
 
 def claims_for(target: Target, path: str) -> Claims:

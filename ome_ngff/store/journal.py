@@ -22,6 +22,7 @@ from ..exceptions import StoreError
 from ..text import show
 from .attributes import put_attributes
 from .claims import name_holder
+from .cloud import CloudStore
 from .inline import wait_for
 from .nodes import children
 from .target import MARK, SHARED, Target
@@ -106,17 +107,26 @@ def note(target: Target, what: str) -> None:
 def pace(target: Target) -> float | None:
     """Return how many units a second were done in the last minute before the newest of them; None if that is unknown.
 
-    The times are those of the notes in a folder, which are compared with each other and with no clock.
+    The times are those of the notes in a folder, or on an object store, which are compared with each other and with no
+    clock.
     """
-    if target.folder is None:
-        return None
     with suppress(OSError):
         note = re.compile(rf"{name_of_write(target)}\.\d+-\d+")
-        times = [file.stat().st_mtime for file in os.scandir(target.folder / JOURNAL) if note.fullmatch(file.name)]
+        times = [time for name, time in _times(target) if note.fullmatch(name)]
         recent = [time for time in times if time > max(times) - 60]
         span = max(recent, default=0) - min(recent, default=0)
         return (len(recent) - 1) / span if span > 0 else None
     return None
+
+
+def _times(target: Target) -> list[tuple[str, float]]:
+    """List the journal: names, and seconds at which they were written; nothing where that is not known."""
+    if target.folder is not None:
+        return [(file.name, file.stat().st_mtime) for file in os.scandir(target.folder / JOURNAL)]
+    if isinstance(target.store, CloudStore) and target.store.conditional:
+        found = wait_for(target.store, target.store.entries(f"{target.key(JOURNAL)}/", below=False))
+        return [(entry["path"].rpartition("/")[2], entry["last_modified"].timestamp()) for entry in found]
+    return []
 
 
 def is_noted(target: Target, what: str) -> bool:

@@ -12,6 +12,7 @@ import re
 import stat
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..exceptions import StoreError
 from .patience import patiently
 
 ENTRY = re.compile(r"\w+-\d+-[0-9a-f]{16}\.\d+", re.ASCII)  # host, process, token, and how often it was renewed
+_LONGEST_ENTRY = 200  # characters
 _GATE = "gate"  # what an entry that stands for a gate alone begins with
 
 
@@ -228,12 +230,24 @@ class ObjectSlots:
         """Empty the object."""
         return self.swap(name, entry, "")
 
+    def held(self) -> list[str]:
+        """Get what stands in the slots that are held, in a hundred of them at most; it is for people to see."""
+        import obstore  # type: ignore[import-not-found,unused-ignore]
+
+        try:
+            listed = obstore.list_with_delimiter(self.store, f"{self.prefix.strip('/')}/")["objects"]
+        except obstore.exceptions.BaseError as error:
+            raise StoreError(f"{self.prefix} cannot be listed: {error}") from error
+        names = [found["path"].rpartition("/")[2] for found in listed if 0 < found["size"] <= _LONGEST_ENTRY]
+        with ThreadPoolExecutor(8) as pool:
+            return [body for body, _ in pool.map(self._get, names[:100]) if body]
+
     def _get(self, name: str) -> tuple[str, Mapping[str, Any] | None]:
         import obstore  # type: ignore[import-not-found,unused-ignore]
 
         try:
             found = obstore.get(self.store, self._key(name))
-            body = bytes(found.bytes()).decode()
+            body = bytes(found.bytes()).decode(errors="replace")
         except FileNotFoundError:
             return "", None
         except obstore.exceptions.BaseError as error:

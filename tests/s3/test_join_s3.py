@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import subprocess
 import sys
 import time
@@ -13,9 +15,10 @@ from conftest import Server
 
 import ome_ngff
 from ome_ngff import open_image, validate, write_image
+from ome_ngff.read import describe_store
 
 JOIN = """
-import sys
+import sys, time
 import numpy as np, ome_ngff
 from ome_ngff.engine import sharing
 place = sys.argv[1]
@@ -23,6 +26,9 @@ pixels = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16
 run, done = sharing.run_unit, []
 def counted(job, *unit, **how):
     done.append(unit)
+    if sys.argv[2:] == [str(len(done))]:
+        print("at the fourth", flush=True)
+        time.sleep(600)
     return run(job, *unit, **how)
 sharing.run_unit = counted
 with ome_ngff.config.set(task_target="20kB", memory_target="200kB", claim_patience=3, workers=1):
@@ -34,8 +40,8 @@ PIXELS = np.random.default_rng(0).integers(0, 4000, (20, 60, 70)).astype("uint16
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2, 4], "method": "gaussian"}
 
 
-def join(place: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", JOIN, place], stdout=subprocess.PIPE)
+def join(place: str, *until: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", JOIN, place, *until], stdout=subprocess.PIPE)
 
 
 @pytest.fixture
@@ -64,3 +70,19 @@ def test_processes_that_are_killed_lose_nothing_on_an_object_store(server: Serve
     assert last.returncode == 0
     assert server.keys("joint.zarr/") == alone
     np.testing.assert_array_equal(open_image("s3://cells/joint.zarr").images[0].data.compute(), PIXELS)
+
+
+def test_info_names_who_is_at_work_on_an_object_store(server: Server) -> None:
+    process = join("s3://cells/joint.zarr", "4")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"at the fourth\n"
+    try:
+        (image,) = describe_store("s3://cells/joint.zarr").images
+    finally:
+        process.kill()
+        process.communicate()
+    assert image.progress is not None
+    assert image.progress[0] == 3
+    host = re.sub(r"\W+", "_", platform.node())[:40]
+    assert image.helpers == {f"{host}-{process.pid}": 1}
+    assert image.rate is None or image.rate > 0  # the times of a store are in seconds
