@@ -1,7 +1,8 @@
-"""Processes that copy one finished hierarchy together, each object once."""
+"""Finished hierarchies that are copied as they are, each object once: by one process, and by several together."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 from collections import Counter
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 from helpers import every_file
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import (
     ExistsError,
@@ -30,8 +32,8 @@ from ome_ngff import (
 from ome_ngff.cli import main
 from ome_ngff.engine import sharing
 from ome_ngff.read import describe_store
-from ome_ngff.store import claims, find_target, journal
-from ome_ngff.write import upload, upload_together, uploading_together
+from ome_ngff.store import Entry, Target, claims, find_target, journal, list_objects, objects
+from ome_ngff.write import upload, upload_together, uploading, uploading_together
 
 PIXELS = np.random.default_rng(0).integers(0, 4000, (16, 32, 32)).astype("uint16")
 
@@ -65,6 +67,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
+def interrupted(*words: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def shown(place: Path) -> str:
     return CliRunner().invoke(main, ["info", str(place)]).output
 
@@ -74,13 +80,13 @@ def stopping(after: int) -> Iterator[None]:
     """Expect the process to be interrupted when it has sent some units, and begins another."""
     carry, units = uploading_together.carry_objects, itertools.count()
 
-    def interrupted(*words: Any) -> None:
+    def for_a_while(*words: Any) -> None:
         if next(units) >= after:
             raise KeyboardInterrupt
         carry(*words)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(uploading_together, "carry_objects", interrupted)
+        patch.setattr(uploading_together, "carry_objects", for_a_while)
         with pytest.raises(KeyboardInterrupt):
             yield
 
@@ -209,3 +215,174 @@ def test_who_comes_late_finds_the_upload_finished(tmp_path: Path, monkeypatch: p
     upload_together(source, tmp_path / "b")
     assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
     assert not (tmp_path / "b" / journal.JOURNAL).exists()
+
+
+class Noting(MemoryStore):
+    """Note what is stored, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[str] = []
+
+    async def set(self, key: str, value: Any, byte_range: Any = None) -> None:
+        await super().set(key, value, byte_range)
+        self.came.append(key)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_group_states_what_it_is_once_all_below_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(objects, "_AT_ONCE", 1)
+    source, store = plate(tmp_path / "a", version), Noting()
+    write_labels(PIXELS[0] % 7, source / "A" / "1" / "0", "sevens")
+    upload(find_target(source), store)
+    mark, *came = store.came
+    last = ".zattrs" if version == "0.4" else "zarr.json"
+    assert (mark, came[-1]) == (".zgroup" if version == "0.4" else last, last)
+    for i, key in enumerate(came):
+        group, _, name = key.rpartition("/")
+        if name == last:
+            assert not [late for late in came[i + 1 :] if late.startswith(f"{group}/")], key
+
+
+def _foreign_files(place: Path) -> None:
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        pytest.param(_foreign_files, "holds something else than an image", id="files"),
+        pytest.param(
+            lambda place: zarr.create_group(place, attributes={"mine": 1}), "holds something else", id="group"
+        ),
+        pytest.param(lambda place: plate(place, "0.5"), "holds something else than an image", id="plate"),
+        pytest.param(lambda place: image(place, "0.5"), None, id="image"),
+    ],
+)
+def test_only_an_image_is_replaced_where_that_is_allowed(tmp_path: Path, make: Any, why: str | None) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+    make(tmp_path / "b")
+    before = every_file(tmp_path / "b")
+    with pytest.raises(ExistsError, match="There is something at"):
+        upload(source, tmp_path / "b")
+    if why is not None:
+        with pytest.raises(ExistsError, match=why):
+            upload(source, tmp_path / "b", overwrite=True)
+        assert every_file(tmp_path / "b") == before
+
+
+def test_of_an_image_that_is_replaced_nothing_stays(tmp_path: Path) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+    write_image(PIXELS, tmp_path / "b", axes="zyx", scale_factors=[2, 4, 8], chunks=4)
+    write_labels(PIXELS % 3, tmp_path / "b", "threes")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    upload(source, tmp_path / "b", overwrite=True)
+    (tmp_path / "b" / "notes.txt").unlink()
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
+def test_one_alone_sends_again_only_what_did_not_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a store lists digests, as those of objects do."""
+
+    def tagged(target: Target) -> dict[str, Entry]:
+        found = list_objects(target)
+        read = {path: (tmp_path / "b" / path).read_bytes() for path in found}
+        return {path: Entry(len(content), hashlib.md5(content).hexdigest()) for path, content in read.items()}
+
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    source, stored = find_target(image(tmp_path / "a", "0.5")), Counter[str]()
+    put = LocalStore.set
+
+    async def counted(store: LocalStore, key: str, value: Any) -> None:
+        stored[key] += 1
+        await put(store, key, value)
+
+    monkeypatch.setattr(objects, "_AT_ONCE", 2)
+    monkeypatch.setattr(objects, "_MOMENT", 0.001)
+    monkeypatch.setattr(LocalStore, "set", counted)
+    with pytest.raises(KeyboardInterrupt):
+        upload(source, tmp_path / "b", progress=stop)
+    assert 20 < len(stored) < len(list_objects(source))
+    monkeypatch.setattr(
+        uploading, "list_objects", lambda target: list_objects(target) if target is source else tagged(target)
+    )
+    upload(source, tmp_path / "b", resume=True)
+    assert {path for path, times in stored.items() if times > 1} <= {"zarr.json"}
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
+def test_what_is_cut_short_is_not_the_same_upload(tmp_path: Path) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+    upload_together(source, tmp_path / "b")
+    chunk = tmp_path / "b" / "0" / "c" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(ExistsError, match="something else"):
+        upload_together(source, tmp_path / "b")
+
+
+def test_documents_wait_until_all_chunks_have_been_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carry, hasty = uploading_together.carry_objects, threading.Event()
+
+    def slow(source: Target, target: Target, sizes: Mapping[str, int], *words: Any) -> None:
+        if any(path.endswith("zarr.json") for path in sizes):
+            hasty.set()
+        elif "labels/sevens/1/c/0/0/0" in sizes:  # of the last unit
+            assert not hasty.wait(0.2)
+        carry(source, target, sizes, *words)
+
+    monkeypatch.setattr(uploading_together, "carry_objects", slow)
+    upload_together(find_target(image(tmp_path / "a", "0.5")), tmp_path / "b")
+    assert hasty.is_set()
+
+
+def test_units_are_bounded_by_bytes_unless_of_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carry, units = uploading_together.carry_objects, list[Mapping[str, int]]()
+
+    def noted(source: Target, target: Target, sizes: Mapping[str, int], *words: Any) -> None:
+        units.append(sizes)
+        carry(source, target, sizes, *words)
+
+    monkeypatch.setattr(uploading_together, "carry_objects", noted)
+    monkeypatch.setattr(uploading_together, "_BYTES", 2500)
+    upload_together(find_target(image(tmp_path / "a", "0.5")), tmp_path / "b")
+    *units, _ = units  # what ends it
+    assert max(len(sizes) for sizes in units) > 1
+    assert all(sum(sizes.values()) <= 2500 for sizes in units if len(sizes) > 1)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_group_that_somebody_is_just_creating_is_uploaded_to(tmp_path: Path, version: str) -> None:
+    source = find_target(image(tmp_path / "a", version))
+    zarr.create_group(tmp_path / "b", zarr_format=2 if version == "0.4" else 3)
+    upload_together(source, tmp_path / "b")
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
+def test_the_next_one_tidies_up_after_an_end_that_was_cut_short(tmp_path: Path) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uploading_together, "delete", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            upload_together(source, tmp_path / "b")
+    assert open_image(tmp_path / "b").read().data.shape == PIXELS.shape
+    assert (tmp_path / "b" / journal.JOURNAL).exists()
+    upload_together(source, tmp_path / "b")
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
+def test_many_go_on_with_what_one_alone_has_begun(tmp_path: Path) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uploading, "carry_objects", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            upload(source, tmp_path / "b")
+    upload_together(source, tmp_path / "b")
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")

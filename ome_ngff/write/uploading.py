@@ -24,7 +24,6 @@ from ..store import (
     list_objects,
     named_faults,
     parse_json,
-    put_attributes,
     read_bytes,
 )
 from . import replace
@@ -143,12 +142,8 @@ def upload(
         joint = SHARED in (target.mark or {})
         if _begun(target, cargo, overwrite=overwrite, resume=resume):
             there = list_objects(target)
-            if joint:  # others stop
-                journal.hold(target, shared=False)
         else:
-            stated = {MARK: {"incomplete": cargo.mark()}}
-            put_attributes(target, stated)
-            marked = attrs.evolve(target, attributes=stated)
+            marked = journal.begin(target, cargo.mark(), {})
             if target.attributes is not None:
                 replace.clear(marked, replace.to_replace(target, ()), lambda: None)
         with metered(progress, 0, cargo.size, "uploading") as meter:
