@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -356,6 +357,30 @@ def test_dimensions_get_the_names_that_the_version_asks_for(tmp_path: Path) -> N
     assert every_file(image) == before
 
 
+def test_dimensions_stay_as_they_are_where_the_version_asks_for_no_names(tmp_path: Path) -> None:
+    image = an_image(tmp_path / "image.zarr", "0.5")
+    documents = [image / level / "zarr.json" for level in "01"]
+    for path, names in zip(documents, ({}, {"dimension_names": ["a", "b", None]}), strict=True):
+        unnamed = {key: value for key, value in json.loads(path.read_text()).items() if key != "dimension_names"}
+        path.write_text(json.dumps({**unnamed, **names}))
+    before = [path.read_bytes() for path in documents]
+    upgrade(image, "0.6")
+    assert [path.read_bytes() for path in documents] == before
+
+
+@pytest.mark.parametrize("axes", ["zyx", "cyx", "tyx"])
+def test_dimensions_have_the_names_of_their_own_image(tmp_path: Path, axes: str) -> None:
+    """Though the arrays of another are stored in the same way."""
+    place = stored("bf2raw", FormatV04(), tmp_path / "store")
+    for number, each in enumerate(["zyx", axes]):
+        words: Any = {"axes": each, "scale_factors": [], "chunks": (1, 20, 30), "fmt": "0.4", "overwrite": True}
+        write_image(NOISE.astype("uint16"), place / str(number), **words)
+    assert len({(place / str(number) / "0" / ".zarray").read_bytes() for number in range(2)}) == 1
+    upgrade(place)
+    names = [zarr.open_array(place / str(n) / "0", mode="r").metadata.dimension_names for n in range(2)]
+    assert names == [tuple("zyx"), tuple(axes)]
+
+
 def a_scene(folder: Path, *edges: Edge, fmt: str = "0.6") -> Path:
     """Write two images of 0.6 with labels, and a scene of them."""
     for name in ("left", "right"):
@@ -666,9 +691,9 @@ def test_what_cannot_be_upgraded_is_refused_untouched(
     place = an_image(tmp_path / "image.zarr")
     spoil(place)
     before = every_file(tmp_path)
-    for dry_run in (True, False):
+    for dry_run, lossy in itertools.product((True, False), repeat=2):
         with pytest.raises(error, match=words):
-            upgrade(place, dry_run=dry_run)
+            upgrade(place, dry_run=dry_run, lossy=lossy)
     assert every_file(tmp_path) == before
 
 
@@ -697,6 +722,26 @@ def test_a_sharded_image_does_not_go_to_zarr_v2(tmp_path: Path) -> None:
     before = every_file(image)
     with pytest.raises(CodecError, match=r"/0, /1, /2: it has shards"):
         upgrade(image, "0.4")
+    assert every_file(image) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "name", "value"),
+    [
+        pytest.param("0.4", "0.5", "ome", "mine", id="ome"),
+        pytest.param("0.5", "0.4", "omero", {"id": 7}, id="omero"),
+        pytest.param("0.6", "0.4", "omero", "mine", id="omero-text"),
+    ],
+)
+def test_an_attribute_of_others_is_not_written_over(
+    tmp_path: Path, source: str, to: str, name: str, value: Any
+) -> None:
+    image = an_image(tmp_path / "image.zarr")
+    upgrade(image, source)
+    zarr.open_group(image, mode="a").attrs[name] = value
+    before = every_file(image)
+    with pytest.raises(FormatError, match=f"an attribute '{name}' of others in the way"):
+        upgrade(image, to, lossy=True)
     assert every_file(image) == before
 
 
