@@ -39,7 +39,7 @@ def _level(text: str) -> int | None:
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to save it: .png, .jpg, .tif; or .html, a page of all there is to see.",
+    help="Where to save it: .png, .jpg, .tif, .pdf, ...; or .html, a page of all there is to see.",
 )
 @click.option("--labels", multiple=True, metavar="NAME", help="Labels to outline; may be repeated.")
 @click.option("--fill", is_flag=True, help="Fill the labels, too.")
