@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner, Result
 from helpers import every_file, filled_plate
 from PIL import Image
@@ -108,6 +109,14 @@ def test_contrast_is_the_same_in_all_wells(plate: Path) -> None:
         assert channel.window is not None
         assert channel.window.start == min(window.start for window in windows if window)
         assert channel.window.end == max(window.end for window in windows if window)
+
+
+def test_contrast_is_left_open_where_a_well_states_none(plate: Path) -> None:
+    group = zarr.open_group(plate / "A/3/0", mode="a")
+    ome = group.attrs["ome"]
+    del ome["omero"]["channels"][1]["window"]
+    group.attrs["ome"] = ome
+    assert open_plate(plate).overview().metadata.omero is None
 
 
 def test_wells_of_other_sizes_lie_in_their_corner(plate: Path) -> None:

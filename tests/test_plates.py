@@ -201,6 +201,16 @@ def test_a_plate_that_grows_has_a_number_once(there: str, well: Any, path: str) 
     assert list(open_plate(store)[well])[-1] == "1"
 
 
+def test_wells_that_a_plate_grew_by_are_found_by_each_name() -> None:
+    store = zarr.storage.MemoryStore()
+    for well in (("A1", "2"), "A/03"):
+        field(store, well, scale_factors=[])
+    plate = open_plate(store)
+    assert [plate[name].path for name in ("A12", "A1/02", "A3", "A03", ("A", 3))] == ["A1/2", "A1/2", *["A/03"] * 3]
+    with pytest.raises(KeyError):
+        plate["A4"]
+
+
 @pytest.mark.parametrize(
     ("own", "other", "warned"),
     [
@@ -465,6 +475,14 @@ def test_fields_of_others_are_listed_once_it_is_said_of_what_acquisition(tmp_pat
     assert open_plate(tmp_path / "p.zarr").fields["A/1"] == (Field("0", 1),)
 
 
+def test_a_broken_image_hides_no_field_beside_it(tmp_path: Path) -> None:
+    create_plate(tmp_path / "p.zarr")
+    for path in ("A/1/0", "B/3/1", "B/3/2"):
+        plane(tmp_path / "p.zarr" / path)
+    (tmp_path / "p.zarr/B/3/1/zarr.json").write_text("{broken")
+    assert open_plate(tmp_path / "p.zarr").unlisted() == ("A/1/0", "B/3/2")
+
+
 @pytest.mark.parametrize(("ids", "found"), [([7], 7), ([], None)], ids=["one", "none"])
 def test_fields_of_others_are_of_the_one_acquisition(tmp_path: Path, ids: list[int], found: int | None) -> None:
     create_plate(tmp_path / "p.zarr", acquisitions=ids)
@@ -682,12 +700,22 @@ def test_a_function_is_called_with_the_image_of_each_field(tmp_path: Path) -> No
     field(tmp_path / "p.zarr", "A/3", acquisition=None)
     assert list(open_plate(tmp_path / "p.zarr").map(str, acquisition=1)) == ["A/1/1", "A/2/1"]
 
+
+def test_an_error_at_one_field_ends_the_call_of_all(tmp_path: Path) -> None:
+    for number in range(6):
+        field(tmp_path / "p.zarr", "A/1", number, scale_factors=[])
+    called: list[Any] = []
+
     def fail(image: Any) -> None:
+        called.append(image)
+        if len(called) > 1:
+            time.sleep(0.1)  # meanwhile the error is seen
         raise Stopped
 
-    with pytest.raises(Stopped) as caught:
-        plate.map(fail)
+    with config.set(workers=1), pytest.raises(Stopped) as caught:
+        open_plate(tmp_path / "p.zarr").map(fail)
     assert "the field A/1/0 of" in caught.value.__notes__[0]
+    assert len(called) <= 2
 
 
 def changed(place: Path, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -137,11 +137,7 @@ class StoredPlate(Mapping[str, "StoredWell"]):
                 raise
 
         with ThreadPoolExecutor(config.workers) as pool:
-            try:
-                return dict(zip(paths, pool.map(call, paths), strict=True))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            return dict(zip(paths, pool.map(call, paths), strict=True))
 
     def overview(
         self, level: int | Literal["auto"] = "auto", acquisition: int | None = None, field: int | str = 0
