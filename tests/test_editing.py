@@ -549,6 +549,13 @@ def test_the_command_describes_anew_shows_and_undoes(tmp_path: Path) -> None:
     assert every_file(place) == before
 
 
+def test_ends_of_windows_are_stored_as_they_are_said(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "a", "0.5")
+    run(place, "--windows=-5:40,-0.5:1e3")
+    windows = [channel["window"] for channel in attributes(place)["ome"]["omero"]["channels"]]
+    assert [repr(window[end]) for window in windows for end in ("start", "end")] == ["-5", "40", "-0.5", "1000.0"]
+
+
 def test_the_command_renames_and_deletes_labels(tmp_path: Path) -> None:
     place = an_image(tmp_path / "a", "0.5")
     before = every_file(place)
@@ -569,6 +576,8 @@ def test_the_command_renames_and_deletes_labels(tmp_path: Path) -> None:
         pytest.param(["--undo", "--dry-run"], "exclude each other", id="undo-dry"),
         pytest.param(["--undo", "--name", "a"], "goes by itself", id="undo-and-more"),
         pytest.param(["--rename-labels", "cells"], "OLD=NEW", id="rename"),
+        pytest.param(["--rename-labels", "cells="], "OLD=NEW", id="rename-to-nothing"),
+        pytest.param(["--rename-labels", "=cells"], "OLD=NEW", id="rename-nothing"),
         pytest.param(["--windows", "1"], "dark:bright", id="windows"),
         pytest.param(["--attribute", "1"], "KEY=VALUE", id="attribute"),
         pytest.param(["--delete-labels", "cell"], "Did you mean 'cells'", id="delete"),

@@ -135,13 +135,13 @@ def test_a_begun_write_is_not_resumed_with_another_compression(tmp_path: Path) -
         finish(tmp_path / "a", scale_factors=[3], compression="gzip")
 
 
-def test_the_plan_of_a_resumed_write_has_the_cut_that_was_begun(tmp_path: Path) -> None:
+def test_the_plan_of_who_goes_on_has_the_cut_that_was_begun(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PLANE)
     begun(tmp_path / "a.zarr", scale_factors=[3])
     words = ["write", str(tmp_path / "a.npy"), str(tmp_path / "a.zarr"), "--axes", "yx", "--chunks", "16", "--plan"]
     words += ["--method", "nearest", "--scale-factors", "3", "--json"]
     begun_pass, *_ = find_target(tmp_path / "a.zarr").mark["cut"]  # base, source, levels written, unit
-    for more, same in (["--resume"], True), ([], False):
+    for more, same in (["--resume"], True), (["--join"], True), ([], False):
         plan = json.loads(CliRunner().invoke(main, [*words, *more]).stdout)
         assert (plan["passes"][0]["unit"] == begun_pass[-1]) == same
 

@@ -243,6 +243,14 @@ def test_bytes_behind_a_link_are_not_those_of_a_level(tmp_path: Path) -> None:
     assert stored < 2**20
 
 
+def test_of_a_folder_whole_images_are_listed_and_none_of_their_parts(tmp_path: Path) -> None:
+    for name in ("a.zarr", "day1/b.zarr", "day1/plane/c.zarr"):
+        write_image(np.zeros((16, 20), "u1"), tmp_path / name, axes="yx", scale_factors=[2])
+        write_labels(np.zeros((16, 20), "u1"), tmp_path / name, "cells")
+    rows = CliRunner().invoke(main, ["info", str(tmp_path)]).output.splitlines()[3:]
+    assert [row.split()[0] for row in rows] == ["a.zarr", "day1/b.zarr", "day1/plane/c.zarr"]
+
+
 def test_a_zip_file_is_a_store_too(tmp_path: Path) -> None:
     write_image(IMAGE, tmp_path / "a.zarr", **KNOWN)
     with zipfile.ZipFile(tmp_path / "a.ozx", "w") as file:

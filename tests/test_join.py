@@ -647,13 +647,16 @@ def test_who_is_at_a_joint_write_is_told(tmp_path: Path) -> None:
 
 def test_info_waits_until_an_image_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path / "i", 5)
-    monkeypatch.setattr(
-        "time.sleep",
-        lambda seconds: write_image(volume(), tmp_path / "i", join=True, **WORDS) if seconds == 2.0 else None,
-    )
+    looks = itertools.count(1)
+
+    def meanwhile(seconds: float) -> None:
+        if seconds == 2.0 and next(looks) == 3:
+            write_image(volume(), tmp_path / "i", join=True, **WORDS)
+
+    monkeypatch.setattr("time.sleep", meanwhile)
     shown = CliRunner().invoke(main, ["info", "--wait", str(tmp_path / "i")])
     assert shown.exit_code == 0
-    assert "units done" in shown.output.splitlines()[0]
+    assert ["units done" in line for line in shown.output.splitlines()[:2]] == [True, False]  # said once
     assert "incomplete" not in shown.output
 
 

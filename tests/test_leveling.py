@@ -475,6 +475,13 @@ def test_the_command_makes_levels_in_place(tmp_path: Path) -> None:
     assert "there was nothing to do" in run("scale", place, "--in-place", "--keep", "1")
 
 
+@pytest.mark.parametrize("words", [[], ["--rebuild"]], ids=["added", "rebuilt"])
+def test_levels_in_place_are_made_as_those_there_are(tmp_path: Path, words: list[str]) -> None:
+    place = an_image(tmp_path / "a", [2], method="local_mean")
+    run("scale", place, "--in-place", "--scale-factors", "2,4", *words, "-q")
+    assert outside(every_file(place)) == every_file(an_image(tmp_path / "b", [2, 4], method="local_mean"))
+
+
 def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "raw", data=NOISE[0, 0], chunks=(8, 8))
     run("scale", tmp_path / "raw", tmp_path / "a", "yx", "--format", "0.4", "--scale-factors", "2", "-q")
@@ -486,7 +493,7 @@ def test_scale_writes_the_version_that_is_asked_for(tmp_path: Path) -> None:
     ("words", "message"),
     [
         pytest.param([], "Missing argument 'OUTPUT'", id="no-output"),
-        pytest.param(["out"], "Missing argument 'AXES'", id="no-axes"),
+        pytest.param(["out"], "it is a group, in which one is named", id="no-array"),
         pytest.param(["out", "yx", "--rebuild"], "leave out OUTPUT", id="rebuild-elsewhere"),
         pytest.param(["out", "yx", "--keep", "1"], "leave out OUTPUT", id="keep-elsewhere"),
         pytest.param(["--in-place", "--keep", "1", "--rebuild"], "exclude each other", id="keep-and-rebuild"),

@@ -317,6 +317,15 @@ def test_one_alone_sends_again_only_what_did_not_arrive(tmp_path: Path, monkeypa
     assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
 
 
+def test_what_was_copied_as_it_is_is_not_read_to_verify_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each object has been, when it arrived; nor is a plate an image that could be compared."""
+    monkeypatch.setattr("ome_ngff.inputs.drafting.is_elsewhere", lambda output: True)
+    words = [str(plate(tmp_path / "a", "0.5")), str(tmp_path / "b")]
+    result = CliRunner().invoke(main, ["write", *words, "--verify"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
 def test_what_is_cut_short_is_not_the_same_upload(tmp_path: Path) -> None:
     source = find_target(image(tmp_path / "a", "0.5"))
     upload_together(source, tmp_path / "b")

@@ -81,10 +81,9 @@ def _list_below(path: str) -> bool:
 
     rows: list[Sequence[str]] = []
     for folder, folders, files in os.walk(path):
-        for name in sorted(folders + files):
+        zarrs = {name for name in folders if _is_zarr(os.path.join(folder, name))}
+        for name in sorted([*files, *zarrs]):
             where = os.path.join(folder, name)
-            if name in folders and not _is_zarr(where):
-                continue
             with suppress(NgffError, OSError):
                 if kind := foreign_file(where):
                     rows.append((os.path.relpath(where, path), kind, ""))
@@ -93,7 +92,7 @@ def _list_below(path: str) -> bool:
                 said = f"{found.kind}, OME-Zarr {found.version}" if found.version else found.kind
                 shapes = [by(image.levels[0].shape) for image in found.images if image.levels]
                 rows.append((os.path.relpath(where, path), said, ", ".join(shapes)))
-        folders[:] = sorted(name for name in folders if not _is_zarr(os.path.join(folder, name)))
+        folders[:] = sorted({*folders} - zarrs)
     table(f"in {path}", ("path", "what it is", "pixels"), rows[:_MOST_LISTED])
     if len(rows) > _MOST_LISTED:
         say(f"and {len(rows) - _MOST_LISTED} more")
