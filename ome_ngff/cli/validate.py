@@ -79,5 +79,5 @@ def _summary(report: Report) -> str:
     found = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in report.counts.items() if count)
     version = f"OME-Zarr {report.version}" if report.version else "a version that is not known"
     what = f"{report.kind} of {version}" if report.kind else "not an OME-Zarr"
-    verdict = "valid" if report.valid and report.kind else "not valid"
+    verdict = "valid" if report.valid else "not valid"
     return f"{report.path}: {what}{f' ({seen})' if seen else ''}: {verdict}{f', {found}' if found else ''}"
