@@ -177,6 +177,24 @@ def test_one_alone_goes_on_with_what_many_have_begun(tmp_path: Path, sent: Count
     assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
 
 
+def test_what_others_end_meanwhile_stays_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = find_target(image(tmp_path / "a", "0.5"))
+    with stopping(after=1):
+        upload_together(source, tmp_path / "b")
+
+    def meanwhile(target: Target) -> dict[str, Entry]:
+        if target is not source:
+            monkeypatch.setattr(uploading, "list_objects", list_objects)
+            upload_together(source, tmp_path / "b")
+        return list_objects(target)
+
+    monkeypatch.setattr(uploading, "list_objects", meanwhile)
+    monkeypatch.setattr(uploading, "carry_objects", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        upload(source, tmp_path / "b", resume=True)
+    assert every_file(tmp_path / "b") == every_file(tmp_path / "a")
+
+
 def test_only_the_same_hierarchy_is_joined(tmp_path: Path) -> None:
     source, other = find_target(image(tmp_path / "a", "0.5")), find_target(image(tmp_path / "c", "0.5", 1))
     with stopping(after=1):
