@@ -20,6 +20,7 @@ import zarr
 from helpers import datasets, document, every_file, pixels, pixels_by_tensorstore, scale_of, translation_of
 
 from ome_ngff import (
+    LPS,
     AxesError,
     InputError,
     NgffImage,
@@ -423,6 +424,11 @@ def test_what_the_caller_says_wins_axis_by_axis(
     np.testing.assert_array_equal(pixels(tmp_path / "i")[0], PLANE)
 
 
+def test_the_directions_of_the_axes_of_an_image_are_written(tmp_path: Path) -> None:
+    write_image(NgffImage(VOLUME, "zyx", axes_orientations=LPS), tmp_path / "i", scale_factors=[])
+    assert open_image(tmp_path / "i").images[0].axes_orientations == {name: LPS[name].value for name in "zyx"}
+
+
 def test_uneven_coordinates_need_both_numbers_of_their_axis(tmp_path: Path) -> None:
     uneven = turned(PLANE, y=("y", np.arange(96.0) ** 2))
     for words in ({}, {"scale": {"y": 1}}, {"scale": {"x": 1}, "translation": {"x": 1}}):
@@ -441,6 +447,12 @@ def test_coordinates_are_even_within_the_precision_of_their_type(tmp_path: Path)
         assert translation[0] == float(given.y[0])
     with pytest.raises(ScaleError, match="evenly"):
         write_image(turned(PLANE, y=("y", stage.astype("float64"))), tmp_path / "n")
+
+
+def test_coordinates_that_end_at_zero_are_as_precise_as_their_largest() -> None:
+    stage = (0.3245 * np.arange(-50000, 1)).astype("float32")
+    given = xarray.DataArray(np.zeros((2, len(stage)), "u1"), dims=("y", "x"), coords={"x": stage})
+    assert to_ngff_image(given).scale["x"] == pytest.approx(0.3245, rel=1e-6)
 
 
 def test_times_that_are_missing_are_not_even(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ def test_named_channels_go_to_xarray_and_back() -> None:
     assert (again.dims, again.scale, again.translation) == (image.dims, image.scale, image.translation)
 
 
+def test_channels_of_too_few_names_are_numbered_in_xarray() -> None:
+    image = NgffImage(PIXELS[:3], "cyx", channel_names=["DNA", "actin"])
+    assert image.to_xarray().coords["c"].values.tolist() == [0, 1, 2]
+
+
 # Images -------------------------------------------------------------------------------------------------------------
 
 

@@ -25,10 +25,12 @@ import ome_ngff
 from ome_ngff import (
     AnatomicalOrientation,
     AxesError,
+    ChunkError,
     ExistsError,
     IncompleteError,
     InputError,
     Metadata,
+    MethodError,
     Methods,
     MissingError,
     NgffError,
@@ -216,6 +218,7 @@ def test_a_users_first_hour(tmp_path: Path, imread: Any) -> None:
         pytest.param(100, [(40, 60, 70)], id="longer-than-the-image"),
         pytest.param([2, 4], [(40, 60, 70), (20, 30, 35), (10, 15, 18)], id="ints-mean-every-spatial-axis"),
         pytest.param([3, 9], [(40, 60, 70), (14, 20, 24), (5, 7, 8)], id="3-and-9-mean-3-and-9"),
+        pytest.param([2, 5, 8], [(40, 60, 70), (20, 30, 35), (8, 12, 14), (5, 8, 9)], id="not-each-from-the-last"),
         pytest.param([{"y": 2, "x": 2}], [(40, 60, 70), (40, 30, 35)], id="dicts"),
         pytest.param([], [(40, 60, 70)], id="none"),
     ],
@@ -294,6 +297,17 @@ def test_a_costly_source_is_spooled_when_asked(tmp_path: Path) -> None:
         np.testing.assert_array_equal(multiscales.images[0].data.compute(), PIXELS)
 
 
+def test_a_method_that_cannot_average_is_refused_before_anything_is_spooled(tmp_path: Path) -> None:
+    source = da.from_array(PIXELS > 9, chunks=20).map_blocks(never, meta=np.empty((0, 0, 0), bool))
+    with ome_ngff.config.set(cache_store=tmp_path), pytest.raises(MethodError, match="cannot average bool"):
+        to_multiscales(source, [2], "gaussian", cache=True)
+    assert not any(tmp_path.iterdir())
+
+
+def never(block: Any) -> Any:
+    raise AssertionError("It was computed.")
+
+
 SOURCES = [
     pytest.param(lambda pixels, folder: pixels, id="NumPy"),
     pytest.param(lambda pixels, folder: da.from_array(pixels, chunks=100) + 0, id="dask"),
@@ -343,6 +357,7 @@ def test_lines_have_pyramids_in_memory_and_are_not_written(
     line = np.random.default_rng(4).integers(0, 4000, shape).astype("uint16")
     with ome_ngff.config.set(cache_store=tmp_path):
         multiscales = to_multiscales(to_ngff_image(line, list(dims)), [2, 4], "local_mean", cache=cache)
+    assert multiscales.chunks["x"] == 2**20
     factors = (1,) * (len(dims) - 1)
     for image, factor in zip(multiscales.images, (1, 2, 4), strict=True):
         wanted = skimage.transform.downscale_local_mean(line, (*factors, factor))
@@ -437,6 +452,11 @@ def test_what_another_user_has_left_of_a_cache_stays(tmp_path: Path, monkeypatch
             _, remove = scratch_folder()
             remove()
             assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_one_level_alone_is_made_by_no_method(tmp_path: Path) -> None:
+    to_ngff_zarr(tmp_path / "i", to_multiscales(PIXELS, []))
+    assert not document(tmp_path / "i")["multiscales"][0].keys() & {"type", "metadata"}
 
 
 def test_shards_are_multiples_of_chunks(tmp_path: Path) -> None:
@@ -597,6 +617,13 @@ BAD = [
     pytest.param(lambda f: to_multiscales(PIXELS, [4, 2]), ScaleError, "must grow", id="factors"),
     pytest.param(lambda f: to_multiscales(PIXELS, [2], "gauss"), ValueError, "Did you mean", id="method"),
     pytest.param(lambda f: to_multiscales(PIXELS, [2], orientation="XYZ"), OptionError, "LPS", id="orientation"),
+    pytest.param(lambda f: to_multiscales(PIXELS, [], chunks={"x": ()}), ChunkError, "have one length", id="no-chunks"),
+    pytest.param(
+        lambda f: to_multiscales(PIXELS, [], chunks={"x": (20, 30, 20)}), ChunkError, "but for the last", id="chunks-differ"
+    ),
+    pytest.param(
+        lambda f: to_multiscales(PIXELS, [], chunks={"x": (30, 40)}), ChunkError, "but for the last", id="last-chunk-longer"
+    ),
     pytest.param(lambda f: open_image(f / "no"), MissingError, "no OME-Zarr", id="nothing-there"),
     pytest.param(lambda f: open_image(zarr.create_group(f / "g")), InputError, "not an OME-Zarr image", id="plain-group"),
     pytest.param(without_level, MissingError, "names the level '1'", id="missing-level"),

@@ -171,6 +171,7 @@ def test_measuring_holds_the_pixels_once_more_at_the_most() -> None:
 
 WINDOWS = [
     pytest.param([(float("-inf"), 5.0)], OptionError, "two numbers, low and high", id="endless"),
+    pytest.param([(5.0, float("inf"))], OptionError, "two numbers, low and high", id="endless-above"),
     pytest.param([(float("nan"), 5.0)], OptionError, "two numbers, low and high", id="nan"),
     pytest.param([(9, 5)], OptionError, "two numbers, low and high", id="turned"),
     pytest.param([("a", 5)], OptionError, "two numbers, low and high", id="text"),

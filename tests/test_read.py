@@ -290,6 +290,16 @@ def test_a_forked_process_reads_what_its_parent_opened(place: Path) -> None:
     assert in_child(lambda: bool((image.read(c="GFP").data == VOLUME[1:]).all()))
 
 
+def test_what_waits_for_an_image_does_not_wait_for_its_parts(tmp_path: Path) -> None:
+    called: list[int] = []
+    image = NgffImage(VOLUME[0, 0], "yx", computed_callbacks=[lambda: called.append(1)])
+    part = to_multiscales(image, []).read(x=(0, 20))
+    to_multiscales(part, []).to_ome_zarr(tmp_path / "part")
+    assert called == []
+    to_multiscales(image, []).to_ome_zarr(tmp_path / "whole")
+    assert called == [1]
+
+
 # Patches -------------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +312,37 @@ def test_patches_and_their_labels_lie_on_each_other(place: Path) -> None:
     assert len({patches.box(k) for k in range(9)}) > 5
     again = open_image(place).patches({"z": 4, "y": 16, "x": 16}, seed=3, count=2, labels="nuclei", c="DAPI")
     assert [again.box(k) for k in range(2)] == [patches.box(k) for k in range(2)]
+
+
+def test_patches_of_seeds_in_a_row_do_not_repeat_each_other(place: Path) -> None:
+    image = open_image(place)
+    boxes = [image.patches((1, 1, 8, 8), seed=seed, count=20).box(k) for seed in range(5) for k in range(20)]
+    assert len(set(boxes)) > 90  # of 28 000 places
+
+
+def test_labels_of_one_plane_go_with_patches_of_all_planes(place: Path) -> None:
+    write_labels((VOLUME[0, :1] % 7).astype("uint8"), place, "plane", axes="zyx")
+    patches = open_image(place).patches({"z": 2, "y": 16, "x": 16}, labels="plane", c="GFP")
+    for k, (_, labels) in enumerate(patches):
+        y, x = (slice(*ends) for ends in patches.box(k)[2:])
+        np.testing.assert_array_equal(labels, VOLUME[0, :1, y, x] % 7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "start"),
+    [
+        pytest.param((8, 20, 60), {}, {}, id="a-part"),
+        pytest.param((8, 80, 60), {"y": 0.05}, {}, id="finer"),
+        pytest.param((8, 40, 60), {"y": 0.102}, {}, id="one-pixel-off-at-the-end"),
+        pytest.param((8, 40, 60), {}, {"x": 3.1}, id="moved"),
+    ],
+)
+def test_labels_that_lie_elsewhere_have_no_patches(place: Path, shape: Any, scale: Any, start: Any) -> None:
+    image = open_image(place)
+    sizes, starts = {"z": 0.5, "y": 0.1, "x": 0.1, **scale}, {"x": 3.0, **start}
+    image.labels = {"cells": to_multiscales(NgffImage(np.ones(shape, "uint8"), "zyx", sizes, starts), [])}
+    with pytest.raises(MissingError, match="'cells' have no level with the pixels of 2 x 8 x 40 x 60"):
+        image.patches(8, labels="cells")
 
 
 def test_patches_on_a_coarse_level_have_its_labels(place: Path) -> None:
@@ -331,6 +372,7 @@ def test_patches_without_a_seed_tile_the_image(place: Path) -> None:
     with pytest.raises(TypeError, match="slice"):
         patches[:2]
     np.testing.assert_array_equal(patches[-1], VOLUME[:, 5:, 24:, 35:])
+    assert len(open_image(place).patches((2, 3, 16, 25), count=27)) == 27
 
 
 @pytest.mark.parametrize(
@@ -341,7 +383,7 @@ def test_patches_without_a_seed_tile_the_image(place: Path) -> None:
         pytest.param(8, {"labels": "cells"}, MissingError, "no labels 'cells'; there are nuclei", id="labels"),
         pytest.param(8, {"seed": -1}, OptionError, "seed is a whole number, at least 0", id="seed"),
         pytest.param(8, {"count": 0}, OptionError, "count is a whole number, at least 1", id="count"),
-        pytest.param(8, {"count": 999}, OptionError, "40 patches tile .*; give a seed", id="too-many"),
+        pytest.param(8, {"count": 41}, OptionError, "40 patches tile .*; give a seed", id="too-many"),
     ],
 )
 def test_patches_that_cannot_be_are_refused(

@@ -157,6 +157,26 @@ def test_sums_too_large_for_int64_are_exact(blobs: np.ndarray[Any, Any], monkeyp
     assert regions.Regions.joined([far, far]).sums.tolist() == [[12 * 2**62 + 6], [12 * 2**62 + 12]]
 
 
+@pytest.mark.parametrize(
+    ("length", "kind"),
+    [
+        pytest.param(2**31, np.int64, id="below-the-limit"),
+        pytest.param(2**32, object, id="few-pixels-with-large-coordinates"),
+    ],
+)
+def test_sums_are_kept_in_what_holds_the_largest(monkeypatch: pytest.MonkeyPatch, length: int, kind: Any) -> None:
+    def ends(source: Any, look: Any, join: Any) -> regions.Regions:
+        """Look at the first two pixels and the last two of what would take minutes."""
+        boxes = [((0, 1), (0, 2)), ((0, 1), (length - 2, length))]
+        found: regions.Regions = join([look(np.ones((1, 2), "uint8"), box) for box in boxes])
+        assert found.sums.dtype == kind
+        return found
+
+    monkeypatch.setattr(regions, "over_blocks", ends)
+    (found,) = label_properties(np.broadcast_to(np.uint8(1), (1, length)), "yx")
+    assert (found["area"], found["centroid-x"]) == (4, (length - 1) / 2)
+
+
 @pytest.mark.parametrize("ndim", [2, 3, 5])
 def test_an_empty_mask_has_no_labels(ndim: int) -> None:
     assert label_properties(da.zeros((3,) * ndim, dtype=np.uint16, chunks=2), AXES[ndim]) == []

@@ -135,6 +135,8 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
 
 # The automatic ladder
 
+NANOMETERS = [{"name": "z", "unit": "nanometer"}, *({"name": name, "unit": "micrometer"} for name in "yx")]
+
 
 @pytest.mark.parametrize(
     ("shape", "axes", "scale", "chunks", "expected"),
@@ -168,6 +170,9 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
             (64, 512, 512), "zyx", (1.5, 1, 1), (32, 256, 256), [(1, 2, 2), (2, 4, 4)], id="1.5 times itself is coarser"
         ),
         pytest.param(
+            (64, 512, 512), NANOMETERS, (500, 0.5, 0.5), (32, 256, 256), [(2, 2, 2)], id="each axis in its own unit"
+        ),
+        pytest.param(
             (5, 3, 100, 2000, 2000), "tczyx", (1, 1, 1, 1, 1), (1, 1, 64, 512, 512),
             [(1, 1, 2, 2, 2), (1, 1, 4, 4, 4)], id="time and channels stay",
         ),
@@ -179,7 +184,7 @@ def test_levels_shift_by_what_the_method_does(method: str, ladder: list[int], sh
     ],
 )  # fmt: skip
 def test_the_automatic_ladder_halves_until_a_level_is_one_chunk(
-    shape: Any, axes: str, scale: Any, chunks: Any, expected: Any
+    shape: Any, axes: Any, scale: Any, chunks: Any, expected: Any
 ) -> None:
     assert automatic_ladder(shape, Axes(axes), scale, chunks) == expected
 

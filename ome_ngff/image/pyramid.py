@@ -65,8 +65,8 @@ def to_multiscales(
         method: how levels are made; None is `Methods.GAUSSIAN`.
         chunks: pixels per chunk: an int for the spatial axes, a tuple in the order in which the dims were given, or a
             mapping by axis; for an axis also all its chunks as dask has them, or None for those of the data. None: 128
-            for volumes, 256 for planes. Where it is given, the lazy levels come in such blocks, or in several times
-            larger ones where there would be more than 4096.
+            for volumes, 256 for planes, 2^20 for lines. Where it is given, the lazy levels come in such blocks, or in
+            several times larger ones where there would be more than 4096.
         progress: a bar (True) or a callable of (bytes done, bytes in all) for the spooling that `cache=True` does.
         cache: True spools the source to `config.cache_store` first, so that a costly source is computed once however
             often the pyramid is looked at; what is cached goes when the pyramid is written. None and False leave it to
