@@ -185,6 +185,7 @@ def test_what_nobody_knows_stays_as_it_is(tmp_path: Path, shared: Any) -> None:
     assert text.endswith("}\n")
     assert '\n    "multiscales"' in text
     assert text.count('"odd"') == json.dumps(old).count('"odd"')
+    assert ('"translation"' in text) == bool(shared)  # what shifts nothing is not added
     assert "ü" in text
     undo(place)
     assert every_file(place) == before
@@ -204,6 +205,42 @@ def test_an_older_translation_before_a_scale_is_put_right(tmp_path: Path) -> Non
     edit_image(place, scale={"x": 0.3}, translation={"x": 8.0})
     assert validate(place).valid
     assert (open_image(place).images[0].scale["x"], open_image(place).images[0].translation["x"]) == (0.3, 8.0)
+
+
+def by(*numbers: float) -> dict[str, Any]:
+    return {"type": "scale", "scale": [*numbers], "odd": 10}
+
+
+def to(*numbers: float) -> dict[str, Any]:
+    return {"type": "translation", "translation": [*numbers], "odd": 11}
+
+
+STEPS = [
+    pytest.param([by(2, 2)], 2, 0, True, id="scale"),
+    pytest.param([by(2, 2), to(3, 3)], 2, 3, True, id="scale-and-translation"),
+    pytest.param([to(3, 3), by(2, 2)], 2, 6, True, id="translation-first"),
+    pytest.param([to(3, 3), by(2, 2), to(1, 1)], 2, 7, False, id="translation-on-both-sides"),
+    pytest.param([by(0.5, 0.5), by(4, 4)], 2, 0, False, id="two-scales"),
+    pytest.param([by(0.5, 0.5), to(3, 3), by(4, 4)], 2, 12, False, id="translation-between-scales"),
+    pytest.param([to(3, 3)], 1, 3, False, id="translation-alone"),
+]
+
+
+@pytest.mark.parametrize(("steps", "size", "start", "sound"), STEPS)
+@pytest.mark.parametrize("said", [pytest.param(8.0, id="placed"), pytest.param(None, id="in-its-place")])
+def test_any_steps_of_a_level_lead_where_an_edit_says(
+    tmp_path: Path, steps: Any, size: float, start: float, sound: bool, said: float | None
+) -> None:
+    place = foreign(tmp_path / "a")
+    found = documents(place)[".zattrs"]
+    found["multiscales"][0]["datasets"][0]["coordinateTransformations"] = steps
+    (place / ".zattrs").write_text(json.dumps(found))
+    edit_image(place, scale={"x": 0.3}, **({} if said is None else {"translation": {"x": said}}))
+    image, wanted = open_image(place).images[0], start if said is None else said
+    assert (image.scale, image.translation) == ({"y": size, "x": 0.3}, {"y": start, "x": wanted})
+    assert validate(place).valid or not sound
+    left = documents(place)[".zattrs"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    assert sorted(step["odd"] for step in left if "odd" in step) == sorted(step["odd"] for step in steps)
 
 
 # Channels -------------------------------------------------------------------------------------------------------------
@@ -238,6 +275,19 @@ def test_models_of_others_read_what_was_edited(tmp_path: Path, fmt: str, model: 
     (entry,) = said.multiscales
     assert entry.datasets[1].coordinateTransformations[0].scale == [1, 2, 1, 0.2]
     assert labels.labels == ["nuclei"]
+    assert [axis.unit for axis in entry.axes] == [None, "micrometer", "micrometer", None]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_what_is_said_of_other_channels_is_not_repainted(tmp_path: Path, count: int) -> None:
+    place = foreign(tmp_path / "a")
+    found = documents(place)[".zattrs"]
+    found["omero"]["channels"] = [{"color": "FF0000", "label": str(k)} for k in range(count)]
+    (place / ".zattrs").write_text(json.dumps(found))
+    before = every_file(place)
+    with pytest.raises(FormatError, match="omero has to describe 1 channels"):
+        edit_image(place, channel_names=["one"])
+    assert every_file(place) == before
 
 
 # Labels ---------------------------------------------------------------------------------------------------------------
@@ -256,6 +306,14 @@ def test_renamed_labels_are_those_written_under_the_name(tmp_path: Path, fmt: st
     np.testing.assert_array_equal(open_image(place).labels[new].images[0].data, PIXELS[0] > 99)
     undo(place)
     assert every_file(place) == before
+
+
+def test_renamed_labels_of_another_image_still_say_so(tmp_path: Path) -> None:
+    place = an_image(tmp_path / "a", "0.5")
+    an_image(tmp_path / "b", "0.5")
+    write_label_metadata(place / "labels", "cells", source="../../../b")
+    rename_labels(place, "cells", "nuclei")
+    assert document(place / "labels/nuclei")["image-label"]["source"]["image"] == "../../../b"
 
 
 @pytest.mark.parametrize("fmt", VERSIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -198,25 +199,24 @@ def _set(holder: Document, key: str, value: Any) -> None:
     holder.update({k: v for k, v in known.items() if k != key or v is not None})
 
 
-def _laid(steps: list[Document], i: int, ndim: int, size: float, start: float) -> list[Document]:
-    """Return steps that lead to this pixel size and position along an axis: the first scale and a later shift."""
-    steps = [step for step in steps if step["type"] != "identity"]
-    if not any(step["type"] == "scale" for step in steps):
-        steps.insert(0, {"type": "scale", "scale": [1.0] * ndim})
-    first = next(k for k, step in enumerate(steps) if step["type"] == "scale")
-    shifts = [k for k, step in enumerate(steps) if step["type"] == "translation"]
-    if start and not any(k > first for k in shifts):
-        steps.append({"type": "translation", "translation": [0.0] * ndim})
-        shifts.append(len(steps) - 1)
+def _laid(steps: Sequence[Document], i: int, ndim: int, size: float, start: float) -> list[Document]:
+    """Return steps that lead to this pixel size and position along an axis: scales, and then what shifts."""
+    scales = [step for step in steps if step["type"] == "scale"] or [{"type": "scale", "scale": [1.0] * ndim}]
+    shifts = []
     for k, step in enumerate(steps):
-        if step["type"] == "scale":
-            value = size if k == first else 1.0
-        else:
-            value = start if k == shifts[-1] and k > first else 0.0
-        vector = list(step[step["type"]])
+        if step["type"] == "translation":
+            after = [later["scale"] for later in steps[k:] if later["type"] == "scale"]
+            moved = [math.prod(each) for each in zip(step["translation"], *after, strict=True)]
+            shifts.append({**step, "translation": moved} if after else step)
+    if start and not shifts:
+        shifts = [{"type": "translation", "translation": [0.0] * ndim}]
+    sizes, starts = [size, *[1.0] * (len(scales) - 1)], [*[0.0] * (len(shifts) - 1), start]
+    found = []
+    for step, value in [*zip(scales, sizes, strict=True), *zip(shifts, starts, strict=False)]:
+        vector = [*step[step["type"]]]
         vector[i] = value
-        steps[k] = {**step, step["type"]: vector}
-    return steps
+        found.append({**step, step["type"]: vector})
+    return found
 
 
 def _led(dataset: Document, steps: list[Document], fmt: Format) -> list[Document]:
