@@ -257,6 +257,17 @@ def test_chunks_that_are_not_stored_stay_out(tmp_path: Path, shards: tuple[int, 
     np.testing.assert_array_equal(pixels(tmp_path / "a.zarr")[0], volume)
 
 
+def test_what_a_shard_leaves_out_is_filled_whatever_the_memory_held(tmp_path: Path) -> None:
+    volume = VOLUME.copy()
+    volume[:8, 16:32, :16] = 0
+    array = stored(tmp_path / "source.zarr", volume, shards=(8, 32, 32))
+    storage, into = storage_of(array), np.full((8, 32, 32), 9, "u2")
+    assert storage is not None
+    box = [(0, n) for n in into.shape]
+    StoredCells.of(array, storage, box).read(box, into, np.empty, lambda part: pytest.fail(f"{part} was not decoded"))
+    np.testing.assert_array_equal(into, volume[:8, :32, :32])
+
+
 def test_a_broken_chunk_is_never_copied(tmp_path: Path) -> None:
     array = stored(tmp_path / "source.zarr")
     broken = tmp_path / "source.zarr/c/1/1/1"
@@ -301,6 +312,16 @@ def test_a_cell_of_any_bytes_is_decoded_or_left_to_zarr(one_cell: Any, data: st.
     cells.read([(0, n) for n in storage.grid.cell], into, np.empty, lambda part: left.append(part) or 7)
     assert (into == 7).all() if left else cells.found[0, 0, 0] == found
     assert not left or found != content
+
+
+def test_a_codec_that_gives_too_little_is_not_believed(one_cell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    array, storage, content = one_cell
+    for name in ("blosc_decode", "zstd_decode"):
+        monkeypatch.setattr(imagecodecs, name, lambda packed, *, out, **_: out[:-1])
+    cells, into = StoredCells(array, storage, {(0, 0, 0): content}), np.zeros(storage.grid.cell, "u2")
+    cells.read([(0, n) for n in storage.grid.cell], into, np.empty, lambda part: 7)
+    assert (into == 7).all()
+    assert not cells.found
 
 
 def bytes_of(array: zarr.Array[Any], index: tuple[int, ...]) -> bytes | None:

@@ -39,8 +39,7 @@ _Read = Callable[[Sequence[tuple[int, int]]], Any]
 
 def stored_array(source: Any) -> zarr.Array[Any] | None:
     """Return the array of Zarr whose pixels a source gives one for one; None for every other source."""
-    array = source if isinstance(source, zarr.Array) else getattr(source, "array_of_zarr", None)
-    return array if array is not None and tuple(array.shape) == tuple(source.shape) else None
+    return source if isinstance(source, zarr.Array) else getattr(source, "array_of_zarr", None)
 
 
 def storage_of(array: zarr.Array[Any]) -> LevelStorage | None:
@@ -59,7 +58,7 @@ def storage_of(array: zarr.Array[Any]) -> LevelStorage | None:
         compression = _compression(codecs, array.dtype.itemsize)
     except (CodecError, KeyError):
         return None
-    if compression is None or found["chunk_grid"]["name"] != "regular" or found.get("storage_transformers"):
+    if compression is None or found["chunk_grid"]["name"] != "regular":
         return None
     return LevelStorage(Grid(tuple(lengths), shards), compression, array.fill_value or 0, asked=False)
 
