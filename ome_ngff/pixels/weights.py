@@ -78,7 +78,7 @@ class Interpolation:
         index = first[:, None] + np.arange(self.order + 1)
         weights = _spline(self.order, at[:, None] - index)
         if not self._pad:
-            index = _fold(index, self.size, {"constant": "mirror", "wrap": "mirror"}.get(self.mode, self.mode))
+            index = _fold(index, self.size, self.mode)
         return np.where(inside[:, None], index, _BEYOND), weights
 
     def _coordinates(self, samples: Array) -> tuple[Array, Array]:
@@ -220,7 +220,7 @@ def _fold(index: Array, size: int, mode: str) -> Array:
         folded = np.where((index >= 0) & (index < size), index, _BEYOND)
     elif mode == "reflect":
         folded = np.minimum(index % (2 * size), 2 * size - 1 - index % (2 * size))
-    else:
+    else:  # mirror; constant and wrap mirror the knots around a coordinate, which they keep inside
         period = max(2 * size - 2, 1)
         folded = np.minimum(index % period, period - index % period)
     return np.where(index == _BEYOND, _BEYOND, folded)
