@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from fractions import Fraction
 from itertools import product
@@ -181,6 +182,15 @@ def test_order_0_copies_labels_that_no_float_can_hold() -> None:
     np.testing.assert_array_equal(compute(zoom(image, (4, 4), order=0)), labels.repeat(2, 0).repeat(2, 1))
 
 
+@pytest.mark.parametrize("cval", [-300, 60])
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_constant_beyond_the_border_widens_what_is_clipped_as_in_scikit_image(order: int, cval: float) -> None:
+    image = pixels((7, 9), "float64") + 50
+    words = {"order": order, "mode": "constant", "cval": cval}
+    got = compute(resize(da.from_array(image, chunks=4), (20, 31), **words))
+    assert_agrees(got, skimage.transform.resize(image, (20, 31), **words), 300)
+
+
 def test_sizes_are_completed_like_in_scikit_image() -> None:
     image = pixels((8, 6, 3), "float64")
     lazy = da.from_array(image, chunks=(3, 4, 1))
@@ -209,6 +219,15 @@ def test_zoom_equals_scipy_on_the_whole_array_whatever_the_chunks(data: st.DataO
     assert_agrees(got, wanted, 200)
     assert got.dtype == image.dtype
     assert got.tobytes() == compute(zoom(whole(image), shape, **words)).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["constant", "grid-constant"])
+def test_copied_labels_have_the_constant_beyond_the_border(mode: str) -> None:
+    labels = pixels((5, 4), "uint16") + 10
+    got = compute(zoom(da.from_array(labels, chunks=2), (17, 12), order=0, mode=mode, cval=7, grid_mode=True))
+    wanted = quietly(scipy.ndimage.zoom, labels, (17 / 5, 3), order=0, mode=mode, cval=7, grid_mode=True)
+    np.testing.assert_array_equal(got, wanted)
+    assert (7 in got) is (mode == "constant")
 
 
 def test_zoom_has_the_defaults_of_scipy_but_for_the_order() -> None:
@@ -282,6 +301,11 @@ def test_means_of_integers_are_exact_for_every_type(data: st.DataObject) -> None
         total = sum(a * b * int(image[y, x]) for (y, a), (x, b) in product(row.items(), column.items()))
         assert got[i, j] == round(total / (sum(row.values()) * sum(column.values())))
     assert got.dtype == dtype
+
+
+def test_shares_of_more_parts_than_an_integer_can_sum_keep_a_constant() -> None:
+    image = da.full((1300, 1300, 1300), 2**32 - 1, chunks=130, dtype="uint32")  # lazy: one block of it is computed
+    assert (compute(local_mean(image, (999, 999, 999)).blocks[0, 0, 0]) == 2**32 - 1).all()
 
 
 def shares(size: int, length: int) -> list[dict[int, Fraction]]:
@@ -365,10 +389,25 @@ def test_an_output_chunk_reads_only_the_input_chunks_around_it(function: Any) ->
     assert {key[1:] for key in needed if key[0] == image.name} <= {*product((19, 20, 21), repeat=2)}
 
 
+@pytest.mark.parametrize(("order", "sigma"), [(1, 0), (1, 5), (3, 0), (5, 2)], ids=str)
+def test_an_output_chunk_reads_at_most_four_times_its_share(order: int, sigma: float) -> None:
+    image = da.zeros((400,), chunks=1)
+    result = resize(image, (200,), order=order, clip=False, anti_aliasing_sigma=sigma)
+    needed = result.dask.cull([(result.name, len(result.chunks[0]) // 2)])
+    read = sum(key[0] == image.name for key in needed)
+    assert read <= 4 * 2 * result.chunks[0][0]
+
+
 def test_unchanged_axes_keep_their_chunks_and_have_no_neighbours() -> None:
     image = da.zeros((3, 4, 64, 64), chunks=(1, (1, 3), 32, 32), dtype="uint16")
     result = resize(image, (3, 4, 32, 32), preserve_range=True)
     assert result.chunks == ((1, 1, 1), (1, 3), (16, 16), (16, 16))
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "wrap"])
+def test_short_unchanged_axes_have_no_neighbours_under_splines_either(mode: str) -> None:
+    result = resize(da.zeros((3, 40), chunks=(1, 10)), (3, 20), order=3, mode=mode, clip=False)
+    assert result.chunks[0] == (1, 1, 1)
 
 
 @any_function
@@ -377,6 +416,19 @@ def test_output_chunks_are_regular_so_that_zarr_can_store_them(function: Any) ->
     for sizes in chunks:
         assert len({*sizes[:-1]}) <= 1
         assert sizes[-1] <= sizes[0]
+
+
+@pytest.mark.parametrize("shape", [(1000, 50), (50, 1000)], ids=str)
+def test_an_image_that_grows_and_shrinks_is_never_large_in_both(shape: tuple[int, int]) -> None:
+    image = da.from_array(pixels(shape[::-1], "float64"), chunks=-1)
+    result = resize(image, shape)
+    compute(resize(image[:9, :9], (3, 20)))  # so that the imports are not counted
+    tracemalloc.start()
+    try:
+        compute(result)
+        assert tracemalloc.get_traced_memory()[1] < 1000 * 1000 * 8 / 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_nan_stays_in_the_windows_that_hold_it() -> None:
