@@ -228,6 +228,12 @@ def test_the_largest_floats_do_not_become_infinite(method: str, reference: Any) 
     assert np.allclose(reduced(method, image, (2, 4)) / largest, small, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["resize", "gaussian"])
+def test_a_ramp_is_exact_where_it_crosses_zero(method: str) -> None:
+    ramp = np.arange(-35.5, 36)[None]  # windows of 8, the middle one around 0
+    assert reduced(method, ramp, (1, 8))[0, 2:7].tolist() == [-16, -8, 0, 8, 16]
+
+
 ARRANGED = [
     pytest.param(lambda a: a[::-1, ::-1], id="mirrored"),
     pytest.param(lambda a: a.T, id="Fortran order"),

@@ -267,3 +267,22 @@ def test_a_new_linear_method_is_one_class_with_taps() -> None:
     padded = np.pad(image, [(0, 0), (3, 3)], mode="edge")
     expected = np.stack([padded[:, i : i + 9].mean(1) for i in range(0, 30, 3)], 1)
     assert np.allclose(found, expected, rtol=1e-12)
+
+
+@attrs.frozen
+class Sharp(_Linear):
+    """A method that overshoots at edges, by a quarter of their height."""
+
+    name = "sharp"
+    summary = "sharpened mean of two"
+    reference = "its taps"
+
+    def taps(self, factor: int) -> NDArray[np.float64]:
+        return np.array([-0.25, 0.75, 0.75, -0.25])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", "int64"])
+def test_overshoot_of_a_linear_method_ends_where_the_type_does(dtype: str) -> None:
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    image = np.array([[low] * 4 + [high] * 4], dtype)
+    assert reduce_whole(image, (1, 2), find_method(Sharp())).tolist() == [[low, low, high, high]]
