@@ -26,6 +26,7 @@ from ome_ngff import (
     write_overview,
 )
 from ome_ngff.cli import main
+from ome_ngff.image import NgffImage, montage
 from ome_ngff.read import StoredLevel
 
 WELLS = ("A/1", "A/3", "C/2")
@@ -146,6 +147,12 @@ def test_wells_of_more_channels_name_theirs(plate: Path) -> None:
     assert (image.data.shape[0], image.channel_names) == (3, names)
     write_overview(plate)
     assert open_image(plate / "plate_overview").images[0].channel_names == names
+
+
+def test_names_of_some_channels_are_not_those_of_all() -> None:
+    named = NgffImage(np.zeros((2, 4, 4)), ("c", "y", "x"), channel_names=["DAPI", "GFP"])
+    whole = montage([(0, 0, named), (0, 1, NgffImage(np.zeros((3, 4, 4)), ("c", "y", "x")))], 1, 2, "screen")
+    assert (whole.data.shape, whole.channel_names) == ((3, 4, 8), None)
 
 
 def test_images_that_are_broken_are_said_and_not_seen(plate: Path) -> None:

@@ -595,6 +595,16 @@ def test_a_replacement_that_was_interrupted_is_finished(tmp_path: Path, monkeypa
     assert not (tmp_path / "p.zarr" / "A").exists()
 
 
+def test_wells_outside_of_the_new_layout_go_after_an_interruption_too(tmp_path: Path, monkeypatch: Any) -> None:
+    field(tmp_path / "p.zarr", "H/12")
+    with monkeypatch.context() as patch:
+        patch.setattr(plates, "_clear", lambda target: (_ for _ in ()).throw(Stopped))
+        with pytest.raises(Stopped):
+            create_plate(tmp_path / "p.zarr", "6-well", overwrite=True)
+    create_plate(tmp_path / "p.zarr", "6-well", overwrite=True)
+    assert not (tmp_path / "p.zarr" / "H").exists()
+
+
 def test_what_others_say_in_the_documents_stays(tmp_path: Path, any_format: Format) -> None:
     group = zarr.open_group(tmp_path / "p.zarr", mode="w", zarr_format=any_format.zarr_format)
     well = {"path": "A/1", "rowIndex": 0, "columnIndex": 0, "cells": 7}
