@@ -184,7 +184,7 @@ def test_order_0_copies_labels_that_no_float_can_hold() -> None:
 
 @pytest.mark.parametrize("cval", [-300, 60])
 @pytest.mark.parametrize("order", [1, 3])
-def test_a_constant_beyond_the_border_widens_what_is_clipped_as_in_scikit_image(order: int, cval: float) -> None:
+def test_a_constant_beyond_the_border_widens_the_clip_as_in_scikit_image(order: int, cval: float) -> None:
     image = pixels((7, 9), "float64") + 50
     words = {"order": order, "mode": "constant", "cval": cval}
     got = compute(resize(da.from_array(image, chunks=4), (20, 31), **words))
