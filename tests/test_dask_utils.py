@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from ome_ngff.dask_utils import downscale_nearest, local_mean, resize, zoom
 from ome_ngff.exceptions import ChunkError, InputError, MethodError, ScaleError
+from ome_ngff.pixels.weights import Interpolation, find_weights
 
 RESIZE_MODES = ["constant", "edge", "symmetric", "reflect", "wrap"]
 ZOOM_MODES = ["reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap", "wrap"]
@@ -327,6 +328,18 @@ def test_local_mean_does_not_depend_on_the_chunks(data: st.DataObject) -> None:
     image = data.draw(chunked())
     shape = data.draw(output_shapes(image))
     assert compute(local_mean(image, shape)).tobytes() == compute(local_mean(whole(image), shape)).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "reflect", "mirror", "grid-wrap", "grid-constant"])
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_weights_are_the_same_bits_for_one_sample_and_for_all(order: int, mode: str) -> None:
+    def dense(start: int, stop: int) -> np.ndarray:
+        found, weights = find_weights(line, start, stop), np.zeros((stop - start, 65))
+        weights[:, found.sources] = found.matrix.toarray()
+        return weights
+
+    line = Interpolation(65, 21, order, mode, True, 0.7)
+    np.testing.assert_array_equal(np.concatenate([dense(i, i + 1) for i in range(21)]), dense(0, 21))
 
 
 # ---- downscale_nearest ----

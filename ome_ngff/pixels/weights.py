@@ -197,9 +197,12 @@ def _sparse(index: Array, weights: Array) -> tuple[Array, Any]:
     from scipy.sparse import csr_array
 
     sources, columns = np.unique(index, return_inverse=True)
-    values = np.broadcast_to(weights, index.shape).flatten()
+    columns = columns.reshape(index.shape)
+    # scipy sorts all rows or none, and not stably: duplicates would be summed in an order that depends on the range.
+    order = np.argsort(columns, axis=1, kind="stable")
+    columns, values = (np.take_along_axis(a, order, 1) for a in (columns, np.broadcast_to(weights, index.shape)))
     starts = np.arange(len(index) + 1) * index.shape[1]
-    matrix = csr_array((values, columns.ravel(), starts), shape=(len(index), len(sources)))
+    matrix = csr_array((values.ravel(), columns.ravel(), starts), shape=(len(index), len(sources)))
     matrix.sum_duplicates()
     return sources, matrix
 
