@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ settings.register_profile("thorough", max_examples=1000, **_patient)
 settings.load_profile("quick")
 
 _ONE_OF = 6  # cases of a test
+
+
+# Thousands of small files come and go. On a disk with ext4 each new one waits while those that have just gone are
+# looked through; so they live in memory where there is enough of it, and nobody has said --basetemp.
+_MEMORY, _ENOUGH = Path("/dev/shm"), 8 * 2**30
+if _MEMORY.is_mount() and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
