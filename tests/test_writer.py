@@ -412,6 +412,17 @@ def test_delayed_tasks_write_the_same_store_in_processes(tmp_path: Path) -> None
     assert every_file(tmp_path / "now") == every_file(tmp_path / "later")
 
 
+def test_delayed_tasks_share_one_graph(tmp_path: Path) -> None:
+    """Dask joins the graphs of a call, and looks through all of each: of thousands with one each, millions of times."""
+    words: dict[str, Any] = {"scale_factors": [2, 4], "chunks": 16, "method": "gaussian", "compute": False}
+    with ome_ngff.config.set(memory_target="10kB", task_target="2kB"):
+        tasks = write_image(random((70, 90)), tmp_path / "i", **words)
+    graphs = {id(task.__dask_graph__()): task.__dask_graph__() for task in tasks}
+    (graph,) = graphs.values()
+    passes = len(find_target(tmp_path / "i").mark["cut"]) - 1
+    assert len(graph) == len(tasks) + 2 + passes - 1  # the job, its end, and what each pass but the first waits for
+
+
 def test_delayed_tasks_can_be_pickled(tmp_path: Path) -> None:
     tasks = write_image(random((70, 90)), tmp_path / "i", compute=False, chunks=32)
     again = pickle.loads(pickle.dumps(tasks))

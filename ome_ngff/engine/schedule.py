@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -199,24 +200,37 @@ def help_for(job: Job | SentJob, seconds: float) -> None:
         run_shared(job, journal.noted(job.target) - {journal.CLEARED}, meter, seconds)
 
 
-def _tasks(job: Job, number: int, todo: Iterable[int], *after: Any) -> list[Any]:
-    from dask.delayed import delayed
-
-    unit, shared = delayed(run_unit, pure=False), delayed(job, traverse=False, pure=False)
-    return [unit(shared, number, i, *after) for i in todo]
+def _tasks(job: Job, number: int, todo: Iterable[int]) -> list[Any]:
+    name = f"run_unit-{uuid4().hex}"
+    tasks = {f"{name}-{i}": (run_unit, name, number, i) for i in todo}
+    return _delayed({name: job, **tasks}, tasks)
 
 
 def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any]:
     """Return the same tasks as `dask.delayed.Delayed`; computed together they write the store, the metadata last."""
-    from dask.delayed import delayed
-
-    before: list[Any] = []
-    tasks: list[Any] = []
+    name = f"run_unit-{uuid4().hex}"
+    graph: dict[str, Any] = {name: job, f"{name}-end": end}
+    before: list[str] = []
+    keys: list[str] = []
     for number, work in enumerate(job.plan.passes):
-        after = [delayed(len, pure=False)(before)] if before else []
-        before = _tasks(job, number, [i for i in range(len(work)) if f"{number}-{i}" not in done], *after)
-        tasks += before
-    return [*tasks, delayed(_end_after, pure=False)(delayed(end, traverse=False, pure=False), before)]
+        after = [f"{name}-after-{number}"] if before else []
+        graph |= {key: (len, before) for key in after}
+        todo = {f"{name}-{number}-{i}": i for i in range(len(work)) if f"{number}-{i}" not in done}
+        graph |= {key: (run_unit, name, number, i, *after) for key, i in todo.items()}
+        before = list(todo)
+        keys += before
+    graph[f"{name}-last"] = (_end_after, f"{name}-end", before)
+    return _delayed(graph, [*keys, f"{name}-last"])
+
+
+def _delayed(graph: dict[str, Any], keys: Iterable[str]) -> list[Any]:
+    """Return values of a graph, which they share: joined one by one, thousands take dask minutes."""
+    from dask.delayed import Delayed
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = next(iter(graph))
+    whole = HighLevelGraph({name: graph}, {name: set()})
+    return [Delayed(key, whole, layer=name) for key in keys]
 
 
 def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:
