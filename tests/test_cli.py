@@ -90,7 +90,8 @@ def plane(tmp_path: Path) -> Path:
 def test_an_ome_tiff_keeps_its_pixels_sizes_units_and_channel_names(cells: Path, any_format: Format) -> None:
     output = cells.parent / "cells.ome.zarr"
     done = process("write", cells, output, "--format", any_format.version)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said = [line for line in done.stderr.splitlines() if not line.startswith("writing: ")]  # where it takes long
+    assert (done.returncode, done.stdout, said) == (0, "", [])
     image = document(output)["multiscales"][0]
     assert image["name"] == "My cells"
     assert [(axis["name"], axis.get("unit")) for axis in image["axes"]] == [

@@ -68,7 +68,9 @@ def planes(depth: int) -> Iterator[np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize(
+    "layout", [each if each == "tiles" else pytest.param(each, marks=pytest.mark.soak) for each in LAYOUTS]
+)
 def test_memory_stays_at_the_target_however_large_the_tiff_is(tmp_path: Path, layout: str) -> None:
     peaks = []
     for depth in (32, 192, 512):  # MiB; the first to compile what is not compiled yet

@@ -750,7 +750,7 @@ MEMORY = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
-@pytest.mark.parametrize("kind", ["bricks", "planes", "planes-by-a-spool"])
+@pytest.mark.parametrize("kind", ["bricks", pytest.param("planes", marks=pytest.mark.soak), "planes-by-a-spool"])
 def test_peak_memory_does_not_grow_with_the_image(tmp_path: Path, kind: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(MEMORY))

@@ -414,7 +414,7 @@ def kill_and_start_again(tmp_path: Path, rounds: int, at_once: int, seed: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 8))])
 def test_processes_that_are_killed_lose_nothing(tmp_path: Path, alone: dict[str, str], seed: int) -> None:
     told = kill_and_start_again(tmp_path, 10, 3, seed)
     assert every_file(tmp_path / "joint") == alone

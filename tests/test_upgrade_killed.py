@@ -200,7 +200,10 @@ upgrade(place)
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 @pytest.mark.parametrize(
     ("last", "step"),
-    [(1, "_move"), (5, "_move"), (9, "_move"), (1, "remove"), (4, "remove")],
+    [
+        *((1, "_move"), (5, "_move"), (1, "remove")),
+        *(pytest.param(*each, marks=pytest.mark.soak) for each in ((9, "_move"), (4, "remove"))),
+    ],
 )
 def test_a_process_that_is_killed_leaves_a_way_on_and_back(tmp_path: Path, last: int, step: str) -> None:
     place = tmp_path / "begun"

@@ -223,7 +223,7 @@ def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any
     return _delayed(graph, [*keys, f"{name}-last"])
 
 
-def _delayed(graph: dict[str, Any], keys: Iterable[str]) -> list[Any]:
+def _delayed(graph: Any, keys: Iterable[str]) -> list[Any]:
     """Return values of a graph, which they share: joined one by one, thousands take dask minutes."""
     from dask.delayed import Delayed
     from dask.highlevelgraph import HighLevelGraph
