@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from ..pixels import delayed_values
 from ..store import journal
 from .allocator import kept_memory
 from .job import Job, SentJob
@@ -203,7 +204,7 @@ def help_for(job: Job | SentJob, seconds: float) -> None:
 def _tasks(job: Job, number: int, todo: Iterable[int]) -> list[Any]:
     name = f"run_unit-{uuid4().hex}"
     tasks = {f"{name}-{i}": (run_unit, name, number, i) for i in todo}
-    return _delayed({name: job, **tasks}, tasks)
+    return delayed_values({name: job, **tasks}, tasks)
 
 
 def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any]:
@@ -220,17 +221,7 @@ def delayed_tasks(job: Job, done: set[str], end: Callable[[], None]) -> list[Any
         before = list(todo)
         keys += before
     graph[f"{name}-last"] = (_end_after, f"{name}-end", before)
-    return _delayed(graph, [*keys, f"{name}-last"])
-
-
-def _delayed(graph: Any, keys: Iterable[str]) -> list[Any]:
-    """Return values of a graph, which they share: joined one by one, thousands take dask minutes."""
-    from dask.delayed import Delayed
-    from dask.highlevelgraph import HighLevelGraph
-
-    name = next(iter(graph))
-    whole = HighLevelGraph({name: graph}, {name: set()})
-    return [Delayed(key, whole, layer=name) for key in keys]
+    return delayed_values(graph, [*keys, f"{name}-last"])
 
 
 def _end_after(end: Callable[[], None], before: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from .boxes import tiles as tiles
 from .boxes import union as union
 from .dask_graph import blocks_of as blocks_of
 from .dask_graph import checked_blocks as checked_blocks
+from .dask_graph import delayed_values as delayed_values
 from .dask_graph import views_of as views_of
 from .dask_graph import wrapped_arrays as wrapped_arrays
 from .labels import as_labels as as_labels

@@ -1,4 +1,4 @@
-"""All that we use of the insides of dask: which layers the graph of an array has, what stands in them, and its threads.
+"""All that we use of the insides of dask: the layers of graphs, what stands in them, graphs of tasks, and its threads.
 
 `da.from_array` keeps what it wraps in a layer named "original-..."; dask offers no other way to it. What stands in a
 layer may be wrapped once more, in a `DataNode`, whose `value` it is.
@@ -11,6 +11,7 @@ import functools
 import itertools
 import sys
 import uuid
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,16 @@ from ..config import in_child
 from .arrays import checked, made_by
 from .boxes import Box
 from .travel import address
+
+
+def delayed_values(graph: Any, keys: Iterable[str]) -> list[Any]:
+    """Return values of a graph, which they share: joined one by one, thousands take dask minutes."""
+    from dask.delayed import Delayed
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = next(iter(graph))
+    whole = HighLevelGraph({name: graph}, {name: set()})
+    return [Delayed(key, whole, layer=name) for key in keys]
 
 
 def unwrapped(array: Any) -> Any:
