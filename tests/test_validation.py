@@ -418,6 +418,22 @@ def test_a_border_chunk_cut_short_beyond_the_image_is_found(
     assert (finding.rule, finding.where) == ("chunk-readable", f"/{chunk.relative_to(tmp_path / 'a.zarr')}")
 
 
+def test_a_broken_chunk_of_a_shard_beyond_the_image_is_found(tmp_path: Path) -> None:
+    write_image(
+        np.random.default_rng(0).integers(0, 9, (32, 32)).astype("u2"), tmp_path / "a.zarr", axes="yx", chunks=8,
+        shards=32, scale_factors=[], compression="zstd", omero=False,
+    )  # fmt: skip
+    level, shard = tmp_path / "a.zarr" / "0" / "zarr.json", tmp_path / "a.zarr" / "0" / "c" / "0" / "0"
+    level.write_text(json.dumps({**json.loads(level.read_text()), "shape": [20, 16]}))
+    assert validate(tmp_path / "a.zarr", data=True).valid
+    content = bytearray(shard.read_bytes())
+    start, size = np.frombuffer(content[-4 - 16 : -4], "<u8")  # of the last chunk
+    content[start : start + size] = bytes(size)
+    shard.write_bytes(content)
+    (finding,) = (f for f in validate(tmp_path / "a.zarr", data=True).findings if f.severity == "error")
+    assert (finding.rule, finding.where) == ("chunk-readable", "/0/c/0/0")
+
+
 @pytest.mark.parametrize(
     ("damage", "where"),
     [
