@@ -685,7 +685,11 @@ convert_plate("in", "out", join=True, chunks=16, scale_factors=[2])
 @pytest.mark.slow
 def test_processes_that_are_killed_lose_no_field(here: Path) -> None:
     operetta(here, [(r, c) for r in range(1, 5) for c in range(1, 7)], fields=2)
-    environment = {**os.environ, "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(ome_ngff.__file__).parent.parent),
+        "OME_NGFF_CLAIM_PATIENCE": "5",
+    }
     workers = [subprocess.Popen([sys.executable, "-c", SHARED], env=environment) for _ in range(3)]
     while len(list((here / "out").glob("*/*/*/0/zarr.json"))) < 10 and workers[0].poll() is None:
         time.sleep(0.02)
