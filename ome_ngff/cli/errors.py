@@ -220,18 +220,24 @@ def _in_options(message: str) -> str:
     return kept[:-1] + "." if kept.endswith(";") else kept
 
 
+#: how parameters are found in messages, what of it stands behind the option, and of which names it is true
+_SPELLED: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+    (r"\b({})=True\b", "", bool),
+    (r"\b({})=(['\"])(.*?)\2( or )\2(.*?)\2", r" \3\4\5", bool),
+    (r"\b({})=(['\"])(.*?)\2", r" \3", bool),
+    (r"\b({})=(?=\w)", " ", bool),
+    (r"\b({})=(?=[\s.,;)]|$)", "", bool),
+    (r"^({})(?= is | are | names? | must )", "", _AT_ONCE.__contains__),
+    (r"\b({})\b", "", lambda name: "_" in name),
+)
+
+
 def _spelled(message: str, options: Mapping[str, str]) -> str:
     """Spell parameters as options."""
-    for name, spelled in options.items():
-        message = re.sub(rf"\b{name}=True\b", spelled, message)
-        message = re.sub(rf"\b{name}=(['\"])(.*?)\1( or )\1(.*?)\1", rf"{spelled} \2\3\4", message)
-        message = re.sub(rf"\b{name}=(['\"])(.*?)\1", rf"{spelled} \2", message)
-        message = re.sub(rf"\b{name}=(?=\w)", f"{spelled} ", message)
-        message = re.sub(rf"\b{name}=(?=[\s.,;)]|$)", spelled, message)
-        if name in _AT_ONCE:
-            message = re.sub(rf"^{name} (?=is |are |names? |must )", f"{spelled} ", message)
-        if "_" in name:
-            message = re.sub(rf"\b{name}\b", spelled, message)
+    for pattern, behind, holds in _SPELLED:
+        if names := "|".join(filter(holds, options)):
+            found = re.compile(pattern.replace("{}", names))
+            message = found.sub(lambda at, behind=behind: options[at[1]] + at.expand(behind), message)  # type: ignore[misc]
     return message
 
 
