@@ -798,31 +798,33 @@ class Killed(BaseException):
     """What ends a process between two steps."""
 
 
+STEPS = {
+    "mark": (journal, "begin"),
+    "expulsion": (execution, "expel"),
+    "clearing": (execution.replace, "clear"),
+    "note of that": (journal, "note"),
+    "levels": (execution, "create_arrays"),
+    "temporary arrays": (execution, "prepare"),
+    "folder": (job.Holder, "begin"),
+    "sharing": (journal, "share"),
+    "work": (execution, "run"),
+    "end": (execution.Ending, "__call__"),
+    "metadata": (journal, "finish"),
+}
+
+
+def killed_at() -> Iterator[Any]:
+    """Yield each step, and when; with rows, which take long, most are left to be run by hand."""
+    for name, (of, step) in STEPS.items():
+        for source, after in (("memory", False), ("memory", True), ("rows", False)):
+            marks = [pytest.mark.soak] if source == "rows" and name not in ("temporary arrays", "work", "end") else []
+            yield pytest.param(
+                of, step, source, after, marks=marks, id=f"{name}-{source}-{'after' if after else 'before'}"
+            )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("source", "after"),
-    [
-        pytest.param("memory", False, id="memory-before"),
-        pytest.param("memory", True, id="memory-after"),
-        pytest.param("rows", False, id="rows-before"),  # which take long
-    ],
-)
-@pytest.mark.parametrize(
-    ("of", "step"),
-    [
-        pytest.param(journal, "begin", id="mark"),
-        pytest.param(execution, "expel", id="expulsion"),
-        pytest.param(execution.replace, "clear", id="clearing"),
-        pytest.param(journal, "note", id="note of that"),
-        pytest.param(execution, "create_arrays", id="levels"),
-        pytest.param(execution, "prepare", id="temporary arrays"),
-        pytest.param(job.Holder, "begin", id="folder"),
-        pytest.param(journal, "share", id="sharing"),
-        pytest.param(execution, "run", id="work"),
-        pytest.param(execution.Ending, "__call__", id="end"),
-        pytest.param(journal, "finish", id="metadata"),
-    ],
-)
+@pytest.mark.parametrize(("of", "step", "source", "after"), list(killed_at()))
 def test_who_is_killed_at_a_step_leaves_it_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Any, step: str, after: bool, source: str
 ) -> None:

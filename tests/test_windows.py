@@ -102,7 +102,11 @@ def changed(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [pytest.param(twice, id="replaced", marks=pytest.mark.slow), pytest.param(changed, id="changed")]
+    "act",
+    [
+        pytest.param(twice, id="replaced", marks=[pytest.mark.slow, pytest.mark.soak]),
+        pytest.param(changed, id="changed"),
+    ],
 )
 def test_files_that_are_being_read_are_replaced_in_the_end(
     tmp_path: Path, refused: list[str], readers: Readers, act: Callable[[Path], None]
