@@ -80,7 +80,13 @@ def test_no_message_offers_python_on_the_command_line(name: str) -> None:
         pytest.param("info", "my_file=x.tif is broken.", "my_file=x.tif is broken.", id="what came"),
         pytest.param("write", "Use method='mode' or 'nearest'.", "Use --method mode or nearest.", id="choice"),
         pytest.param("write", "scale names 'q', not a scale.", "--scale names 'q', not a scale.", id="at once"),
-        pytest.param("write", "It is [3.0, 2.5] or [-1, 1e-3].", "It is 3,2.5 or -1,1e-3.", id="numbers"),
+        pytest.param("write", "It grows (got [3.0, 2.5]).", "It grows (got 3,2.5).", id="numbers"),
+        pytest.param(
+            "write", "Halvings are [2, 4]; halvings are [2].", "Halvings are [2, 4]; halvings are 2.", id="few"
+        ),
+        pytest.param(
+            "info", "a[1].tif at [0, 1] has multiscales[0].", "a[1].tif at [0, 1] has multiscales[0].", id="names"
+        ),
         pytest.param(
             "info", "Give store_options, such as anon=True.", "Give --store-option, such as anon=true.", id="keys"
         ),

@@ -188,7 +188,7 @@ _WORDS = {
     r" and scaler\b| or a scaler\b": "",
 }
 _AT_ONCE = ("axes", "chunks", "scale", "shards", "translation")  # words of their own only where a message begins
-_NUMBERS = re.compile(r"\[(-?\d[\d.e-]*(?:, -?\d[\d.e-]*)*)\]")
+_NUMBERS = re.compile(r"(?:(?<=\(got )|(?<=halvings are ))\[(-?\d[\d.e-]*(?:, -?\d[\d.e-]*)*)\]")
 _PYTHON = re.compile(
     r"\b[a-z]\w*=(?:True\b|False\b|None\b|['\"\[(]|(?=[\s.,;)]|$))|[a-z]\w*\([^)]*\)|\b[a-z]+_[a-z_]+\("
 )
