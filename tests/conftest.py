@@ -13,7 +13,8 @@ import pytest
 from helpers import InUnits
 from hypothesis import HealthCheck, settings
 
-from ome_ngff.engine import active_client, run
+from ome_ngff.engine import run
+from ome_ngff.engine.surroundings import active_client
 from ome_ngff.format import Format, format_implementations
 from ome_ngff.methods import Method, Methods
 from ome_ngff.store import Holder

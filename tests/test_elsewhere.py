@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +127,17 @@ def test_workers_of_a_cluster_help_with_a_joint_write(client: distributed.Client
     assert len(ran) == len(set(ran)) > 5  # by the worker alone, which has nothing to wait for
     assert seen[-1][0] == seen[-1][1]
     assert every_file(tmp_path / "a") == every_file(tmp_path / "alone")
+
+
+def test_a_write_without_a_cluster_does_not_import_distributed(tmp_path: Path) -> None:
+    """It takes as long as all else that a first small write imports."""
+    code = (
+        "import sys, numpy, ome_ngff; ome_ngff.write_image(numpy.ones((64, 64)), sys.argv[1], axes='yx'); "
+        "print('distributed' in sys.modules, 'zarr' in sys.modules)"
+    )
+    place = str(tmp_path / "a.zarr")
+    found = subprocess.run([sys.executable, "-c", code, place], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
 
 
 def test_a_joint_write_goes_on_without_any_worker(tmp_path: Path) -> None:

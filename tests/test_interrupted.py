@@ -47,7 +47,6 @@ print("not imported:", finder.names)
     [
         pytest.param(["dask._expr"], id="dask"),
         pytest.param(["dask._expr", "dask.delayed"], id="twice"),
-        pytest.param(["distributed.utils"], id="distributed"),
         pytest.param(["zarrs"], id="zarrs"),
         pytest.param(["numba.core.types"], id="numba"),
     ],

@@ -19,7 +19,7 @@ from .schedule import delayed_tasks as delayed_tasks
 from .schedule import run as run
 from .sharing import end_shared as end_shared
 from .sharing import share_units as share_units
-from .surroundings import active_client as active_client
+from .surroundings import client_of as client_of
 from .surroundings import dask_scheduler as dask_scheduler
 from .surroundings import spread as spread
 from .workers import enter_shared as enter_shared

@@ -17,7 +17,7 @@ from .allocator import kept_memory
 from .job import Job, SentJob
 from .progress import Meter, Progress, metered
 from .sharing import end_shared, run_shared
-from .surroundings import active_client, dask_scheduler
+from .surroundings import active_client, client_of, dask_scheduler
 from .units import KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
@@ -55,10 +55,11 @@ def run(job: Job, done: set[str], progress: Progress, end: Callable[[], None]) -
 
 def _run_pass(job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
     """Run units of one pass on the scheduler that dask is set to. Once this ends, no task goes on writing."""
-    client = active_client()
+    scheduler = dask_scheduler()
+    client = client_of(scheduler)
     if client is not None and todo:
         _run_on_cluster(client, job, number, todo, meter)
-    elif dask_scheduler() is None:
+    elif scheduler is None:
         work = job.plan.passes[number]
         keeping = kept_memory(job.cell_bytes(work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))

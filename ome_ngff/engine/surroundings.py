@@ -15,26 +15,19 @@ _inherited: Any = None  # the client of the process that this one was forked fro
 
 def spread() -> bool:
     """Return whether tasks run outside of our own threads: on a cluster, or on a scheduler that dask is set to."""
-    return active_client() is not None or dask_scheduler() is not None
+    return dask_scheduler() is not None
 
 
 def active_client() -> Any:
-    """Return the distributed client that dask would use, without importing distributed where nobody has.
+    """Return the distributed client that dask would use; None where it would use none."""
+    return client_of(dask_scheduler())
 
-    Inside a task of a cluster there is none: it would wait for tasks that may wait for its own thread. The client of
-    the process that this one was forked from has no threads here, and its connections are the parent's. Where dask is
-    set to another scheduler, it is not asked.
-    """
-    if "distributed" not in sys.modules or _inside_task():
-        return None
-    from distributed import get_client
 
-    try:
-        client = get_client()
-    except ValueError:
-        return None
-    chosen = getattr(_dask().get_scheduler(), "__self__", None)
-    return None if client is _inherited or chosen is not client else client
+def client_of(scheduler: Any) -> Any:
+    """Return the distributed client that a scheduler belongs to; None for any other."""
+    owner = getattr(scheduler, "__self__", None)
+    known = sys.modules.get("distributed")
+    return owner if known is not None and isinstance(owner, known.Client) else None
 
 
 def _inside_task() -> bool:
@@ -52,18 +45,23 @@ def _inside_task() -> bool:
 
 @whole
 def _dask() -> ModuleType:
-    from dask import base
+    import dask
 
-    with suppress(ImportError):
-        import distributed  # noqa: F401  which dask looks for where no scheduler is set
-    return base
+    return dask
 
 
 def dask_scheduler() -> Any:
-    """Return the scheduler that dask is set to; None where units run on threads of ours."""
-    get_scheduler = _dask().get_scheduler
-    found = None if _inside_task() else get_scheduler()
-    return None if _inherited is not None and getattr(found, "__self__", None) is _inherited else found
+    """Return the scheduler that dask is set to, perhaps that of a client; None where units run on threads of ours.
+
+    Inside a task of a cluster there is none: it would wait for tasks that may wait for its own thread. The client of
+    the process that this one was forked from has no threads here, and its connections are the parent's. Where nobody
+    has imported distributed there is no client, and dask, which would import it to find that out, is not asked.
+    """
+    dask = _dask()
+    if "distributed" not in sys.modules and dask.config.get("scheduler", None) is None:
+        return None
+    found = None if _inside_task() else dask.base.get_scheduler()
+    return None if _inherited is not None and client_of(found) is _inherited else found
 
 
 @in_child

@@ -138,9 +138,9 @@ def fixed_window(colors: Sequence[str], dtype: np.dtype[Any]) -> dict[str, float
 def _percentiles(pixels: np.ndarray[Any, Any]) -> tuple[float, float]:
     """Return the 0.1th and 99.9th percentile, the nearest pixels."""
     flat = pixels.reshape(-1)
-    few = np.sort(flat[:: max(1, flat.size // _FEW) | 1])
+    few = flat[:: max(1, flat.size // _FEW) | 1].copy()
     ranks = [round((flat.size - 1) * share / 100) for share in _SHOWN]
-    dark, bright = (few[round((few.size - 1) * share / 100)] for share in _GUESSED)
+    dark, bright = (_ranked(few, round((few.size - 1) * share / 100)) for share in _GUESSED)
     rest = np.concatenate([_outside(flat[i : i + _PART], dark, bright) for i in range(0, flat.size, _PART)])
     below, above = rest[rest < dark], rest[rest > bright]
     least = flat.size - above.size  # rank of the first of those above

@@ -21,7 +21,7 @@ from ..exceptions import StoreError
 from ..text import warn
 from .claims import LOCK_PATIENCE, Claim, Claims, alone, claims_of
 from .cloud import CloudStore
-from .documents import get_bytes, parse
+from .documents import get_bytes, parse, read_all
 from .faults import named_faults
 from .inline import together, wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
@@ -175,7 +175,11 @@ def attributes_now(target: Target) -> dict[str, Any] | None:
 
 
 def _attributes(target: Target) -> tuple[dict[str, Any] | None, Mapping[str, Any] | None]:
-    stored, version = wait_for(target.store, _look(target.store, target.key(_name(target))))
+    store, key, version = target.store, target.key(_name(target)), None
+    if isinstance(store, CloudStore):
+        stored, version = wait_for(store, store.look(key))
+    else:
+        (stored,) = read_all(store, [key])
     try:
         found = {} if stored is None else json.loads(stored)
         attributes = found.get("attributes", {}) if target.fmt.zarr_format == 3 else found
@@ -191,7 +195,7 @@ def attributes_below(target: Target, paths: Iterable[str]) -> list[dict[str, Any
         StoreError: some cannot be read.
     """
     keys = [target.key(f"{path}/{_name(target)}") for path in paths]
-    contents = wait_for(target.store, together(target.store, (get_bytes(target.store, key) for key in keys)))
+    contents = read_all(target.store, keys)
     found: list[Any] = [c and parse(c, place(target.store, key)) for c, key in zip(contents, keys, strict=True)]
     if target.fmt.zarr_format == 3:
         found = [each and each.get("attributes", {}) for each in found]

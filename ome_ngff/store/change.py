@@ -29,8 +29,7 @@ from ..spec import path_fault
 from ..text import listed
 from .cells import CELLS, Cell, Cells, move_all, name_of_cells, sweep_cells
 from .claims import Claim, name_holder
-from .documents import MOST_BYTES, get_bytes, parse
-from .inline import together, wait_for
+from .documents import MOST_BYTES, parse, read_all
 from .journal import JOURNAL
 from .nodes import children, drop_bytes, leads_through_a_link, put_bytes, read_bytes
 from .patience import in_folder
@@ -287,8 +286,7 @@ def _apply(target: Target, writer: Any, change: Change, recorded: Change, claim:
 
 def current_documents(target: Target, keys: Sequence[str]) -> dict[str, bytes | None]:
     """Return documents below a group as they are now, by their keys."""
-    read = together(target.store, (get_bytes(target.store, target.key(key)) for key in keys))
-    return dict(zip(keys, wait_for(target.store, read), strict=True))
+    return dict(zip(keys, read_all(target.store, map(target.key, keys)), strict=True))
 
 
 def _refuse_other(target: Target, key: str, found: bytes | None, allowed: set[bytes | None]) -> None:

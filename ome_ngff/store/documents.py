@@ -7,6 +7,7 @@ within each other. What passes here is an object of bounded size and depth; ever
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -30,11 +31,16 @@ def read_documents(store: Store, path: str) -> dict[str, dict[str, Any]]:
     Raises:
         StoreError: one of them is not a JSON object, or beyond the limits.
     """
-    keys = {name: key_of(path, name) for name in _NAMES}
+    keys = [key_of(path, name) for name in _NAMES]
+    found = zip(_NAMES, keys, read_all(store, keys), strict=True)
+    return {name: parse(content, place(store, key)) for name, key, content in found if content is not None}
 
-    read = together(store, (get_bytes(store, key) for key in keys.values()))
-    found = zip(_NAMES, wait_for(store, read), strict=True)
-    return {name: parse(content, place(store, keys[name])) for name, content in found if content is not None}
+
+def read_all(store: Store, keys: Iterable[str]) -> list[bytes | None]:
+    """Read documents, all at the same time; see `get_bytes`."""
+    if type(store) is LocalStore:  # without a task, a loop and a thread
+        return [_read_file(store, key) for key in keys]
+    return wait_for(store, together(store, (get_bytes(store, key) for key in keys)))
 
 
 async def get_bytes(store: Store, key: str) -> bytes | None:
@@ -43,21 +49,27 @@ async def get_bytes(store: Store, key: str) -> bytes | None:
     Raises:
         StoreError: it is not a file, or too large.
     """
-    folder, size = folder_of(store), None
-    if folder is not None:
-        file = f"{folder}/{key}"
-        size = size_of_file(file)
-        if size is None:
-            return None
-        if type(store) is LocalStore and size <= MOST_BYTES:  # without a task and a thread for each
-            with suppress(FileNotFoundError), open(file, "rb", buffering=0) as opened:
-                return opened.read()
+    if type(store) is LocalStore:
+        return _read_file(store, key)
+    size = None
+    if (folder := folder_of(store)) is not None:
+        if (size := size_of_file(folder / key)) is None:
             return None
     elif isinstance(store, ZipStore):
         size = size_in_zip(store, key)
     refuse_large(size or 0, place(store, key))
     found = await store.get(key, default_buffer_prototype())
     return None if found is None else found.to_bytes()
+
+
+def _read_file(store: LocalStore, key: str) -> bytes | None:
+    file = f"{store.root}/{key}"
+    if (size := size_of_file(file)) is None:
+        return None
+    refuse_large(size, file)
+    with suppress(FileNotFoundError), open(file, "rb", buffering=0) as opened:
+        return opened.read()
+    return None
 
 
 def refuse_large(size: int, where: str) -> None:

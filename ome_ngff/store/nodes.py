@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import os
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,7 +25,7 @@ from zarr.storage import LocalStore, MemoryStore, StorePath
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
 from . import patience
-from .documents import get_bytes
+from .documents import read_all
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
 from .patience import in_folder, patiently
@@ -136,10 +136,9 @@ def put_documents(
     groups = {path: GroupDocument(target.fmt.zarr_format) for path in (*parents, *between)}
 
     async def put() -> None:
-        await asyncio.gather(
-            *(target.store.set(*item) for item in _buffers(target, documents)),
-            *(_put_new(target.store, *item) for item in _buffers(target, groups)),
-        )
+        stored = (target.store.set(*item) for item in _buffers(target, documents))
+        created = (_put_new(target.store, *item) for item in _buffers(target, groups))
+        await together(target.store, chain(stored, created))
 
     in_folder(lambda: patiently(lambda: wait_for(target.store, put())))
 
@@ -154,7 +153,7 @@ def put_file(target: Target, path: str, content: bytes) -> None:
 
 def read_bytes(target: Target, key: str) -> bytes | None:
     """Read a small file below a target; None where there is none."""
-    return wait_for(target.store, get_bytes(target.store, target.key(key)))
+    return read_all(target.store, [target.key(key)])[0]
 
 
 def put_bytes(target: Target, key: str, content: bytes) -> None:

@@ -27,7 +27,7 @@ from .documents import read_documents
 from .inline import wait_for
 from .patience import patiently
 from .places import folder_of, key_of, like, locate, place
-from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner
+from .zarr_private import AsyncArray, AsyncGroup, default_buffer_prototype, ensure_open, inner, with_flat_keys
 
 MOST_CHUNKS = 2**20  # along an axis; dask lists them
 _NODES = ("zarr.json", ".zgroup", ".zarray")
@@ -163,10 +163,7 @@ def flat(array: zarr.Array[Any], store: Store, path: str, *, fast: bool = True) 
     Args:
         array: the other. store, path: the place. fast: whether to use the pipeline in Rust where the other does.
     """
-    keys: Any = {"dimension_separator": "."}
-    if array.metadata.zarr_format == 3:
-        keys = {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}}}
-    return _like(array, {**array.metadata.to_dict(), **keys}, StorePath(store, path), inner(array).config, fast=fast)
+    return _like(array, with_flat_keys(array.metadata), StorePath(store, path), inner(array).config, fast=fast)
 
 
 def twin(array: zarr.Array[Any], path: str) -> zarr.Array[Any]:

@@ -1,5 +1,6 @@
 """What we use of Zarr beyond its public API, in one place: what to look at when Zarr changes."""
 
+from copy import copy
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -8,6 +9,7 @@ import zarr
 from zarr.codecs._v2 import V2Codec
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.chunk_key_encodings import parse_chunk_key_encoding
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.group import AsyncGroup
 from zarr.core.metadata import ArrayMetadata
@@ -30,6 +32,7 @@ __all__ = [
     "sizes_in_zip",
     "store_of",
     "sync",
+    "with_flat_keys",
 ]
 
 
@@ -43,6 +46,17 @@ async def ensure_open(store: Any) -> None:
     if not store._is_open:
         with _OPENING:
             await store._ensure_open()
+
+
+def with_flat_keys(metadata: ArrayMetadata) -> ArrayMetadata:
+    """Return metadata whose chunks have keys such as `0.0.0`; to parse a changed document takes ten times as long."""
+    flat = copy(metadata)
+    name: str = "dimension_separator"
+    value: Any = "."
+    if metadata.zarr_format == 3:
+        name, value = "chunk_key_encoding", parse_chunk_key_encoding({"name": "v2", "separator": "."})
+    object.__setattr__(flat, name, value)  # which a frozen dataclass keeps to itself
+    return flat
 
 
 def store_of(folder: Path) -> LocalStore:

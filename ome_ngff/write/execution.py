@@ -13,8 +13,8 @@ from ..config import config
 from ..engine import (
     Job,
     Progress,
-    active_client,
     check_progress,
+    client_of,
     dask_scheduler,
     delayed_tasks,
     help_with,
@@ -306,10 +306,11 @@ def _help(request: Request) -> tuple[Job, set[str]]:
 
 def _refuse_unshared(request: Request) -> None:
     """Raise `StoreError` where tasks would run in processes that cannot reach the target or a source."""
-    scheduler = dask_scheduler()
+    if (scheduler := dask_scheduler()) is None:
+        return
     from dask.multiprocessing import get
 
-    elsewhere = "the cluster" if active_client() else "other processes" if scheduler is get else None
+    elsewhere = "the cluster" if client_of(scheduler) else "other processes" if scheduler is get else None
     if elsewhere is None:
         return
     if in_memory(request.target.store):
