@@ -31,6 +31,7 @@ from .blocks import read_part
 from .decoding import CheckedPipeline, bytes_of, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
+from .zarr_private import Pixels
 
 _SETTINGS = {  # of zarrs, as it takes them from Zarr's
     "validate_checksums": True,
@@ -153,6 +154,7 @@ class Pipeline(ZarrsCodecPipeline):
         chunks = list(batch_info)
         if self.impl is None:  # which reads a shard before it replaces it
             chunks = [(_Replaced(setter), *rest) if rest[-1] else (setter, *rest) for setter, *rest in chunks]
+            value = Pixels.from_ndarray_like(value.as_ndarray_like())
         for part in self._at_once(chunks):
             await super().write(part, value, drop_axes)
 
