@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -587,6 +588,78 @@ def test_a_holder_without_a_folder_that_comes_late_notes_nothing() -> None:
     with pytest.raises(TakenOverError):
         older.note("0-1")
     assert [key for key in store if key.startswith(".ome_ngff")] == [".ome_ngff/a.0-0"]
+
+
+class Looks:
+    """A holder on a store that is away, whose looks at the mark take as long as they are told to."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_image(np.zeros((4, 4), "uint8"), tmp_path / "i", axes="yx")
+        self.holder, self.now, self.asked = Holder(find_target(tmp_path / "i")), 100.0, list[float]()
+        self.asking, self.answered = threading.Semaphore(0), threading.Semaphore(0)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(Holder, "compare", lambda holder: self.compare())
+
+    def compare(self) -> None:
+        self.asked.append(self.now)
+        self.asking.release()
+        assert self.answered.acquire(timeout=60)
+
+    def together(self, count: int) -> list[threading.Thread]:
+        threads = [threading.Thread(target=self.holder._compare_lately) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+
+def test_while_one_asks_for_the_mark_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, moment = Looks(tmp_path, monkeypatch), folders.MOMENT
+    looks.answered.release()
+    looks.holder._compare_lately()
+    looks.now += 0.4 * moment
+    looks.holder._compare_lately()
+    assert looks.asked == [100.0]
+    looks.now += 0.2 * moment
+    (asks,) = looks.together(1)
+    assert looks.asking.acquire(timeout=60)  # the first look, which is answered
+    assert looks.asking.acquire(timeout=60)
+    looks.holder._compare_lately()  # which the last answer allows
+    looks.answered.release()
+    asks.join()
+    assert len(looks.asked) == 2
+
+
+def test_all_that_need_a_look_at_the_mark_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(tmp_path, monkeypatch)
+    waiting = looks.together(5)
+    assert looks.asking.acquire(timeout=60)
+    time.sleep(0.1)  # until the others wait, too
+    looks.answered.release()
+    for thread in waiting:
+        thread.join()
+    assert looks.asked == [100.0]
+
+
+def test_what_a_look_at_the_mark_finds_stops_all_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, stopped = Looks(tmp_path, monkeypatch), list[str]()
+
+    def taken(holder: Holder) -> None:
+        raise TakenOverError("taken over")
+
+    monkeypatch.setattr(Holder, "compare", taken)
+
+    def write() -> None:
+        try:
+            looks.holder._compare_lately()
+        except TakenOverError as error:
+            stopped.append(str(error))
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stopped == ["taken over"] * 4
 
 
 @pytest.mark.parametrize("kind", ["folder", "memory"])

@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -392,7 +393,9 @@ def test_processes_that_join_do_each_unit_once(tmp_path: Path, alone: dict[str, 
     assert set(units_told(tmp_path).values()) == {1}
 
 
-def kill_and_start_again(tmp_path: Path, rounds: int, at_once: int, seed: int) -> Counter[str]:
+def kill_and_start_again(
+    tmp_path: Path, rounds: int, at_once: int, seed: int, start: Callable[..., Any] = start
+) -> Counter[str]:
     """Kill processes at random moments, and start others, until one has finished."""
     choose = random.Random(seed)
     place, names = tmp_path / "joint", itertools.count()
@@ -419,6 +422,37 @@ def test_processes_that_are_killed_lose_nothing(tmp_path: Path, alone: dict[str,
     told = kill_and_start_again(tmp_path, 10, 3, seed)
     assert every_file(tmp_path / "joint") == alone
     assert told  # some units twice: done, and killed before the note
+
+
+OTHER_HOST = ["unshare", "--uts", "--net", "--pid", "--mount", "--fork", "--kill-child", "sh", "-c"]
+
+
+def has_hosts() -> bool:
+    """Return whether names, processes, networks and mounts of our own can be had, as root can on Linux."""
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run([*OTHER_HOST, "true"], capture_output=True).returncode
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_hosts(), reason="no other hosts can be simulated here")
+def test_processes_of_several_hosts_that_are_killed_lose_nothing(tmp_path: Path, alone: dict[str, str]) -> None:
+    """Each host has a name, process numbers and a network of its own, and mounts the folder at a place of its own."""
+    hosts, shared = itertools.cycle(["north", "south"]), tmp_path / "shared"
+    shared.mkdir()
+
+    def start_there(place: Path, told: Path, patience: float = 60.0) -> subprocess.Popen[bytes]:
+        host = next(hosts)
+        mount = tmp_path / f"mounted-{host}"
+        mount.mkdir(exist_ok=True)
+        joined = shlex.join([sys.executable, str(JOINER), str(mount / place.name), str(told), str(patience)])
+        steps = f"hostname {host} && mount --bind {shlex.quote(str(shared))} {shlex.quote(str(mount))} && exec {joined}"
+        return subprocess.Popen([*OTHER_HOST, steps])
+
+    told = kill_and_start_again(tmp_path, 6, 3, 0, start_there)
+    assert every_file(shared / "joint") == alone
+    assert told
 
 
 @pytest.mark.slow

@@ -178,8 +178,11 @@ class Holder:
         Raises:
             TakenOverError: another process writes the group by now.
         """
-        if self._group is not None or self.target.store.supports_deletes:
-            self.put(note_key(self.target, what), _DONE)
+        if self._group is not None:
+            self._group.put(note_key(self.target, what), _DONE)
+        elif self.target.store.supports_deletes:
+            self._compare_lately()
+            put_bytes(self.target, note_key(self.target, what), _DONE)
 
     def look(self) -> None:
         """Raise `TakenOverError` where another process writes the group by now."""
@@ -214,13 +217,21 @@ class Holder:
         return [folder / self._name for folder in (self._journal, self.spool) if folder is not None]
 
     def _compare_lately(self) -> None:
-        """Compare, unless that was asked a moment ago, by whatever thread; one at a time asks for all that wait."""
-        since = time.monotonic() - (0 if in_memory(self.target.store) else MOMENT)
-        with self._turn:
-            if self._asked < since:
-                asked = time.monotonic()
-                self.compare()
-                self._asked = asked
+        """Compare, unless that was asked a moment ago, by whatever thread.
+
+        When half of the moment is over, one thread asks while the others go on: nobody waits but at the beginning, or
+        where an answer takes longer than that.
+        """
+        now, moment = time.monotonic(), 0.0 if in_memory(self.target.store) else MOMENT
+        early = self._asked >= now - moment
+        if self._asked < now - moment / 2 and self._turn.acquire(blocking=not early):
+            try:
+                if self._asked < now - (moment / 2 if early else moment):  # not by whom this waited for
+                    asked = time.monotonic()
+                    self.compare()
+                    self._asked = asked
+            finally:
+                self._turn.release()
 
     def compare(self) -> None:
         """Raise `TakenOverError` where the mark names another holder by now."""

@@ -27,7 +27,7 @@ from ..store import (
 )
 from ..text import show
 
-AWAY_THREADS = 8  # that write to a store that is away: most of them wait for it
+AWAY_THREADS = 16  # that write to a store that is away: most of them wait for it
 SHARED_BYTES = 64 * 2**20  # of a unit that several processes might do, so that little is done twice
 AWAY_BYTES = 32 * 2**20  # a piece of a store that is not a folder: several chunks, which are sent at the same time
 ALIKE_BYTES = 4 * 2**20  # a piece of files that are cut as ours: larger ones lie there by themselves
