@@ -44,16 +44,17 @@ class Holder:
 
     Attributes:
         target: the group, whose mark names the holder. spool: folder of the temporary array, where there is one.
+        asked: when the mark was last looked at, or put, by `time.monotonic`.
     """
 
     target: Target
     spool: Path | None = None
     helper: str = ""
+    asked: float = attrs.field(init=False, default=-math.inf)
     _group: Staging | None = attrs.field(init=False, default=None)
     _spool: Staging | None = attrs.field(init=False, default=None)
     _claims: Claims | None = attrs.field(init=False, default=None)
     _left: bool = attrs.field(init=False, default=False)
-    _asked: float = attrs.field(init=False, default=-math.inf)
     _turn: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
     @property
@@ -223,13 +224,13 @@ class Holder:
         where an answer takes longer than that.
         """
         now, moment = time.monotonic(), 0.0 if in_memory(self.target.store) else MOMENT
-        early = self._asked >= now - moment
-        if self._asked < now - moment / 2 and self._turn.acquire(blocking=not early):
+        early = self.asked >= now - moment
+        if self.asked < now - moment / 2 and self._turn.acquire(blocking=not early):
             try:
-                if self._asked < now - (moment / 2 if early else moment):  # not by whom this waited for
+                if self.asked < now - (moment / 2 if early else moment):  # not by whom this waited for
                     asked = time.monotonic()
                     self.compare()
-                    self._asked = asked
+                    self.asked = asked
             finally:
                 self._turn.release()
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -31,7 +32,7 @@ from .blocks import read_part
 from .decoding import CheckedPipeline, bytes_of, errors_of, file_of, refuse_size
 from .packing import Packing
 from .places import folder_of, place
-from .zarr_private import Pixels
+from .zarr_private import Buffer, BufferPrototype, Pixels
 
 _SETTINGS = {  # of zarrs, as it takes them from Zarr's
     "validate_checksums": True,
@@ -39,6 +40,7 @@ _SETTINGS = {  # of zarrs, as it takes them from Zarr's
     "chunk_concurrent_maximum": None,
     "direct_io": False,
 }
+_PROTOTYPE = BufferPrototype(Buffer, Pixels)  # of chunks that are padded
 _HOME = os.getpid()  # here zarrs has its threads, or will have them
 
 
@@ -155,6 +157,8 @@ class Pipeline(ZarrsCodecPipeline):
         if self.impl is None:  # which reads a shard before it replaces it
             chunks = [(_Replaced(setter), *rest) if rest[-1] else (setter, *rest) for setter, *rest in chunks]
             value = Pixels.from_ndarray_like(value.as_ndarray_like())
+            if getattr(self.metadata, "shards", None) is None:  # in which Zarr insists on its own
+                chunks = [(setter, replace(spec, prototype=_PROTOTYPE), *rest) for setter, spec, *rest in chunks]
         for part in self._at_once(chunks):
             await super().write(part, value, drop_axes)
 

@@ -9,8 +9,8 @@ import numpy as np
 import zarr
 from zarr.codecs._v2 import V2Codec
 from zarr.core.array import AsyncArray
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.buffer.cpu import NDBuffer
+from zarr.core.buffer import BufferPrototype, default_buffer_prototype
+from zarr.core.buffer.cpu import Buffer, NDBuffer
 from zarr.core.chunk_key_encodings import parse_chunk_key_encoding
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.group import AsyncGroup
@@ -25,6 +25,8 @@ __all__ = [
     "AsyncArray",
     "AsyncGroup",
     "BatchedCodecPipeline",
+    "Buffer",
+    "BufferPrototype",
     "Pixels",
     "V2Codec",
     "default_buffer_prototype",

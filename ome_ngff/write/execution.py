@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -256,6 +257,7 @@ def _begin(
     if mark and request.shared and SHARED in mark:
         refuse_other_cut(plan, target)
     still_ours()
+    marked = time.monotonic()
     if mark:
         target = journal.hold(target, shared=request.shared)
         expel(target)
@@ -286,6 +288,7 @@ def _begin(
         plan, target, arrays, request.sources, request.dtype, done, copied=request.copied, before_sharing=guard
     )
     still_ours()
+    job.holder.asked = marked
     return job, done
 
 
