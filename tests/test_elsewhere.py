@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dask
@@ -22,7 +23,7 @@ from helpers import every_file, in_child, pixels
 import ome_ngff
 from ome_ngff import IncompleteError, StoreError, open_image, write_image, write_labels
 from ome_ngff.engine import schedule
-from ome_ngff.engine.surroundings import active_client
+from ome_ngff.engine.surroundings import active_client, client_of
 
 VOLUME = (np.arange(20 * 40 * 50) % 4001).astype("uint16").reshape(20, 40, 50)
 WORDS: dict[str, Any] = {"axes": "zyx", "chunks": 16, "scale_factors": [2]}
@@ -94,6 +95,33 @@ def test_a_forked_process_leaves_the_client_of_its_parent_alone(client: distribu
     in_child(lambda: (write(str(tmp_path / "b")), label(str(tmp_path / "b"))))
     label(str(tmp_path / "a"))
     assert every_file(tmp_path / "a") == every_file(tmp_path / "b")
+
+
+@pytest.mark.parametrize("join", [pytest.param(False, id="alone"), pytest.param(True, id="joint")])
+def test_a_client_that_dask_is_set_to_need_not_be_the_default(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool
+) -> None:
+    def none(given: Any = None) -> Any:
+        raise ValueError("No clients found")
+
+    write(str(tmp_path / "a"))
+    with distributed.Client(client.cluster, set_as_default=False) as other, dask.config.set(scheduler=other):
+        monkeypatch.setattr(distributed.client, "default_client", none)
+        assert active_client() is other
+        write_image(VOLUME, tmp_path / "b", **WORDS, join=join)
+        with pytest.raises(ValueError, match="fails"):
+            write_image(da.map_blocks(fails, chunks=VOLUME.shape, dtype="u2"), tmp_path / "c", **WORDS, join=join)
+    assert every_file(tmp_path / "a") == every_file(tmp_path / "b")
+
+
+def fails() -> Any:
+    raise ValueError("this fails")
+
+
+def test_half_imported_distributed_has_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", ModuleType("distributed"))
+    assert client_of(None) is None
+    assert client_of([].append) is None
 
 
 def test_workers_of_a_cluster_help_with_a_joint_write(client: distributed.Client, tmp_path: Path) -> None:

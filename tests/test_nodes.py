@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,28 @@ def test_no_pixel_of_integers_is_compared_with_nan(monkeypatch: pytest.MonkeyPat
         patch.setattr(np, "array_equal", None)
         write_image(pixels, store, axes="yx", scale_factors=[2], chunks=24)  # some jut over the end
     np.testing.assert_array_equal(open_image(store).images[0].data, pixels)
+
+
+def test_of_a_full_chunk_only_the_first_part_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the newest Zarr does; few chunks are empty."""
+    sizes, pixels = list[int](), Pixels.from_ndarray_like(np.ones((8, 16), "uint16"))
+    monkeypatch.setattr(np, "all", lambda found: sizes.append(found.size) or found.all())
+    assert not pixels.all_equal(0)
+    assert sizes == [16]
+    assert Pixels.from_ndarray_like(np.zeros((), "uint16")).all_equal(0)
+
+
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed` codec")
+def test_parts_of_shards_that_are_transposed_are_written() -> None:
+    little = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    inner = {"chunk_shape": [4, 4], "codecs": little, "index_codecs": little}
+    transposed = {"name": "transpose", "configuration": {"order": [1, 0]}}
+    store = MemoryStore()
+    made = zarr.create_array(store, name="a", shape=(9, 18), chunks=(8, 8), dtype="u2", fill_value=0)
+    document = {**made.metadata.to_dict(), "codecs": [transposed, {"name": "sharding_indexed", "configuration": inner}]}
+    content = default_buffer_prototype().buffer.from_bytes(json.dumps(document).encode())
+    asyncio.run(store.set("a/zarr.json", content))
+    pixels = np.arange(9 * 18, dtype="u2").reshape(9, 18)
+    opening.open_array(store, "a")[...] = pixels
+    opening.open_array(store, "a")[2:5, 3:9] = pixels[2:5, 3:9] = 7
+    np.testing.assert_array_equal(opening.open_array(store, "a")[...], pixels)

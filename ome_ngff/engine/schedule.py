@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -116,7 +117,7 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
         futures = client.compute(_tasks(job, number, todo))
     try:
         numbers = {future.key: i for future, i in zip(futures, todo, strict=True)}
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             future.result()
             meter.add(job.plan.bytes_in(f"{number}-{numbers[future.key]}"))
     except BaseException:
@@ -126,12 +127,12 @@ def _run_on_cluster(client: Any, job: Job, number: int, todo: Sequence[int], met
 
 def _call_off(client: Any, futures: Sequence[Any]) -> None:
     """Call off what no worker is at, and wait for the rest."""
-    from distributed import CancelledError, wait
+    from distributed import as_completed
 
     begun = {key for keys in client.processing().values() for key in keys}
     client.cancel([future for future in futures if future.key not in begun])
-    with suppress(CancelledError):  # with the worker that was at it
-        wait([future for future in futures if future.key in begun])
+    for _ in as_completed([future for future in futures if future.key in begun], loop=client.loop):
+        pass  # done, failed, or cancelled with the worker that was at it
 
 
 def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set[str]:
@@ -140,9 +141,9 @@ def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set
     A worker that is lost, with what it was sent, has but claimed units, which the others take over. While there is no
     worker, or none any more, this process does what they would.
     """
-    from distributed import CancelledError, KilledWorker, wait
+    from distributed import CancelledError, KilledWorker
 
-    sent, helping, lost = dict[str, Any](), dict[str, Any](), 0
+    sent, helping, lost, ended = dict[str, Any](), dict[str, Any](), 0, threading.Event()
     called = _call_workers(client, job.plan.units - len(done))
     try:
         while len(done) < job.plan.units:
@@ -153,8 +154,9 @@ def _help_on_cluster(client: Any, job: Job, done: set[str], meter: Meter) -> set
             for name in sent.keys() & workers - helping.keys():
                 words = {"workers": [name], "allow_other_workers": True, "pure": False}
                 helping[name] = client.submit(help_for, sent[name], _TURN, **words)
-            with suppress(TimeoutError, CancelledError):
-                wait(list(helping.values()), timeout=2 * _TURN, return_when="FIRST_COMPLETED")
+                helping[name].add_done_callback(lambda _: ended.set())
+            ended.wait(2 * _TURN)
+            ended.clear()
             for name in [name for name, future in helping.items() if future.done()]:
                 try:
                     helping.pop(name).result()

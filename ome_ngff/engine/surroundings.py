@@ -26,8 +26,8 @@ def active_client() -> Any:
 def client_of(scheduler: Any) -> Any:
     """Return the distributed client that a scheduler belongs to; None for any other."""
     owner = getattr(scheduler, "__self__", None)
-    known = sys.modules.get("distributed")
-    return owner if known is not None and isinstance(owner, known.Client) else None
+    known = getattr(sys.modules.get("distributed"), "Client", ())  # none while another thread still imports it
+    return owner if isinstance(owner, known) else None
 
 
 def _inside_task() -> bool:

@@ -1,8 +1,8 @@
 """The holder of a write: the process that began or resumed it last. Older ones stop, and cannot harm what it writes.
 
 In a folder, it writes by way of a folder of its own (`staging`). Elsewhere, a holder looks at the mark before it sends
-chunks, unless it did so a moment ago, and before each note: of one write they are the bytes that belong there, however
-late they come. Whoever takes over on an object store waits for that moment.
+chunks or a note, unless it did so a moment ago: of one write they are the bytes that belong there, however late they
+come. Whoever takes over on an object store waits for that moment.
 """
 
 from __future__ import annotations

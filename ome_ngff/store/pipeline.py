@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import attrs
 import zarr
+from zarr.codecs import ShardingCodec
 from zarr.registry import register_pipeline
 from zarrs import ZarrsCodecPipeline
 from zarrs._internal import ChunkItem, CodecPipelineImpl
@@ -157,7 +158,8 @@ class Pipeline(ZarrsCodecPipeline):
         if self.impl is None:  # which reads a shard before it replaces it
             chunks = [(_Replaced(setter), *rest) if rest[-1] else (setter, *rest) for setter, *rest in chunks]
             value = Pixels.from_ndarray_like(value.as_ndarray_like())
-            if getattr(self.metadata, "shards", None) is None:  # in which Zarr insists on its own
+            codecs = getattr(self.metadata, "codecs", ())
+            if not any(isinstance(codec, ShardingCodec) for codec in codecs):  # in which Zarr insists on its own
                 chunks = [(setter, replace(spec, prototype=_PROTOTYPE), *rest) for setter, spec, *rest in chunks]
         for part in self._at_once(chunks):
             await super().write(part, value, drop_axes)

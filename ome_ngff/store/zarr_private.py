@@ -60,7 +60,8 @@ class Pixels(NDBuffer):
         pixels = self.as_ndarray_like()
         if other is None or pixels.dtype.kind not in "biu":
             return super().all_equal(other, equal_nan)
-        return bool(np.all(pixels == other))
+        first = np.atleast_1d(pixels)[:1]  # which of most chunks tells
+        return bool(np.all(first == other) and np.all(pixels == other))
 
 
 def with_flat_keys(metadata: ArrayMetadata) -> ArrayMetadata:
