@@ -11,6 +11,7 @@ COMMANDS = {
     "kernels": "kernels",
     "write": "speed",
     "copy": "copying",
+    "join": "joining",
     "read": "reading",
     "memory": "memory",
     "plan": "planning",
