@@ -852,7 +852,8 @@ def put(store: Counted, path: str, document: dict[str, Any]) -> None:
 def test_a_field_costs_the_same_calls_in_a_plate_of_any_size() -> None:
     def costs(store: Counted, well: str, number: int) -> tuple[Counter[str], list[str]]:
         store.forget()
-        field(store, well, number)
+        with config.set(workers=1):  # several may share a look at the mark
+            field(store, well, number)
         return store.calls, [key for key in store.written if key.count("/") in (0, 2) and key.endswith("zarr.json")]
 
     small, large = (screen(*shape, 3) for shape in ((1, 2), (8, 24)))
