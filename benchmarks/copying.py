@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -88,11 +87,8 @@ def tables(settings: Settings) -> list[Table]:
     """Time the copy against encoding the chunks anew, and against 0.1.0, which `OME_NGFF_0_1_0` says where to find."""
     if not settings.wants(TITLE):
         return []
-    folder = Path(tempfile.mkdtemp(dir=settings.fleet.scratch))
-    try:
-        found = measure(settings, folder)
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
+        found = measure(settings, Path(folder))
     rows = [
         Row(
             f"{TITLE}, {method}, instead of {'encoding them' if way == 'encoded' else way}",

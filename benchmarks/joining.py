@@ -108,11 +108,8 @@ def tables(settings: Settings) -> list[Table]:
     """Time processes that join one write against threads, count their units, and time their claims and notes."""
     if not settings.wants(TITLE):
         return []
-    folder = Path(tempfile.mkdtemp(dir=settings.fleet.scratch))
-    try:
-        found = measure(settings, folder)
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(dir=settings.fleet.scratch) as folder:
+        found = measure(settings, Path(folder))
 
     def seconds(way: str) -> float:
         return statistics.median(max(each["seconds"] for each in told) for told in found[way])
