@@ -1,4 +1,8 @@
-"""What it costs that processes join one write: against the same number of threads, and what claims and notes take."""
+"""What it costs that processes join one write: against the same number of threads, and what claims and notes take.
+
+Claims and notes are timed in one thread, whose units are of 64 MiB. The disk is let write what waits between the turns:
+else one way pays for what another has left.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,6 @@ from ome_ngff.store.claims import Claim, Claims
 from ome_ngff.store.holder import Holder
 
 pixels = np.load(sys.argv[1], mmap_mode="r")[0]
-chunks = tuple(json.loads(sys.argv[2]))
 told, turn = {"units": 0, "planned": 0, "claims": 0.0}, threading.Lock()
 
 def counted(run):
@@ -56,14 +59,14 @@ def timed(kind, name):
     setattr(kind, name, again)
 
 sharing.run_unit = counted(sharing.run_unit)
-timed(Claims, "take"), timed(Claim, "release"), timed(Holder, "note")
+timed(Claims, "take"), timed(Claim, "release"), timed(Holder, "note"), timed(sharing._Share, "_is_left")
 print("ready", flush=True)
 for line in sys.stdin:
     words = json.loads(line)
     config.workers = words.pop("workers")
     told.update(units=0, planned=0, claims=0.0)
     begin = time.perf_counter()
-    words = {"axes": "zyx", "chunks": chunks, "scale_factors": [2, 4, 8], "method": "local_mean", **words}
+    words = {"axes": "zyx", "scale_factors": [2, 4, 8], "method": "local_mean", **words}
     write_image(pixels, words.pop("to"), **words)
     print(json.dumps({"seconds": time.perf_counter() - begin, **told}), flush=True)
 """
@@ -79,24 +82,30 @@ def ask(asked: Sequence[subprocess.Popen[str]], **words: Any) -> list[dict[str, 
 def measure(settings: Settings, folder: Path) -> dict[str, list[list[dict[str, float]]]]:
     """Return what is told of each way in each round, in turns."""
     pixels = data_file("volume", settings.size, settings.fleet.cache)
-    ways: dict[str, tuple[int, dict[str, Any]]] = {"threads": (1, {"workers": 2})}
-    ways |= {str(count): (count, {"workers": 2 if count == 1 else 1, "join": True}) for count in COUNTS}
+    brick = brick_shape(settings.size)
+    slow, *fast = brick
+    ways: dict[str, tuple[int, dict[str, Any]]] = {
+        "threads": (1, {"workers": 2, "chunks": brick}),
+        "claims": (1, {"workers": 1, "chunks": (2 * slow, *fast), "join": True}),
+        **{str(n): (n, {"workers": 2 if n == 1 else 1, "chunks": brick, "join": True}) for n in COUNTS},
+    }
     found: dict[str, list[list[dict[str, float]]]] = {way: [] for way in ways}
     with ExitStack() as stack:
-        command = [sys.executable, "-W", "ignore", "-c", WRITE, str(pixels), json.dumps(brick_shape(settings.size))]
+        command = [sys.executable, "-W", "ignore", "-c", WRITE, str(pixels)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
         workers = [stack.enter_context(subprocess.Popen(command, env=environment, **pipes)) for _ in range(max(COUNTS))]
         for worker in workers:
             assert worker.stdout is not None
             worker.stdout.readline()
-            ask([worker], to=f"{folder}/warm", workers=1)
+            ask([worker], to=f"{folder}/warm", workers=1, chunks=brick)
             shutil.rmtree(folder / "warm")
         for turn in range(settings.rounds + 1):
             click.echo(f"{TITLE}: {f'round {turn} of {settings.rounds}' if turn else 'warming up'}", err=True)
             for way in sorted(ways, reverse=turn % 2 == 1):
                 count, words = ways[way]
                 claim_pages(folder, pixels.stat().st_size)
+                os.sync() if hasattr(os, "sync") else None
                 told = ask(workers[:count], to=f"{folder}/image", **words)
                 shutil.rmtree(folder / "image")
                 if turn:
@@ -129,9 +138,9 @@ def tables(settings: Settings) -> list[Table]:
                 units, "", planned * settings.rounds, at_most=(1.02,),
             )
         )  # fmt: skip
-    alone = [told[0] for told in found["1"]]
+    alone = [told[0] for told in found["claims"]]
     claims, whole = (statistics.median(each[name] for each in alone) for name in ("claims", "seconds"))
-    rows.append(Row(f"{TITLE}, claims and notes to the whole write", claims, "s", whole, at_most=(0.01,)))
+    rows.append(Row(f"{TITLE}, claims and notes to the whole, units of 64 MiB", claims, "s", whole, at_most=(0.01,)))
     return [Table.of("Processes that join one write", rows)]
 
 
