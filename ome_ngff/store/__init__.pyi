@@ -11,6 +11,7 @@ from .attributes import attributes_below as attributes_below
 from .attributes import attributes_now as attributes_now
 from .attributes import forget_copies as forget_copies
 from .attributes import forget_lock as forget_lock
+from .attributes import is_conditional as is_conditional
 from .attributes import locked as locked
 from .attributes import put_attributes as put_attributes
 from .attributes import update_attributes as update_attributes
@@ -51,6 +52,7 @@ from .holder import Holder as Holder
 from .holder import at_work as at_work
 from .holder import claims_for as claims_for
 from .journal import JOURNAL as JOURNAL
+from .journal import taken_over as taken_over
 from .layout import Grid as Grid
 from .layout import Layout as Layout
 from .layout import LevelStorage as LevelStorage
@@ -65,6 +67,7 @@ from .nodes import delete as delete
 from .nodes import delete_empty as delete_empty
 from .nodes import delete_file as delete_file
 from .nodes import delete_group as delete_group
+from .nodes import deletion as deletion
 from .nodes import describe_arrays as describe_arrays
 from .nodes import leads_through_a_link as leads_through_a_link
 from .nodes import put_file as put_file
@@ -100,7 +103,6 @@ from .places import readable as readable
 from .places import split_inside as split_inside
 from .staging import expel as expel
 from .staging import refuse_linked_journal as refuse_linked_journal
-from .staging import taken_over as taken_over
 from .target import FRAMES as FRAMES
 from .target import MARK as MARK
 from .target import ORIGINAL as ORIGINAL

@@ -104,7 +104,7 @@ def update_attributes(target: Target, change: Callable[[Target], Mapping[str, An
 @contextmanager
 def _now(target: Target) -> Iterator[tuple[Target, Mapping[str, Any] | None, Callable[[], bool]]]:
     """Yield a target as it is now, its version on an object store, and what tells whether nobody else changes it."""
-    if isinstance(target.store, CloudStore) and target.store.conditional:
+    if is_conditional(target):
         if target.attributes is None:
             put_groups_above(target)
         attributes, version = _attributes(target)
@@ -130,7 +130,7 @@ def update_said(target: Target, said: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Claim]]:
+def locked(target: Target, *, shared: bool = False, new: bool = False) -> Iterator[tuple[Target, Claim]]:
     """Hold the lock of a group, and yield the target with its attributes as they are now, none where it is new.
 
     Where nothing can be locked, nobody is waited for.
@@ -139,6 +139,7 @@ def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Cl
         target: the group.
         shared: whether other processes are sure to come, so that on object stores, too, there has to be a lock: an
             object that stays until `forget_lock`.
+        new: whether the group was not there, and is created on the condition that it still is not: nobody looks again.
     """
 
     def enter(held: ExitStack) -> Claim:
@@ -151,7 +152,12 @@ def locked(target: Target, *, shared: bool = False) -> Iterator[tuple[Target, Cl
 
     with ExitStack() as held:
         claim = in_folder(lambda: enter(held))
-        yield attrs.evolve(target, attributes=attributes_now(target) or {}), claim
+        yield attrs.evolve(target, attributes=({} if new else attributes_now(target)) or {}), claim
+
+
+def is_conditional(target: Target) -> bool:
+    """Return whether documents of a group can be put on the condition that they are new, or as they were seen."""
+    return isinstance(target.store, CloudStore) and target.store.conditional
 
 
 def forget_lock(target: Target) -> None:

@@ -168,13 +168,16 @@ class CloudStore(ObjectStore[Any]):
             await super().delete(key)
 
     async def delete_dir(self, prefix: str) -> None:
+        await self.delete_entries(await self.entries(f"{prefix.rstrip('/')}/" if prefix else ""))
+
+    async def delete_entries(self, entries: Any) -> None:
+        """Delete objects that were listed: a thousand in one request, where there is such a request."""
         import obstore
 
         self._check_writable()
-        with self._named(prefix, "deleted"):
-            found = await obstore.list(self.store, f"{prefix.rstrip('/')}/" if prefix else None).collect_async()
-            if found:  # a thousand in one request, where there is such a request
-                await obstore.delete_async(self.store, [entry["path"] for entry in found])
+        if entries:
+            with self._named(entries[0]["path"].rpartition("/")[0], "deleted"):
+                await obstore.delete_async(self.store, [entry["path"] for entry in entries])
 
     async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
         with self._named(prefix, "listed"):

@@ -26,16 +26,14 @@ from .attributes import attributes_now, locked
 from .claims import Claims, claims_of, name_holder
 from .cloud import CloudStore
 from .copying import StoredCells, copy_objects
-from .journal import JOURNAL, note_key
+from .journal import DONE, JOURNAL, note_key, taken_over
 from .nodes import children, drop_bytes, put_bytes
 from .opening import whole_cell, write_box
 from .patience import in_folder
 from .places import folder_of, in_memory
 from .slots import ENTRY, ObjectSlots
-from .staging import HELD, MOMENT, Staging, end_of, move_away, taken_over
+from .staging import HELD, MOMENT, Staging, end_of, move_away
 from .target import Target
-
-_DONE = b"done"
 
 
 @attrs.define(eq=False)
@@ -180,10 +178,10 @@ class Holder:
             TakenOverError: another process writes the group by now.
         """
         if self._group is not None:
-            self._group.put(note_key(self.target, what), _DONE)
+            self._group.put(note_key(self.target, what), DONE)
         elif self.target.store.supports_deletes:
             self._compare_lately()
-            put_bytes(self.target, note_key(self.target, what), _DONE)
+            put_bytes(self.target, note_key(self.target, what), DONE)
 
     def look(self) -> None:
         """Raise `TakenOverError` where another process writes the group by now."""

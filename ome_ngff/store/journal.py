@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import attrs
 
-from ..exceptions import StoreError
+from ..exceptions import StoreError, TakenOverError
 from ..text import show
 from .attributes import put_attributes
 from .claims import name_holder
@@ -26,20 +26,28 @@ from .cloud import CloudStore
 from .inline import wait_for
 from .nodes import children
 from .target import MARK, SHARED, Target
-from .zarr_private import default_buffer_prototype
 
 JOURNAL = ".ome_ngff"
-CLEARED = "cleared"
+CLEARED = "cleared"  # the place is
+DONE = b"done"
 _FILES, _NAMES = 4, 1000  # that are listed in the time of one look at a file, or in one request
 
 
-def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any]) -> Target:
-    """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added."""
+def begin(target: Target, mark: Mapping[str, Any], more: Mapping[str, Any], *, new: bool = False) -> Target:
+    """Mark the group as unfinished and take its OME metadata away; foreign attributes stay, and `more` are added.
+
+    Args:
+        target, mark, more: the group, what its mark states, and attributes.
+        new: whether to create it on the condition that it is not there (`is_conditional`).
+
+    Raises:
+        TakenOverError: it is.
+    """
     image = target.is_image  # else its other parts, such as `image-label`, wait in the mark
     parts = {} if image else {k: v for k, v in target.document.items() if k != "version"}
     parts = {**(target.mark or {}).get("parts", {}), **parts}
     stated = {"write": uuid4().hex, "parts": parts, **mark}
-    return _put_mark(target, {**_foreign(target), **more}, stated)
+    return _put_mark(target, {**_foreign(target), **more}, stated, {} if new else None)
 
 
 def begin_growing(target: Target, document: Mapping[str, Any], mark: Mapping[str, Any]) -> Target:
@@ -63,11 +71,20 @@ def _foreign(target: Target) -> dict[str, Any]:
     return {k: v for k, v in target.fmt.strip(target.attributes or {}).items() if k != MARK}
 
 
-def _put_mark(target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any]) -> Target:
+def _put_mark(
+    target: Target, attributes: Mapping[str, Any], stated: Mapping[str, Any], instead: Mapping[str, Any] | None = None
+) -> Target:
     holder = stated["holder"] if stated.get(SHARED) else name_holder()
     attributes = {**attributes, MARK: {"incomplete": {**stated, "holder": holder}}}
-    put_attributes(target, attributes)
+    if not put_attributes(target, attributes, instead):
+        raise taken_over(target)
     return attrs.evolve(target, attributes=attributes)
+
+
+def taken_over(place: object) -> TakenOverError:
+    return TakenOverError(
+        f"Another process has begun to write {place}, or has resumed it, and goes on alone; this one has stopped."
+    )
 
 
 def finish(target: Target, document: Mapping[str, Any]) -> None:
@@ -97,11 +114,9 @@ def name_of_write(target: Target) -> str:
     return name
 
 
-def note(target: Target, what: str) -> None:
-    """Write into the journal that something is done: a unit is in place, or (`CLEARED`) the place is empty."""
-    if target.store.supports_deletes:
-        buffer = default_buffer_prototype().buffer.from_bytes(b"done")
-        wait_for(target.store, target.store.set(target.key(note_key(target, what)), buffer))
+def note_of(target: Target, what: str) -> dict[str, bytes]:
+    """Return the file that notes in the journal that something is done: a unit is in place, or it is `CLEARED`."""
+    return {note_key(target, what): DONE} if target.store.supports_deletes else {}
 
 
 def pace(target: Target) -> float | None:
@@ -131,6 +146,8 @@ def _times(target: Target) -> list[tuple[str, float]]:
 
 def is_noted(target: Target, what: str) -> bool:
     """Return whether the journal has a note."""
+    if target.folder is not None:
+        return os.path.isfile(target.folder / note_key(target, what))
     return bool(wait_for(target.store, target.store.exists(target.key(note_key(target, what)))))
 
 

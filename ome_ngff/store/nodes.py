@@ -10,10 +10,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -25,6 +27,7 @@ from zarr.storage import LocalStore, MemoryStore, StorePath
 from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
 from . import patience
+from .cloud import CloudStore
 from .documents import read_all
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
@@ -32,6 +35,8 @@ from .patience import in_folder, patiently
 from .places import folder_of, key_of, place
 from .target import MARK, Target
 from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
+
+_NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -101,10 +106,14 @@ def _create(options: Mapping[str, Any]) -> ArrayDocument:
 
 
 def create_arrays(
-    target: Target, documents: Mapping[str, ArrayDocument], *, shards: bool
+    target: Target, documents: Mapping[str, ArrayDocument], *, shards: bool, files: Mapping[str, bytes] = _NO_FILES
 ) -> dict[str, zarr.Array[Any]]:
-    """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip."""
-    put_documents(target, documents)
+    """Create empty arrays below a target, by path, whose places have been cleared; all of them in one round trip.
+
+    Args:
+        target, documents, files: see `put_documents`. shards: whether some have any.
+    """
+    put_documents(target, documents, files=files)
     with fast_pipeline(target.store, shards=shards):
         return {
             path: zarr.Array(AsyncArray(document.metadata, StorePath(target.store, target.key(path))))
@@ -125,18 +134,23 @@ async def _put_new(store: Store, key: str, buffer: Any) -> None:
 
 
 def put_documents(
-    target: Target, documents: Mapping[str, ArrayDocument | GroupDocument], between: Sequence[str] = ()
+    target: Target,
+    documents: Mapping[str, ArrayDocument | GroupDocument],
+    between: Sequence[str] = (),
+    files: Mapping[str, bytes] = _NO_FILES,
 ) -> None:
     """Store documents of groups and arrays, by path below a target, and groups between, in one round trip.
 
     Args:
         target, documents: which. between: more groups that are created where there are none, which lose nothing.
+        files: small files that are stored at the same time, by key below the target.
     """
     parents = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
     groups = {path: GroupDocument(target.fmt.zarr_format) for path in (*parents, *between)}
 
     async def put() -> None:
-        stored = (target.store.set(*item) for item in _buffers(target, documents))
+        small = ((target.key(key), _buffer(content)) for key, content in files.items())
+        stored = (target.store.set(*item) for item in chain(_buffers(target, documents), small))
         created = (_put_new(target.store, *item) for item in _buffers(target, groups))
         await together(target.store, chain(stored, created))
 
@@ -158,8 +172,7 @@ def read_bytes(target: Target, key: str) -> bytes | None:
 
 def put_bytes(target: Target, key: str, content: bytes) -> None:
     """Store a small file below a target, or replace it."""
-    buffer = default_buffer_prototype().buffer.from_bytes(content)
-    wait_for(target.store, target.store.set(target.key(key), buffer))
+    wait_for(target.store, target.store.set(target.key(key), _buffer(content)))
 
 
 def drop_bytes(target: Target, key: str) -> None:
@@ -181,6 +194,10 @@ def put_groups_above(target: Target) -> None:
             raise StoreError(f"{place(target.store, path)} is an array; choose a path that is not below one.")
         if node is None:
             put_documents(attrs.evolve(target, path=path), {}, between=[""])
+
+
+def _buffer(content: bytes) -> Any:
+    return default_buffer_prototype().buffer.from_bytes(content)
 
 
 def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> Iterator[tuple[str, Any]]:
@@ -210,16 +227,30 @@ def delete(target: Target, name: str) -> None:
     """Delete what stands at a path below a target, if anything does; of a link the link, never what it leads to.
 
     Raises:
-        StoreError: the path leads out of the group, or through a link. Whoever deletes comes through here.
+        StoreError: the path leads out of the group, or through a link.
+    """
+    deletion(target, name)()
+
+
+def deletion(target: Target, name: str) -> Callable[[], object]:
+    """Return what will delete as `delete` does, which raises at once. Whoever deletes comes through here.
+
+    On an object store, what is there is listed meanwhile: what is added from now on may stay.
     """
     fault = path_fault(name)
     if fault or leads_through_a_link(target, name):
         raise StoreError(f"{target} would delete {name!r}, which is not its own. {fault}".rstrip())
+    store, key = target.store, target.key(name)
     if target.folder is not None:
-        place = target.folder / name
-        remove(place)
-    elif target.store.supports_deletes:
-        wait_for(target.store, target.store.delete_dir(target.key(name)))
+        return partial(remove, target.folder / name)
+    if not store.supports_deletes:
+        return lambda: None
+    if not isinstance(store, CloudStore):
+        return lambda: wait_for(store, store.delete_dir(key))
+    thread = ThreadPoolExecutor(1)
+    listed = thread.submit(lambda: wait_for(store, store.entries(f"{key}/")))
+    thread.shutdown(wait=False)
+    return lambda: wait_for(store, store.delete_entries(listed.result()))
 
 
 def remove(folder: Path) -> None:

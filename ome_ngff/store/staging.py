@@ -21,11 +21,11 @@ from weakref import finalize
 import attrs
 from zarr.storage import LocalStore
 
-from ..exceptions import ExistsError, StoreError, TakenOverError
+from ..exceptions import ExistsError, StoreError
 from ..pixels import Block, slices
 from . import patience
 from .copying import StoredCells
-from .journal import JOURNAL
+from .journal import JOURNAL, taken_over
 from .nodes import leads_through_a_link, remove
 from .opening import cells_in, flat, whole_cell, write_box
 from .patience import patiently
@@ -169,12 +169,6 @@ class Staging:
             return os.open(self.folder / name if self._descriptor is None else name, flags, dir_fd=self._descriptor)
         except FileNotFoundError:
             raise taken_over(self.root) from None
-
-
-def taken_over(place: object) -> TakenOverError:
-    return TakenOverError(
-        f"Another process has begun to write {place}, or has resumed it, and goes on alone; this one has stopped."
-    )
 
 
 def refuse_linked_journal(target: Target) -> None:

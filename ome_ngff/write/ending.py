@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from ..store import (
     children,
     delete,
     delete_empty,
+    deletion,
     forget_lock,
     journal,
     locked,
@@ -24,10 +26,6 @@ from ..store import (
     taken_over,
     update_document,
 )
-
-
-def _leave_nothing(target: Target) -> None:
-    delete(target, JOURNAL)
 
 
 @attrs.frozen(eq=False)
@@ -40,7 +38,7 @@ class Ending:
         levels: the levels that are stored, or the same pixels in memory; None opens them.
         files: others below the group, by path. shared: whether other processes may be at it, too.
         last: of the holder, which deletes its folders in fewer steps; called where the image is finished.
-        leave: deletes the journal, or what of it is not needed any more; called under the lock.
+        leave: deletes what of the journal is not needed any more; called under the lock. None deletes all of it.
     """
 
     target: Target
@@ -52,7 +50,7 @@ class Ending:
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     shared: bool = False
     last: Callable[[], object] | None = None
-    leave: Callable[[Target], object] = _leave_nothing
+    leave: Callable[[Target], object] | None = None
 
     @property
     def _paths(self) -> list[str]:
@@ -72,10 +70,11 @@ class Ending:
             remove_spool(held)
             for path, content in self.files.items() if held.said.get("metadata") else ():
                 put_file(held, path, content)
+            leave = deletion(held, JOURNAL) if self.leave is None else partial(self.leave, held)
             journal.finish(held, document)
             if self.last is not None:
                 self.last()
-            self.leave(held)
+            leave()
         if self.shared:
             forget_lock(target)
         if self.resumed:

@@ -35,6 +35,7 @@ from ..store import (
     expel,
     find_target,
     in_memory,
+    is_conditional,
     journal,
     locked,
     named_faults,
@@ -145,7 +146,7 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
         seen = request.target
         request = as_begun(request) if resume else request
         try:
-            documents = _accept(request, overwrite=overwrite, resume=resume)
+            documents, clear = _accept(request, overwrite=overwrite, resume=resume)
         except StoreError as error:
             now = attrs.evolve(seen, attributes=attributes_now(seen))
             if _same(now, seen):
@@ -181,18 +182,21 @@ def _enter(request: Request, *, overwrite: bool, resume: bool, elsewhere: bool) 
                 if not _same(now, seen):  # else the folder of the holder is gone, too
                     request = attrs.evolve(request, target=now)
                     continue
-        with named_faults(seen, _way_on(request)), locked(seen, shared=request.shared) as (now, claim):
+        new = seen.attributes is None and not request.shared and is_conditional(seen)
+        with named_faults(seen, _way_on(request)), locked(seen, shared=request.shared, new=new) as (now, claim):
             request = attrs.evolve(request, target=now)
             if not _same(now, seen):
                 continue
             try:
-                job, done = _begin(request, documents, claim, resume=resume, elsewhere=elsewhere)
+                clear &= new
+                job, done = _begin(request, documents, claim, resume=resume, elsewhere=elsewhere, new=new, clear=clear)
             except Exception as error:
-                if claim.sure():
-                    raise
-                if request.shared:  # whoever has the lock now prepares, or has finished
+                ours = claim.sure()
+                if (request.shared and not ours) or (new and isinstance(error, TakenOverError)):  # who prepares, or did
                     request = attrs.evolve(request, target=attrs.evolve(now, attributes=attributes_now(now)))
                     continue
+                if ours:
+                    raise
                 forget_late_notes(now)
                 raise taken_over(now) from error
         levels = job.arrays if elsewhere else {**job.arrays, **request.at_hand()}
@@ -215,13 +219,16 @@ def _same(now: Target, seen: Target) -> bool:
     return (now.mark, now.document) == (seen.mark, seen.document)
 
 
-def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any]:
-    """Raise whatever a write can be refused for, and return the documents of its arrays; nothing is touched."""
+def _accept(request: Request, *, overwrite: bool, resume: bool) -> tuple[dict[str, Any], bool]:
+    """Raise whatever a write can be refused for; return the documents of its arrays, and whether its place is clear.
+
+    Nothing is touched.
+    """
     target = request.target
     documents = describe_arrays(target, request.names, request.array_options())
     document = target.fmt.wrap(request.document())
     target.fmt.validate({**request.attributes, **document}, kept=("transformation-type-known",))
-    replace.refuse_existing(request, overwrite=overwrite, resume=resume)
+    clear = replace.refuse_existing(request, overwrite=overwrite, resume=resume)
     replaced = replace.to_replace(target, request.new_paths)
     for k, source in request.sources.items():
         if k not in request.kept:
@@ -234,13 +241,24 @@ def _accept(request: Request, *, overwrite: bool, resume: bool) -> dict[str, Any
         agree(request)
         if request.shared and target.mark is None:
             refuse_other_codecs(request, documents)
-    return documents
+    return documents, clear
 
 
 def _begin(
-    request: Request, documents: Mapping[str, Any], claim: Claim, *, resume: bool, elsewhere: bool
+    request: Request,
+    documents: Mapping[str, Any],
+    claim: Claim,
+    *,
+    resume: bool,
+    elsewhere: bool,
+    new: bool,
+    clear: bool,
 ) -> tuple[Job, set[str]]:
     """Begin a write, or go on with one, under the lock of its group: return what to do, and what is done.
+
+    Args:
+        request, documents, claim: what to write, its arrays, and the lock. resume, elsewhere: as in `_enter`.
+        new: whether the group must not be there yet. clear: whether nothing is to be cleared away.
 
     Raises:
         TakenOverError: this process was stopped for so long that another got the lock.
@@ -275,14 +293,15 @@ def _begin(
             target,
             {**settings, "cut": plan.division, "replaces": sorted(replaced), "measured": measured, **said},
             request.attributes,
+            new=new,
         )
         expel(before)
         remove_spool(before)
-        replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced, still_ours)
-        if plan.units > 1:
-            journal.note(target, journal.CLEARED)
+        if not clear:
+            replace.clear(target, request.new_paths if journal.CLEARED in noted else replaced, still_ours)
     still_ours()
-    arrays = _arrays(request, target, documents, fresh=not done)
+    cleared = journal.note_of(target, journal.CLEARED) if not done and plan.units > 1 else {}
+    arrays = _arrays(request, target, documents, fresh=not done, files=cleared)
     guard = still_ours if request.shared else None
     job, done = prepare(
         plan, target, arrays, request.sources, request.dtype, done, copied=request.copied, before_sharing=guard
@@ -326,9 +345,9 @@ def _refuse_unshared(request: Request) -> None:
 
 
 def _arrays(
-    request: Request, target: Target, documents: Mapping[str, Any], *, fresh: bool
+    request: Request, target: Target, documents: Mapping[str, Any], *, fresh: bool, files: Mapping[str, bytes]
 ) -> dict[int, zarr.Array[Any]]:
-    """Open the levels that are there, of an interrupted write or kept ones, and create the others."""
+    """Open the levels that are there, of an interrupted write or kept ones, and create the others, and files."""
     there = {
         path: open_array(target.store, target.key(path), mode="r+")
         for k, path in enumerate(request.paths)
@@ -338,5 +357,6 @@ def _arrays(
     }
     there |= {request.paths[k]: array for k, array in request.stands.items()}
     missing = {path: documents[path] for path in request.paths if path not in there}
-    there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids)) if missing else {}
+    if missing or files:
+        there |= create_arrays(target, missing, shards=any(g.shards for g in request.grids), files=files)
     return {k: there[path] for k, path in enumerate(request.paths)}

@@ -52,8 +52,11 @@ def refuse_both(overwrite: bool, resume: bool) -> None:
         raise OptionError("overwrite=True starts again and resume=True goes on; pass one of them.")
 
 
-def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
+def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> bool:
     """Raise where the target holds what the caller has not allowed to replace or to finish, or what nobody may.
+
+    Returns:
+        Whether nothing stands where something is written, nor a journal.
 
     Raises:
         IncompleteError: an unfinished write, without `overwrite` or `resume`.
@@ -82,7 +85,8 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
         if leads_through_a_link(target, f"{path}/"):
             raise StoreError(f"{target} has {path!r} behind a link, which is not written through; remove the link.")
     kept = {request.paths[k] for k in request.kept}
-    for path in _perhaps_there(target, {*to_replace(target, request.new_paths)} - kept):
+    standing = _perhaps_there(target, ({*to_replace(target, request.new_paths)} - kept) | {JOURNAL})
+    for path in (path for path in standing if path != JOURNAL):
         found = _standing(target, path)
         if found == "array" and not (overwrite or there):
             raise ExistsError(f"{target} already has an array at {path!r}; pass overwrite=True to replace it.")
@@ -91,6 +95,7 @@ def refuse_existing(request: Request, *, overwrite: bool, resume: bool) -> None:
                 f"{target} has {found} at {path!r}, which is not a level of an image and is never replaced; move it "
                 "away, or write to another place."
             )
+    return not standing
 
 
 def _refuse_name(target: Target) -> None:

@@ -174,10 +174,29 @@ def test_each_chunk_and_document_is_sent_once(server: Server, version: str, chun
     notes = len({r[1] for r in server.requests() if r[0] == "PUT" and "/.ome_ngff/" in r[1]})
     assert sent["PUT"] == chunks + documents + notes
     assert asked["GET"] == 0
-    assert sent["LIST"] == 3  # what stands there, to refuse and to clear; and the journal in the end
+    assert sent["LIST"] == 2  # what stands there, and the journal in the end
     assert sent["HEAD"] == (2 if version == "0.4" else 0)
     assert sent["POST"] == (notes > 0)  # all notes are deleted at once
     assert sent["DELETE"] == 0
+
+
+def test_a_new_group_is_not_looked_at_again(server: Server) -> None:
+    write_image(PIXELS, "s3://cells/a.zarr", axes="zyx", scale_factors=[], chunks=32, omero=False)
+    assert server.counts("a.zarr/zarr.json") == {"GET": 2, "PUT": 2}  # to find it, and to end
+
+
+def test_who_comes_first_is_not_replaced(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, place = journal.begin, "s3://cells/a.zarr"
+
+    def late(*args: Any, **words: Any) -> Any:
+        monkeypatch.setattr(journal, "begin", begin)
+        write_image(PIXELS // 2, place, axes="zyx")  # after it was seen that nothing is there
+        return begin(*args, **words)
+
+    monkeypatch.setattr(journal, "begin", late)
+    with pytest.raises(ExistsError, match="already holds an image"):
+        write_image(PIXELS, place, axes="zyx")
+    np.testing.assert_array_equal(open_image(place).images[0].data.compute(), PIXELS // 2)
 
 
 def test_many_chunks_share_a_look_at_the_mark(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
