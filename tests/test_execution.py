@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -12,29 +13,29 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers import document, every_file, pixels
-from zarr.storage import LocalStore
 
 import ome_ngff
 from ome_ngff import Methods, StoreError, config, write_image
 from ome_ngff.cli import main
 from ome_ngff.format import Format
+from ome_ngff.store import documents as stored
 from ome_ngff.store import find_target
 
 PLANE = (np.arange(60 * 70) % 4001).astype("uint16").reshape(60, 70)
 
 
 @pytest.fixture
-def documents(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """Every JSON document that is stored, by its key, in order."""
     found: list[tuple[str, Any]] = []
-    put = LocalStore.set
+    put = stored._write_file
 
-    async def listening(self: LocalStore, key: str, value: Any, *rest: Any) -> None:
-        if key.rpartition("/")[2] in ("zarr.json", ".zattrs"):
-            found.append((key, json.loads(value.to_bytes())))
-        await put(self, key, value, *rest)
+    def listening(file: str, content: bytes) -> None:
+        if os.path.basename(file) in ("zarr.json", ".zattrs"):
+            found.append((os.path.relpath(file, tmp_path / "a.zarr"), json.loads(content)))
+        put(file, content)
 
-    monkeypatch.setattr(LocalStore, "set", listening)
+    monkeypatch.setattr(stored, "_write_file", listening)
     return found
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from examples.documents import put, sample
+from examples.documents import changed, put, sample
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +25,7 @@ from ome_ngff.format import (
     format_implementations,
 )
 from ome_ngff.spec.rules.document import KINDS
+from ome_ngff.spec.versions import base
 
 FORMATS = list(format_implementations())
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -223,6 +224,20 @@ def test_transformations_that_break_a_rule_are_an_error_that_names_it(
 ) -> None:
     with pytest.raises(ScaleError, match=message):
         any_format.validate_coordinate_transformations(2, 2, levels)
+
+
+def test_documents_like_earlier_ones_are_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fmt, judged, real = format_from_version("0.5"), list[Any](), base.document_findings
+    good, bad = fmt.wrap(sample("image", fmt)), changed(fmt, "image", "multiscales[0].datasets", [])
+    monkeypatch.setattr(base, "document_findings", lambda found, *rest: judged.append(found) or real(found, *rest))
+    base._found.cache_clear()
+    for _ in range(2):
+        fmt.validate(good)
+        with pytest.raises(ValidationError, match="datasets"):
+            fmt.validate(bad)
+    assert judged == [good, bad]
+    fmt.validate({**good, "foreign": 1})
+    assert judged == [good, bad, {**good, "foreign": 1}]
 
 
 def test_transformations_may_be_tuples_and_have_no_translation(any_format: Format) -> None:

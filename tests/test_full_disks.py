@@ -12,11 +12,10 @@ import pytest
 from click.testing import CliRunner
 from fsspec.implementations.memory import MemoryFileSystem
 from helpers import every_file
-from zarr.storage import LocalStore
 
 from ome_ngff import IncompleteError, StoreError, open_image, write_image, write_plate_metadata
 from ome_ngff.cli import main
-from ome_ngff.store import staging
+from ome_ngff.store import documents, staging
 
 PIXELS = np.random.default_rng(0).integers(0, 99, (256, 256)).astype("uint16")
 NUMBERS = [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO]
@@ -67,10 +66,10 @@ def test_the_command_line_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_documents_that_cannot_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(self: LocalStore, key: str, *_: Any) -> None:
-        raise OSError(errno.EACCES, "Permission denied", str(self.root / key))
+    def fail(file: str, content: bytes) -> None:
+        raise OSError(errno.EACCES, "Permission denied", file)
 
-    monkeypatch.setattr(LocalStore, "set", fail)
+    monkeypatch.setattr(documents, "_write_file", fail)
     with pytest.raises(StoreError, match=r"Permission denied.*resume=True"):
         write_image(PIXELS, tmp_path / "a.zarr", axes="yx")
     with pytest.raises(StoreError, match=r"Permission denied.*do it again"):

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 from zarr.core.array import AsyncArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.group import GroupMetadata
 from zarr.storage import LocalStore, MemoryStore
 
 from ome_ngff import open_image, write_image
+from ome_ngff.exceptions import StoreError
 from ome_ngff.store import nodes, opening
-from ome_ngff.store.inline import run_inline
+from ome_ngff.store.documents import pretty, read_all, write_all
 from ome_ngff.store.nodes import GroupDocument
 from ome_ngff.store.zarr_private import Pixels
 
@@ -30,9 +33,9 @@ PIXELS = np.arange(12, dtype="uint8").reshape(3, 4)
 @pytest.mark.parametrize("attributes", [{}, {"ome": {"version": "0.5", "µm": [1, 2.5, None, True]}, "more": "é"}])
 def test_groups_are_stored_as_zarr_stores_them(zarr_format: Any, attributes: dict[str, Any]) -> None:
     prototype = default_buffer_prototype()
-    ours = GroupDocument(zarr_format, attributes).to_buffer_dict(prototype)
+    ours = GroupDocument(zarr_format, attributes).files()
     theirs = GroupMetadata(attributes=attributes, zarr_format=zarr_format).to_buffer_dict(prototype)
-    assert {k: v.to_bytes() for k, v in ours.items()} == {k: v.to_bytes() for k, v in theirs.items()}
+    assert ours == {k: v.to_bytes() for k, v in theirs.items()}
 
 
 def test_arrays_like_earlier_ones_are_not_described_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +92,45 @@ def test_without_links_a_document_is_put_where_there_is_none(tmp_path: Path, mon
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(LocalStore, "set_if_not_exists", no_link)
-    first, second = (default_buffer_prototype().buffer.from_bytes(content) for content in (b"first", b"second"))
-    for buffer in (first, second):
-        run_inline(nodes._put_new(LocalStore(tmp_path), "zarr.json", buffer))
+    for content in (b"first", b"second"):
+        write_all(LocalStore(tmp_path), {}, {"zarr.json": content})
     assert (tmp_path / "zarr.json").read_bytes() == b"first"
     number = errno.ENOSPC
     with pytest.raises(OSError, match="No space left"):
-        run_inline(nodes._put_new(LocalStore(tmp_path), "other.json", first))
+        write_all(LocalStore(tmp_path), {}, {"other.json": b"first"})
     assert not (tmp_path / "other.json").exists()
+
+
+@pytest.mark.parametrize("store", [LocalStore, zarr.storage.MemoryStore], ids=["folder", "memory"])
+def test_files_are_replaced_in_folders_that_may_be_missing(tmp_path: Path, store: Any) -> None:
+    store = store(tmp_path / "new") if store is LocalStore else store()
+    write_all(store, {"a/b/zarr.json": b"first", "zarr.json": b"second"}, {"zarr.json": b"third", "c/d": b"fourth"})
+    write_all(store, {"a/b/zarr.json": b"fifth"})
+    keys = ["a/b/zarr.json", "zarr.json", "c/d"]
+    assert read_all(store, keys) == [b"fifth", b"second", b"fourth"]
+    with pytest.raises(StoreError, match="read only"):
+        write_all(store.with_read_only(True), {"zarr.json": b"sixth"})
+
+
+def test_a_file_that_cannot_be_replaced_stays_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: str, to: str) -> None:
+        assert Path(source).read_bytes() == b"second"
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write_all(LocalStore(tmp_path), {"zarr.json": b"first"})
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OSError, match="Input/output"):
+        write_all(LocalStore(tmp_path), {"zarr.json": b"second"})
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"zarr.json": b"first"}
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+KEYS = st.text() | st.integers() | st.booleans() | st.none() | st.floats()
+
+
+@given(st.recursive(LEAVES, lambda part: st.lists(part) | st.dictionaries(KEYS, part) | st.tuples(part, part)))
+def test_json_is_laid_out_as_python_does(value: Any) -> None:
+    assert pretty(value) == json.dumps(value, indent=2)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint32", "int64", "float32"])

@@ -20,12 +20,13 @@ class Broken(Exception):
 
 
 @pytest.fixture(
-    params=[(0, False), (1, True), (2, False), (3, True)], ids=["alone", "one joined", "two", "three joined"]
+    params=[(0, False, True), (1, True, True), (2, False, True), (3, True, True), (2, False, False), (3, True, False)],
+    ids=["alone", "one joined", "two", "three joined", "two if slow", "three joined if slow"],
 )
 def pool(request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
     """No threads, few and several, with and without the task among them."""
-    count, joined = request.param
-    with WorkerPool(count, joined=joined) as made:
+    count, joined, eager = request.param
+    with WorkerPool(count, joined=joined, eager=eager) as made:
         yield made
 
 
@@ -50,6 +51,20 @@ def test_all_pieces_are_done_when_a_group_has_finished(pool: WorkerPool) -> None
             group.finish()
             assert len(done) == number
             done.clear()
+
+
+@pytest.mark.parametrize(("seconds", "threads"), [(0, 1), (0.05, 2)], ids=["short", "long"])
+def test_threads_are_called_once_a_piece_has_taken_long(seconds: float, threads: int) -> None:
+    workers = set()
+
+    def piece() -> None:
+        workers.add(threading.get_ident())
+        time.sleep(seconds)
+
+    with WorkerPool(1, joined=True, eager=False) as pool:
+        work_on(pool, [piece] * 4)
+        assert len(workers) == threads
+        assert pool.called is (threads == 2)
 
 
 def test_a_piece_that_fails_ends_the_group_and_leaves_none_running(pool: WorkerPool) -> None:

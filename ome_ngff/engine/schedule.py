@@ -23,6 +23,7 @@ from .units import KEEP_BYTES, run_unit
 from .workers import WorkerPool
 
 GRAPH_BYTES = 8 * 2**20
+SMALL_IMAGE = 2 * 2**20  # bytes up to which one thread is most often as fast as two
 _MOMENT = 0.2  # seconds between two looks at what units have done
 _LOSSES = 8  # workers in a row that are lost before anything more is done
 _CALLED = 1000  # units at most for which a cluster is asked to adapt
@@ -64,7 +65,8 @@ def _run_pass(job: Job, number: int, todo: Sequence[int], meter: Meter) -> None:
         work = job.plan.passes[number]
         keeping = kept_memory(job.cell_bytes(work)) if job.plan.bytes_of(0) > KEEP_BYTES else nullcontext()
         at_once = max(1, min(work.at_once, len(todo)))
-        with keeping, WorkerPool(work.pieces_at_once - (at_once == 1), joined=at_once == 1) as pool:
+        alone, eager = at_once == 1, job.plan.bytes_of(0) > SMALL_IMAGE
+        with keeping, WorkerPool(work.pieces_at_once - alone, joined=alone, eager=eager) as pool:
             _run_here(job, number, todo, at_once, pool, meter)
     else:
         from dask.base import compute

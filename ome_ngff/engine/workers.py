@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +15,8 @@ import numpy as np
 from ..config import in_child
 from ..pixels import Array
 
+_LONG = 0.002  # seconds of a piece
+
 
 class WorkerPool:
     """Threads that work on the pieces of all tasks of a pass; where there are none, each task does its own.
@@ -23,10 +26,12 @@ class WorkerPool:
     Args:
         count: number of threads.
         joined: whether the tasks, which then run one at a time, work on pieces, too.
+        eager: whether threads are called for the first pieces. Else they are once one has taken long: to start a thread
+            costs as much as the codec takes for half a MiB.
     """
 
-    def __init__(self, count: int = 0, *, joined: bool = False) -> None:
-        self.count, self.joined = count, joined
+    def __init__(self, count: int = 0, *, joined: bool = False, eager: bool = True) -> None:
+        self.count, self.joined, self.called = count, joined, eager
         self.threads = ThreadPoolExecutor(count) if count else None
         self._buffers = threading.local()
 
@@ -97,7 +102,12 @@ class TaskGroup:
     def add(self, work: Callable[[], None]) -> None:
         """Add a piece; the threads leave a single one to the task itself."""
         self.todo.append(work)
-        if self.pool.threads is None or len(self.todo) == 1:
+        if self.pool.called and len(self.todo) > 1:
+            self._call()
+
+    def _call(self) -> None:
+        """Let threads work on what is to do."""
+        if self.pool.threads is None:
             return
         self._tidy()
         for _ in range(min(self.pool.count, len(self.todo)) - len(self.working)):
@@ -105,7 +115,7 @@ class TaskGroup:
 
     def finish(self) -> None:
         """Wait until all pieces are done."""
-        if self.pool.joined:
+        if self.pool.joined or not self.pool.called:
             self._work()
         self._tidy()
         if self.working:
@@ -120,11 +130,15 @@ class TaskGroup:
                 work = self.todo.popleft()
             except IndexError:
                 return
+            begun = time.perf_counter()
             try:
                 work()
             except BaseException:
                 self.todo.clear()
                 raise
+            if not self.pool.called and time.perf_counter() - begun > _LONG:
+                self.pool.called = True
+                self._call()
 
     def _tidy(self) -> None:
         """Forget the threads that are done, and raise what one of them has raised."""

@@ -21,7 +21,7 @@ from ..exceptions import StoreError
 from ..text import warn
 from .claims import LOCK_PATIENCE, Claim, Claims, alone, claims_of
 from .cloud import CloudStore
-from .documents import get_bytes, parse, read_all
+from .documents import get_bytes, parse, read_all, write_all
 from .faults import named_faults
 from .inline import together, wait_for
 from .nodes import GroupDocument, put_documents, put_groups_above
@@ -53,12 +53,11 @@ def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mappi
     if instead is None:
         put_documents(target, {"": group})
     else:
-        documents = dict(group.to_buffer_dict(default_buffer_prototype()))
-        content = documents.pop(_name(target)).to_bytes()
+        files = dict(group.files())
+        content = files.pop(_name(target))
         if not wait_for(target.store, _replace(target.store, target.key(_name(target)), content, instead)):
             return False
-        for name, buffer in documents.items():
-            wait_for(target.store, target.store.set_if_not_exists(target.key(name), buffer))
+        write_all(target.store, {}, {target.key(name): other for name, other in files.items()})
     _forget_copies(target.store, target.path, zarr_format, own=zarr_format == 2)
     if target.handle is not None:
         target.handle.metadata.attributes.clear()
@@ -238,10 +237,12 @@ def _forget_copies(store: Store, path: str, zarr_format: int, *, own: bool = Fal
 
 def _groups_above(root: Path) -> Iterator[LocalStore]:
     """Yield the groups that a folder lies in, from the nearest up, where it was opened without them."""
-    for above in Path(os.path.abspath(root)).parents:
-        if not any((above / name).is_file() for name in ("zarr.json", ".zgroup")):
+    here = os.path.abspath(root)
+    while (above := os.path.dirname(here)) != here:
+        if not any(os.path.isfile(os.path.join(above, name)) for name in ("zarr.json", ".zgroup")):
             return
         yield LocalStore(above)
+        here = above
 
 
 async def _has_copy(store: Store, group: str, zarr_format: int) -> bool:

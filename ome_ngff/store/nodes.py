@@ -9,18 +9,16 @@ import pickle
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 import zarr
-from zarr.abc.store import Store
 from zarr.api.asynchronous import create_array
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
@@ -28,27 +26,27 @@ from ..exceptions import OptionError, StoreError
 from ..spec import path_fault
 from . import patience
 from .cloud import CloudStore
-from .documents import read_all
+from .documents import pretty, read_all, write_all
 from .inline import run_inline, together, wait_for
 from .opening import fast_pipeline, open_node
 from .patience import in_folder, patiently
-from .places import folder_of, key_of, place
+from .places import key_of, place
 from .target import MARK, Target
-from .zarr_private import ArrayMetadata, AsyncArray, default_buffer_prototype
+from .zarr_private import ArrayMetadata, AsyncArray
 
 _NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @attrs.frozen
 class ArrayDocument:
-    """Hold the metadata of an array that is to be, and the documents that it is stored as: to make them takes time."""
+    """Hold the metadata of an array that is to be, and the files that it is stored as: to make them takes time."""
 
     metadata: ArrayMetadata
-    buffers: Mapping[str, Any]
+    contents: Mapping[str, bytes]
 
-    def to_buffer_dict(self, prototype: Any) -> Mapping[str, Any]:
-        """Return the documents by their names, as the metadata does."""
-        return self.buffers
+    def files(self) -> Mapping[str, bytes]:
+        """Return the files by their names."""
+        return self.contents
 
 
 @attrs.frozen
@@ -58,13 +56,13 @@ class GroupDocument:
     zarr_format: int
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
 
-    def to_buffer_dict(self, prototype: Any) -> Mapping[str, Any]:
-        """Return the documents by their names, as Zarr's metadata does; those of an unfinished write on one line."""
+    def files(self) -> Mapping[str, bytes]:
+        """Return the files by their names, as Zarr makes them; those of an unfinished write on one line."""
         parts: dict[str, Any] = {".zgroup": {"zarr_format": 2}, ".zattrs": self.attributes}
         if self.zarr_format == 3:
             parts = {"zarr.json": {"attributes": self.attributes, "zarr_format": 3, "node_type": "group"}}
-        indent = None if MARK in self.attributes else 2
-        return {k: prototype.buffer.from_bytes(json.dumps(v, indent=indent).encode()) for k, v in parts.items()}
+        spelled = json.dumps if MARK in self.attributes else pretty
+        return {name: spelled(content).encode() for name, content in parts.items()}
 
 
 def describe_arrays(
@@ -102,7 +100,7 @@ def _described(pickled: bytes) -> ArrayDocument:
 def _create(options: Mapping[str, Any]) -> ArrayDocument:
     stored: dict[str, Any] = {}
     array = run_inline(create_array(MemoryStore(stored), name="a", **options))
-    return ArrayDocument(array.metadata, {k[2:]: v for k, v in stored.items() if k.startswith("a/")})
+    return ArrayDocument(array.metadata, {k[2:]: v.to_bytes() for k, v in stored.items() if k.startswith("a/")})
 
 
 def create_arrays(
@@ -121,18 +119,6 @@ def create_arrays(
         }
 
 
-async def _put_new(store: Store, key: str, buffer: Any) -> None:
-    """Store a document where there is none; also on disks without the links by which Zarr does it."""
-    try:
-        await store.set_if_not_exists(key, buffer)
-    except OSError as error:
-        folder = folder_of(store)
-        if folder is None or error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
-            raise
-        with suppress(FileExistsError), open(folder / key, "xb") as file:
-            file.write(buffer.to_bytes())
-
-
 def put_documents(
     target: Target,
     documents: Mapping[str, ArrayDocument | GroupDocument],
@@ -147,14 +133,9 @@ def put_documents(
     """
     parents = {str(parent) for path in documents for parent in PurePosixPath(path).parents} - {".", *documents}
     groups = {path: GroupDocument(target.fmt.zarr_format) for path in (*parents, *between)}
-
-    async def put() -> None:
-        small = ((target.key(key), _buffer(content)) for key, content in files.items())
-        stored = (target.store.set(*item) for item in chain(_buffers(target, documents), small))
-        created = (_put_new(target.store, *item) for item in _buffers(target, groups))
-        await together(target.store, chain(stored, created))
-
-    in_folder(lambda: patiently(lambda: wait_for(target.store, put())))
+    stored = {**_contents(target, documents), **{target.key(key): content for key, content in files.items()}}
+    created = _contents(target, groups)
+    in_folder(lambda: patiently(lambda: write_all(target.store, stored, created)))
 
 
 def put_file(target: Target, path: str, content: bytes) -> None:
@@ -172,7 +153,7 @@ def read_bytes(target: Target, key: str) -> bytes | None:
 
 def put_bytes(target: Target, key: str, content: bytes) -> None:
     """Store a small file below a target, or replace it."""
-    wait_for(target.store, target.store.set(target.key(key), _buffer(content)))
+    write_all(target.store, {target.key(key): content})
 
 
 def drop_bytes(target: Target, key: str) -> None:
@@ -196,15 +177,13 @@ def put_groups_above(target: Target) -> None:
             put_documents(attrs.evolve(target, path=path), {}, between=[""])
 
 
-def _buffer(content: bytes) -> Any:
-    return default_buffer_prototype().buffer.from_bytes(content)
-
-
-def _buffers(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and bytes that documents are stored as."""
-    for path, document in documents.items():
-        for name, buffer in document.to_buffer_dict(default_buffer_prototype()).items():
-            yield target.key(key_of(path, name)), buffer
+def _contents(target: Target, documents: Mapping[str, ArrayDocument | GroupDocument]) -> dict[str, bytes]:
+    """Return the bytes that documents are stored as, by their keys."""
+    return {
+        target.key(key_of(path, name)): content
+        for path, document in documents.items()
+        for name, content in document.files().items()
+    }
 
 
 def children(target: Target, name: str) -> set[str]:

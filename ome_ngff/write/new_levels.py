@@ -18,7 +18,6 @@ from ..store import (
     Target,
     children,
     copy_below,
-    default_buffer_prototype,
     delete,
     delete_group,
     describe_arrays,
@@ -103,11 +102,9 @@ class Levels:
             end = key_of(self.path, self.names[k])
             shape, chunks = by(request.levels[k].shape), by(request.grids[k].chunks)
             draft.words.append(f"{end}: {shape} of {request.dtype}, in chunks of {chunks}")
-            found = arrays[request.paths[k]].to_buffer_dict(default_buffer_prototype())
-            documents = {name: buffer.to_bytes() for name, buffer in found.items()}
             draft.come(
                 end,
-                documents,
+                arrays[request.paths[k]].files(),
                 partial(_bring, draft.target, key_of(self.path, f"{JOURNAL}/{LEVELS}/{request.paths[k]}")),
             )
             above = end.rpartition("/")[0]

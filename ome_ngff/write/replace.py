@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +113,14 @@ def refuse_place(target: Target) -> None:
     if target.store.read_only:
         raise StoreError(f"{target} was opened to be read only; pass its path, or open it with mode='a'.")
     _refuse_name(target)
-    if target.folder is not None:
-        places, written = (target.folder, *target.folder.parents), Path(str(target))
-        for place, name in zip_longest(places, (written, *written.parents)[: len(places)]):
-            if place.is_dir():
-                return
-            if os.path.lexists(place) and not place.is_dir():  # nor has another write just made it
-                what = "a link that leads nowhere" if place.is_symlink() else "a file"
-                raise ExistsError(f"{name or place} is {what}; an image needs a folder of its own.")
+    folder = target.folder
+    for depth, here in enumerate((folder, *folder.parents) if folder is not None else ()):
+        if here.is_dir():
+            return
+        if os.path.lexists(here) and not here.is_dir():  # nor has another write just made it
+            what, written = "a link that leads nowhere" if here.is_symlink() else "a file", Path(str(target))
+            name = (written, *written.parents)[depth : depth + 1]
+            raise ExistsError(f"{name[0] if name else here} is {what}; an image needs a folder of its own.")
 
 
 def to_replace(target: Target, paths: Sequence[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -19,6 +21,9 @@ from .decoding import decode_image
 from .parts import encode_omero, with_omero
 
 Document = dict[str, Any]
+
+
+_REMEMBERED = 2**14  # bytes of a document, at most
 
 
 @attrs.frozen
@@ -168,11 +173,19 @@ class Format:
         fatal = ("error", "warning") if strict else ("error",)
         findings = [
             finding
-            for finding in self.findings(attributes, kind)
+            for finding in self._findings_again(attributes, kind)
             if finding.severity in fatal and finding.rule not in kept
         ]
         if findings:
             raise ValidationError(findings)
+
+    def _findings_again(self, attributes: Any, kind: str | None) -> Sequence[Finding]:
+        """Return what `findings` does; of a document like an earlier one (fields, tiles) what was found then."""
+        try:
+            pickled = pickle.dumps((attributes, kind))
+        except Exception:  # of objects of any make
+            return self.findings(attributes, kind)
+        return _found(self, pickled) if len(pickled) < _REMEMBERED else self.findings(attributes, kind)
 
     def generate_coordinate_transformations(self, shapes: Sequence[Sequence[int]]) -> list[list[Document]]:
         """Derive a scale and a translation for each level from the shapes alone, in pixels of level 0.
@@ -235,3 +248,8 @@ def _whole_factor(full: int, part: int) -> float:
     """Return how many times shorter `part` is than `full`: a whole number if rounding explains it, else the ratio."""
     nearest = max(1, round(full / max(part, 1)))
     return float(nearest) if part in (-(-full // nearest), full // nearest) else full / part
+
+
+@lru_cache(maxsize=64)
+def _found(fmt: Format, pickled: bytes) -> tuple[Finding, ...]:
+    return tuple(fmt.findings(*pickle.loads(pickled)))
