@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -388,6 +389,28 @@ def test_units_that_take_no_more_than_new_ones_are_taken_over() -> None:
     assert fresh.peak_bytes > 2**19
     again = make_plan(pyramid, grids, Methods.RESIZE.method, 2, {0: planes}, **less, division=first.division)
     assert again.division == first.division
+
+
+def test_a_small_image_like_an_earlier_one_is_cut_as_that_was() -> None:
+    pyramid, kinds = levels((3, 64, 64), parse_ladder([2], "cyx"), Methods.MODE.method), list[Any]()
+    large = levels((3, 4000, 4000), parse_ladder([2], "cyx"), Methods.MODE.method)
+    words = {"memory_target": 2**24, "task_target": 2**22, "workers": 2}
+
+    @attrs.frozen
+    class Remembering(type(Methods.MODE.method)):  # type: ignore[misc]
+        seen: list[Any] = kinds  # cannot be a key
+
+    def plan(of: Any = pyramid, method: Method = Methods.MODE.method, blocks: Any = None, **other: int) -> Plan:
+        grids = Layout(32).grids(of, Axes("cyx"), 2, 3)
+        return make_plan(of, grids, method, 2, {0: Source(blocks)}, **{**words, **other})
+
+    assert plan() is plan()
+    others = [plan(workers=1), plan(blocks=((1,) * 3, (64,), (64,))), plan(large), plan(method=Remembering())]
+    assert all(other is not plan() for other in others)
+    assert plan(large) is not plan(large)
+    assert plan(large) == plan(large)
+    assert plan(method=Remembering()) == plan(method=Remembering())
+    assert others[1].passes != plan().passes
 
 
 def test_a_plan_says_what_it_reads_and_writes() -> None:

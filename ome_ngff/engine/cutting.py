@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from .margins import with_margins
 from .plan import Pass, Plan, boxes_needed
 
 SPOOL_CHUNK_BYTES = 2**20  # of those that are not read whole
+_REMEMBERED = 2**24  # bytes of an image, at most
 PIECE_BYTES = 8 * 2**20  # worked on at once, more where one cell has more
 
 
@@ -33,7 +35,7 @@ def make_plan(
     piece_target: int = PIECE_BYTES,
     alike_target: int = PIECE_BYTES,
 ) -> Plan:
-    """Cut the writing of a pyramid into passes and units.
+    """Cut the writing of a pyramid into passes and units; a small image like an earlier one is cut as that was.
 
     Args:
         levels: the levels of the pyramid, from `levels.levels`.
@@ -50,12 +52,12 @@ def make_plan(
         piece_target: bytes up to which a piece grows beyond one cell.
         alike_target: the same where the blocks of the source are cells, of which one by itself is decoded in place.
     """
-    drafts = _Drafts(
+    cutting = (
         tuple(levels),
         tuple(grids),
         method,
         itemsize,
-        sources,
+        tuple(sources.items()),
         memory_target,
         task_target,
         workers,
@@ -63,14 +65,27 @@ def make_plan(
         piece_target,
         alike_target,
     )
-    passes, spool = drafts.passes(kept)
-    plan = Plan(tuple(levels), tuple(grids), method, itemsize, frozenset(sources), tuple(passes), spool)
+    try:
+        small = math.prod(levels[0].shape) * itemsize <= _REMEMBERED and hash(cutting) is not None
+    except TypeError:  # a method of somebody's
+        small = False
+    plan, drafts = (_planned if small else _planned.__wrapped__)(tuple(kept), *cutting)
     if division is not None and plan.division != list(division):
         *divided, spool_chunks = division
         before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]
         if max((work.peak_bytes for work in before), default=0) <= max(memory_target, plan.peak_bytes):
             plan = attrs.evolve(plan, passes=tuple(before), spool=tuple(spool_chunks) if spool_chunks else None)
-    return with_margins(plan, task_target)
+            return with_margins(plan, task_target)
+    return plan
+
+
+@lru_cache(maxsize=64)
+def _planned(kept: Collection[int], *cutting: Any) -> tuple[Plan, _Drafts]:
+    drafts = _Drafts(*cutting)
+    passes, spool = drafts.passes(kept)
+    given = frozenset(drafts.sources)
+    plan = Plan(drafts.levels, drafts.grids, drafts.method, drafts.itemsize, given, tuple(passes), spool)
+    return with_margins(plan, drafts.task_target), drafts
 
 
 @attrs.frozen
@@ -81,7 +96,7 @@ class _Drafts:
     grids: tuple[Grid, ...]
     method: Method
     itemsize: int
-    sources: Mapping[int, Source]
+    sources: Mapping[int, Source] = attrs.field(converter=dict)
     memory_target: int
     task_target: int
     workers: int

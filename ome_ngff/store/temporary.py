@@ -137,7 +137,9 @@ def remove_spool(target: Target) -> None:
     """Delete the temporary array of the write that a group is marked with, if it has one."""
     if target.mark:
         with suppress(StoreError):
-            shutil.rmtree(spool_folder(target), ignore_errors=True)
+            folder = spool_folder(target)
+            if os.path.lexists(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def spool_folder(target: Target) -> Path:
