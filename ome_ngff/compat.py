@@ -12,6 +12,7 @@ import attrs
 
 from .exceptions import AxesError, OptionError
 from .image import Multiscales, NgffImage, to_multiscales
+from .pixels import as_dask
 from .read import open_image
 from .spec import Axes, decode_omero, encode_omero
 from .store import find_target, opened
@@ -20,29 +21,19 @@ from .write import to_ngff_zarr
 from .writer import add_metadata, write_image, write_labels
 
 
-def _as_dask(data: Any) -> Any:
-    import dask.array as da
-
-    return data if isinstance(data, da.Array) else da.from_array(data)
-
-
-def _names(axes: Sequence[str]) -> list[str]:
-    return list(axes)
-
-
 @attrs.define(eq=False)
 class OMEZarrImage:
     """Hold an array with its axes; those that `scale` leaves out have 1, and `axes_types` are those of their names."""
 
-    data: Any = attrs.field(converter=_as_dask)
-    axes: Sequence[str] = attrs.field(converter=_names)
+    data: Any = attrs.field(converter=as_dask)
+    axes: Sequence[str]
     scale: Mapping[str, float] | None = None
     axes_units: Mapping[str, str | None] | None = None
     name: str = "image"
     axes_types: Mapping[str, str | None] | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        axes = Axes(self.axes, ndim=self.data.ndim)
+        self.axes, axes = list(self.axes), Axes(self.axes, ndim=self.data.ndim)
         kinds = {axis.name: axis.type for axis in axes}
         for name, kind in (self.axes_types or {}).items():
             if kind not in (None, kinds.get(name)):
@@ -149,19 +140,11 @@ class OMEZarrMultiscale(_Pyramid):
     """Make a pyramid of an image; the arguments are those of ome-zarr, but for those of coordinate systems."""
 
     def __init__(
-        self,
-        image: OMEZarrImage,
-        scale_factors: Any = None,
-        method: Any = "resize",
-        coordinateTransformations: None = None,
-        labels: Any = None,
-        channel_names: Sequence[str] | None = None,
-        channel_colors: Sequence[Any] | None = None,
-        contrast_limits: Sequence[tuple[float, float]] | None = None,
-        *,
-        coordinate_transformations: None = None,
-        coordinate_systems: None = None,
-    ) -> None:
+        self, image: OMEZarrImage, scale_factors: Any = None, method: Any = "resize",
+        coordinateTransformations: None = None, labels: Any = None, channel_names: Sequence[str] | None = None,
+        channel_colors: Sequence[Any] | None = None, contrast_limits: Sequence[tuple[float, float]] | None = None, *,
+        coordinate_transformations: None = None, coordinate_systems: None = None,
+    ) -> None:  # fmt: skip
         if (coordinateTransformations, coordinate_transformations, coordinate_systems) != (None, None, None):
             raise OptionError(
                 "Coordinate systems and transformations are not taken here: pixel sizes follow from the scale of the "

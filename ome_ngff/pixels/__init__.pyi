@@ -17,6 +17,7 @@ from .dask_graph import checked_blocks as checked_blocks
 from .dask_graph import delayed_values as delayed_values
 from .dask_graph import views_of as views_of
 from .dask_graph import wrapped_arrays as wrapped_arrays
+from .labels import as_dask as as_dask
 from .labels import as_labels as as_labels
 from .labels import label_method as label_method
 from .labels import method_given as method_given

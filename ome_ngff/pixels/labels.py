@@ -25,7 +25,7 @@ def as_labels(labels: Any) -> Any:
     source = as_source(labels)
     if source.dtype.kind == "b":
         log.info("Labels are integers: bool is written as uint8, 0 and 1.")
-        return source.view(np.uint8) if isinstance(source, np.ndarray) else _as_dask(source).astype(np.uint8)
+        return source.view(np.uint8) if isinstance(source, np.ndarray) else as_dask(source).astype(np.uint8)
     if source.dtype.kind == "f":
         raise LabelError(
             f"Labels are integers (got {source.dtype}); convert with labels.astype('uint32') once all values are whole."
@@ -33,7 +33,8 @@ def as_labels(labels: Any) -> Any:
     return source
 
 
-def _as_dask(source: Any) -> Any:
+def as_dask(source: Any) -> Any:
+    """Return a source as a dask array."""
     import dask.array as da
 
     return source if hasattr(source, "dask") else da.from_array(source)

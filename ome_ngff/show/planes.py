@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from ..exceptions import InputError
-from ..pixels import Array
+from ..pixels import Array, as_dask
 from ..spec import in_meters
 from .protocols import ImageLike, PyramidLike
 
@@ -92,9 +92,7 @@ class Plane:
 
     def volume(self, *, time: int, channel: int = 0, depth: int | None = None) -> Any:
         """Return a lazy channel at a time point, of shape (z, y, x); (y, x) where a depth is said or there is none."""
-        import dask.array as da
-
-        data = self.level.data if isinstance(self.level.data, da.Array) else da.from_array(self.level.data)
+        data = as_dask(self.level.data)
         picks = {"t": min(time, self.length("t") - 1), "c": min(channel, self.length("c") - 1)}
         picks |= {} if depth is None else {"z": depth}
         kept = [self.at[role] for role in "zyx" if role in self.at and role not in picks]
