@@ -836,7 +836,7 @@ STEPS = {
     "mark": (journal, "begin"),
     "expulsion": (execution, "expel"),
     "clearing": (execution.replace, "clear"),
-    "note of that": (journal, "note"),
+    "note of that": (journal, "note_of"),
     "levels": (execution, "create_arrays"),
     "temporary arrays": (execution, "prepare"),
     "folder": (job.Holder, "begin"),
