@@ -53,9 +53,15 @@ def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mappi
     if instead is None:
         put_documents(target, {"": group})
     else:
-        files = dict(group.files())
+        files, before = dict(group.files()), is_conditional(target)
         content = files.pop(_name(target))
-        if not wait_for(target.store, _replace(target.store, target.key(_name(target)), content, instead)):
+        done = wait_for(target.store, _replace(target.store, target.key(_name(target)), content, instead))
+        if before and not is_conditional(target):
+            warn(
+                f"{target} is at a server that replaces nothing on a condition: of two processes that change a part at "
+                "once, one may be lost. store_options={'conditional_put': 'disabled'} spares the attempt."
+            )
+        if not done:
             return False
         write_all(target.store, {}, {target.key(name): other for name, other in files.items()})
     _forget_copies(target.store, target.path, zarr_format, own=zarr_format == 2)

@@ -85,6 +85,8 @@ class CloudStore(ObjectStore[Any]):
         super().__init__(store, read_only=read_only)
         self.url = url.rstrip("/") or url_of(store)
         self.options = options
+        said = getattr(store, "config", None) or {}
+        self._unconditional = said.get("conditional_put") == "disabled"  # or as the server will say
         if _home is None:
             _home = os.getpid()
             atexit.register(time.sleep, _FAREWELL)
@@ -101,8 +103,8 @@ class CloudStore(ObjectStore[Any]):
 
     @property
     def conditional(self) -> bool:
-        """Whether an object can be replaced on the condition that it is still the one that was read."""
-        return type(self.store).__name__ in CONDITIONAL
+        """Whether an object can be replaced on the condition that it is still what was read, as far as is known."""
+        return type(self.store).__name__ in CONDITIONAL and not self._unconditional
 
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         with self._named(key, "read"):
@@ -141,6 +143,8 @@ class CloudStore(ObjectStore[Any]):
     async def replace(self, key: str, content: bytes, version: Mapping[str, Any] | None) -> bool:
         """Replace the object that was looked at by another; return whether it was still there.
 
+        A server that knows no conditions is asked first, so that two may miss each other there.
+
         Args:
             key: of the object. content: of the new one. version: what `look` has said; None where there was none.
         """
@@ -153,6 +157,12 @@ class CloudStore(ObjectStore[Any]):
                 await self._put(key, content, version or "create")
                 return True
             except StoreError as error:
+                if isinstance(error.__cause__, NotImplementedError) or " 501 " in str(error.__cause__):
+                    self._unconditional = True
+                    there, now = await self.look(key)
+                    if now == version:
+                        await self._put(key, content, None)
+                    return now == version or there == content
                 with suppress(StoreError):
                     if (await self.look(key))[0] == content:  # the answer was lost, or another has done the same
                         return True
@@ -221,7 +231,7 @@ class CloudStore(ObjectStore[Any]):
 
         try:
             yield
-        except BaseError as error:
+        except (BaseError, NotImplementedError) as error:
             if isinstance(error, FileNotFoundError) and what == "read":
                 raise
             why = first_line(error)

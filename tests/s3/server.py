@@ -3,7 +3,8 @@
 For each folder named on a line of its input, `python server.py` starts an empty server in place of the one before. It
 writes the address into `FOLDER/address`, a line per request into `FOLDER/requests`, and reads `FOLDER/faults.json` when
 that is there: `{"delay": 0.02}` waits before each answer; `{"every": 5, "status": 503}`
-refuses every fifth request; `{"lose": ".zarr/0/", "times": 2}` carries out what is asked, and then never answers.
+refuses every fifth request; `{"unconditional": true}` refuses all that are to be done on a condition;
+`{"lose": ".zarr/0/", "times": 2}` carries out what is asked, and then never answers.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def watched(app: Any, folder: Path) -> Any:
         faults = json.loads(file.read_text()) if file.is_file() else {}
         time.sleep(faults.get("delay", 0))
         status: list[str] = []
+        if "unconditional" in faults and {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"} & set(environ):
+            faults = {"every": 1, "status": 501}
         if "every" in faults and next(numbers) % faults["every"] == 0:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start(f"{faults['status']} Not now", [("Content-Length", "0")])

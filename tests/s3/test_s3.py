@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,36 @@ def test_who_comes_first_is_not_replaced(server: Server, monkeypatch: pytest.Mon
     with pytest.raises(ExistsError, match="already holds an image"):
         write_image(PIXELS, place, axes="zyx")
     np.testing.assert_array_equal(open_image(place).images[0].data.compute(), PIXELS // 2)
+
+
+@pytest.mark.parametrize(
+    ("faults", "options", "told"),
+    [
+        pytest.param(
+            {"unconditional": True},
+            {"retry_config": {"max_retries": 0}},
+            pytest.warns(UserWarning, match="conditional_put"),
+            id="the server",
+        ),
+        pytest.param({}, {"conditional_put": "disabled"}, nullcontext(), id="an option"),
+    ],
+)
+def test_stores_without_conditions_are_written_all_the_same(
+    server: Server, faults: dict[str, Any], options: dict[str, Any], told: AbstractContextManager[Any]
+) -> None:
+    server.fail(**faults)
+    place, words = "s3://cells/a.zarr", {"axes": "zyx", "store_options": options}
+    with told as warned:
+        write_image(PIXELS, place, **words)
+    assert {each.filename for each in warned or ()} <= {__file__}
+    with told:
+        for name in "ab":
+            write_labels(PIXELS % 7, place, name, **words)
+    read = open_image(place)
+    assert list(read.labels) == ["a", "b"]
+    np.testing.assert_array_equal(read.images[0].data.compute(), PIXELS)
+    with pytest.raises(StoreError, match="cannot be written on a condition"):
+        write_image(PIXELS, "s3://cells/b.zarr", join=True, **words)
 
 
 def test_many_chunks_share_a_look_at_the_mark(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
