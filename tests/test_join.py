@@ -335,7 +335,7 @@ def test_who_waits_stops_once_another_has_taken_over(tmp_path: Path, monkeypatch
     monkeypatch.setattr(sharing._Share, "_try_each", tried)
     with pytest.raises(TakenOverError):
         write_image(volume(), tmp_path / "i", join=True, **WORDS)
-    assert len(tries) == 2
+    assert len(tries) in (2, 3)  # the other thread may look once more before it is told
     assert all(claim.release() for claim in held)
 
 
