@@ -5,7 +5,7 @@ What they write differs from what ome-zarr writes as the page on migrating says;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -21,19 +21,23 @@ from .write import to_ngff_zarr
 from .writer import add_metadata, write_image, write_labels
 
 
+def _names(axes: Iterable[str]) -> list[str]:
+    return list(axes)
+
+
 @attrs.define(eq=False)
 class OMEZarrImage:
     """Hold an array with its axes; those that `scale` leaves out have 1, and `axes_types` are those of their names."""
 
     data: Any = attrs.field(converter=as_dask)
-    axes: Sequence[str]
+    axes: Sequence[str] = attrs.field(converter=_names)
     scale: Mapping[str, float] | None = None
     axes_units: Mapping[str, str | None] | None = None
     name: str = "image"
     axes_types: Mapping[str, str | None] | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        self.axes, axes = list(self.axes), Axes(self.axes, ndim=self.data.ndim)
+        axes = Axes(self.axes, ndim=self.data.ndim)
         kinds = {axis.name: axis.type for axis in axes}
         for name, kind in (self.axes_types or {}).items():
             if kind not in (None, kinds.get(name)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -238,6 +239,33 @@ def test_documents_like_earlier_ones_are_not_judged_again(monkeypatch: pytest.Mo
     assert judged == [good, bad]
     fmt.validate({**good, "foreign": 1})
     assert judged == [good, bad, {**good, "foreign": 1}]
+
+
+def test_only_plain_documents_of_formats_of_ours_are_remembered() -> None:
+    fmt = format_from_version("0.5")
+    good, bad = fmt.wrap(sample("image", fmt)), changed(fmt, "image", "multiscales[0].datasets", [])
+
+    class Lenient(type(fmt)):  # type: ignore[misc]
+        __hash__ = None
+
+        def findings(self, attributes: Any, kind: str | None = None) -> list[Any]:
+            return []
+
+    Lenient().validate(bad)
+    with pytest.raises(ValidationError, match="datasets"):
+        fmt.validate(bad)
+    Lenient().validate(bad)
+
+    class Once:
+        """What pickles alike, whatever it is."""
+
+        def __reduce__(self) -> Any:
+            return str, ()
+
+    fmt.validate({**good, "foreign": ""})
+    for odd in (Once(), Fraction(1)):
+        with pytest.raises(ValidationError, match="json-values"):
+            fmt.validate({**good, "foreign": odd})
 
 
 def test_transformations_may_be_tuples_and_have_no_translation(any_format: Format) -> None:

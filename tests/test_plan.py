@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ome_ngff.axes import Axes
 from ome_ngff.engine.cutting import make_plan
 from ome_ngff.engine.plan import Plan, children
-from ome_ngff.methods import Method, Methods
+from ome_ngff.methods import LocalMean, Method, Methods
 from ome_ngff.pixels.boxes import Box, tiles
 from ome_ngff.pixels.ladders import levels, parse_ladder
 from ome_ngff.pixels.source import Source
@@ -400,6 +400,16 @@ def test_a_small_image_like_an_earlier_one_is_cut_as_that_was() -> None:
     class Remembering(type(Methods.MODE.method)):  # type: ignore[misc]
         seen: list[Any] = kinds  # cannot be a key
 
+    class Equal(LocalMean):
+        """Equal to each other of its class, whatever halo that has."""
+
+        def __init__(self, halo: int) -> None:
+            super().__init__()
+            object.__setattr__(self, "wide", halo)
+
+        def halo(self, factor: int) -> int:
+            return int(self.wide)  # type: ignore[attr-defined]
+
     def plan(of: Any = pyramid, method: Method = Methods.MODE.method, blocks: Any = None, **other: int) -> Plan:
         grids = Layout(32).grids(of, Axes("cyx"), 2, 3)
         return make_plan(of, grids, method, 2, {0: Source(blocks)}, **{**words, **other})
@@ -411,6 +421,10 @@ def test_a_small_image_like_an_earlier_one_is_cut_as_that_was() -> None:
     assert plan(large) == plan(large)
     assert plan(method=Remembering()) == plan(method=Remembering())
     assert others[1].passes != plan().passes
+    few, many = Equal(0), Equal(7)
+    assert few == many
+    assert (plan(method=few).method, plan(method=many).method)[1] is many
+    assert plan(method=few).passes != plan(method=many).passes
 
 
 def test_a_plan_says_what_it_reads_and_writes() -> None:

@@ -65,11 +65,11 @@ def make_plan(
         piece_target,
         alike_target,
     )
-    try:
-        small = math.prod(levels[0].shape) * itemsize <= _REMEMBERED and hash(cutting) is not None
-    except TypeError:  # a method of somebody's
-        small = False
+    known = type(method).__module__ == Method.__module__  # of others, those that are equal may not be alike
+    small = known and math.prod(levels[0].shape) * itemsize <= _REMEMBERED
     plan, drafts = (_planned if small else _planned.__wrapped__)(tuple(kept), *cutting)
+    if plan.method is not method:
+        plan = attrs.evolve(plan, method=method)
     if division is not None and plan.division != list(division):
         *divided, spool_chunks = division
         before = [drafts.pass_of(base, reads, tuple(writes), tuple(unit)) for base, reads, writes, unit in divided]

@@ -75,7 +75,7 @@ def write_all(store: Store, contents: Mapping[str, bytes], new: Mapping[str, byt
 
 
 def _write_file(file: str, content: bytes) -> None:
-    """Replace a file in one step; a half one that a killed process leaves has the name that Zarr gives it."""
+    """Replace a file in one step; a half one that a killed process leaves is named as Zarr names its own."""
     half = f"{file}.{uuid4().hex}.partial"
     try:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
@@ -23,6 +24,7 @@ from .parts import encode_omero, with_omero
 Document = dict[str, Any]
 
 
+_PACKAGE = __name__.partition(".")[0]
 _REMEMBERED = 2**14  # bytes of a document, at most
 
 
@@ -181,11 +183,10 @@ class Format:
 
     def _findings_again(self, attributes: Any, kind: str | None) -> Sequence[Finding]:
         """Return what `findings` does; of a document like an earlier one (fields, tiles) what was found then."""
-        try:
-            pickled = pickle.dumps((attributes, kind))
-        except Exception:  # of objects of any make
+        pickled = _plain((attributes, kind)) if type(self).__module__.partition(".")[0] == _PACKAGE else None
+        if pickled is None or len(pickled) > _REMEMBERED:
             return self.findings(attributes, kind)
-        return _found(self, pickled) if len(pickled) < _REMEMBERED else self.findings(attributes, kind)
+        return _found(self, pickled)
 
     def generate_coordinate_transformations(self, shapes: Sequence[Sequence[int]]) -> list[list[Document]]:
         """Derive a scale and a translation for each level from the shapes alone, in pixels of level 0.
@@ -248,6 +249,21 @@ def _whole_factor(full: int, part: int) -> float:
     """Return how many times shorter `part` is than `full`: a whole number if rounding explains it, else the ratio."""
     nearest = max(1, round(full / max(part, 1)))
     return float(nearest) if part in (-(-full // nearest), full // nearest) else full / part
+
+
+class _Plain(pickle.Pickler):
+    """Pickle what JSON is read into, and nothing else: other objects may be another thing each time."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        raise pickle.PicklingError
+
+
+def _plain(value: Any) -> bytes | None:
+    try:
+        _Plain(into := io.BytesIO()).dump(value)
+    except (pickle.PicklingError, RecursionError):
+        return None
+    return into.getvalue()
 
 
 @lru_cache(maxsize=64)
