@@ -245,6 +245,7 @@ def test_examples_of_the_classes_of_ome_zarr_run_here(name: str) -> None:
 )
 def test_the_classes_know_types_of_axes(said: dict[str, Any] | None, kinds: dict[str, str]) -> None:
     assert OMEZarrImage(np.zeros((2, 4, 4)), "cyx", axes_types=said).axes_types == kinds
+    assert OMEZarrImage(np.zeros((2, 4, 4)), iter("cyx")).axes == ["c", "y", "x"]
 
 
 def test_the_classes_refuse_an_image_that_is_there(tmp_path: Path) -> None:
