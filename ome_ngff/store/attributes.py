@@ -59,7 +59,7 @@ def put_attributes(target: Target, attributes: Mapping[str, Any], instead: Mappi
         if before and not is_conditional(target):
             warn(
                 f"{target} is at a server that replaces nothing on a condition: of two processes that change a part at "
-                "once, one may be lost. To spare the attempt, put conditional_put=disabled into store_options."
+                "once, one may be lost. The page on clouds says how to spare the attempt."
             )
         if not done:
             return False

@@ -206,7 +206,7 @@ def test_who_comes_first_is_not_replaced(server: Server, monkeypatch: pytest.Mon
         pytest.param(
             {"unconditional": True},
             {"retry_config": {"max_retries": 0}},
-            pytest.warns(UserWarning, match="conditional_put"),
+            pytest.warns(UserWarning, match="nothing on a condition"),
             id="the server",
         ),
         pytest.param({}, {"conditional_put": "disabled"}, nullcontext(), id="an option"),
